@@ -1,0 +1,46 @@
+"""The hash that says which arm a caller hears: pure functions, the same in every process and release.
+
+A draw is a weighted rendezvous: each option draws an exponential variate with its weight as rate, and the least wins.
+The shares come out exactly as the weights (the minimum of independent exponentials), and because no option's variate
+depends on another's, adding an option or changing a weight moves callers only to or from that option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from math import log
+
+_STEPS = 2**52
+
+
+def uniform(*parts: str) -> float:
+    """Return a number in the open interval (0, 1) that follows from ``parts`` alone.
+
+    The parts are joined by ``:``, so only the last may contain one; the first says what is drawn.
+    """
+    digest = sha256(":".join(parts).encode()).digest()
+    return ((int.from_bytes(digest[:8], "big") >> 12) + 0.5) / _STEPS
+
+
+def draw(kind: str, seed: str, weights: Mapping[str, float], key: str) -> str:
+    """Return the option that ``key`` draws, in shares as weighted.
+
+    :param weights: option to weight, each positive; at least one option.
+    """
+    return min(weights, key=lambda option: -log(uniform(kind, seed, option, key)) / weights[option])
+
+
+def draw_arm(seed: str, weights: Mapping[str, float], key: str) -> str:
+    """Return the arm of an experiment that ``key`` hears."""
+    return draw("arm", seed, weights, key)
+
+
+def draw_layer(layer: str, experiments: Iterable[str], key: str) -> str:
+    """Return the one experiment of ``layer`` that may have ``key``."""
+    return draw("layer", layer, dict.fromkeys(experiments, 1.0), key)
+
+
+def is_enrolled(seed: str, traffic: float, key: str) -> bool:
+    """Return whether ``key`` is in the share ``traffic`` of an experiment's audience."""
+    return uniform("traffic", seed, key) < traffic

@@ -1,0 +1,202 @@
+"""``Pickup``, the Blueprint that a host mounts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from time import time
+from typing import Any, TypeVar
+
+from flask import Blueprint, Flask, Response, current_app
+from flask.blueprints import BlueprintSetupState
+from sqlalchemy import Engine
+
+from flask_pickup import caller
+from flask_pickup.catalog import Catalog, load
+from flask_pickup.catalog.experiment import PinKey
+from flask_pickup.customer import Hook, Lookup
+from flask_pickup.errors import ConfigurationError
+from flask_pickup.ledger import DefinitionEntry, Ledger
+from flask_pickup.models import make_engine
+from flask_pickup.options import NAMES, Options, read_options
+from flask_pickup.webhook import Handler, Webhook
+
+log = logging.getLogger("flask_pickup")
+
+EXTENSION = "pickup"
+EVENTS = ("assistant-request", "tool-calls", "status-update", "end-of-call-report")
+
+EngineSource = Engine | Callable[[], Engine]
+SomeHook = TypeVar("SomeHook", bound=Hook)
+SomeHandler = TypeVar("SomeHandler", bound=Handler)
+
+
+@dataclass
+class State:
+    """What one app keeps of its Pickup, as ``app.extensions["pickup"]``."""
+
+    options: Options
+    catalog: Catalog
+    webhook: Webhook
+    source: EngineSource | None
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The host's engine, or Pickup's own; made when it is first needed."""
+        if self.source is None:
+            return _own_engine(self.options.database_url)
+        return self.source if isinstance(self.source, Engine) else self.source()
+
+    def start(self) -> None:
+        """Take the spool's space and start the ledger's threads in this process, before the first call does."""
+        self.webhook.ledger.start()
+
+
+class Pickup(Blueprint):
+    """Answers a voice platform's webhook with the greeting of each caller's arm::
+
+        pickup = Pickup()
+        app.register_blueprint(pickup, url_prefix="/pickup")
+
+    It keeps nothing of its own outside ``app.extensions["pickup"]``: several apps can mount the same one.
+
+    :param engine: the host's SQLAlchemy engine, or a function that returns it; by default ``PICKUP_DATABASE_URL``'s.
+    :param clock: gives the Unix time in seconds, to whatever asks for it.
+    :param options: Pickup's options in lower case (``region="BE"``), over which a config key wins; all others are
+        :class:`flask.Blueprint`'s.
+    """
+
+    def __init__(
+        self,
+        name: str = "pickup",
+        import_name: str = __name__,
+        *,
+        engine: EngineSource | None = None,
+        clock: Callable[[], float] = time,
+        **options: Any,
+    ) -> None:
+        self._arguments = {key: options.pop(key) for key in NAMES & options.keys()}
+        super().__init__(name, import_name, **options)
+        self._engine = engine
+        self._clock = clock
+        self._hook: Hook | None = None
+        self._handlers: dict[str, Handler] = {}
+        self.record(self._bind)
+
+    def customer(self, hook: SomeHook) -> SomeHook:
+        """Let ``hook`` look up who calls; the mapping that it returns is ``customer`` in every template.
+
+        It gets the :class:`~flask_pickup.caller.Caller`, runs inside the app's context on a thread of Pickup's, and
+        has ``PICKUP_CUSTOMER_WAIT`` seconds. None means that nobody is known; whatever it raises costs the caller
+        their name, never the greeting.
+        """
+        self._hook = hook
+        return hook
+
+    def on(self, event: str) -> Callable[[SomeHandler], SomeHandler]:
+        """Let a function handle the platform's other events, such as ``tool-calls``, under the same verification.
+
+        It gets the frozen message; the mapping that it returns is the answer's body.
+
+        :raises ConfigurationError: if the event is Pickup's own to answer, is unknown, or has a handler already.
+        """
+        if event not in EVENTS[1:]:
+            raise ConfigurationError(f"'{event}' cannot be handled here. There are {', '.join(EVENTS[1:])}.")
+        if event in self._handlers:
+            raise ConfigurationError(f"'{event}' has a handler already. Call one from the other.")
+
+        def keep(handler: SomeHandler) -> SomeHandler:
+            self._handlers[event] = handler
+            return handler
+
+        return keep
+
+    def _bind(self, state: BlueprintSetupState) -> None:
+        app = state.app
+        if EXTENSION in app.extensions:
+            raise ConfigurationError(
+                "This app has a Pickup already. Two businesses are two lines in settings.toml, or two apps."
+            )
+        app.extensions[EXTENSION] = self._state(app)
+        self._add_rule(state, "/webhook", "webhook", _receive)
+        state.add_url_rule("/health", "health", _health, methods=["GET"])
+
+    def _add_rule(self, state: BlueprintSetupState, path: str, endpoint: str, view: Callable[[], Response]) -> None:
+        """Add a rule for every method there is: a stranger's method is answered by Pickup too, in JSON."""
+        state.add_url_rule(path, endpoint, view, methods=["POST"], provide_automatic_options=False)
+        for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")):
+            rule.methods = None
+
+    def _state(self, app: Flask) -> State:
+        options = read_options(app.config, self._arguments, root=app.root_path, instance=app.instance_path)
+        catalog = load(options.experiments, options.greetings, pin_key=pin_key(options), region=options.region)
+        for complaint in catalog.complaints:
+            log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
+        ledger = Ledger(
+            lambda: state.engine, options.spool, wait=options.commit_wait, definitions=_definitions(catalog)
+        )
+        lookup = Lookup(self._in_context(app), options.customer_wait)
+        webhook = Webhook(options, catalog, ledger, lookup, self._handlers, self._clock)
+        state = State(options, catalog, webhook, self._engine)
+        return state
+
+    def _in_context(self, app: Flask) -> Hook | None:
+        if self._hook is None:
+            return None
+        hook = self._hook
+
+        def ask(who: caller.Caller) -> Any:
+            with app.app_context():
+                return hook(who)
+
+        return ask
+
+
+def pin_key(options: Options) -> PinKey:
+    """Return the function that turns an author's pinned number into the caller's key."""
+
+    def key(text: str) -> str | None:
+        number = caller.e164(text, options.region)
+        return caller.caller_key(options.caller_secret, number) if number else None
+
+    return key
+
+
+def _receive() -> Response:
+    return _current().webhook.receive()
+
+
+def _health() -> Response:
+    return _current().webhook.health()
+
+
+def _current() -> State:
+    state: State = current_app.extensions[EXTENSION]
+    return state
+
+
+def _definitions(catalog: Catalog) -> Sequence[DefinitionEntry]:
+    now = datetime.now(UTC)
+    return [
+        DefinitionEntry(
+            {
+                "fingerprint": experiment.fingerprint,
+                "experiment": experiment.name,
+                "body": experiment.body,
+                "first_seen_at": now,
+            }
+        )
+        for experiment in catalog.experiments
+        if experiment.status != "draft"
+    ]
+
+
+def _own_engine(url: str) -> Engine:
+    engine = make_engine(url)
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+    return engine

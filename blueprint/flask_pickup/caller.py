@@ -1,0 +1,280 @@
+"""Who calls: their number in one spelling, country, language and pseudonym, or that they are unidentified.
+
+Unidentified is whoever cannot be told from others by what the carrier sent: a withheld number, a PBX extension, an
+emergency or short number, a toll-free one, the line's own number, junk. Everybody else is identified whose number is
+possible; it need not be valid, as the ranges reserved for examples are not.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import unquote
+
+import phonenumbers
+from babel.languages import get_official_languages
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
+from phonenumbers.shortnumberinfo import is_valid_short_number
+
+REHEARSAL = "pickup-rehearsal-"
+"""How the call ids of a rehearsal begin."""
+
+_LONGEST = 256
+_CACHED = 4096
+
+# Carriers write the same words as digits where a number is expected: 266696687 is ANONYMOUS on a keypad.
+_WORDS = ("anonymous", "restricted", "unavailable", "private", "unknown", "withheld", "blocked", "unidentified")
+_KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
+_KEYPAD = frozenset(word.translate(_KEYS) for word in _WORDS)
+
+# A name beside a number. Not "unknown" or "unavailable": there those say that the name is, and the number is good.
+_WITHHELD = re.compile(
+    r'[\s"]*(?:anonymous|private|restricted|withheld|blocked)(?: (?:caller|number))?[\s"]*', re.IGNORECASE
+)
+
+_ADDRESS = re.compile(
+    r"\s*(?:(?P<scheme>sips?|tel):)?(?P<user>[^@;]*)(?P<parameters>;[^@]*)?(?:@(?P<host>.*))?",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOWHERE = re.compile(r"[^;:]*\.invalid\.?(?![\w.-])", re.IGNORECASE)
+_CONTEXT = re.compile(r";\s*phone-context=\+([0-9]+)", re.IGNORECASE)
+_EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension|#|,+)\s*[0-9]{1,7}\s*$", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[\s\-./()\[\]~]+")
+_DIALLED = re.compile(r"\+?[0-9]{1,25}")
+
+# Shorter ones than these are somebody's number only in small countries, and extensions everywhere.
+_SHORT_NATIONAL = 7
+_SHORTEST = len("+6834000")
+
+# Ids that hold runs of digits by chance alone. A UUID needs RFC 9562's version and variant: an id that is a number
+# padded with zeros looks like one and is none.
+_HEX = "[0-9a-f]"
+_UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-[1-8]{_HEX}{{3}}-[89ab]{_HEX}{{3}}-{_HEX}{{12}}"
+_HARMLESS = re.compile(f"(?:{REHEARSAL})?{_UUID}|(?:flat-|call-|{REHEARSAL}){_HEX}{{32}}", re.IGNORECASE)
+_BETWEEN = re.compile(r"[\W_]+")
+_LONG_RUN = re.compile(r"[0-9]{9}")
+_FEWEST_DIGITS = 7
+
+_UNIVERSAL_TOLL_FREE = 800
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who calls.
+
+    :param number: in E.164; ``None``, like all else here, for the unidentified.
+    :param country: ISO 3166-1 alpha-2; ``None`` also for numbers of no country, such as +800.
+    :param language: ISO 639, the likeliest in the caller's country of those that are spoken here.
+    :param key: 32 hexadecimal digits, the caller's pseudonym.
+    """
+
+    number: str | None = field(repr=False)
+    country: str | None
+    language: str | None
+    key: str | None
+
+    @property
+    def identified(self) -> bool:
+        """Whether the caller can be told from others."""
+        return self.key is not None
+
+    @property
+    def short_key(self) -> str:
+        """What a log shows of the caller."""
+        return self.key[:8] if self.key else "unidentified"
+
+
+UNIDENTIFIED = Caller(number=None, country=None, language=None, key=None)
+
+
+def identify(number: str | None, *, line: str | None, region: str, secret: str, languages: Collection[str]) -> Caller:
+    """Return who calls.
+
+    :param number: as the carrier spelled it.
+    :param line: the number that was called. A forwarded line shows it for everybody, so it identifies nobody.
+    :param region: the country of numbers that are written without one.
+    :param secret: keys the pseudonyms.
+    :param languages: those in which something can be said.
+    """
+    found = e164(number, region)
+    if found is None or found == e164(line, region) or _is_toll_free(found):
+        return UNIDENTIFIED
+    country = _country(found)
+    language = next((spoken for spoken in languages_of(country) if spoken in languages), None)
+    return Caller(number=found, country=country, language=language, key=caller_key(secret, found))
+
+
+def caller_key(secret: str, number: str) -> str:
+    """Return the pseudonym of an E.164 number, 32 hexadecimal digits.
+
+    Without the secret it cannot be reversed by trying all numbers, as a plain hash can.
+    """
+    return _hmac(secret, number.encode())
+
+
+def flat_call_id(secret: str, stamp: bytes, body: bytes) -> str:
+    """Return an id for a call whose message brings none, the same each time that message is delivered.
+
+    :param stamp: the header that gives the message's time.
+    """
+    return "flat-" + _hmac(secret, b"flat:" + stamp + b"." + body)
+
+
+def pseudonymous_call_id(secret: str, call_id: str, number: str | None) -> str:
+    """Return ``call_id``, or a pseudonym of it if it could hold somebody's number.
+
+    What it decides by is mostly the id alone, so that a report joins its call also where it lacks the number. A
+    rehearsal's id stays recognisable, and a pseudonym is its own pseudonym.
+
+    :param number: the caller's in E.164, if it is known.
+    """
+    compact = _BETWEEN.sub("", _plain(call_id))
+    could_hold_one = _LONG_RUN.search(compact) and not _HARMLESS.fullmatch(call_id)
+    if not (could_hold_one or any(digits in compact for digits in _digit_forms(number))):
+        return call_id
+    prefix = REHEARSAL if call_id.startswith(REHEARSAL) else "call-"
+    # A call's id is a stranger's text, which may hold half a surrogate pair.
+    return prefix + _hmac(secret, f"call:{call_id}".encode("utf-8", "surrogatepass"))
+
+
+def e164(text: str | None, region: str) -> str | None:
+    """Return the one spelling of the number in ``text``, such as ``+31850835037``; ``None`` if it identifies nobody.
+
+    :param text: as a carrier or a person wrote it: national or international, ``tel:`` or ``sip:``, in any script's
+        digits, perhaps with an extension, which is ignored.
+    :param region: the country of numbers that are written without one.
+    """
+    # Before the cache, which would otherwise keep whatever a stranger sent.
+    return None if text is None or len(text) > _LONGEST else _e164(text, region)
+
+
+def line_number(text: str | None, region: str) -> str | None:
+    """Return the number that was called in its one spelling, or ``text`` itself where it has none.
+
+    A line may well have a short number or a SIP name: it is a place to call, not somebody who calls.
+    """
+    return e164(text, region) or text
+
+
+@lru_cache(maxsize=512)
+def languages_of(country: str | None) -> tuple[str, ...]:
+    """Return the codes of a country's official languages, that of most people first; empty if it is not known."""
+    official = get_official_languages(country, de_facto=True) if country else ()
+    return tuple(dict.fromkeys(language.partition("_")[0] for language in official))
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=_CACHED)
+def _e164(text: str, region: str) -> str | None:
+    dialled, region = _dialled(text, region)
+    if dialled is None or _is_sentinel(dialled.lstrip("+0"), region):
+        return None
+    number = _parse(dialled, region) or _parse(re.sub("^00", "+", dialled), region)
+    if number is None or not _is_somebodys(number, dialled, region):
+        return None
+    found = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    # What changes when it is read again had a trunk prefix too many.
+    return found if len(found) >= _SHORTEST and _parsed(found) == number else None
+
+
+def _dialled(text: str, region: str) -> tuple[str | None, str]:
+    """Return the digits in ``text``, after a plus if there is one, and the country they are dialled in."""
+    name, _, address = _plain(unquote(text)).rpartition("<")
+    parts = _ADDRESS.fullmatch(address.partition(">")[0])
+    if parts is None or _WITHHELD.fullmatch(name) or _NOWHERE.match(parts["host"] or ""):
+        return None, region
+    dialled = _SEPARATORS.sub("", _EXTENSION.sub("", parts["user"]))
+    if context := _CONTEXT.search(parts["parameters"] or ""):
+        region = phonenumbers.region_code_for_country_code(int(context[1]))
+    # In sip:192.0.2.1 there is a host alone.
+    is_host = (parts["scheme"] or "").lower().startswith("sip") and parts["host"] is None and dialled[:1] != "+"
+    return (None if is_host or not _DIALLED.fullmatch(dialled) else dialled), region
+
+
+def _plain(text: str) -> str:
+    return text if text.isascii() else "".join(map(_plain_character, text))
+
+
+def _plain_character(character: str) -> str:
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    # Raised and circled digits are no digits of a number, and compatibility forms would make them such.
+    if character.isnumeric():
+        return character
+    category = unicodedata.category(character)
+    if category == "Cf":
+        return ""
+    return "-" if category == "Pd" or character == "\N{MINUS SIGN}" else unicodedata.normalize("NFKC", character)
+
+
+def _parse(dialled: str, region: str) -> PhoneNumber | None:
+    """Return the number if one can have it in full: a local part alone is many people's."""
+    try:
+        number = phonenumbers.parse(dialled, region)
+    except NumberParseException:
+        return None
+    is_possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    return number if is_possible else None
+
+
+def _is_sentinel(digits: str, region: str) -> bool:
+    prefixes = ("", "1", str(phonenumbers.country_code_for_region(region)))
+    return any(digits.removeprefix(prefix) in _KEYPAD for prefix in prefixes)
+
+
+def _is_somebodys(number: PhoneNumber, dialled: str, region: str) -> bool:
+    national = phonenumbers.national_significant_number(number)
+    if national in _KEYPAD or len(set(national)) == 1:
+        return False
+    if len(national) >= _SHORT_NATIONAL:
+        return True
+    trunk = phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True) or ""
+    is_whole = dialled.startswith(("+", trunk))
+    return is_whole and phonenumbers.is_valid_number(number) and not is_valid_short_number(number)
+
+
+@lru_cache(maxsize=_CACHED)
+def _parsed(number: str) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse(number)
+    except NumberParseException:
+        return None
+
+
+@lru_cache(maxsize=_CACHED)
+def _country(number: str) -> str | None:
+    parsed = phonenumbers.parse(number)
+    # A number that is not valid is in none of the countries that share its code; the main one is the best guess.
+    country = phonenumbers.region_code_for_number(parsed) or phonenumbers.region_code_for_country_code(
+        parsed.country_code or 0
+    )
+    return country if country in phonenumbers.SUPPORTED_REGIONS else None
+
+
+@lru_cache(maxsize=_CACHED)
+def _is_toll_free(number: str) -> bool:
+    # A company shows its toll-free number for everybody in it; +800 is universal and stays whoever shows it.
+    parsed = phonenumbers.parse(number)
+    is_free = phonenumbers.number_type(parsed) == PhoneNumberType.TOLL_FREE
+    return is_free and parsed.country_code != _UNIVERSAL_TOLL_FREE
+
+
+# --- pseudonyms -------------------------------------------------------------------------------------------------------
+
+
+def _digit_forms(number: str | None) -> tuple[str, ...]:
+    parsed = _parsed(number) if number else None
+    if number is None or parsed is None:
+        return ()
+    forms = (number.removeprefix("+"), phonenumbers.national_significant_number(parsed))
+    return tuple(form for form in forms if len(form) >= _FEWEST_DIGITS)
+
+
+def _hmac(secret: str, message: bytes) -> str:
+    return hmac.digest(secret.encode(), message, "sha256")[:16].hex()

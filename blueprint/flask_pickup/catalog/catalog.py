@@ -1,0 +1,321 @@
+"""From the two folders to one frozen object, and from that to the plan of an answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from functools import cached_property, lru_cache
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from jinja2 import TemplateSyntaxError, meta
+
+from flask_pickup.catalog.complaints import Complaint
+from flask_pickup.catalog.experiment import FIELDS, Experiment, Parts, PinKey, overlap, read_experiment, writes
+from flask_pickup.catalog.files import read_tree
+from flask_pickup.catalog.hours import Hours, read_hours
+from flask_pickup.catalog.reader import read_toml
+from flask_pickup.catalog.settings import Line, Settings, read_settings
+from flask_pickup.override import Filling, merge, templates
+from flask_pickup.rendering import BASE, Environment, Library, Namespace, Stack, render, split_variant
+
+EXPERIMENTS = "experiments"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an answer is made for one stack of folders in one language."""
+
+    stack: Stack
+    filling: Filling
+
+    def opening(self, namespace: Namespace) -> str:
+        """Return what is spoken first; empty if no layer has an opening."""
+        return self._render("first_message.j2", namespace)
+
+    def prompt(self, namespace: Namespace) -> str:
+        """Return the system prompt; empty if no layer has one."""
+        return self._render("system_prompt.j2", namespace)
+
+    def closed(self, namespace: Namespace) -> str:
+        """Return what a caller hears outside the hours; empty if no layer says anything."""
+        return self._render("closed.j2", namespace)
+
+    def override(self, namespace: Namespace) -> dict[str, Any]:
+        """Return the merged override, its strings rendered."""
+        return self.filling(lambda source: render(self.stack.string(source), namespace))
+
+    def _render(self, name: str, namespace: Namespace) -> str:
+        template = self.stack.find(name)
+        return render(template, namespace) if template else ""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All content, read once and never changed.
+
+    :param experiments: those that load, by name.
+    :param left_out: the names of those that do not.
+    :param broken: the folders in ``greetings/`` that do not load; calls that need one get the saved agent.
+    :param languages: the languages that the folders have.
+    :param complaints: what is wrong, in the order of files and lines.
+    """
+
+    settings: Settings
+    experiments: tuple[Experiment, ...]
+    left_out: tuple[str, ...]
+    broken: frozenset[str]
+    languages: Collection[str]
+    complaints: tuple[Complaint, ...]
+    texts: Mapping[str, str] = field(repr=False)
+    library: Library = field(repr=False)
+    environment: Environment = field(repr=False)
+    _overrides: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    _hours: Mapping[str, Hours] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        # With many experiments there are more stacks than memory; those in use are few.
+        object.__setattr__(self, "plan", lru_cache(maxsize=4096)(self._plan))
+
+    def plan(self, folders: tuple[str, ...], language: str) -> Plan:
+        """Return how to answer with ``folders`` laid over one another, lowest first."""
+        raise NotImplementedError  # replaced per instance by its cached form
+
+    def _plan(self, folders: tuple[str, ...], language: str) -> Plan:
+        merged: dict[str, Any] = {}
+        for folder in folders:
+            merged = merge(merged, self._overrides.get(folder, {}))
+        return Plan(Stack(self.library, folders, language, self.environment), Filling(merged))
+
+    @cached_property
+    def layers(self) -> Mapping[str, Mapping[str, Experiment]]:
+        """The experiments that share a layer's callers: those that are running or paused, by layer and name."""
+        found: dict[str, dict[str, Experiment]] = {}
+        for experiment in self.experiments:
+            if experiment.layer and experiment.status in {"running", "paused"}:
+                found.setdefault(experiment.layer, {})[experiment.name] = experiment
+        return found
+
+    def overrides(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield each ``override.json`` with its patch."""
+        yield from ((f"{folder}/override.json", patch) for folder, patch in self._overrides.items())
+
+    def is_broken(self, line: Line) -> bool:
+        """Return whether what a call to ``line`` needs does not load."""
+        return not self.broken.isdisjoint(self.base(line))
+
+    def line(self, number: str | None, name: str | None) -> Line:
+        """Return the line called, under the name that the settings or else the platform gives it."""
+        known = self.settings.lines.get(number or "")
+        return known if known else Line(number, name)
+
+    def base(self, line: Line) -> tuple[str, ...]:
+        """Return the folders below all arms for calls to ``line``."""
+        return (BASE, line.folder) if line.folder else (BASE,)
+
+    def hours(self, line: Line) -> Hours | None:
+        """Return the opening hours of ``line``; None means always open."""
+        return self._hours.get(line.folder or BASE) or self._hours.get(BASE)
+
+    def zone(self, line: Line) -> tzinfo:
+        """Return the time zone in which ``line`` tells the time."""
+        hours = self.hours(line)
+        return hours.zone if hours else UTC
+
+
+def load(experiments: Path, greetings: Path, *, pin_key: PinKey, region: str) -> Catalog:
+    """Read both folders. Never raises: what is wrong with them is in ``complaints``, and left out."""
+    return _Loader(experiments, greetings, pin_key, region).load()
+
+
+class _Loader:
+    def __init__(self, experiments: Path, greetings: Path, pin_key: PinKey, region: str) -> None:
+        self.environment = Environment()
+        self.complaints: list[Complaint] = []
+        self.texts: dict[str, str] = {}
+        self.codes: dict[str, CodeType] = {}
+        self.strings: dict[str, CodeType] = {}
+        self.overrides: dict[str, Mapping[str, Any]] = {}
+        self.pin_key = pin_key
+        self.region = region
+        for folder, name in ((greetings, BASE), (experiments, EXPERIMENTS)):
+            texts, complaints = read_tree(folder, name)
+            self.texts |= texts
+            self.complaints += complaints
+            if not folder.is_dir():
+                self.complaints.append(
+                    Complaint(name, 0, f"there is no folder '{folder.name}'", "make it, or set where it is", "warning")
+                )
+
+    def load(self) -> Catalog:
+        for path, text in self.texts.items():
+            if path.endswith(".j2"):
+                self._compile(path, text)
+            elif path.endswith("override.json"):
+                self._override(path, text)
+        settings = self._settings()
+        hours = {
+            path.rpartition("/")[0]: read_hours(path, text, self.complaints)
+            for path, text in self.texts.items()
+            if path.endswith("/hours.toml")
+        }
+        line_folders = {line.folder for line in settings.lines.values() if line.folder}
+        library = self._library(line_folders)
+        experiments = {name: self._experiment(name) for name in self._names()}
+        self._check_seeds_and_fields([e for e in experiments.values() if e])
+        left_out = self._left_out(experiments)
+        return Catalog(
+            settings=settings,
+            experiments=tuple(e for name, e in sorted(experiments.items()) if e and name not in left_out),
+            left_out=tuple(sorted(left_out)),
+            broken=frozenset(_home(file, line_folders) for file in self._wrong_files() if file.startswith(BASE)),
+            languages={settings.language} | {code for found in library.variants.values() for code in found if code},
+            complaints=tuple(sorted(set(self.complaints))),
+            texts=self.texts,
+            library=library,
+            environment=self.environment,
+            _overrides=self.overrides,
+            _hours=hours,
+        )
+
+    def _compile(self, path: str, text: str) -> None:
+        try:
+            self.codes[path] = self.environment.compile(text, path, path)
+        except TemplateSyntaxError as error:
+            self._complain(path, error.lineno, f"the template cannot be read: {error.message}", "mend the line")
+        except (RecursionError, ValueError, SyntaxError, MemoryError, OverflowError) as error:
+            self._complain(path, 1, f"the template cannot be read: {type(error).__name__}", "make it simpler")
+
+    def _override(self, path: str, text: str) -> None:
+        try:
+            patch = json.loads(text)
+        except json.JSONDecodeError as error:
+            self._complain(path, error.lineno, f"this is no JSON: {error.msg}", "mend the line")
+            return
+        except RecursionError:
+            self._complain(path, 1, "this is nested too deeply", "make it flatter")
+            return
+        if not isinstance(patch, dict):
+            self._complain(path, 1, "this is no JSON object", 'write {"assistant": {…}}')
+            return
+        self.overrides[path.rpartition("/")[0]] = patch
+        for _, source in templates(patch):
+            self._compile_string(path, text, source)
+
+    def _compile_string(self, path: str, text: str, source: str) -> None:
+        try:
+            self.strings[source] = self.environment.compile(source, "", path)
+        except TemplateSyntaxError as error:
+            found = text.find(json.dumps(source, ensure_ascii=False)[1:-1])
+            line = text.count("\n", 0, max(found, 0)) + 1
+            self._complain(path, line, f"a string's template cannot be read: {error.message}", "mend the string")
+
+    def _settings(self) -> Settings:
+        path = f"{BASE}/settings.toml"
+        settings = read_settings(
+            path, self.texts.get(path, ""), self.complaints, environment=self.environment, region=self.region
+        )
+        for line in settings.lines.values():
+            if line.folder and not any(path.startswith(line.folder + "/") for path in self.texts):
+                self._complain(path, 1, f"there is no folder '{line.folder}'", "make it, or take out 'greetings'")
+        return settings
+
+    def _library(self, line_folders: set[str]) -> Library:
+        variants: dict[str, dict[str, str]] = {}
+        homes: dict[str, tuple[str, str]] = {}
+        for path in self.codes:
+            directory, _, name = path.rpartition("/")
+            logical, language = split_variant(name)
+            variants.setdefault(f"{directory}/{logical}", {})[language] = path
+            folder = _home(path, line_folders)
+            homes[path] = (folder, f"{directory}/{logical}".removeprefix(folder + "/"))
+        return Library(self.codes, variants, homes, self.strings)
+
+    def _names(self) -> list[str]:
+        return sorted({path.split("/")[1] for path in self.texts if path.startswith(EXPERIMENTS + "/")})
+
+    def _experiment(self, name: str) -> Experiment | None:
+        file = f"{EXPERIMENTS}/{name}/experiment.toml"
+        if file not in self.texts:
+            if "." not in name:
+                self._complain(file, 0, "the file is missing", f"write it, or start with: flask pickup new {name}")
+            return None
+        table = read_toml(file, self.texts[file], self.complaints)
+        if not list(table):
+            return None
+        return read_experiment(name, table, self._parts(name), self.environment, self.pin_key)
+
+    def _parts(self, name: str) -> dict[str, Parts]:
+        prefix = f"{EXPERIMENTS}/{name}/"
+        files: dict[str, dict[str, str]] = {}
+        for path, text in self.texts.items():
+            if path.startswith(prefix) and path.count("/") > prefix.count("/"):
+                arm, _, inside = path.removeprefix(prefix).partition("/")
+                files.setdefault(arm, {})[inside] = text
+        return {arm: self._part(prefix + arm, inside) for arm, inside in files.items()}
+
+    def _part(self, folder: str, files: Mapping[str, str]) -> Parts:
+        for forbidden in ("hours.toml", "settings.toml", "closed.j2"):
+            if forbidden in files:
+                self._complain(f"{folder}/{forbidden}", 0, f"an arm cannot change {forbidden}", "keep it in greetings/")
+        override = self.overrides.get(folder, {})
+        logical = {split_variant(path)[0]: text for path, text in files.items()}
+        return Parts(files, override, writes(logical, override, {name: self._taken_in(name) for name in FIELDS}))
+
+    def _taken_in(self, name: str) -> frozenset[str]:
+        """Return the base's files that one of the answer's templates takes in, itself included, by logical name."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            logical = waiting.pop()
+            if logical in found:
+                continue
+            found.add(logical)
+            for path, text in self.texts.items():
+                if path.startswith(BASE + "/") and split_variant(path.removeprefix(BASE + "/"))[0] == logical:
+                    waiting += [used.removeprefix(BASE + "/") for used in self._references(text)]
+        return frozenset(found)
+
+    def _references(self, text: str) -> Iterator[str]:
+        try:
+            yield from (name for name in meta.find_referenced_templates(self.environment.parse(text)) if name)
+        except TemplateSyntaxError:
+            return
+
+    def _check_seeds_and_fields(self, experiments: list[Experiment]) -> None:
+        seeds: dict[str, Experiment] = {}
+        for experiment in experiments:
+            file = f"{EXPERIMENTS}/{experiment.name}/experiment.toml"
+            if twin := seeds.setdefault(experiment.seed, experiment):
+                if twin is not experiment:
+                    self._complain(file, 1, f"the seed is that of '{twin.name}' too", "give each its own seed")
+        running = [experiment for experiment in experiments if experiment.is_running]
+        for index, one in enumerate(running):
+            for other in running[index + 1 :]:
+                shared = None if one.layer and one.layer == other.layer else overlap(one, other)
+                if shared:
+                    self._complain(
+                        f"{EXPERIMENTS}/{other.name}/experiment.toml", 1,
+                        f"'{one.name}' is running too and can write the same field, {'.'.join(shared)}",
+                        "give both one layer, such as layer = \"opening\"",
+                    )  # fmt: skip
+
+    def _wrong_files(self) -> set[str]:
+        return {complaint.file for complaint in self.complaints if complaint.level == "error"}
+
+    def _left_out(self, experiments: Mapping[str, Experiment | None]) -> set[str]:
+        wrong = {file.split("/")[1] for file in self._wrong_files() if file.startswith(EXPERIMENTS + "/")}
+        return wrong | {name for name, experiment in experiments.items() if experiment is None and "." not in name}
+
+    def _complain(self, file: str, line: int, problem: str, remedy: str) -> None:
+        self.complaints.append(Complaint(file, line, problem, remedy))
+
+
+def _home(path: str, line_folders: set[str]) -> str:
+    if not path.startswith(BASE + "/"):
+        return "/".join(path.split("/")[:3]) if path.count("/") > 2 else path.rpartition("/")[0]  # noqa: PLR2004
+    inside = [folder for folder in line_folders if path.startswith(folder + "/")]
+    return max(inside, key=len, default=BASE)

@@ -1,0 +1,74 @@
+"""What is wrong with the content, where, and what would be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, order=True)
+class Complaint:
+    """One thing that an author has to mend (an error) or to know (a warning).
+
+    :param file: relative to the folder that holds ``experiments/`` and ``greetings/``.
+    :param line: counted from 1; 0 where the complaint is about the file as a whole.
+    """
+
+    file: str
+    line: int
+    problem: str
+    remedy: str
+    level: Level = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.problem}; {self.remedy}"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return the remedy for an unknown name: the one that was probably meant, else all there are."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"there are {', '.join(names)}" if names else "take it out"
+
+
+def toml_line(source: str, *path: str) -> int:
+    """Return the line of a key in TOML, or of the nearest table above it; 1 if not even that is found.
+
+    ``tomllib`` keeps no positions. This finds headers and keys as people write them.
+    """
+    found, table = 1, ()
+    for number, line in enumerate(source.splitlines(), 1):
+        if header := re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line):
+            table = _keys(header[1])
+            here = table
+        elif key := re.match(r"\s*((?:\"[^\"]*\"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:\"[^\"]*\"|'[^']*'|[\w-]+))*)\s*=", line):
+            here = (*table, *_keys(key[1]))
+        else:
+            continue
+        if here == path:
+            return number
+        if here == path[: len(here)]:
+            found = number
+    return found
+
+
+def _keys(dotted: str) -> tuple[str, ...]:
+    found = re.findall(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)", dotted)
+    return tuple(double or single or bare for double, single, bare in found)
+
+
+def json_line(source: str, *path: str | int) -> int:
+    """Return the line of a key in JSON, as far as ``path`` can be followed by its names."""
+    position = 0
+    for key in path:
+        found = re.compile(rf'"{re.escape(key)}"\s*:').search(source, position) if isinstance(key, str) else None
+        position = found.start() if found else position
+    return source.count("\n", 0, position) + 1

@@ -1,0 +1,243 @@
+"""``experiment.toml`` and the arms' folders beside it, as one frozen object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from jinja2 import TemplateSyntaxError
+
+from flask_pickup.catalog.complaints import suggest
+from flask_pickup.catalog.reader import NAME, Table
+from flask_pickup.override import leaves
+from flask_pickup.rendering import Environment, Expression, expression
+
+CONTROL = "control"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things that a caller may hear.
+
+    :param folder: ``experiments/<experiment>/<arm>``.
+    :param override: its JSON Merge Patch.
+    :param writes: the fields of the answer that it can change, each a path of keys.
+    """
+
+    name: str
+    folder: str
+    override: Mapping[str, Any]
+    writes: frozenset[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment as its folder stood when the app started. Attributes are the keys of ``experiment.toml``.
+
+    :param weights: arm to its positive weight.
+    :param pins: a caller's key to the arm that they always hear.
+    :param body: the whole definition, templates included; pinned numbers stand in it as their keys.
+    :param fingerprint: 32 hexadecimal digits that change whenever ``body`` does.
+    """
+
+    name: str
+    description: str
+    status: str
+    winner: str
+    traffic: float
+    audience: Expression | None
+    layer: str
+    unidentified: str
+    seed: str
+    primary: str
+    arms: Mapping[str, Arm]
+    weights: Mapping[str, float]
+    pins: Mapping[str, str]
+    metrics: Mapping[str, Mapping[str, Any]]
+    body: Mapping[str, Any]
+    fingerprint: str
+
+    @property
+    def is_running(self) -> bool:
+        """Whether callers are being enrolled."""
+        return self.status == "running"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an arm's folder holds."""
+
+    files: Mapping[str, str]
+    override: Mapping[str, Any]
+    writes: frozenset[tuple[str, ...]]
+
+
+PinKey = Callable[[str], str | None]
+"""From a number as an author writes it to the caller's key; None if it is no number."""
+
+
+def read_experiment(
+    name: str, table: Table, folders: Mapping[str, Parts], environment: Environment, pin_key: PinKey
+) -> Experiment:
+    """Read one experiment; what is wrong with it is complained about through ``table``.
+
+    :param folders: the folders beside ``experiment.toml``, by name.
+    """
+    if not NAME.fullmatch(name):
+        table.complain(f"'{name}' cannot be an experiment's name", "use lower-case letters, digits, '-' and '_'")
+    weights = _weights(table, folders)
+    folders = {CONTROL: Parts({}, {}, frozenset()), **folders}
+    pins = _pins(table, weights, pin_key)
+    arms = {
+        arm: Arm(arm, f"experiments/{name}/{arm}", folders[arm].override, folders[arm].writes)
+        for arm in weights
+        if arm in folders
+    }
+    values: dict[str, Any] = {
+        "description": table.text("description"),
+        "status": table.choice("status", "draft", "draft", "running", "paused", "concluded"),
+        "winner": table.text("winner"),
+        "traffic": table.number("traffic", 1, lambda share: 0 < share <= 1, "a number above 0, at most 1"),
+        "layer": table.name("layer", ""),
+        "unidentified": table.choice("unidentified", "exclude", "exclude", CONTROL, "per-call"),
+        "seed": table.name("seed", name),
+        "primary": table.text("primary"),
+    }
+    audience = table.text("audience")
+    compiled = _audience(table, audience, environment)
+    metrics = _metrics(table, values["primary"])
+    table.table("decision").accept()
+    table.finish()
+    _check_winner(table, values, weights)
+    body = {
+        **values,
+        "experiment": name,
+        "audience": audience,
+        "arms": dict(weights),
+        "pins": pins,
+        "metrics": metrics,
+        "decision": table.raw("decision"),
+        "files": {arm: dict(folders[arm].files) for arm in arms},
+    }
+    return Experiment(
+        name=name, **values, audience=compiled, arms=arms, weights=weights, pins=pins, metrics=metrics,
+        body=body, fingerprint=fingerprint(body),
+    )  # fmt: skip
+
+
+def fingerprint(body: Mapping[str, Any]) -> str:
+    """Return 32 hexadecimal digits that follow from a definition alone."""
+    canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return sha256(canonical.encode()).hexdigest()[:32]
+
+
+def overlap(one: Experiment, other: Experiment) -> tuple[str, ...] | None:
+    """Return a field that both experiments can write, if there is one."""
+    for mine in sorted(path for arm in one.arms.values() for path in arm.writes):
+        for theirs in (path for arm in other.arms.values() for path in arm.writes):
+            shorter, longer = sorted((mine, theirs), key=len)
+            if longer[: len(shorter)] == shorter:
+                return longer
+    return None
+
+
+def writes(files: Mapping[str, str], override: Mapping[str, Any], used: Mapping[str, frozenset[str]]) -> frozenset[
+    tuple[str, ...]
+]:  # fmt: skip
+    """Return the fields of the answer that an arm can change.
+
+    :param files: the arm's files by logical name.
+    :param used: for each of the answer's own templates, the files of the base that it takes in.
+    """
+    fields = {path for path in leaves(override) if path}
+    for template, field in FIELDS.items():
+        if files.keys() & used[template]:
+            fields.add(field)
+    return frozenset(fields)
+
+
+FIELDS = {
+    "first_message.j2": ("assistant", "first_message"),
+    "system_prompt.j2": ("assistant", "llm_config", "messages"),
+}
+"""The answer's own templates, and the field that each becomes."""
+
+
+def _weights(table: Table, folders: Mapping[str, Parts]) -> dict[str, float]:
+    arms = table.table("arms")
+    weights = {
+        arm: arms.number(arm, 1, lambda weight: weight > 0, "a positive number: the arm's weight") for arm in arms
+    }
+    arms.finish()
+    if not weights:
+        table.complain("there are no arms", "write [arms] with control = 1 and a line for each other arm")
+    elif CONTROL not in weights:
+        arms.complain("no arm is named control", "name the arm that changes nothing control")
+    for arm in weights:
+        if not NAME.fullmatch(arm):
+            arms.complain(f"'{arm}' cannot be an arm's name", "use lower-case letters, digits, '-' and '_'", arm)
+        elif arm not in folders and arm != CONTROL:
+            arms.complain(f"arm '{arm}' has no folder", f"make the folder '{arm}/', or take it out of [arms]", arm)
+    for folder in folders.keys() - weights.keys() - {CONTROL}:
+        arms.complain(f"the folder '{folder}/' is no arm", f"write {folder} = 1 under [arms], or remove the folder")
+    return weights
+
+
+def _pins(table: Table, weights: Mapping[str, float], pin_key: PinKey) -> dict[str, str]:
+    pins = table.table("pins")
+    keys = {}
+    for place, number in enumerate(pins, 1):
+        arm, key = str(pins.raw(number)), pin_key(number)
+        # The number itself stays out of the complaints: they end in logs.
+        if key is None:
+            pins.complain(f"pin {place} is no phone number", 'write it as "+31612345678"', number)
+        elif key in keys:
+            pins.complain(f"pin {place} is a number that is pinned already", "keep one of the two", number)
+        elif arm not in weights:
+            pins.complain(f"pin {place}: no arm is called '{arm}'", suggest(arm, weights), number)
+        else:
+            keys[key] = arm
+    return keys
+
+
+def _audience(table: Table, source: str, environment: Environment) -> Expression | None:
+    if not source:
+        return None
+    try:
+        return expression(environment, source)
+    except TemplateSyntaxError as error:
+        remedy = "write a Jinja expression such as \"caller.country == 'NL'\""
+        table.complain(f"the audience cannot be read: {error.message}", remedy, "audience")
+        return None
+
+
+def _metrics(table: Table, primary: str) -> dict[str, dict[str, Any]]:
+    metrics = table.table("metrics")
+    found = {}
+    for name in metrics:
+        metric = metrics.table(name)
+        found[name] = {
+            "outcome": metric.text("outcome", name),
+            "goal": metric.choice("goal", "increase", "increase", "decrease"),
+            "guardrail": metric.get("guardrail", default=False, fits=lambda v: isinstance(v, bool), right="true or false"),
+            "margin": metric.number("margin", 0, lambda margin: margin >= 0, "a number, 0 or more"),
+            "smallest": metric.number("smallest", 0, lambda least: least > 0, "a positive number"),
+        }
+        metric.accept("per", "missing", "within", "cap")
+        metric.finish()
+    metrics.finish()
+    if primary and primary not in found:
+        table.complain(f"no metric is called '{primary}'", suggest(primary, found), "primary")
+    return found
+
+
+def _check_winner(table: Table, values: Mapping[str, Any], weights: Mapping[str, float]) -> None:
+    winner = values["winner"]
+    if winner and winner not in weights:
+        table.complain(f"no arm is called '{winner}'", suggest(winner, weights), "winner")
+    if winner and values["status"] != "concluded":
+        table.complain("a winner is heard only once the experiment is concluded", 'write status = "concluded"', "winner",
+                       level="warning")  # fmt: skip

@@ -1,0 +1,272 @@
+"""One call in, one :class:`Decision` out: the order of the steps, without any I/O of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from jinja2 import TemplateError
+
+from flask_pickup.assignment import draw_arm, draw_layer, is_enrolled
+from flask_pickup.caller import Caller
+from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
+from flask_pickup.customer import Customer, CustomerFailed, Unavailable
+from flask_pickup.flireo.answer import SAVED_AGENT, Answer, compose, is_rejection, reject, with_metadata
+from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
+from flask_pickup.rendering import Silent
+
+log = logging.getLogger("flask_pickup")
+
+FAULTS = "_faults"
+"""The key among the reasons under which stands what failed; no experiment can have this name."""
+
+_VALIDATE = AssistantRequestResponseSchema().validate
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """A call as templates see it."""
+
+    id: str
+    type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """All that a decision follows from, besides the content.
+
+    :param now: aware; the time that the platform signed.
+    """
+
+    call: CallFacts
+    caller: Caller
+    line: Line
+    customer: Customer
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """An arm that the call is given; ``source`` is ``hash``, ``pin`` or ``unidentified``."""
+
+    experiment: str
+    arm: str
+    source: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the tables say of a call that was decided before."""
+
+    kind: str
+    assignments: tuple[Assigned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a caller hears, and why.
+
+    :param kind: ``arm``, ``base``, ``closed`` or ``fallback``.
+    :param answer: as it leaves.
+    :param reasons: experiment to why the caller is or is not in it; under ``_faults`` what failed.
+    """
+
+    kind: str
+    answer: Answer
+    assignments: tuple[Assigned, ...]
+    reasons: Mapping[str, Any]
+    language: str
+    open: bool
+
+
+def decide(catalog: Catalog, incoming: Incoming, recorded: Recorded | None = None) -> Decision:
+    """Return what the caller hears. Never raises: it steps down from the arm to the base to the saved agent.
+
+    :param recorded: the call's earlier decision, whose arms are then rendered again.
+    """
+    return _Deciding(catalog, incoming).decide(recorded)
+
+
+def fall_back(catalog: Catalog, incoming: Incoming, decision: Decision) -> Decision:
+    """Return the base in place of ``decision``, whose arms have no durable row."""
+    return replace(decision, kind="fallback", answer=_Deciding(catalog, incoming).base_answer(), assignments=())
+
+
+class _Deciding:
+    def __init__(self, catalog: Catalog, incoming: Incoming) -> None:
+        self.catalog = catalog
+        self.incoming = incoming
+        self.faults: list[str] = [f"customer: {incoming.customer.failed}"] if incoming.customer.failed else []
+        self.reasons: dict[str, Any] = {}
+        self.base = catalog.base(incoming.line)
+        hours = catalog.hours(incoming.line)
+        self.open = hours is None or hours.is_open(incoming.now)
+        self.names = self._names()
+        self.language = self._language()
+        self.names["language"] = self.language
+
+    def decide(self, recorded: Recorded | None) -> Decision:
+        if self.catalog.is_broken(self.incoming.line):
+            self.faults.append("greetings: the base does not load")
+            return self._decision("fallback", dict(SAVED_AGENT), ())
+        known = recorded is not None and bool(recorded.assignments)
+        if not known and (words := self._closing_words()):
+            return self._decision("closed", reject(words), ())
+        assignments = self._assign() if recorded is None else self._still_there(recorded)
+        if recorded is not None and recorded.kind == "fallback":
+            return self._decision("fallback", self.base_answer(), assignments)
+        return self._speak(assignments)
+
+    def base_answer(self) -> Answer:
+        """Return the base alone, or the saved agent."""
+        return self._answer(self.base, ()) or dict(SAVED_AGENT)
+
+    def _speak(self, assignments: tuple[Assigned, ...]) -> Decision:
+        folders = (*self.base, *self._winners(), *(f"experiments/{a.experiment}/{a.arm}" for a in assignments))
+        answer = self._answer(folders, assignments)
+        if answer is not None:
+            return self._decision("arm" if assignments else "base", answer, assignments)
+        return self._decision("fallback", self.base_answer(), assignments)
+
+    def _decision(self, kind: str, answer: Answer, assignments: tuple[Assigned, ...]) -> Decision:
+        reasons = {**self.reasons, FAULTS: self.faults} if self.faults else self.reasons
+        return Decision(kind, answer, assignments, reasons, self.language, self.open)
+
+    def _names(self) -> dict[str, Any]:
+        missing = partial(Silent, name="customer")
+        customer = self.incoming.customer
+        return {
+            "caller": self.incoming.caller,
+            "customer": missing() if customer.cleaned is None else customer.cleaned,
+            "customer_raw": missing() if customer.raw is None else customer.raw,
+            "line": self.incoming.line,
+            "call": self.incoming.call,
+            "now": self.incoming.now.astimezone(self.catalog.zone(self.incoming.line)),
+            "open": self.open,
+        }
+
+    def _language(self) -> str:
+        settings = self.catalog.settings
+        try:
+            wanted = settings.speaks(self.names)
+        except Exception as error:  # noqa: BLE001 (an author's expression may raise anything)
+            self._fault("greetings/settings.toml: speaks", error)
+            return settings.language
+        return wanted if isinstance(wanted, str) and wanted in self.catalog.languages else settings.language
+
+    def _closing_words(self) -> str:
+        if self.open:
+            return ""
+        try:
+            return self.catalog.plan(self.base, self.language).closed(self.names)
+        except Exception as error:  # noqa: BLE001
+            self._fault("greetings/closed.j2", error)
+            return ""
+
+    def _assign(self) -> tuple[Assigned, ...]:
+        found = []
+        for experiment in self.catalog.experiments:
+            if experiment.status in {"running", "paused"}:
+                assigned, reason = self._place(experiment)
+                self.reasons[experiment.name] = reason
+                if assigned:
+                    found.append(assigned)
+        return tuple(found)
+
+    def _place(self, experiment: Experiment) -> tuple[Assigned | None, str]:
+        key = self.incoming.caller.key
+        if not experiment.is_running:
+            return None, "paused"
+        if key in experiment.pins:
+            return self._assigned(experiment, experiment.pins[key], "pin"), "pin"
+        if key is None and experiment.unidentified == "exclude":
+            return None, "unidentified"
+        draws_by = key or self.incoming.call.id
+        if experiment.layer and self._layer_choice(experiment.layer, draws_by) != experiment.name:
+            return None, "layer"
+        if not is_enrolled(experiment.seed, experiment.traffic, draws_by):
+            return None, "traffic"
+        if reason := self._outside(experiment):
+            return None, reason
+        if key is None and experiment.unidentified == CONTROL:
+            return self._assigned(experiment, CONTROL, "unidentified"), "enrolled"
+        arm = draw_arm(experiment.seed, experiment.weights, draws_by)
+        return self._assigned(experiment, arm, "hash" if key else "unidentified"), "enrolled"
+
+    def _assigned(self, experiment: Experiment, arm: str, source: str) -> Assigned:
+        return Assigned(experiment.name, arm, source, experiment.fingerprint)
+
+    def _layer_choice(self, layer: str, key: str) -> str:
+        """A pin comes before the layer's draw: who is pinned in one of its experiments is in no other."""
+        contenders = self.catalog.layers[layer]
+        pinned = (name for name, experiment in contenders.items() if experiment.is_running and key in experiment.pins)
+        return next(pinned, None) or draw_layer(layer, contenders, key)
+
+    def _outside(self, experiment: Experiment) -> str:
+        """Return why the caller is not in the audience; empty if they are."""
+        if experiment.audience is None:
+            return ""
+        names = {**self.names, "customer": Unavailable(), "customer_raw": Unavailable()}
+        try:
+            looked = experiment.audience(names if self.incoming.customer.failed else self.names)
+        except CustomerFailed:
+            return "customer_failed"
+        except Exception as error:  # noqa: BLE001
+            self._fault(f"experiments/{experiment.name}/experiment.toml: audience", error)
+            return "audience"
+        return "" if looked else "audience"
+
+    def _winners(self) -> Iterable[str]:
+        for experiment in self.catalog.experiments:
+            if experiment.status == "concluded" and experiment.winner and not self._outside(experiment):
+                yield f"experiments/{experiment.name}/{experiment.winner}"
+
+    def _still_there(self, recorded: Recorded) -> tuple[Assigned, ...]:
+        arms = {(experiment.name, arm) for experiment in self.catalog.experiments for arm in experiment.arms}
+        return tuple(assigned for assigned in recorded.assignments if (assigned.experiment, assigned.arm) in arms)
+
+    def _answer(self, folders: tuple[str, ...], assignments: tuple[Assigned, ...]) -> Answer | None:
+        """Return the answer of a stack of folders; None if it cannot be rendered or the platform would refuse it."""
+        try:
+            plan = self.catalog.plan(folders, self.language)
+            answer = compose(
+                plan.override(self.names), opening=plan.opening(self.names), prompt=plan.prompt(self.names)
+            )
+        except Exception as error:  # noqa: BLE001 (a template may raise anything)
+            self._fault(folders[-1], error)
+            return None
+        if assignments and not is_rejection(answer):
+            answer = with_metadata(answer, self._metadata(assignments))
+        if problems := _VALIDATE(answer):
+            self.faults.append(f"{folders[-1]}: the platform would not understand {_first_path(problems)}")
+            log.error("%s: the platform would not understand %s.", folders[-1], _first_path(problems))
+            return None
+        return answer
+
+    def _metadata(self, assignments: Iterable[Assigned]) -> dict[str, Any]:
+        return {
+            "v": 1,
+            "call": self.incoming.call.id,
+            "caller_key": self.incoming.caller.key,
+            "language": self.language,
+            "assignments": {
+                a.experiment: {"arm": a.arm, "definition": a.definition, "source": a.source} for a in assignments
+            },
+        }
+
+    def _fault(self, where: str, error: Exception) -> None:
+        # The error's text may quote the customer's data; its kind and place say enough.
+        line = f":{error.lineno}" if isinstance(error, TemplateError) and getattr(error, "lineno", None) else ""
+        self.faults.append(f"{where}{line}: {type(error).__name__}")
+        log.error("%s%s failed: %s.", where, line, type(error).__name__)
+
+
+def _first_path(problems: Mapping[Any, Any]) -> str:
+    key, below = next(iter(problems.items()))
+    return f"{key}.{_first_path(below)}" if isinstance(below, Mapping) and below else str(key)
+

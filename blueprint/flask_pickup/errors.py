@@ -1,0 +1,84 @@
+"""Everything that Pickup raises.
+
+::
+
+    PickupError
+    ├── ConfigurationError      the app cannot start like this
+    ├── BadWebhook              a request that is not acted on; also an HTTP exception
+    │   ├── BadSignature        401: not from the platform, or not from now
+    │   ├── SlowBody            408: the body did not arrive in time
+    │   ├── BodyTooLarge        413
+    │   ├── UnsupportedBody     415: compressed
+    │   └── WrongMethod         405
+    └── NotRecorded             neither the database nor the spool took a row in time
+
+No message carries a caller's number, a secret or a piece of a request's body.
+"""
+
+from __future__ import annotations
+
+from werkzeug.exceptions import HTTPException
+
+
+class PickupError(Exception):
+    """The base of all of Pickup's exceptions."""
+
+
+class ConfigurationError(PickupError, RuntimeError):
+    """An option is missing or makes no sense; the message says what to set."""
+
+
+class NotRecorded(PickupError):
+    """Neither the database nor the spool took a row in time."""
+
+
+class BadWebhook(PickupError, HTTPException):
+    """A request that is refused.
+
+    :param detail: what is wrong, for the sender.
+    :param field: where: a dotted path into the body, or a header's name.
+    """
+
+    code = 400
+
+    def __init__(self, detail: str, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+
+
+class BadSignature(BadWebhook):
+    """The request is not signed by a secret of ours, or not lately.
+
+    :param reason: which part was bad. For the log only: a sender who cannot sign learns nothing.
+    """
+
+    code = 401
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The request is not signed, or not validly signed.")
+        self.reason = reason
+
+
+class SlowBody(BadWebhook):
+    """The body did not arrive within its deadline."""
+
+    code = 408
+
+
+class BodyTooLarge(BadWebhook):
+    """The body is larger than ``PICKUP_MAX_BODY``."""
+
+    code = 413
+
+
+class UnsupportedBody(BadWebhook):
+    """The body comes in an encoding that Pickup does not read."""
+
+    code = 415
+
+
+class WrongMethod(BadWebhook):
+    """The webhook answers POST alone."""
+
+    code = 405

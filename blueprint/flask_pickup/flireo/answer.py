@@ -1,0 +1,95 @@
+"""The shape of the answer to ``assistant-request``, and what the report brings back of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+Answer = dict[str, Any]
+
+SAVED_AGENT: Mapping[str, Any] = {}
+"""The answer after which the platform goes on with the agent as it is saved."""
+
+
+def compose(override: Mapping[str, Any], *, opening: str = "", prompt: str = "") -> Answer:
+    """Return the platform's answer for a rendered override, opening and prompt.
+
+    ``override`` is not changed. If it rejects the call, nothing else leaves; if it names a saved agent, what an author
+    wrote under ``assistant`` becomes the override of that agent.
+    """
+    if "error" in override:
+        return {"error": override["error"]}
+    answer = dict(override)
+    assistant = answer.pop("assistant", None)
+    if opening or prompt:
+        assistant = dict(assistant) if isinstance(assistant, Mapping) else {}
+    if opening:
+        assistant["first_message"] = opening
+    if prompt:
+        assistant["llm_config"] = _with_prompt(assistant.get("llm_config"), prompt)
+    if assistant is not None:
+        answer[_key(answer)] = assistant
+    return answer
+
+
+def reject(words: str) -> Answer:
+    """Return the answer that turns a call away; the platform speaks ``words``."""
+    return {"error": words}
+
+
+def is_rejection(answer: Mapping[str, Any]) -> bool:
+    """Return whether ``answer`` turns the call away."""
+    return "error" in answer
+
+
+def with_metadata(answer: Mapping[str, Any], pickup: Mapping[str, Any]) -> Answer:
+    """Return ``answer`` with ``metadata.pickup``, beside the author's own metadata; ``sent`` is filled in here."""
+    key = _key(answer)
+    assistant = answer.get(key) or {}
+    metadata = {**(assistant.get("metadata") or {}), "pickup": {**pickup, "sent": sent(assistant)}}
+    return {**answer, key: {**assistant, "metadata": metadata}}
+
+
+def sent(assistant: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an assistant's opening and prompt, in hexadecimal.
+
+    Both as JSON in a list, ``null`` for what is not there, so that no two pairs look alike.
+    """
+    model = assistant.get("llm_config")
+    messages = model.get("messages") if isinstance(model, Mapping) else None
+    prompt = messages[0].get("content") if _leads_with_system(messages) else None
+    words = json.dumps([assistant.get("first_message"), prompt], ensure_ascii=False, default=str)
+    return sha256(words.encode("utf-8", "replace")).hexdigest()
+
+
+def spoken(answer: Mapping[str, Any]) -> str | None:
+    """Return the words that the caller hears first, if the answer decides them."""
+    if is_rejection(answer):
+        return str(answer["error"])
+    opening = (answer.get(_key(answer)) or {}).get("first_message")
+    return None if opening is None else str(opening)
+
+
+def _key(answer: Mapping[str, Any]) -> str:
+    return "assistant_override" if "assistant_id" in answer else "assistant"
+
+
+def _with_prompt(model: Any, prompt: str) -> dict[str, Any]:
+    model = dict(model) if isinstance(model, Mapping) else {}
+    messages = model.get("messages")
+    rest = messages if isinstance(messages, list) else []
+    if _leads_with_system(rest):
+        rest = rest[1:]
+    model["messages"] = [{"role": "system", "content": prompt}, *rest]
+    return model
+
+
+def _leads_with_system(messages: Any) -> bool:
+    return (
+        isinstance(messages, list)
+        and bool(messages)
+        and isinstance(messages[0], Mapping)
+        and messages[0].get("role") == "system"
+    )

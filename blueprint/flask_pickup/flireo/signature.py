@@ -1,0 +1,63 @@
+"""The platform's signature: HMAC-SHA256 of the timestamp, a full stop and the raw body."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from flask_pickup.errors import BadSignature
+
+SIGNATURE = "X-Webhook-Signature"
+TIMESTAMP = "X-Webhook-Timestamp"
+
+# Spelled out, because \d and int() also take the digits of other scripts.
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_SIGNATURE = re.compile(r"(?:sha256=)?([0-9A-Fa-f]{64})")
+
+
+class Headers(Protocol):
+    """What is asked of a request's headers: Werkzeug's are no ``Mapping``, a plain dictionary will do as well."""
+
+    def get(self, key: str, default: str, /) -> str:
+        """Return the header's value, or ``default``."""
+
+
+def sign(secret: str, timestamp: str, body: bytes) -> str:
+    """Return the signature that the platform sends with ``body``: ``sha256=`` and hexadecimal digits.
+
+    :param timestamp: Unix seconds, as they stand in the header.
+    """
+    return f"sha256={_digest(secret, timestamp, body).hex()}"
+
+
+def verify(headers: Headers, body: bytes, *, secrets: Sequence[str], now: float, tolerance: float) -> int:
+    """Return the Unix time in seconds that was signed with ``body``.
+
+    :param body: the bytes as they arrived; nothing in them is looked at.
+    :param secrets: any of them may have signed.
+    :param now: Unix seconds.
+    :param tolerance: how many seconds the signed time may be away from ``now``, in either direction.
+    :raises BadSignature: nobody signed, somebody else did, or too long ago.
+    """
+    timestamp = headers.get(TIMESTAMP, "")
+    if not _TIMESTAMP.fullmatch(timestamp):
+        raise BadSignature("the timestamp is missing or is not 1 to 12 digits")
+    given = _SIGNATURE.fullmatch(headers.get(SIGNATURE, ""))
+    if given is None:
+        raise BadSignature("the signature is missing or is not 64 hexadecimal digits")
+    if not _is_signed(bytes.fromhex(given[1]), timestamp, body, secrets):
+        raise BadSignature("no secret of ours gives this signature")
+    if abs(now - int(timestamp)) > tolerance:
+        raise BadSignature(f"the timestamp is more than {tolerance:g} s away from now")
+    return int(timestamp)
+
+
+def _is_signed(given: bytes, timestamp: str, body: bytes, secrets: Sequence[str]) -> bool:
+    # A list, so that the time taken does not tell which secret signed.
+    return any([hmac.compare_digest(given, _digest(secret, timestamp, body)) for secret in secrets])  # noqa: C419
+
+
+def _digest(secret: str, timestamp: str, body: bytes) -> bytes:
+    return hmac.digest(secret.encode(), f"{timestamp}.".encode() + body, "sha256")

@@ -1,0 +1,112 @@
+"""A thread that writes what many requests hand in: all that waits, in one go."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from time import monotonic
+from typing import Generic, TypeVar
+
+log = logging.getLogger("flask_pickup")
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Overloaded(Exception):
+    """More waits than can be written in time."""
+
+
+class Writer(Generic[In, Out]):
+    """Groups what is handed in, and lets each who hands in stop waiting while the writing itself hangs.
+
+    The thread is started by the first who hands something in, in each process anew: threads do not survive a fork.
+
+    :param write: gets a batch, returns a result for each item, or raises for all of them.
+    :param chores: called between batches, at least every ``every`` seconds.
+    """
+
+    most_waiting = 1_000
+    largest_batch = 64
+
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[Sequence[In]], Sequence[Out]],
+        *,
+        chores: Callable[[], None] = lambda: None,
+        every: float = 0.5,
+    ) -> None:
+        self._name = name
+        self._write = write
+        self._chores = chores
+        self._every = every
+        self._pid = 0
+        self._starting = Lock()
+        self._queue: SimpleQueue[tuple[In, Future[Out]]] = SimpleQueue()
+
+    def start(self) -> None:
+        """Start the thread, if this process has none yet."""
+        if self._pid == os.getpid():
+            return
+        with self._starting:
+            if self._pid != os.getpid():
+                self._queue = SimpleQueue()
+                Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True).start()
+                self._pid = os.getpid()
+
+    def submit(self, item: In) -> Future[Out]:
+        """Hand in ``item``; the future has its result once it is written.
+
+        :raises Overloaded: if too much waits already.
+        """
+        self.start()
+        if self._queue.qsize() >= self.most_waiting:
+            raise Overloaded
+        future: Future[Out] = Future()
+        self._queue.put((item, future))
+        return future
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait to be written."""
+        return self._queue.qsize()
+
+    def _run(self, queue: SimpleQueue[tuple[In, Future[Out]]]) -> None:
+        due = monotonic()
+        while True:
+            batch = self._next_batch(queue)
+            if batch:
+                self._write_batch(batch)
+            if monotonic() >= due:
+                self._do_chores()
+                due = monotonic() + self._every
+
+    def _next_batch(self, queue: SimpleQueue[tuple[In, Future[Out]]]) -> list[tuple[In, Future[Out]]]:
+        batch = []
+        with suppress(Empty):
+            batch.append(queue.get(timeout=self._every))
+            while len(batch) < self.largest_batch:
+                batch.append(queue.get_nowait())
+        return [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
+
+    def _write_batch(self, batch: Sequence[tuple[In, Future[Out]]]) -> None:
+        try:
+            results = self._write([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 (whoever waits decides what it means)
+            for _, future in batch:
+                future.set_exception(error)
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                future.set_result(result)
+
+    def _do_chores(self) -> None:
+        try:
+            self._chores()
+        except Exception as error:  # noqa: BLE001 (the thread has to go on)
+            log.error("%s: %s.", self._name, type(error).__name__)  # noqa: TRY400 (the text may quote a row)

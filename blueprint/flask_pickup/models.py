@@ -1,0 +1,154 @@
+"""The tables. They are a public interface: names and columns change only by a migration.
+
+Every key begins with ``call_id``, so that tables spread by call keep each write and each join on one node; there are
+no foreign keys, because a report may come before its call.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, DateTime, Dialect, Double, Engine, String, TypeDecorator, create_engine, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+VERSION_TABLE = "pickup_alembic_version"
+RESULTS_VIEW = "pickup_results"
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time in UTC, on databases that keep time zones and on those that do not."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Return UTC, aware."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+_WITHOUT_ROWID = {"sqlite_with_rowid": False}
+
+
+class Base(DeclarativeBase):
+    """Pickup's own metadata; a host's stays apart."""
+
+    type_annotation_map = {datetime: Moment, dict[str, Any]: Json, list[Any]: Json, float: Double, bool: Boolean, str: String}  # noqa: E501, RUF012
+
+
+class Call(Base):
+    """A call: what was decided when it rang, and how it ended.
+
+    ``decision`` is ``arm``, ``base``, ``closed`` or ``fallback``; null where a report came and its call did not.
+    """
+
+    __tablename__ = "pickup_calls"
+    __table_args__ = (_WITHOUT_ROWID,)
+
+    call_id: Mapped[str] = mapped_column(primary_key=True)
+    caller_key: Mapped[str | None]
+    line: Mapped[str | None]
+    call_type: Mapped[str | None]
+    country: Mapped[str | None]
+    language: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+    decision: Mapped[str | None]
+    reasons: Mapped[dict[str, Any] | None]
+    status: Mapped[str | None]
+    end_reason: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Assignment(Base):
+    """An arm that a call was given in an experiment; ``source`` is ``hash``, ``pin`` or ``unidentified``."""
+
+    __tablename__ = "pickup_assignments"
+    __table_args__ = (_WITHOUT_ROWID,)
+
+    call_id: Mapped[str] = mapped_column(primary_key=True)
+    experiment: Mapped[str] = mapped_column(primary_key=True)
+    arm: Mapped[str]
+    source: Mapped[str]
+    caller_key: Mapped[str | None]
+    definition: Mapped[str]
+    assigned_at: Mapped[datetime]
+    delivered: Mapped[bool | None]
+
+
+class Outcome(Base):
+    """One number that came of a call."""
+
+    __tablename__ = "pickup_outcomes"
+    __table_args__ = (_WITHOUT_ROWID,)
+
+    call_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float]
+    reported_at: Mapped[datetime]
+
+
+class Definition(Base):
+    """An experiment as it stood, templates included."""
+
+    __tablename__ = "pickup_definitions"
+    __table_args__ = (_WITHOUT_ROWID,)
+
+    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    experiment: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    first_seen_at: Mapped[datetime]
+
+
+class Transcript(Base):
+    """What was said on a call; kept only with ``PICKUP_TRANSCRIPTS``."""
+
+    __tablename__ = "pickup_transcripts"
+    __table_args__ = (_WITHOUT_ROWID,)
+
+    call_id: Mapped[str] = mapped_column(primary_key=True)
+    summary: Mapped[str | None]
+    messages: Mapped[list[Any] | None]
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine for ``PICKUP_DATABASE_URL`` with the durability and the deadlines that the ledger relies on."""
+    if make_url(url).get_backend_name() == "postgresql":
+        return create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT})
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+# Without these a host that vanishes is noticed after two hours; a stopped one is met by the ledger's own deadline.
+_POSTGRESQL = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "pickup",
+}
+
+SQLITE_BUSY_TIMEOUT = 5.0
+"""Seconds that SQLite waits for another program's lock."""
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # NORMAL would lose the last commits with the power; an answered assignment is promised to be kept.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()

@@ -1,0 +1,156 @@
+"""Options: config keys of the host's app, checked when it starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import phonenumbers
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from flask_pickup.errors import ConfigurationError
+
+T = TypeVar("T")
+
+PREFIX = "PICKUP_"
+ENVIRONMENT_FILE = "pickup.env"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of one mounted Pickup. Times are in seconds, sizes in bytes; ``docs/config.md`` explains each."""
+
+    experiments: Path
+    greetings: Path
+    webhook_secrets: Sequence[str] = field(repr=False)
+    allow_unsigned: bool
+    caller_secrets: Sequence[str] = field(repr=False)
+    database_url: str = field(repr=False)
+    region: str
+    signature_tolerance: float
+    max_body: int
+    customer_wait: float
+    commit_wait: float
+    spool: Path
+
+    @property
+    def caller_secret(self) -> str:
+        """The secret in use; the others are known to ``forget`` alone."""
+        return self.caller_secrets[0]
+
+
+NAMES = frozenset(
+    {
+        "experiments", "greetings", "webhook_secret", "allow_unsigned", "caller_secret", "database_url", "region",
+        "signature_tolerance", "max_body", "customer_wait", "commit_wait", "spool",
+    }
+)  # fmt: skip
+"""The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
+
+
+def read_options(
+    config: Mapping[str, Any], arguments: Mapping[str, Any], *, root: str, instance: str
+) -> Options:
+    """Return the options of an app. A config key wins over an argument, which wins over the default.
+
+    :param root: the app's root path; the content folders are relative to it.
+    :param instance: the app's instance path, where SQLite and the spool lie unless told otherwise.
+    :raises ConfigurationError: if an option is missing or makes no sense.
+    """
+    read = _Reader(config, arguments)
+    allow_unsigned = read.boolean("allow_unsigned", default=False)
+    return Options(
+        experiments=Path(root, read.get("experiments", "experiments")),
+        greetings=Path(root, read.get("greetings", "greetings")),
+        webhook_secrets=read.secrets("webhook_secret", "the webhook_secret of your agent", needed=not allow_unsigned),
+        allow_unsigned=allow_unsigned,
+        caller_secrets=read.secrets("caller_secret", "a long random text that never changes", needed=True),
+        database_url=read.database_url(f"sqlite:///{Path(instance, 'pickup.db')}"),
+        region=read.region("NL"),
+        signature_tolerance=read.number("signature_tolerance", 300),
+        max_body=int(read.number("max_body", 1024 * 1024)),
+        customer_wait=read.number("customer_wait", 1.5),
+        commit_wait=read.number("commit_wait", 1),
+        spool=Path(root, read.get("spool", str(Path(instance, "spool")))),
+    )
+
+
+def environment(instance: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the ``PICKUP_`` variables of the environment, and beneath them those of ``pickup.env`` in ``instance``.
+
+    ``scripts/serve`` keeps the secrets that it makes in that file, so that every shell can sign and preview::
+
+        app.config.from_mapping(environment(app.instance_path))
+    """
+    found: dict[str, str] = {}
+    path = Path(instance, ENVIRONMENT_FILE)
+    if path.is_file():
+        lines = (line.partition("=") for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
+        found = {name.strip(): value.strip() for name, equals, value in lines if equals}
+    return {name: value for name, value in {**found, **os.environ}.items() if name.startswith(PREFIX)}
+
+
+class _Reader:
+    def __init__(self, config: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+        self._config = config
+        self._arguments = arguments
+
+    def get(self, name: str, default: T) -> T:
+        value = self._config.get(_key(name))
+        if value is None or value == "":
+            value = self._arguments.get(name)
+        return default if value is None else value
+
+    def number(self, name: str, default: float) -> float:
+        value = self.get(name, default)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = -1
+        if not 0 < number < float("inf"):
+            raise ConfigurationError(f"'{_key(name)}' is {value!r}; set a number above 0.")
+        return number
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        value = str(self.get(name, default)).lower()
+        if value not in {"true", "1", "yes", "on", "false", "0", "no", "off"}:
+            raise ConfigurationError(f"'{_key(name)}' is {value!r}; set true or false.")
+        return value in {"true", "1", "yes", "on"}
+
+    def secrets(self, name: str, what: str, *, needed: bool) -> tuple[str, ...]:
+        # An empty secret is looked for, not skipped: it would sign everybody's requests.
+        value = self._config.get(_key(name), self._arguments.get(name))
+        if value is None and not needed:
+            return ()
+        if value is None:
+            raise ConfigurationError(f"'{_key(name)}' is not set. Set it to {what}.")
+        found = tuple(part.strip() for part in (value.split(",") if isinstance(value, str) else value))
+        if not found or not all(found):
+            raise ConfigurationError(f"'{_key(name)}' has an empty secret in it. Set it to {what}.")
+        return found
+
+    def region(self, default: str) -> str:
+        value = str(self.get("region", default)).upper()
+        if value not in phonenumbers.SUPPORTED_REGIONS:
+            raise ConfigurationError(f"'{_key('region')}' is {value!r}; set a country's two letters, such as 'NL'.")
+        return value
+
+    def database_url(self, default: str) -> str:
+        try:
+            url = make_url(self.get("database_url", default))
+        except ArgumentError as error:
+            # The URL may hold a password: neither it nor the parser's message is repeated.
+            raise ConfigurationError(
+                f"'{_key('database_url')}' is no SQLAlchemy URL; set one such as 'sqlite:////var/lib/pickup.db'."
+            ) from error
+        if url.drivername in {"postgres", "postgresql"}:
+            url = url.set(drivername="postgresql+psycopg")
+        return url.render_as_string(hide_password=False)
+
+
+def _key(name: str) -> str:
+    return PREFIX + name.upper()

@@ -1,0 +1,95 @@
+"""JSON Merge Patch (RFC 7396), and the strings of the merged answer that are templates.
+
+An override is merged first and filled afterwards. What holds no template is shared between all answers and never
+copied: :class:`Filling` knows at start which branches a call has to make anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+Render = Callable[[str], str]
+
+# The platform itself fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
+UNTOUCHED = "analysis_plan"
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """Return ``target`` with the JSON Merge Patch ``patch`` applied; neither is changed."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+def is_template(text: str) -> bool:
+    """Return whether ``text`` has anything for Jinja to do."""
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+def templates(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield each string in ``value`` that is a template, with its path of keys and indices."""
+    if isinstance(value, str):
+        if is_template(value):
+            yield path, value
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            if key != UNTOUCHED:
+                yield from templates(child, (*path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from templates(child, (*path, index))
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each field that the patch ``value`` writes; a list is one field."""
+    if isinstance(value, Mapping) and value:
+        for key, child in value.items():
+            yield from leaves(child, (*path, key))
+    else:
+        yield path
+
+
+class Filling:
+    """A merged override whose templates are filled for each call."""
+
+    def __init__(self, merged: Mapping[str, Any]) -> None:
+        self._merged = merged
+        self._fill = _filler(merged)
+
+    def __call__(self, render: Render) -> dict[str, Any]:
+        """Return the override with each template replaced by what ``render`` makes of it.
+
+        Treat it as read-only below its first level: what holds no template is shared between calls.
+        """
+        return dict(self._merged) if self._fill is None else self._fill(render)
+
+
+def _filler(value: Any) -> Callable[[Render], Any] | None:
+    if isinstance(value, str):
+        return (lambda render: render(value)) if is_template(value) else None
+    if isinstance(value, Mapping):
+        return _dict_filler(value)
+    if isinstance(value, list):
+        return _list_filler(value)
+    return None
+
+
+def _dict_filler(value: Mapping[str, Any]) -> Callable[[Render], Any] | None:
+    changing = {key: fill for key, child in value.items() if key != UNTOUCHED and (fill := _filler(child))}
+    if not changing:
+        return None
+    return lambda render: {**value, **{key: fill(render) for key, fill in changing.items()}}
+
+
+def _list_filler(value: list[Any]) -> Callable[[Render], Any] | None:
+    fills = [_filler(child) for child in value]
+    if not any(fills):
+        return None
+    return lambda render: [fill(render) if fill else child for child, fill in zip(value, fills, strict=True)]

@@ -1,0 +1,228 @@
+"""HTTP: read, verify, dispatch on the event's type, answer."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import orjson
+from flask import Request, Response, request
+
+from flask_pickup import caller, reports
+from flask_pickup.body import read_body
+from flask_pickup.catalog import Catalog
+from flask_pickup.customer import Lookup
+from flask_pickup.decision import CallFacts, Decision, Incoming, decide, fall_back
+from flask_pickup.errors import (
+    BadSignature,
+    BadWebhook,
+    NotRecorded,
+    UnsupportedBody,
+    WrongMethod,
+)
+from flask_pickup.flireo import (
+    AssistantRequest,
+    EndOfCallReport,
+    Message,
+    StatusUpdate,
+    ToolCalls,
+    read,
+    verify,
+)
+from flask_pickup.flireo.answer import Answer
+from flask_pickup.flireo.signature import SIGNATURE, TIMESTAMP
+from flask_pickup.ledger import CallEntry, Ledger, ReportEntry
+from flask_pickup.options import Options
+
+log = logging.getLogger("flask_pickup")
+
+Handler = Callable[[Any], Mapping[str, Any] | None]
+
+
+@dataclass
+class Webhook:
+    """What one mounted Pickup knows, and its view.
+
+    :param clock: gives the Unix time in seconds.
+    """
+
+    options: Options
+    catalog: Catalog
+    ledger: Ledger
+    lookup: Lookup
+    handlers: Mapping[str, Handler]
+    clock: Callable[[], float]
+    decisions: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+
+    def receive(self) -> Response:
+        """Answer one request; whatever is wrong with it is said as JSON."""
+        try:
+            return json_response(self._answer(request))
+        except BadWebhook as refusal:
+            return self._refuse(refusal)
+
+    def health(self) -> Response:
+        """Answer whether calls can be answered, and what an operator wants to know of this process."""
+        ledger = self.ledger.health()
+        well = ledger["database"] == "ok" and not self.catalog.broken and not self.catalog.left_out
+        return json_response(
+            {
+                "status": "ok" if well and not self.lookup.skipping else "degraded",
+                **ledger,
+                "calls": dict(self.decisions),
+                "refused": dict(self.refusals),
+                "customer": {"skipped": self.lookup.skipping, "faults": self.lookup.faults},
+                "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
+            }
+        )
+
+    def _answer(self, incoming: Request) -> Mapping[str, Any]:
+        # Read before anything is refused: a body left on the connection would be taken for the next request.
+        body = read_body(incoming, self.options.max_body)
+        if incoming.method != "POST":
+            raise WrongMethod("The webhook answers POST alone.")
+        now = self._verified_time(incoming, body)
+        if incoming.headers.get("Content-Encoding", "identity") != "identity":
+            raise UnsupportedBody("The body must not be compressed.", "Content-Encoding")
+        stamp = incoming.headers.get(TIMESTAMP, "").encode("latin-1", "replace")
+        message = read(body, flat_call_id=lambda: caller.flat_call_id(self.options.caller_secret, stamp, body))
+        return self._dispatch(message, now)
+
+    def _verified_time(self, incoming: Request, body: bytes) -> datetime:
+        options = self.options
+        if options.allow_unsigned and SIGNATURE not in incoming.headers:
+            return datetime.fromtimestamp(self.clock(), UTC)
+        timestamp = verify(
+            incoming.headers,
+            body,
+            secrets=options.webhook_secrets,
+            now=self.clock(),
+            tolerance=options.signature_tolerance,
+        )
+        return datetime.fromtimestamp(timestamp, UTC)
+
+    def _dispatch(self, message: Message, now: datetime) -> Mapping[str, Any]:
+        if isinstance(message, AssistantRequest):
+            return self._pick_up(message, now)
+        if isinstance(message, EndOfCallReport):
+            self._keep(reports.report_entry(message, self._report_call_id(message), now=now, transcripts=False))
+        elif isinstance(message, StatusUpdate):
+            self._keep(reports.status_entry(message, self._call_id(message), now))
+        return self._hand_on(message)
+
+    def _pick_up(self, message: AssistantRequest, now: datetime) -> Answer:
+        started = perf_counter()
+        incoming = self._incoming(message, now)
+        decision = decide(self.catalog, incoming)
+        try:
+            recorded = self.ledger.record(_call_entry(incoming, decision, datetime.fromtimestamp(self.clock(), UTC)))
+        except NotRecorded:
+            decision = fall_back(self.catalog, incoming, decision)
+        else:
+            if recorded and (recorded.kind, recorded.assignments) != (decision.kind, decision.assignments):
+                decision = decide(self.catalog, incoming, recorded)
+        self.decisions[decision.kind] += 1
+        log.info(
+            "Call %s, caller %s: %s in %.0f ms.",
+            incoming.call.id, incoming.caller.short_key, decision.kind, 1000 * (perf_counter() - started),
+        )  # fmt: skip
+        return decision.answer
+
+    def _incoming(self, message: AssistantRequest, now: datetime) -> Incoming:
+        options = self.options
+        line = self.catalog.line(caller.line_number(message.line_number, options.region), message.line_name)
+        who = caller.identify(
+            message.customer_number,
+            line=line.number,
+            region=options.region,
+            secret=options.caller_secret,
+            languages=self.catalog.languages,
+        )
+        return Incoming(
+            CallFacts(self._call_id(message), message.call_type), who, line, self.lookup(who), now
+        )
+
+    def _call_id(self, message: Message) -> str:
+        number = caller.e164(message.customer_number, self.options.region)
+        return caller.pseudonymous_call_id(self.options.caller_secret, message.call_id, number)
+
+    def _report_call_id(self, message: EndOfCallReport) -> str:
+        return reports.original_call_id(message) or self._call_id(message)
+
+    def _keep(self, entry: ReportEntry | None) -> None:
+        if entry is None:
+            return
+        try:
+            self.ledger.record(entry)
+        except NotRecorded as error:
+            # The only honest answer to a report that no disk has: the platform may send it again.
+            raise Unavailable("The report could not be recorded; send it again.") from error
+
+    def _hand_on(self, message: Message) -> Mapping[str, Any]:
+        handler = self.handlers.get(message.type)
+        if handler is None:
+            return {}
+        try:
+            return handler(message) or {}
+        except Exception:
+            log.exception("The handler of '%s' failed.", message.type)
+            return {"error": "The tool failed."} if isinstance(message, ToolCalls) else {}
+
+    def _refuse(self, refusal: BadWebhook) -> Response:
+        self.refusals[str(refusal.code)] += 1
+        reason = refusal.reason if isinstance(refusal, BadSignature) else refusal.detail
+        log.warning("Refused a request with %s: %s", refusal.code, reason)
+        body = {"detail": refusal.detail, **({"field": refusal.field} if refusal.field else {})}
+        response = json_response(body, refusal.code)
+        if isinstance(refusal, WrongMethod):
+            response.headers["Allow"] = "POST"
+        return response
+
+
+class Unavailable(BadWebhook):
+    """What was sent could not be recorded."""
+
+    code = 503
+
+
+def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
+    """Return ``body`` as JSON that no cache keeps."""
+    response = Response(orjson.dumps(body), status, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _call_entry(incoming: Incoming, decision: Decision, at: datetime) -> CallEntry:
+    who = incoming.caller
+    row = reports.call_row(
+        incoming.call.id,
+        caller_key=who.key,
+        line=incoming.line.number,
+        call_type=incoming.call.type,
+        country=who.country,
+        language=decision.language,
+        decided_at=at,
+        decision=decision.kind,
+        reasons=dict(decision.reasons),
+    )
+    delivered = False if decision.kind == "fallback" else None
+    rows = [
+        {
+            "call_id": incoming.call.id,
+            "experiment": assigned.experiment,
+            "arm": assigned.arm,
+            "source": assigned.source,
+            "caller_key": who.key,
+            "definition": assigned.definition,
+            "assigned_at": at,
+            "delivered": delivered,
+        }
+        for assigned in decision.assignments
+    ]
+    return CallEntry(row, rows)

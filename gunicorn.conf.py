@@ -1,0 +1,68 @@
+"""How gunicorn runs ``app:app``: workers, threads, time-outs, and why.
+
+Whatever is set here can be set over it: ``GUNICORN_CMD_ARGS="--workers 4" scripts/serve``.
+"""
+
+import os
+import secrets
+import socket
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+# Imported once, in the master: workers share its memory, and one that was killed is back in a tenth of a second.
+import flask_pickup.cli  # noqa: F401
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+wsgi_app = "app:app"
+
+# Each worker makes the app itself, so that HUP brings new content: kill -HUP the master after `flask pickup check`.
+preload_app = False
+
+workers = 2
+worker_class = "gthread"
+# A call waits for the commit of others beside it; more threads than four only wait for each other.
+threads = 4
+# The platform keeps connections open. With gunicorn's default of 1000 one worker can take them all.
+worker_connections = 100
+keepalive = 5
+
+# A worker whose threads all hang is replaced; each call has its own, far shorter deadlines.
+timeout = 30
+graceful_timeout = 10
+
+# The platform's requests are small.
+limit_request_line = 2048
+limit_request_fields = 50
+limit_request_field_size = 4096
+
+# No access log: the log line of a call says more, and holds no number.
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+
+
+def when_ready(server: Arbiter) -> None:
+    """Say where the webhook is; keep connections that send nothing away from the threads."""
+    for listener in server.LISTENERS:
+        if listener.sock.family in {socket.AF_INET, socket.AF_INET6}:
+            # gthread lets a new connection hold a thread for seconds until its first byte comes; the kernel can wait.
+            listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
+    url = _url(server.LISTENERS[0].sock)
+    call = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz") for _ in range(6))
+    print(f"\nPickup answers at {url}. Try it:\n")
+    print(f"    .venv/bin/flask pickup rehearse {url} --call {call}\n")
+    print("The same line again is the same call again. Stop with Ctrl-C.", flush=True)
+
+
+def _url(listening: socket.socket) -> str:
+    if listening.family == socket.AF_UNIX:
+        return "http://127.0.0.1/pickup/webhook"
+    host, port = listening.getsockname()[:2]
+    here = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+    return f"http://{here}:{port}/pickup/webhook"
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Take the spool's space before the disk can be full."""
+    worker.wsgi.extensions["pickup"].start()

