@@ -66,3 +66,9 @@ def _url(listening: socket.socket) -> str:
 def post_worker_init(worker: Worker) -> None:
     """Take the spool's space before the disk can be full."""
     worker.wsgi.extensions["pickup"].start()
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunicorn calls it so)
+    """Write what waits, and let the next worker have this one's spool."""
+    if worker.wsgi:
+        worker.wsgi.extensions["pickup"].close()

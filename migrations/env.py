@@ -4,13 +4,15 @@ from alembic import context
 
 from flask_pickup.models import VERSION_TABLE, Base
 
-options = {"target_metadata": Base.metadata, "version_table": VERSION_TABLE}
 connection = context.config.attributes.get("connection")
 
-if connection is None:
-    context.configure(url=context.config.get_main_option("sqlalchemy.url"), literal_binds=True, **options)
-else:
-    context.configure(connection=connection, **options)
+context.configure(
+    connection=connection,
+    url=None if connection else context.config.get_main_option("sqlalchemy.url"),
+    literal_binds=connection is None,
+    target_metadata=Base.metadata,
+    version_table=VERSION_TABLE,
+)
 
 with context.begin_transaction():
     context.run_migrations()

@@ -184,7 +184,7 @@ def make_phone(tmp_path: Path) -> Iterator[MakePhone]:
 
     yield make
     for phone in made:
-        phone.app.extensions["pickup"].engine.dispose()
+        phone.app.extensions["pickup"].close()
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from conftest import CALLER, CONTENT, MakePhone, Phone
 
+from conftest import CALLER, CONTENT, MakePhone, Phone
 from flask_pickup.assignment import draw_arm
 from flask_pickup.caller import caller_key
 
@@ -99,7 +99,7 @@ def test_report_brings_assignment_back(phone: Phone) -> None:
     assistant = phone.ring().get_json()["assistant"]
     for table in ("pickup_calls", "pickup_assignments"):
         with phone.app.extensions["pickup"].engine.begin() as connection:
-            connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608
+            connection.exec_driver_sql(f"DELETE FROM {table}")
     phone.report(assistant=assistant)
     assert phone.rows("SELECT arm, delivered FROM pickup_assignments") == [(arm_of(CALLER), True)]
 
@@ -206,7 +206,7 @@ def test_no_number_in_any_table(phone: Phone) -> None:
     phone.ring("call-31612345678-7")
     phone.report("call-31612345678-7", caller=None)
     dump = str(
-        [phone.rows(f"SELECT * FROM pickup_{table}") for table in ("calls", "assignments", "outcomes", "definitions")]  # noqa: S608
+        [phone.rows(f"SELECT * FROM pickup_{table}") for table in ("calls", "assignments", "outcomes", "definitions")]
     )
     assert "612345678" not in dump
     assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(1,)]

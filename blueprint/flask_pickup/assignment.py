@@ -8,10 +8,32 @@ depends on another's, adding an option or changing a weight moves callers only t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from math import log
 
 _STEPS = 2**52
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """An arm that the call is given; ``source`` is ``hash``, ``pin`` or ``unidentified``."""
+
+    experiment: str
+    arm: str
+    source: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the tables say of a call that was decided before.
+
+    :param kind: the decision: ``arm``, ``base``, ``closed`` or ``fallback``.
+    """
+
+    kind: str | None
+    assignments: tuple[Assigned, ...]
 
 
 def uniform(*parts: str) -> float:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import time
 from typing import Any, TypeVar
@@ -17,7 +17,6 @@ from sqlalchemy import Engine
 
 from flask_pickup import caller
 from flask_pickup.catalog import Catalog, load
-from flask_pickup.catalog.experiment import PinKey
 from flask_pickup.customer import Hook, Lookup
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.ledger import DefinitionEntry, Ledger
@@ -55,9 +54,17 @@ class State:
         """Take the spool's space and start the ledger's threads in this process, before the first call does."""
         self.webhook.ledger.start()
 
+    def close(self) -> None:
+        """Write what waits and end the ledger's threads, before this process ends; a later call starts them again."""
+        self.webhook.ledger.close()
+        if self.source is None and "engine" in self.__dict__:
+            self.engine.dispose()
+
 
 class Pickup(Blueprint):
-    """Answers a voice platform's webhook with the greeting of each caller's arm::
+    """Answers a voice platform's webhook with the greeting of each caller's arm.
+
+    ::
 
         pickup = Pickup()
         app.register_blueprint(pickup, url_prefix="/pickup")
@@ -117,6 +124,7 @@ class Pickup(Blueprint):
 
     def _bind(self, state: BlueprintSetupState) -> None:
         app = state.app
+        assert isinstance(app, Flask)
         if EXTENSION in app.extensions:
             raise ConfigurationError(
                 "This app has a Pickup already. Two businesses are two lines in settings.toml, or two apps."
@@ -133,7 +141,8 @@ class Pickup(Blueprint):
 
     def _state(self, app: Flask) -> State:
         options = read_options(app.config, self._arguments, root=app.root_path, instance=app.instance_path)
-        catalog = load(options.experiments, options.greetings, pin_key=pin_key(options), region=options.region)
+        pin_key = partial(caller.key_of, region=options.region, secret=options.caller_secret)
+        catalog = load(options.experiments, options.greetings, pin_key=pin_key, region=options.region)
         for complaint in catalog.complaints:
             log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
         ledger = Ledger(
@@ -154,16 +163,6 @@ class Pickup(Blueprint):
                 return hook(who)
 
         return ask
-
-
-def pin_key(options: Options) -> PinKey:
-    """Return the function that turns an author's pinned number into the caller's key."""
-
-    def key(text: str) -> str | None:
-        number = caller.e164(text, options.region)
-        return caller.caller_key(options.caller_secret, number) if number else None
-
-    return key
 
 
 def _receive() -> Response:

@@ -116,6 +116,12 @@ def caller_key(secret: str, number: str) -> str:
     return _hmac(secret, number.encode())
 
 
+def key_of(text: str, *, region: str, secret: str) -> str | None:
+    """Return the pseudonym of whoever has the number that a person wrote as ``text``; ``None`` if it is no number."""
+    number = e164(text, region)
+    return caller_key(secret, number) if number else None
+
+
 def flat_call_id(secret: str, stamp: bytes, body: bytes) -> str:
     """Return an id for a call whose message brings none, the same each time that message is delivered.
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from jinja2 import TemplateSyntaxError, nodes
 
+from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import Caller
 from flask_pickup.catalog import CONTROL, Catalog, Complaint, Experiment, Line
 from flask_pickup.catalog.complaints import json_line, suggest, toml_line
 from flask_pickup.customer import UNKNOWN, Customer
-from flask_pickup.decision import FAULTS, Assigned, CallFacts, Incoming, Recorded, decide
+from flask_pickup.decision import FAULTS, CallFacts, Incoming, decide
 from flask_pickup.override import templates
 from flask_pickup.rendering import BASE, NAMES, split_variant
 
@@ -62,7 +63,8 @@ def _names_in(catalog: Catalog, path: str, text: str, line: int | None = None) -
     except TemplateSyntaxError:
         return  # complained about when it was loaded
     own = {node.name for node in tree.find_all(nodes.Name) if node.ctx in {"store", "param"}}
-    own |= {node.name for node in tree.find_all((nodes.Macro, nodes.Block))} | _imported(tree)
+    own |= {node.name for node in tree.find_all(nodes.Macro)} | {node.name for node in tree.find_all(nodes.Block)}
+    own |= _imported(tree)
     for node in tree.find_all(nodes.Name):
         if node.ctx == "load" and node.name not in own | NAMES | _GLOBALS:
             problem = f"nothing is called '{node.name}'"
@@ -166,7 +168,9 @@ def _thin_experiments(catalog: Catalog) -> Iterator[Complaint]:
             yield Complaint(file, 1, problem, "write [metrics.…] and name one of them primary", "warning")
         if experiment.status == "concluded" and not experiment.winner:
             problem = "the experiment is concluded without a winner"
-            yield Complaint(file, toml_line(source, "status"), problem, 'write winner = "control", or an arm', "warning")
+            yield Complaint(
+                file, toml_line(source, "status"), problem, 'write winner = "control", or an arm', "warning"
+            )
         yield from _arms_without_words(experiment, file, source)
 
 

@@ -23,7 +23,7 @@ MOST_ITEMS = 200
 DEEPEST = 5
 
 
-class CustomerFailed(Exception):  # noqa: N818 (a look that cannot be answered, not an error)
+class CustomerFailed(Exception):
     """An audience looked at the customer, and the hook had failed."""
 
 
@@ -34,7 +34,7 @@ class Unavailable:
         raise CustomerFailed
 
     __getattr__ = __getitem__ = __bool__ = __iter__ = __len__ = __contains__ = __str__ = _raise
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _raise  # type: ignore[assignment]
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _raise
     __hash__ = object.__hash__
 
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateSyntaxError
 
-from flask_pickup.assignment import draw_arm, draw_layer, is_enrolled
+from flask_pickup.assignment import Assigned, Recorded, draw_arm, draw_layer, is_enrolled
 from flask_pickup.caller import Caller
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
 from flask_pickup.customer import Customer, CustomerFailed, Unavailable
@@ -47,24 +47,6 @@ class Incoming:
     line: Line
     customer: Customer
     now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Assigned:
-    """An arm that the call is given; ``source`` is ``hash``, ``pin`` or ``unidentified``."""
-
-    experiment: str
-    arm: str
-    source: str
-    definition: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What the tables say of a call that was decided before."""
-
-    kind: str
-    assignments: tuple[Assigned, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +164,7 @@ class _Deciding:
         key = self.incoming.caller.key
         if not experiment.is_running:
             return None, "paused"
-        if key in experiment.pins:
+        if key and key in experiment.pins:
             return self._assigned(experiment, experiment.pins[key], "pin"), "pin"
         if key is None and experiment.unidentified == "exclude":
             return None, "unidentified"
@@ -261,7 +243,7 @@ class _Deciding:
 
     def _fault(self, where: str, error: Exception) -> None:
         # The error's text may quote the customer's data; its kind and place say enough.
-        line = f":{error.lineno}" if isinstance(error, TemplateError) and getattr(error, "lineno", None) else ""
+        line = f":{error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
         self.faults.append(f"{where}{line}: {type(error).__name__}")
         log.error("%s%s failed: %s.", where, line, type(error).__name__)
 
@@ -269,4 +251,3 @@ class _Deciding:
 def _first_path(problems: Mapping[Any, Any]) -> str:
     key, below = next(iter(problems.items()))
     return f"{key}.{_first_path(below)}" if isinstance(below, Mapping) and below else str(key)
-

@@ -7,7 +7,7 @@ no foreign keys, because a report may come before its call.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, Boolean, DateTime, Dialect, Double, Engine, String, TypeDecorator, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
@@ -45,7 +45,14 @@ _WITHOUT_ROWID = {"sqlite_with_rowid": False}
 class Base(DeclarativeBase):
     """Pickup's own metadata; a host's stays apart."""
 
-    type_annotation_map = {datetime: Moment, dict[str, Any]: Json, list[Any]: Json, float: Double, bool: Boolean, str: String}  # noqa: E501, RUF012
+    type_annotation_map: ClassVar = {
+        datetime: Moment,
+        dict[str, Any]: Json,
+        list[Any]: Json,
+        float: Double,
+        bool: Boolean,
+        str: String,
+    }
 
 
 class Call(Base):

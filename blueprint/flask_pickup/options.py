@@ -52,9 +52,7 @@ NAMES = frozenset(
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
 
 
-def read_options(
-    config: Mapping[str, Any], arguments: Mapping[str, Any], *, root: str, instance: str
-) -> Options:
+def read_options(config: Mapping[str, Any], arguments: Mapping[str, Any], *, root: str, instance: str) -> Options:
     """Return the options of an app. A config key wins over an argument, which wins over the default.
 
     :param root: the app's root path; the content folders are relative to it.

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from time import perf_counter, time
 from typing import Any
 from urllib.error import HTTPError
@@ -14,9 +15,6 @@ from urllib.request import Request, urlopen
 
 from flask_pickup.flireo import sign
 from flask_pickup.flireo.signature import SIGNATURE, TIMESTAMP
-
-PREFIX = "pickup-rehearsal-"
-"""How the ids of rehearsed calls begin; results leave them out unless asked."""
 
 CALLER = "+31612345678"
 LINE = "+31850835037"
@@ -34,6 +32,11 @@ class Reply:
     status: int
     body: Any
     seconds: float
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the platform would take it as an answer."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def new_call_id() -> str:

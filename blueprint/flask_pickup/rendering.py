@@ -46,9 +46,9 @@ class Silent(ChainableUndefined):
         raise TypeError(self._undefined_message)
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _false  # type: ignore[assignment]
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _undefined
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _undefined
-    __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __round__ = __call__ = _undefined
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _undefined  # type: ignore[assignment]
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _undefined  # type: ignore[assignment]
+    __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __round__ = __call__ = _undefined  # type: ignore[assignment]
     __int__ = __float__ = __complex__ = __index__ = _no_number
 
     def __hash__(self) -> int:
@@ -116,7 +116,7 @@ class Stack(BaseLoader):
         self.folders = folders
         self._library = library
         self._language = language
-        self._environment: Environment = environment.overlay(loader=self)  # type: ignore[assignment]
+        self._environment: Environment = environment.overlay(loader=self)
         self._strings: dict[str, Template] = {}
 
     def load(self, environment: JinjaEnvironment, name: str, globals: Any = None) -> Template:  # noqa: A002 (Jinja's)

@@ -84,7 +84,8 @@ def _brought_back(message: EndOfCallReport, call_id: str, reported_at: datetime)
             "delivered": metadata.get("sent") == sent(message.assistant or {}),
         }
         for experiment, assigned in assignments.items()
-        if isinstance(assigned, Mapping) and all(isinstance(assigned.get(n), str) for n in ("arm", "definition", "source"))
+        if isinstance(assigned, Mapping)
+        and all(isinstance(assigned.get(n), str) for n in ("arm", "definition", "source"))
     ]
 
 

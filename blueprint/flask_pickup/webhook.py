@@ -118,7 +118,7 @@ class Webhook:
 
     def _pick_up(self, message: AssistantRequest, now: datetime) -> Answer:
         started = perf_counter()
-        incoming = self._incoming(message, now)
+        incoming = self.incoming(message, now)
         decision = decide(self.catalog, incoming)
         try:
             recorded = self.ledger.record(_call_entry(incoming, decision, datetime.fromtimestamp(self.clock(), UTC)))
@@ -134,7 +134,8 @@ class Webhook:
         )  # fmt: skip
         return decision.answer
 
-    def _incoming(self, message: AssistantRequest, now: datetime) -> Incoming:
+    def incoming(self, message: AssistantRequest, now: datetime) -> Incoming:
+        """Return all that the decision on a call follows from; the customer is asked for here."""
         options = self.options
         line = self.catalog.line(caller.line_number(message.line_number, options.region), message.line_name)
         who = caller.identify(
@@ -144,9 +145,7 @@ class Webhook:
             secret=options.caller_secret,
             languages=self.catalog.languages,
         )
-        return Incoming(
-            CallFacts(self._call_id(message), message.call_type), who, line, self.lookup(who), now
-        )
+        return Incoming(CallFacts(self._call_id(message), message.call_type), who, line, self.lookup(who), now)
 
     def _call_id(self, message: Message) -> str:
         number = caller.e164(message.customer_number, self.options.region)

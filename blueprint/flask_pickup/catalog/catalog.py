@@ -110,7 +110,7 @@ class Catalog:
     def line(self, number: str | None, name: str | None) -> Line:
         """Return the line called, under the name that the settings or else the platform gives it."""
         known = self.settings.lines.get(number or "")
-        return known if known else Line(number, name)
+        return known or Line(number, name)
 
     def base(self, line: Line) -> tuple[str, ...]:
         """Return the folders below all arms for calls to ``line``."""
@@ -289,9 +289,9 @@ class _Loader:
         seeds: dict[str, Experiment] = {}
         for experiment in experiments:
             file = f"{EXPERIMENTS}/{experiment.name}/experiment.toml"
-            if twin := seeds.setdefault(experiment.seed, experiment):
-                if twin is not experiment:
-                    self._complain(file, 1, f"the seed is that of '{twin.name}' too", "give each its own seed")
+            twin = seeds.setdefault(experiment.seed, experiment)
+            if twin is not experiment:
+                self._complain(file, 1, f"the seed is that of '{twin.name}' too", "give each its own seed")
         running = [experiment for experiment in experiments if experiment.is_running]
         for index, one in enumerate(running):
             for other in running[index + 1 :]:
@@ -300,7 +300,7 @@ class _Loader:
                     self._complain(
                         f"{EXPERIMENTS}/{other.name}/experiment.toml", 1,
                         f"'{one.name}' is running too and can write the same field, {'.'.join(shared)}",
-                        "give both one layer, such as layer = \"opening\"",
+                        'give both one layer, such as layer = "opening"',
                     )  # fmt: skip
 
     def _wrong_files(self) -> set[str]:

@@ -44,7 +44,8 @@ def toml_line(source: str, *path: str) -> int:
 
     ``tomllib`` keeps no positions. This finds headers and keys as people write them.
     """
-    found, table = 1, ()
+    found = 1
+    table: tuple[str, ...] = ()
     for number, line in enumerate(source.splitlines(), 1):
         if header := re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line):
             table = _keys(header[1])

@@ -222,7 +222,9 @@ def _metrics(table: Table, primary: str) -> dict[str, dict[str, Any]]:
         found[name] = {
             "outcome": metric.text("outcome", name),
             "goal": metric.choice("goal", "increase", "increase", "decrease"),
-            "guardrail": metric.get("guardrail", default=False, fits=lambda v: isinstance(v, bool), right="true or false"),
+            "guardrail": metric.get(
+                "guardrail", default=False, fits=lambda v: isinstance(v, bool), right="true or false"
+            ),
             "margin": metric.number("margin", 0, lambda margin: margin >= 0, "a number, 0 or more"),
             "smallest": metric.number("smallest", 0, lambda least: least > 0, "a positive number"),
         }

@@ -26,7 +26,9 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
     for path in _walk(folder):
         label = f"{name}/{path.relative_to(folder).as_posix()}"
         if len(texts) >= MOST:
-            complaints.append(Complaint(name, 0, f"there are more than {MOST} files", "keep content in smaller folders"))
+            complaints.append(
+                Complaint(name, 0, f"there are more than {MOST} files", "keep content in smaller folders")
+            )
             break
         try:
             texts[label] = _read(path, folder)
@@ -63,10 +65,11 @@ def _read(path: Path, folder: Path) -> str:
         if status.st_size > LARGEST:
             raise _Unreadable(f"the file has {status.st_size:,} bytes", f"at most {LARGEST:,} are read")
         text = path.read_text("utf-8")
-        if "\0" in text:
-            raise _Unreadable("there is a NUL character in it", "save it as plain text")
-        return text
     except UnicodeDecodeError as error:
         raise _Unreadable(f"byte {error.start} is no UTF-8", "save the file as UTF-8") from error
     except OSError as error:
-        raise _Unreadable(f"it cannot be read ({error.strerror})", "check that it exists and its permissions") from error
+        problem = f"it cannot be read ({error.strerror})"
+        raise _Unreadable(problem, "check that it exists and its permissions") from error
+    if "\0" in text:
+        raise _Unreadable("there is a NUL character in it", "save it as plain text")
+    return text

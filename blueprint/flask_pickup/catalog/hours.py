@@ -38,9 +38,7 @@ class Hours:
         local = at.astimezone(self.zone)
         today, clock = local.date(), local.time()
         since_today = any(start <= clock and (clock < end or end <= start) for start, end in self._spans(today))
-        return since_today or any(
-            end <= start and clock < end for start, end in self._spans(today - timedelta(days=1))
-        )
+        return since_today or any(end <= start and clock < end for start, end in self._spans(today - timedelta(days=1)))
 
     def _spans(self, day: date) -> Spans:
         if day in self.dates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-_TOML = '''\
+_TOML = """\
 description = "What does {name} change?"
 status = "draft"              # draft | running | paused | concluded
 traffic = 1.0                 # share of the audience that is enrolled
@@ -27,7 +27,7 @@ outcome = "early_hang_up"
 goal = "decrease"
 guardrail = true
 margin = 0.03                 # harm up to this is accepted
-'''
+"""
 
 
 def write_experiment(folder: Path, name: str, arms: Sequence[str], openings: Sequence[Path]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -73,10 +74,8 @@ class Table:
 
     def table(self, key: str) -> Table:
         """Return the table under ``key``, an empty one if there is none."""
-        values = self.get(key, {}, lambda value: isinstance(value, Mapping), f"a table: [{key}]")
-        return Table(
-            values, file=self.file, source=self._source, complaints=self._complaints, path=(*self._path, key)
-        )
+        values: Mapping[str, Any] = self.get(key, {}, lambda value: isinstance(value, Mapping), f"a table: [{key}]")
+        return Table(values, file=self.file, source=self._source, complaints=self._complaints, path=(*self._path, key))
 
     def raw(self, key: str) -> Any:
         """Return a value as it stands, unchecked."""
@@ -101,7 +100,9 @@ def read_toml(file: str, source: str, complaints: list[Complaint]) -> Table:
         line = re.search(r"at line (\d+)", message)
         end = source.count("\n") + 1
         problem = re.sub(r" \(at .*\)$", "", message)
-        complaints.append(Complaint(file, int(line[1]) if line else end, f"this is no TOML: {problem}", "mend the line"))
+        complaints.append(
+            Complaint(file, int(line[1]) if line else end, f"this is no TOML: {problem}", "mend the line")
+        )
         values = {}
     return Table(values, file=file, source=source, complaints=complaints)
 
@@ -113,4 +114,4 @@ def is_number(value: object) -> bool:
 
 def _shown(value: object) -> str:
     text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    return textwrap.shorten(text, 40, placeholder="…")

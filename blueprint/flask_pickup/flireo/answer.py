@@ -46,10 +46,9 @@ def is_rejection(answer: Mapping[str, Any]) -> bool:
 
 def with_metadata(answer: Mapping[str, Any], pickup: Mapping[str, Any]) -> Answer:
     """Return ``answer`` with ``metadata.pickup``, beside the author's own metadata; ``sent`` is filled in here."""
-    key = _key(answer)
-    assistant = answer.get(key) or {}
-    metadata = {**(assistant.get("metadata") or {}), "pickup": {**pickup, "sent": sent(assistant)}}
-    return {**answer, key: {**assistant, "metadata": metadata}}
+    assistant = _assistant(answer)
+    together = {**metadata(answer), "pickup": {**pickup, "sent": sent(assistant)}}
+    return {**answer, _key(answer): {**assistant, "metadata": together}}
 
 
 def sent(assistant: Mapping[str, Any]) -> str:
@@ -59,7 +58,7 @@ def sent(assistant: Mapping[str, Any]) -> str:
     """
     model = assistant.get("llm_config")
     messages = model.get("messages") if isinstance(model, Mapping) else None
-    prompt = messages[0].get("content") if _leads_with_system(messages) else None
+    prompt = messages[0].get("content") if isinstance(messages, list) and _leads_with_system(messages) else None
     words = json.dumps([assistant.get("first_message"), prompt], ensure_ascii=False, default=str)
     return sha256(words.encode("utf-8", "replace")).hexdigest()
 
@@ -68,8 +67,19 @@ def spoken(answer: Mapping[str, Any]) -> str | None:
     """Return the words that the caller hears first, if the answer decides them."""
     if is_rejection(answer):
         return str(answer["error"])
-    opening = (answer.get(_key(answer)) or {}).get("first_message")
+    opening = _assistant(answer).get("first_message")
     return None if opening is None else str(opening)
+
+
+def metadata(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the answer has under ``metadata``; empty if it has none."""
+    found = _assistant(answer).get("metadata")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _assistant(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = answer.get(_key(answer))
+    return found if isinstance(found, Mapping) else {}
 
 
 def _key(answer: Mapping[str, Any]) -> str:
@@ -77,19 +87,14 @@ def _key(answer: Mapping[str, Any]) -> str:
 
 
 def _with_prompt(model: Any, prompt: str) -> dict[str, Any]:
-    model = dict(model) if isinstance(model, Mapping) else {}
-    messages = model.get("messages")
-    rest = messages if isinstance(messages, list) else []
+    with_prompt = dict(model) if isinstance(model, Mapping) else {}
+    messages = with_prompt.get("messages")
+    rest: list[Any] = messages if isinstance(messages, list) else []
     if _leads_with_system(rest):
         rest = rest[1:]
-    model["messages"] = [{"role": "system", "content": prompt}, *rest]
-    return model
+    with_prompt["messages"] = [{"role": "system", "content": prompt}, *rest]
+    return with_prompt
 
 
-def _leads_with_system(messages: Any) -> bool:
-    return (
-        isinstance(messages, list)
-        and bool(messages)
-        and isinstance(messages[0], Mapping)
-        and messages[0].get("role") == "system"
-    )
+def _leads_with_system(messages: list[Any]) -> bool:
+    return bool(messages) and isinstance(messages[0], Mapping) and messages[0].get("role") == "system"

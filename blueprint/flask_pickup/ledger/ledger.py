@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_pickup.decision import Recorded
+from flask_pickup.assignment import Recorded
 from flask_pickup.errors import NotRecorded
 from flask_pickup.ledger.entries import DefinitionEntry, Entry, from_frame, to_frame
 from flask_pickup.ledger.spool import Spool
@@ -65,6 +65,12 @@ class Ledger:
             self._fault("spool", error)
         self._committer.start()
         self._spooler.start()
+
+    def close(self) -> None:
+        """Write what waits and end the threads; what the database does not take now stays in the spool."""
+        self._committer.close()
+        self._spooler.close()
+        self._spool.close()
 
     def record(self, entry: Entry) -> Recorded | None:
         """Make ``entry`` durable: committed, or else fsynced to the spool.

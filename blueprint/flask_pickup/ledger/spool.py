@@ -72,6 +72,16 @@ class Spool:
             self._file, self._pid = file, os.getpid()
             self._replayed = self._end = self.rows = 0
 
+    def close(self) -> None:
+        """Let go of the file: what waits in it is for the next process, an empty one goes."""
+        with self._lock:
+            if self._pid != os.getpid():
+                return
+            if self._end == 0:
+                self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file, self._pid = -1, 0
+
     def append(self, frames: Sequence[bytes]) -> list[None]:
         """Write frames, durably.
 
@@ -126,7 +136,7 @@ class Spool:
     def put_aside(self, frame: bytes) -> None:
         """Keep what cannot be replayed where a person finds it, and shout."""
         path = self._folder / _ASIDE
-        with path.open("ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as aside:
+        with open(path, "ab", opener=_for_this_user) as aside:
             aside.write(frame.replace(b"\n", b" ") + b"\n")
             aside.flush()
             os.fsync(aside.fileno())
@@ -170,6 +180,10 @@ def _read_frames(file: int, start: int, end: int) -> tuple[list[bytes], int]:
         frames.append(frame)
         start += _HEADER.size + length
     return frames, start
+
+
+def _for_this_user(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _write_at(file: int, data: bytes, offset: int) -> None:

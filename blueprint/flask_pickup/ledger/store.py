@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from flask_pickup.decision import Assigned, Recorded
+from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry
 from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
 
@@ -183,7 +183,9 @@ class _SQLiteLock:
 
     def __init__(self, engine: Engine) -> None:
         database = engine.url.database
-        is_file = engine.dialect.name == "sqlite" and database and database != ":memory:" and "mode=memory" not in database
+        is_file = (
+            engine.dialect.name == "sqlite" and database and database != ":memory:" and "mode=memory" not in database
+        )
         self._path = f"{database}-pickup-lock" if is_file else None
         self._file: int | None = None
         self._pid = 0
@@ -199,4 +201,3 @@ class _SQLiteLock:
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
-

@@ -17,6 +17,9 @@ log = logging.getLogger("flask_pickup")
 In = TypeVar("In")
 Out = TypeVar("Out")
 
+Waiting = SimpleQueue[tuple[In, Future[Out]] | None]
+"""What has been handed in; None ends the thread."""
+
 
 class Overloaded(Exception):
     """More waits than can be written in time."""
@@ -33,6 +36,7 @@ class Writer(Generic[In, Out]):
 
     most_waiting = 1_000
     largest_batch = 64
+    _patience = 5.0
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class Writer(Generic[In, Out]):
         self._every = every
         self._pid = 0
         self._starting = Lock()
-        self._queue: SimpleQueue[tuple[In, Future[Out]]] = SimpleQueue()
+        self._queue: Waiting[In, Out] = SimpleQueue()
 
     def start(self) -> None:
         """Start the thread, if this process has none yet."""
@@ -57,8 +61,18 @@ class Writer(Generic[In, Out]):
         with self._starting:
             if self._pid != os.getpid():
                 self._queue = SimpleQueue()
-                Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True).start()
+                self._thread = Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
+                self._thread.start()
                 self._pid = os.getpid()
+
+    def close(self) -> None:
+        """Write what waits and end the thread; whoever hands something in later starts it again."""
+        with self._starting:
+            if self._pid != os.getpid():
+                return
+            self._pid = 0
+        self._queue.put(None)
+        self._thread.join(self._patience)
 
     def submit(self, item: In) -> Future[Out]:
         """Hand in ``item``; the future has its result once it is written.
@@ -77,25 +91,28 @@ class Writer(Generic[In, Out]):
         """How many items wait to be written."""
         return self._queue.qsize()
 
-    def _run(self, queue: SimpleQueue[tuple[In, Future[Out]]]) -> None:
+    def _run(self, queue: Waiting[In, Out]) -> None:
         due = monotonic()
-        while True:
+        closed = False
+        while not closed:
             batch = self._next_batch(queue)
-            if batch:
-                self._write_batch(batch)
-            if monotonic() >= due:
+            closed = None in batch
+            self._write_batch([one for one in batch if one and one[1].set_running_or_notify_cancel()])
+            if monotonic() >= due and not closed:
                 self._do_chores()
                 due = monotonic() + self._every
 
-    def _next_batch(self, queue: SimpleQueue[tuple[In, Future[Out]]]) -> list[tuple[In, Future[Out]]]:
+    def _next_batch(self, queue: Waiting[In, Out]) -> list[tuple[In, Future[Out]] | None]:
         batch = []
         with suppress(Empty):
             batch.append(queue.get(timeout=self._every))
             while len(batch) < self.largest_batch:
                 batch.append(queue.get_nowait())
-        return [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
+        return batch
 
     def _write_batch(self, batch: Sequence[tuple[In, Future[Out]]]) -> None:
+        if not batch:
+            return
         try:
             results = self._write([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 (whoever waits decides what it means)
@@ -109,4 +126,4 @@ class Writer(Generic[In, Out]):
         try:
             self._chores()
         except Exception as error:  # noqa: BLE001 (the thread has to go on)
-            log.error("%s: %s.", self._name, type(error).__name__)  # noqa: TRY400 (the text may quote a row)
+            log.error("%s: %s.", self._name, type(error).__name__)

@@ -1,0 +1,12 @@
+"""``flask pickup …``: thin; every command calls a room below."""
+
+from flask_pickup.cli.content import check, new
+from flask_pickup.cli.database import db
+from flask_pickup.cli.group import pickup
+from flask_pickup.cli.previewing import preview
+from flask_pickup.cli.rehearsing import rehearse
+
+__all__ = ["pickup"]
+
+for command in (check, new, preview, rehearse, db):
+    pickup.add_command(command)

@@ -1,0 +1,80 @@
+"""What a caller would hear, without a call: nothing is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_pickup.assignment import Assigned, Recorded
+from flask_pickup.caller import REHEARSAL, line_number
+from flask_pickup.catalog import Experiment
+from flask_pickup.decision import Decision, Incoming, decide
+from flask_pickup.flireo import AssistantRequest
+from flask_pickup.webhook import Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A caller as Pickup would know them, and what it would decide."""
+
+    incoming: Incoming
+    decision: Decision
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the preview for programs: who calls, why they are in which arm, and the platform's answer."""
+        who = self.incoming.caller
+        assigned = {
+            one.experiment: {"arm": one.arm, "source": one.source, "definition": one.definition}
+            for one in self.decision.assignments
+        }
+        others = {
+            name: {"arm": None, "reason": reason}
+            for name, reason in self.decision.reasons.items()
+            if name not in assigned and isinstance(reason, str)
+        }
+        return {
+            "caller": {"key": who.key, "country": who.country, "language": who.language, "identified": who.identified},
+            "language": self.decision.language,
+            "open": self.decision.open,
+            "decision": self.decision.kind,
+            "assignments": {**assigned, **others},
+            "answer": self.decision.answer,
+        }
+
+
+def preview(
+    webhook: Webhook,
+    *,
+    number: str | None = None,
+    line: str | None = None,
+    at: datetime | None = None,
+    arm: tuple[Experiment, str] | None = None,
+) -> Preview:
+    """Return what a caller would hear.
+
+    :param number: as a person writes it; None for a caller who withholds it.
+    :param line: the number called.
+    :param at: when; without a time zone it is the line's own. Now, if it is left out.
+    :param arm: an experiment's arm that they hear whatever is theirs.
+    """
+    called = webhook.catalog.line(line_number(line, webhook.options.region), None)
+    now = at or datetime.now(UTC)
+    message = AssistantRequest(
+        type="assistant-request",
+        timestamp=None,
+        call_id=REHEARSAL + "preview",
+        call_type="inbound_phone_call",
+        call_status="ringing",
+        customer_number=number,
+        line_number=line,
+        line_name=None,
+        body={},
+    )
+    incoming = webhook.incoming(message, now if now.tzinfo else now.replace(tzinfo=webhook.catalog.zone(called)))
+    return Preview(incoming, decide(webhook.catalog, incoming, _given(arm) if arm else None))
+
+
+def _given(arm: tuple[Experiment, str]) -> Recorded:
+    experiment, name = arm
+    return Recorded("arm", (Assigned(experiment.name, name, "preview", experiment.fingerprint),))
