@@ -36,6 +36,7 @@ class Options:
     customer_wait: float
     commit_wait: float
     spool: Path
+    transcripts: bool
 
     @property
     def caller_secret(self) -> str:
@@ -46,7 +47,7 @@ class Options:
 NAMES = frozenset(
     {
         "experiments", "greetings", "webhook_secret", "allow_unsigned", "caller_secret", "database_url", "region",
-        "signature_tolerance", "max_body", "customer_wait", "commit_wait", "spool",
+        "signature_tolerance", "max_body", "customer_wait", "commit_wait", "spool", "transcripts",
     }
 )  # fmt: skip
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
@@ -74,6 +75,7 @@ def read_options(config: Mapping[str, Any], arguments: Mapping[str, Any], *, roo
         customer_wait=read.number("customer_wait", 1.5),
         commit_wait=read.number("commit_wait", 1),
         spool=Path(root, read.get("spool", str(Path(instance, "spool")))),
+        transcripts=read.boolean("transcripts", default=False),
     )
 
 

@@ -111,7 +111,8 @@ class Webhook:
         if isinstance(message, AssistantRequest):
             return self._pick_up(message, now)
         if isinstance(message, EndOfCallReport):
-            self._keep(reports.report_entry(message, self._report_call_id(message), now=now, transcripts=False))
+            call_id, transcripts = self._report_call_id(message), self.options.transcripts
+            self._keep(reports.report_entry(message, call_id, now=now, transcripts=transcripts))
         elif isinstance(message, StatusUpdate):
             self._keep(reports.status_entry(message, self._call_id(message), now))
         return self._hand_on(message)

@@ -8,6 +8,7 @@ from pathlib import Path
 _TOML = """\
 description = "What does {name} change?"
 status = "draft"              # draft | running | paused | concluded
+layer = "opening"             # experiments of one layer never share a caller: two openings cannot both be heard
 traffic = 1.0                 # share of the audience that is enrolled
 # audience = "caller.country == 'NL'"
 unidentified = "exclude"      # callers without a number: exclude | control | per-call
