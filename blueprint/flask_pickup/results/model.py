@@ -1,0 +1,279 @@
+"""Results as frozen, typed objects, and as the JSON that ``flask pickup results --format json`` prints.
+
+What is undefined is ``None``: never NaN, infinity or an invented 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+Interval = tuple[float, float]
+Goal = Literal["increase", "decrease"]
+Per = Literal["caller", "call"]
+ComparisonState = Literal[
+    "better", "worse", "no difference", "undecided", "too few", "silenced", "safe", "harmed", "unknown"
+]
+VerdictState = Literal[
+    "better", "worse", "no difference", "cannot tell yet", "cannot tell at your number of calls", "broken"
+]
+FindingCode = Literal[
+    "split", "delivery", "missing", "changed", "two-arms", "one-caller", "few", "hook-failed", "rehearsal", "purged",
+    "calls-moved",
+]  # fmt: skip
+
+CONTROL = "control"
+
+
+@dataclass(frozen=True)
+class MetricDesign:
+    """A metric as ``experiment.toml`` defines it, defaults filled in.
+
+    :param margin: harm up to this is accepted, in the metric's own unit; of guardrails.
+    :param smallest: the least difference that matters; None where the author has not said.
+    :param missing: ``zero`` or ``leave out``.
+    :param within: days after a caller's first assignment; None for all.
+    :param cap: the percentile at which values are cut; None for none.
+    """
+
+    name: str
+    outcome: str
+    goal: Goal = "increase"
+    guardrail: bool = False
+    margin: float = 0.0
+    smallest: float | None = None
+    per: Per = "caller"
+    missing: Literal["zero", "leave out"] = "zero"
+    within: float | None = None
+    cap: float | None = None
+
+
+@dataclass(frozen=True)
+class Design:
+    """What the statistics need of an experiment's definition.
+
+    :param weights: arm to weight, in the order of the definition; ``control`` among them.
+    :param primary: the metric that the verdict is about; empty where the author has not said.
+    :param expected_callers: the size at which a decision is expected: where the always-valid interval is narrowest.
+    :param arm_to_arm: whether arms are compared with each other too, and not only with control.
+    """
+
+    experiment: str
+    status: str
+    weights: Mapping[str, float]
+    metrics: tuple[MetricDesign, ...]
+    primary: str = ""
+    confidence: float = 0.95
+    expected_callers: int = 2000
+    minimum_days: int = 14
+    maximum_days: int = 180
+    arm_to_arm: bool = False
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The comparisons that are made: each an arm, and the arm that it is held against."""
+        others = [arm for arm in self.weights if arm != CONTROL]
+        against_control = tuple((arm, CONTROL) for arm in others)
+        if not self.arm_to_arm:
+            return against_control
+        return against_control + tuple((b, a) for i, a in enumerate(others) for b in others[i + 1 :])
+
+
+@dataclass(frozen=True)
+class ArmCounts:
+    """Who is in an arm.
+
+    :param callers: those who count; pinned and unidentified ones do not.
+    :param calls: theirs, from their first assignment on.
+    :param delivered: the share of the calls with known delivery in which the arm was really spoken.
+    :param unidentified: calls drawn one by one (``unidentified = "per-call"``), which do not count.
+    :param pinned: calls of pinned numbers, which do not count.
+    :param reported: callers with a report of at least one call.
+    :param unreported: callers with a call that has no report.
+    :param known: callers with a call of which it is known whether the arm was spoken.
+    :param undelivered: callers with a call in which other words were spoken.
+    :param unassigned: later calls of counted callers that were in no arm: outside the audience, the layer, the traffic.
+    """
+
+    arm: str
+    weight: float
+    callers: int
+    calls: int
+    delivered: float | None = None
+    unidentified: int = 0
+    pinned: int = 0
+    reported: int = 0
+    unreported: int = 0
+    known: int = 0
+    undelivered: int = 0
+    unassigned: int = 0
+
+
+@dataclass(frozen=True)
+class SampleRatio:
+    """Whether the callers are spread over the arms as the weights say."""
+
+    p_value: float | None
+    ok: bool
+
+
+@dataclass(frozen=True)
+class ArmMean:
+    """A metric in one arm.
+
+    :param missing: calls or callers left out, in the metric's unit.
+    """
+
+    arm: str
+    callers: int
+    calls: int
+    missing: int
+    mean: float | None
+    standard_error: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm held against another.
+
+    :param interval: fixed-horizon (Welch): right for one look at a size that was set beforehand.
+    :param always_valid_interval: right however often anybody looks; the state follows from it alone.
+    :param relative: the difference as a share of the other arm's mean, with its always-valid interval.
+    """
+
+    arm: str
+    against: str
+    difference: float | None
+    standard_error: float | None
+    interval: Interval | None
+    always_valid_interval: Interval | None
+    relative: float | None
+    relative_interval: Interval | None
+    state: ComparisonState
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric in all arms, and their comparisons."""
+
+    metric: str
+    outcome: str
+    goal: Goal
+    guardrail: bool
+    per: Per
+    is_proportion: bool
+    arms: tuple[ArmMean, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def arm(self, name: str) -> ArmMean:
+        """Return one arm's mean.
+
+        :raises KeyError: if there is no such arm.
+        """
+        for arm in self.arms:
+            if arm.arm == name:
+                return arm
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a reader must know; ``code`` is for programs and does not change."""
+
+    code: FindingCode
+    message: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the line a result is about, in calls since the period began."""
+
+    calls: int
+    counted: int
+    unidentified: int
+
+
+@dataclass(frozen=True)
+class Bet:
+    """What the data lean to while the verdict cannot tell; never used for it.
+
+    :param odds: that ``arm`` is better than control, under a sceptical prior: normal about 0 with ``prior`` as its
+        standard deviation.
+    """
+
+    arm: str
+    odds: float
+    prior: float
+    message: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do.
+
+    :param stop: whether nothing more is to be learnt that the author asked for.
+    :param until: the end of the whole weeks that the verdict is about.
+    """
+
+    state: VerdictState
+    message: str
+    stop: bool = False
+    until: datetime | None = None
+    bet: Bet | None = None
+
+
+@dataclass(frozen=True)
+class PeriodResults:
+    """An earlier period, with its own callers and its own split test."""
+
+    period: int
+    since: datetime | None
+    until: datetime
+    arms: tuple[ArmCounts, ...]
+    sample_ratio: SampleRatio
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that is known of one experiment.
+
+    :param since: when the period began.
+    :param period: which one this is, from 1: a change of weights, arms, words, audience or caller secret begins another.
+    :param until: the moment up to which calls count.
+    """
+
+    experiment: str
+    status: str
+    since: datetime | None
+    period: int
+    until: datetime
+    arms: tuple[ArmCounts, ...]
+    sample_ratio: SampleRatio
+    metrics: tuple[Metric, ...]
+    new_callers_a_week: float | None = None
+    coverage: Coverage | None = None
+    warnings: tuple[Finding, ...] = ()
+    verdict: Verdict | None = None
+    earlier_periods: tuple[PeriodResults, ...] = ()
+    unit: Literal["caller"] = "caller"
+
+    def metric(self, name: str) -> Metric | None:
+        """Return a metric by its name."""
+        return next((metric for metric in self.metrics if metric.metric == name), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values: what ``--format json`` prints, moments in ISO 8601."""
+        return _plain(asdict(self))  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(child) for child in value]
+    return value
