@@ -58,10 +58,15 @@ def _config() -> Config:
 @contextmanager
 def _configured(engine: Engine) -> Iterator[Config]:
     config = _config()
-    with engine.connect() as connection, connection.begin():
-        _lock(connection)
-        config.attributes["connection"] = connection
-        yield config
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            # Whoever waited for the lock must see what was committed meanwhile, also where the host's engine is
+            # stricter. Set on the connection: an engine that is derived from one with a level keeps that one's.
+            connection.execution_options(isolation_level="READ COMMITTED")
+        with connection.begin():
+            _lock(connection)
+            config.attributes["connection"] = connection
+            yield config
 
 
 def _lock(connection: Connection) -> None:

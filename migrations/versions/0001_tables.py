@@ -12,23 +12,29 @@ depends_on = None
 _MOMENT = sa.DateTime(timezone=True)
 _JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
-# A caller counts in the arm of their first hashed assignment, with all their calls from then on. A call without any
+# A caller counts in the arm of their first hashed assignment, with all their calls from then on. That begins with the
+# assignment's own call: where a report brought the assignment back, its row is younger than the call. A call without any
 # outcome stands in the row whose outcome is null.
 _VIEW = """
 CREATE VIEW pickup_results AS
-WITH enrolled AS (
-    SELECT experiment, caller_key, arm, assigned_at,
-           ROW_NUMBER() OVER (PARTITION BY experiment, caller_key ORDER BY assigned_at, call_id) AS place
-    FROM pickup_assignments
-    WHERE source = 'hash'
+WITH hashed AS (
+    SELECT assignments.experiment, assignments.arm, assignments.caller_key, assignments.call_id,
+           COALESCE(calls.decided_at, assignments.assigned_at) AS since
+    FROM pickup_assignments AS assignments
+    LEFT JOIN pickup_calls AS calls ON calls.call_id = assignments.call_id
+    WHERE assignments.source = 'hash'
+),
+enrolled AS (
+    SELECT experiment, arm, caller_key, since,
+           ROW_NUMBER() OVER (PARTITION BY experiment, caller_key ORDER BY since, call_id) AS place
+    FROM hashed
 )
 SELECT enrolled.experiment, enrolled.arm, outcomes.name AS outcome,
        COUNT(DISTINCT calls.caller_key) AS callers,
        COUNT(DISTINCT calls.call_id) AS calls,
        AVG(outcomes.value) AS mean
 FROM enrolled
-JOIN pickup_calls AS calls
-  ON calls.caller_key = enrolled.caller_key AND calls.decided_at >= enrolled.assigned_at
+JOIN pickup_calls AS calls ON calls.caller_key = enrolled.caller_key AND calls.decided_at >= enrolled.since
 LEFT JOIN pickup_outcomes AS outcomes ON outcomes.call_id = calls.call_id
 WHERE enrolled.place = 1
 GROUP BY enrolled.experiment, enrolled.arm, outcomes.name

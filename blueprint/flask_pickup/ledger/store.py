@@ -31,9 +31,8 @@ class Store:
     """Writes entries through an engine: the host's, or Pickup's own."""
 
     def __init__(self, engine: Engine) -> None:
-        # Repeatable-read and serializable would turn a duplicate's conflict into an error. SQLite has one writer.
         is_postgresql = engine.dialect.name == "postgresql"
-        self._engine = engine.execution_options(isolation_level="READ COMMITTED") if is_postgresql else engine
+        self._engine = engine
         self._insert = (postgresql if is_postgresql else sqlite).insert
         self._lock = _SQLiteLock(engine)
 
@@ -66,11 +65,17 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with self._lock, self._engine.connect() as connection, connection.begin():
-            if connection.dialect.name == "sqlite":
-                # Begun as a writer: a transaction that turns into one later can fail without waiting.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
+        with self._lock, self._engine.connect() as connection:
+            is_sqlite = connection.dialect.name == "sqlite"
+            if not is_sqlite:
+                # Repeatable-read and serializable would turn a duplicate's conflict into an error. Set here, because an
+                # engine that is derived from one with a level of its own keeps that level.
+                connection.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                if is_sqlite:
+                    # Begun as a writer: a transaction that turns into one later can fail without waiting.
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
 
     def _add_calls(self, connection: Connection, calls: Sequence[CallEntry]) -> None:
         if not calls:
