@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -109,7 +110,8 @@ def read_toml(file: str, source: str, complaints: list[Complaint]) -> Table:
 
 def is_number(value: object) -> bool:
     """Return whether ``value`` is a finite number; a boolean is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    # TOML has integers that no float holds; a weight such as that would raise on a call.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _shown(value: object) -> str:

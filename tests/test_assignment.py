@@ -1,0 +1,241 @@
+"""The hash: the same arm in every process and release, in shares as weighted, and no draw that echoes another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from itertools import combinations, product
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CONTENT, EXPERIMENT, MakePhone
+from flask_pickup.assignment import draw, draw_arm, draw_layer, is_enrolled, uniform
+from flask_pickup.caller import caller_key
+
+KEYS = 200_000
+WEIGHTS = {"control": 1, "warm": 2, "brisk": 0.5}
+# Experiments with the names of arms, in a layer with the name of a seed: the case in which one draw could echo another.
+LAYER = tuple(WEIGHTS)
+
+CRITICAL = {1: 10.828, 2: 13.816, 3: 16.266, 4: 18.467, 6: 22.458}
+"""Chi-square's value that chance exceeds once in a thousand, by degrees of freedom. The keys are always the same, so
+that a test which passes once passes always."""
+
+names = st.text("abz059", min_size=1, max_size=6)
+keys = st.binary(min_size=16, max_size=16).map(bytes.hex)
+positive = st.floats(min_value=1e-6, max_value=1e6)
+weightings = st.dictionaries(names, positive, min_size=1, max_size=6)
+
+
+@pytest.fixture(scope="module")
+def callers() -> list[str]:
+    """The keys of many callers, the same in each run."""
+    random = Random("callers")
+    return [random.randbytes(16).hex() for _ in range(KEYS)]
+
+
+# --- pinned -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parts", "value"),
+    [
+        (("arm", "warm-opening", "warm", "00112233445566778899aabbccddeeff"), 0.40051630041784725),
+        (("traffic", "warm-opening", "00112233445566778899aabbccddeeff"), 0.9314922552329449),
+        (("",), 0.8894159948913373),
+        (("a", "b"), 0.40435237406560465),
+        (("a:b",), 0.40435237406560465),
+    ],
+)
+def test_uniform_is_pinned(parts: tuple[str, ...], value: float) -> None:
+    """A release that changed these numbers would give every caller another arm in the midst of an experiment."""
+    assert uniform(*parts) == value
+
+
+@pytest.mark.parametrize(
+    ("number", "key", "arm", "layer", "enrolled_from"),
+    [
+        ("+31612345678", "38e7f35d617cea1800d14dbc92716798", "brisk", "b", 0.4051932935938277),
+        ("+12015550123", "f0487183bd16408b69a52e049f786bad", "control", "a", 0.8856848999846308),
+        ("+31850835037", "925eb91368517b3b3ad9d405bac46e16", "warm", "c", 0.9802700005482757),
+    ],
+)
+def test_draws_are_pinned(number: str, key: str, arm: str, layer: str, enrolled_from: float) -> None:
+    """From a number to its key, arm, layer and traffic: worked out by hand from the design, and never to change."""
+    assert caller_key("a-caller-secret", number) == key
+    assert draw_arm("warm-opening", WEIGHTS, key) == arm
+    assert draw_layer("opening", ("a", "b", "c"), key) == layer
+    assert not is_enrolled("warm-opening", enrolled_from, key)
+    assert is_enrolled("warm-opening", enrolled_from + 1e-12, key)
+
+
+def test_every_process_draws_alike() -> None:
+    """Python's own hashes differ between processes; a caller's arm does not."""
+    code = (
+        "from flask_pickup.assignment import draw_arm\n"
+        "print([draw_arm('s', {'control': 1, 'warm': 1}, str(key)) for key in range(50)])"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert outputs == {f"{[draw_arm('s', {'control': 1, 'warm': 1}, str(key)) for key in range(50)]}\n".encode()}
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"control": 1, "warm": 1}, WEIGHTS, {"control": 97, "warm": 3}, {"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.4}],
+    ids=str,
+)
+def test_shares_are_as_weighted(weights: Mapping[str, float], callers: list[str]) -> None:
+    """Of 200,000 callers each arm gets its share, no further off than chance goes once in a thousand."""
+    found = Counter(draw_arm("a-seed", weights, key) for key in callers)
+    expected = {arm: KEYS * weight / sum(weights.values()) for arm, weight in weights.items()}
+    assert chi_square(found, expected) < CRITICAL[len(weights) - 1]
+
+
+def test_layer_shares_evenly(callers: list[str]) -> None:
+    """The experiments of a layer share its callers evenly."""
+    found = Counter(draw_layer("greeting", LAYER, key) for key in callers)
+    assert chi_square(found, dict.fromkeys(LAYER, KEYS / len(LAYER))) < CRITICAL[2]
+
+
+@pytest.mark.parametrize("traffic", [0.01, 0.5, 0.9])
+def test_traffic_is_the_share_enrolled(traffic: float, callers: list[str]) -> None:
+    """``traffic`` is the share of the audience that is enrolled."""
+    found = Counter(is_enrolled("a-seed", traffic, key) for key in callers)
+    assert chi_square(found, {True: KEYS * traffic, False: KEYS * (1 - traffic)}) < CRITICAL[1]
+
+
+def chi_square(found: Mapping[Any, int], expected: Mapping[Any, float]) -> float:
+    return sum((found.get(cell, 0) - count) ** 2 / count for cell, count in expected.items())
+
+
+# --- independence -----------------------------------------------------------------------------------------------------
+
+
+DRAWS: Mapping[str, Callable[[str], object]] = {
+    "arm of opening": lambda key: draw_arm("opening", WEIGHTS, key),
+    "arm of opening-2": lambda key: draw_arm("opening-2", WEIGHTS, key),
+    "layer opening": lambda key: draw_layer("opening", LAYER, key),
+    "layer closing": lambda key: draw_layer("closing", LAYER, key),
+    "traffic of opening": lambda key: is_enrolled("opening", 0.4, key),
+    "traffic of closing": lambda key: is_enrolled("closing", 0.4, key),
+}
+
+
+@pytest.fixture(scope="module")
+def drawn(callers: list[str]) -> Mapping[str, list[object]]:
+    """What each draw gives each of the callers."""
+    return {name: [a_draw(key) for key in callers] for name, a_draw in DRAWS.items()}
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(DRAWS, 2)))
+def test_draws_are_independent(one: str, other: str, drawn: Mapping[str, list[object]]) -> None:
+    """What one draw gives a caller says nothing about what another gives them, not even under one name."""
+    found = Counter(zip(drawn[one], drawn[other], strict=True))
+    rows, columns = Counter(drawn[one]), Counter(drawn[other])
+    expected = {(row, column): rows[row] * columns[column] / KEYS for row, column in product(rows, columns)}
+    assert chi_square(found, expected) < CRITICAL[(len(rows) - 1) * (len(columns) - 1)]
+
+
+def test_arm_of_enrolled_is_as_weighted(callers: list[str]) -> None:
+    """Among the first tenth that is enrolled the shares are the arms' weights too."""
+    enrolled = [key for key in callers if is_enrolled("opening", 0.1, key)]
+    found = Counter(draw_arm("opening", WEIGHTS, key) for key in enrolled)
+    assert chi_square(found, {arm: len(enrolled) * weight / 3.5 for arm, weight in WEIGHTS.items()}) < CRITICAL[2]
+
+
+# --- movement ---------------------------------------------------------------------------------------------------------
+
+
+@given(weightings, names, positive, names, keys)
+def test_changed_weight_moves_nobody_between_others(
+    weights: dict[str, float], option: str, weight: float, seed: str, key: str
+) -> None:
+    """An option that is added, or whose weight changes, only gains callers or loses them: no two others swap any."""
+    before = draw("arm", seed, weights, key)
+    after = draw("arm", seed, {**weights, option: weight}, key)
+    assert after == before or option in {before, after}
+
+
+@given(weightings, positive, names, keys)
+def test_greater_weight_loses_nobody(weights: dict[str, float], more: float, seed: str, key: str) -> None:
+    """Who hears an arm still hears it when its weight is raised."""
+    arm = draw("arm", seed, weights, key)
+    assert draw("arm", seed, {**weights, arm: weights[arm] + more}, key) == arm
+
+
+@given(weightings, names, keys)
+def test_removed_option_moves_only_its_own(weights: dict[str, float], seed: str, key: str) -> None:
+    """Taking an option out moves nobody but those who had it."""
+    chosen = draw("arm", seed, weights, key)
+    for option in weights:
+        rest = {name: weight for name, weight in weights.items() if name != option}
+        assert not rest or option == chosen or draw("arm", seed, rest, key) == chosen
+
+
+def test_change_moves_no_more_than_it_must(callers: list[str]) -> None:
+    """From 1:1 to 1:3 a quarter of the callers move, all to the heavier arm: as few as those shares allow."""
+    before = [draw_arm("s", {"control": 1, "warm": 1}, key) for key in callers]
+    after = [draw_arm("s", {"control": 1, "warm": 3}, key) for key in callers]
+    moves = Counter(pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
+    assert moves.keys() == {("control", "warm")}
+    expected = {"moved": KEYS / 4, "stayed": KEYS * 3 / 4}
+    assert chi_square({"moved": moves.total(), "stayed": KEYS - moves.total()}, expected) < CRITICAL[1]
+
+
+@given(names, keys, st.floats(0, 1), st.floats(0, 1))
+def test_more_traffic_loses_nobody(seed: str, key: str, one: float, other: float) -> None:
+    """Raising ``traffic`` enrols more callers, and moves none of those who are in."""
+    less, more = sorted((one, other))
+    assert is_enrolled(seed, more, key) or not is_enrolled(seed, less, key)
+
+
+@given(st.data(), weightings, names, keys)
+def test_order_is_nothing(data: st.DataObject, weights: dict[str, float], seed: str, key: str) -> None:
+    """In which order the arms stand in the file changes no caller's arm."""
+    shuffled = dict(data.draw(st.permutations(list(weights.items()))))
+    assert draw("arm", seed, shuffled, key) == draw("arm", seed, weights, key)
+
+
+@given(weightings, st.integers(-20, 20), names, keys)
+def test_only_the_proportion_of_weights_counts(weights: dict[str, float], power: int, seed: str, key: str) -> None:
+    """Weights of 1 and 1 are those of 4 and 4."""
+    scaled = {option: weight * 2.0**power for option, weight in weights.items()}
+    assert draw("arm", seed, scaled, key) == draw("arm", seed, weights, key)
+
+
+# --- what a draw is made of -------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
+def test_uniform_is_never_0_or_1(parts: list[str]) -> None:
+    """The ends are left out, so that a logarithm can be taken and traffic 1 enrols everybody."""
+    assert 0 < uniform(*parts) < 1
+    assert is_enrolled("a-seed", 1, ":".join(parts))
+
+
+@given(st.lists(names, min_size=2, max_size=4), st.lists(names, min_size=2, max_size=4))
+def test_no_two_draws_share_a_number(one: list[str], other: list[str]) -> None:
+    """Names hold no colon, so that two draws join to one text only if they are one draw."""
+    assert (uniform(*one) == uniform(*other)) == (one == other)
+
+
+def test_weight_that_no_float_holds_is_met_before_a_call(make_phone: MakePhone) -> None:
+    """A weight of 401 digits leaves its experiment out, as a complaint, and the caller hears the base."""
+    enormous = EXPERIMENT.replace("warm = 1", "warm = 1" + 400 * "0")
+    phone = make_phone({**CONTENT, "experiments/warm-opening/experiment.toml": enormous})
+    assert phone.ring().get_json()["assistant"]["first_message"] == "Good day."
+    assert phone.client.get("/pickup/health").get_json()["content"]["left_out"] == ["warm-opening"]
