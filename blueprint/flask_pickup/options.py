@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import phonenumbers
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flask_pickup.errors import ConfigurationError
 
@@ -122,16 +122,20 @@ class _Reader:
         return value in {"true", "1", "yes", "on"}
 
     def secrets(self, name: str, what: str, *, needed: bool) -> tuple[str, ...]:
-        # An empty secret is looked for, not skipped: it would sign everybody's requests.
-        value = self._config.get(_key(name), self._arguments.get(name))
+        value = self._config.get(_key(name))
+        if value is None:
+            value = self._arguments.get(name)
         if value is None and not needed:
             return ()
         if value is None:
             raise ConfigurationError(f"'{_key(name)}' is not set. Set it to {what}.")
-        found = tuple(part.strip() for part in (value.split(",") if isinstance(value, str) else value))
-        if not found or not all(found):
+        found = value.split(",") if isinstance(value, str) else value
+        if not isinstance(found, list | tuple) or not all(isinstance(part, str) for part in found):
+            raise ConfigurationError(f"'{_key(name)}' is neither a text nor a list of texts. Set it to {what}.")
+        # An empty secret is looked for, not skipped: it would sign everybody's requests.
+        if not found or not all(part.strip() for part in found):
             raise ConfigurationError(f"'{_key(name)}' has an empty secret in it. Set it to {what}.")
-        return found
+        return tuple(part.strip() for part in found)
 
     def region(self, default: str) -> str:
         value = str(self.get("region", default)).upper()
@@ -140,16 +144,43 @@ class _Reader:
         return value
 
     def database_url(self, default: str) -> str:
-        try:
-            url = make_url(self.get("database_url", default))
-        except ArgumentError as error:
-            # The URL may hold a password: neither it nor the parser's message is repeated.
+        url = _parsed_url(self.get("database_url", default))
+        # The URL may hold a password: no message repeats it, nor carries the parser's own, which does.
+        if url is None:
             raise ConfigurationError(
                 f"'{_key('database_url')}' is no SQLAlchemy URL; set one such as 'sqlite:////var/lib/pickup.db'."
-            ) from error
+            )
         if url.drivername in {"postgres", "postgresql"}:
             url = url.set(drivername="postgresql+psycopg")
+        if url.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise ConfigurationError(
+                f"'{_key('database_url')}' names {url.get_backend_name()!r}; Pickup knows SQLite and PostgreSQL."
+            )
+        _check_driver(url)
         return url.render_as_string(hide_password=False)
+
+
+def _parsed_url(value: Any) -> URL | None:
+    try:
+        return make_url(value)
+    except (ArgumentError, ValueError):
+        return None
+
+
+def _check_driver(url: URL) -> None:
+    """Find out at start that a driver is missing: the first call is too late."""
+    try:
+        dialect = url.get_dialect()
+        dialect.import_dbapi()
+    except (ImportError, NoSuchModuleError) as error:
+        raise ConfigurationError(
+            f"'{_key('database_url')}' needs {url.drivername!r}, which is not installed. For PostgreSQL: "
+            "pip install 'Flask-Pickup[postgresql]'."
+        ) from error
+    if dialect.is_async:
+        raise ConfigurationError(
+            f"'{_key('database_url')}' names {url.drivername!r}, which is asynchronous; leave the driver out."
+        )
 
 
 def _key(name: str) -> str:

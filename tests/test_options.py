@@ -1,0 +1,186 @@
+"""Options: a config key over an argument over a default, checked at start, with nothing secret in a message."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_pickup import ConfigurationError, Pickup, environment
+from flask_pickup.options import NAMES, Options, read_options
+
+SECRETS = {"PICKUP_WEBHOOK_SECRET": "whs-hunter2", "PICKUP_CALLER_SECRET": "cs-hunter3"}
+
+KNOWN: dict[str, tuple[str, Any, Any, Any]] = {
+    # the option's attribute, as a config key gives it and as it is read, and the default
+    "experiments": ("experiments", "ab", Path("/app/ab"), Path("/app/experiments")),
+    "greetings": ("greetings", "/etc/greetings", Path("/etc/greetings"), Path("/app/greetings")),
+    "webhook_secret": ("webhook_secrets", "new, old", ("new", "old"), ("whs-hunter2",)),
+    "allow_unsigned": ("allow_unsigned", "yes", True, False),
+    "caller_secret": ("caller_secrets", ["new", "old"], ("new", "old"), ("cs-hunter3",)),
+    "database_url": (
+        "database_url", "postgres://ann:pw@db/x", "postgresql+psycopg://ann:pw@db/x", "sqlite:////app/instance/pickup.db",
+    ),
+    "region": ("region", "be", "BE", "NL"),
+    "signature_tolerance": ("signature_tolerance", "60", 60.0, 300.0),
+    "max_body": ("max_body", "2048", 2048, 1024 * 1024),
+    "customer_wait": ("customer_wait", 0.25, 0.25, 1.5),
+    "commit_wait": ("commit_wait", "0.5", 0.5, 1.0),
+    "spool": ("spool", "/var/spool/pickup", Path("/var/spool/pickup"), Path("/app/instance/spool")),
+    "transcripts": ("transcripts", "on", True, False),
+}  # fmt: skip
+
+
+def read(arguments: dict[str, Any] | None = None, **config: Any) -> Options:
+    return read_options({**SECRETS, **config}, arguments or {}, root="/app", instance="/app/instance")
+
+
+def key(name: str) -> str:
+    return f"PICKUP_{name.upper()}"
+
+
+def refusal(**config: Any) -> tuple[str, str]:
+    """Return what the error says, and all that a log would show of it."""
+    with pytest.raises(ConfigurationError) as caught:
+        read(**config)
+    return str(caught.value), "".join(traceback.format_exception(caught.value))
+
+
+def test_each_option_has_a_row_above() -> None:
+    """The table of this test knows all options, under the names that they are set by."""
+    assert KNOWN.keys() == NAMES
+    assert {attribute for attribute, *_ in KNOWN.values()} == {field.name for field in fields(Options)}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_config_key_is_read(name: str) -> None:
+    """A config key sets its option, as text from the environment or as a value from code."""
+    attribute, given, expected, _ = KNOWN[name]
+    assert getattr(read(**{key(name): given}), attribute) == expected
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_config_key_wins_over_argument(name: str) -> None:
+    """Where both say something, the config key counts."""
+    attribute, given, expected, default = KNOWN[name]
+    assert getattr(read({name: default}, **{key(name): given}), attribute) == expected
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("nothing", [{}, {"set": None}])
+def test_argument_wins_over_default(name: str, nothing: dict[str, None]) -> None:
+    """Where the config says nothing, the argument of Pickup counts."""
+    attribute, given, expected, _ = KNOWN[name]
+    config: dict[str, Any] = {k: v for k, v in SECRETS.items() if k != key(name)}
+    config.update(dict.fromkeys([key(name)] * len(nothing)))
+    options = read_options(config, {name: given}, root="/app", instance="/app/instance")
+    assert getattr(options, attribute) == expected
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_default(name: str) -> None:
+    """What nobody sets has the documented default."""
+    attribute, _, _, default = KNOWN[name]
+    assert getattr(read(), attribute) == default
+
+
+def test_argument_of_pickup_reaches_the_app(tmp_path: Path) -> None:
+    """Options in code are arguments of Pickup in lower case; Flask's own arguments go on to the Blueprint."""
+    app = Flask(__name__, instance_path=str(tmp_path))
+    app.config.update(SECRETS)
+    pickup = Pickup(region="BE", max_body=99, subdomain="calls")
+    app.register_blueprint(pickup)
+    options = app.extensions["pickup"].options
+    assert (options.region, options.max_body, pickup.subdomain) == ("BE", 99, "calls")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("webhook_secret", "webhook_secret of your agent"), ("caller_secret", "random")]
+)
+def test_missing_secret_stops_the_app(tmp_path: Path, name: str, what: str) -> None:
+    """Without a secret the app does not start, and the sentence says which key to set, and to what."""
+    app = Flask(__name__, instance_path=str(tmp_path))
+    app.config.update({k: v for k, v in SECRETS.items() if k != key(name)})
+    with pytest.raises(ConfigurationError, match=f"'{key(name)}' is not set. Set it to .*{what}"):
+        app.register_blueprint(Pickup())
+
+
+def test_unsigned_needs_no_webhook_secret() -> None:
+    """A machine that nobody else reaches may go without a webhook secret, never without the callers'."""
+    options = read_options(
+        {"PICKUP_ALLOW_UNSIGNED": "true", "PICKUP_CALLER_SECRET": "x"}, {}, root="/app", instance="/app/instance"
+    )
+    assert (options.webhook_secrets, options.allow_unsigned) == ((), True)
+
+
+@pytest.mark.parametrize("name", ["webhook_secret", "caller_secret"])
+@pytest.mark.parametrize("value", ["", " ", "hunter2,", ",hunter2", [], ["hunter2", ""], 5, b"hunter2", ["hunter2", 5]])
+def test_empty_or_odd_secret_stops_the_app(name: str, value: Any) -> None:
+    """An empty secret would sign everybody's requests; one that is no text is a mistake. Neither is repeated."""
+    message, shown = refusal(**{key(name): value})
+    assert message.startswith(f"'{key(name)}' ")
+    assert "Set it to" in message
+    assert "hunter" not in shown
+
+
+@pytest.mark.parametrize("name", ["signature_tolerance", "max_body", "customer_wait", "commit_wait"])
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf", [], "1_000 s"])
+def test_odd_number_stops_the_app(name: str, value: Any) -> None:
+    """A number has to be above zero and finite; the sentence names the key and what stood there."""
+    message, _ = refusal(**{key(name): value})
+    assert message == f"'{key(name)}' is {value!r}; set a number above 0."
+
+
+@pytest.mark.parametrize("name", ["allow_unsigned", "transcripts"])
+def test_odd_boolean_stops_the_app(name: str) -> None:
+    """Whatever is neither true nor false might be meant either way."""
+    assert refusal(**{key(name): "maybe"})[0] == f"'{key(name)}' is 'maybe'; set true or false."
+
+
+def test_odd_region_stops_the_app() -> None:
+    """A country that numbers do not have would leave national numbers unread."""
+    assert refusal(PICKUP_REGION="Nederland")[0].startswith(
+        "'PICKUP_REGION' is 'NEDERLAND'; set a country's two letters"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("hunter2", "such as 'sqlite:///"),
+        ("postgresql://ann:hunter2@db:port/x", "such as 'sqlite:///"),
+        ("postgresql://ann:hunter2@db:54 32/x", "such as 'sqlite:///"),
+        (5, "such as 'sqlite:///"),
+        ("mysql://ann:hunter2@db/x", "Pickup knows SQLite and PostgreSQL"),
+        ("postgresql+pg8000://ann:hunter2@db/x", "not installed"),
+        ("postgresql+nothing://ann:hunter2@db/x", "not installed"),
+        ("sqlite+aiosqlite:///x.db", "not installed"),
+        ("postgresql+psycopg_async://ann:hunter2@db/x", "leave the driver out"),
+    ],
+)
+def test_odd_database_stops_the_app(url: Any, remedy: str) -> None:
+    """A database that Pickup could not reach with what is installed is found at start; no password is repeated."""
+    message, shown = refusal(PICKUP_DATABASE_URL=url)
+    assert message.startswith("'PICKUP_DATABASE_URL' ")
+    assert remedy in message
+    assert "hunter2" not in shown
+
+
+def test_options_show_no_secret() -> None:
+    """Whoever prints the options sees neither a secret nor the database's password."""
+    assert "hunter" not in repr(read(PICKUP_DATABASE_URL="postgresql://ann:hunter4@db/x"))
+
+
+def test_environment_wins_over_the_file_of_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What scripts/serve wrote counts beneath the environment; comments and other programs' variables do not."""
+    for name in [name for name in os.environ if name.startswith("PICKUP_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "pickup.env").write_text("# made once\nPICKUP_CALLER_SECRET=a=b\nPICKUP_REGION=BE\nOTHER=x\nnonsense\n")
+    monkeypatch.setenv("PICKUP_REGION", "DE")
+    assert environment(tmp_path) == {"PICKUP_CALLER_SECRET": "a=b", "PICKUP_REGION": "DE"}
+    assert environment(tmp_path / "nowhere") == {"PICKUP_REGION": "DE"}
