@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -13,14 +12,11 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from flask_pickup.caller import Caller
+from flask_pickup.cleaning import clean, record
 
 log = logging.getLogger("flask_pickup")
 
-Hook = Callable[[Caller], Mapping[str, Any] | None]
-
-LONGEST_TEXT = 500
-MOST_ITEMS = 200
-DEEPEST = 5
+Hook = Callable[[Caller], Any]
 
 
 class CustomerFailed(Exception):
@@ -28,7 +24,7 @@ class CustomerFailed(Exception):
 
 
 class Unavailable:
-    """Stands for the customer in an audience after the hook failed: each look at it raises."""
+    """Stands for the customer in an audience after the hook failed: each look at it raises, also what kind it is."""
 
     def _raise(self, *_: object) -> NoReturn:
         raise CustomerFailed
@@ -36,6 +32,7 @@ class Unavailable:
     __getattr__ = __getitem__ = __bool__ = __iter__ = __len__ = __contains__ = __str__ = _raise
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _raise
     __hash__ = object.__hash__
+    __class__ = property(_raise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +40,12 @@ class Customer:
     """What the hook returned.
 
     :param cleaned: what templates see; None if the caller is not known.
+    :param raw: as it came.
     :param failed: why the hook gave nothing, empty if it did not fail.
     """
 
     cleaned: Mapping[str, Any] | None = None
-    raw: Mapping[str, Any] | None = None
+    raw: Any = None
     failed: str = ""
 
 
@@ -128,30 +126,7 @@ class Lookup:
 
 
 def _customer(raw: object) -> Customer:
-    if not isinstance(raw, Mapping):
-        return Customer(failed=f"it returned {type(raw).__name__}, not a mapping or None")
-    return Customer(clean(raw), raw)
-
-
-def clean(value: Any, depth: int = 0) -> Any:
-    """Return ``value`` as it may stand in a prompt: texts short and in one line, few items, plain types."""
-    if isinstance(value, str):
-        return _clean_text(value)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if depth >= DEEPEST:
-        return None
-    if isinstance(value, Mapping):
-        return {_clean_text(str(key)): clean(child, depth + 1) for key, child in _first(value.items())}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [clean(child, depth + 1) for child in _first(value)]
-    return value if hasattr(value, "isoformat") else _clean_text(str(value))
-
-
-def _first(items: Any) -> Any:
-    return (item for _, item in zip(range(MOST_ITEMS), items, strict=False))
-
-
-def _clean_text(text: str) -> str:
-    kept = (character if unicodedata.category(character)[0] != "C" else " " for character in text[:LONGEST_TEXT])
-    return " ".join("".join(kept).split())
+    values = record(raw)
+    if values is None:
+        return Customer(failed=f"it returned {type(raw).__name__}, not a mapping, a row or None")
+    return Customer(clean(values), raw)

@@ -1,0 +1,133 @@
+"""What somebody else wrote, as it may stand in a prompt: short texts in one line, plain types, and not too much of it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import fields, is_dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from itertools import islice
+from math import isfinite
+from numbers import Integral, Number, Real
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import InstanceState
+
+LONGEST_TEXT = 500
+MOST_VALUES = 1_000
+DEEPEST = 5
+_BIGGEST = 2**63
+_MOST_DIGITS = 18
+
+
+def record(value: object) -> Mapping[Any, Any] | None:
+    """Return the names and values of a mapping, row, named tuple, dataclass or mapped object; None if it is none.
+
+    Of a mapped object these are its columns: a relationship would ask the database again.
+    """
+    if isinstance(value, Mapping):
+        return value
+    if hasattr(type(value), "_asdict"):
+        return value._asdict()  # type: ignore[attr-defined, no-any-return]
+    state = inspect(value, raiseerr=False)
+    if isinstance(state, InstanceState):
+        return {column.key: getattr(value, column.key) for column in state.mapper.column_attrs}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return None
+
+
+def clean(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return a copy of ``values`` as it may stand in a prompt.
+
+    Texts have at most 500 characters, without control characters, line breaks and characters that cannot be seen.
+    Numbers and dates stay what they are, an enum becomes its value, records become dictionaries, other collections
+    lists. What says nothing is left out: None, numbers that are not finite or beyond 64 bits, objects without a text of
+    their own, what lies deeper than five levels or comes after a thousand values.
+    """
+    return _Cleaning().mapping(values, 0)
+
+
+class _Cleaning:
+    def __init__(self) -> None:
+        self._left = MOST_VALUES
+
+    def mapping(self, values: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+        return {
+            key: cleaned
+            for name, value in self._first(values.items())
+            if (key := _key(name)) is not None and (cleaned := self._value(value, depth + 1)) is not None
+        }
+
+    def _value(self, value: object, depth: int) -> Any:
+        """Return what is left of a value, or None."""
+        self._left -= 1
+        if self._left < 0:
+            return None
+        if isinstance(value, Enum):
+            value = value.value
+        plain = _plain(value)
+        return self._nested(value, depth) if plain is None else plain
+
+    def _nested(self, value: object, depth: int) -> Any:
+        if isinstance(value, Number | None) or depth >= DEEPEST:
+            return None
+        if (values := record(value)) is not None:
+            return self.mapping(values, depth)
+        if isinstance(value, Collection):
+            found = [c for item in self._first(value) if (c := self._value(item, depth + 1)) is not None]
+            # A set has another order in each process; the same call is answered with the same words in all of them.
+            return sorted(found, key=str) if isinstance(value, AbstractSet) else found
+        return None if type(value).__str__ is object.__str__ else _text(str(value))
+
+    def _first(self, items: Iterable[Any]) -> Iterable[Any]:
+        return islice(items, max(self._left, 0))
+
+
+def _key(name: object) -> str | int | None:
+    if isinstance(name, Enum):
+        name = name.value
+    return _text(name) if isinstance(name, str) else name if isinstance(name, int) else None
+
+
+def _plain(value: object) -> Any:
+    """Return a text, number or date; None for what says nothing or is none of these."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bytes | bytearray):
+        return _text(bytes(value[: 4 * LONGEST_TEXT]).decode("utf-8", "replace"))
+    if isinstance(value, bool | date | time | timedelta):
+        return value
+    return _number(value) if isinstance(value, Number) else None
+
+
+def _number(value: Number) -> int | float | Decimal | None:
+    if isinstance(value, Decimal):
+        return _decimal(value)
+    if isinstance(value, Integral):
+        return int(value) if abs(int(value)) < _BIGGEST else None
+    return float(value) if isinstance(value, Real) and isfinite(value) else None
+
+
+def _decimal(value: Decimal) -> Decimal | None:
+    """Return a decimal that prints without an exponent: it may be somebody's money."""
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -_MOST_DIGITS or value.adjusted() > _MOST_DIGITS:
+        return None
+    return Decimal(f"{value:f}")
+
+
+def _text(text: str) -> str:
+    return " ".join("".join(map(_kept, text[:LONGEST_TEXT])).split())
+
+
+def _kept(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return " "
+    # Direction marks, joiners of no width, halves of surrogate pairs: nobody sees them, a model reads them.
+    return "" if category.startswith("C") else character
