@@ -173,6 +173,14 @@ def languages_of(country: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(language.partition("_")[0] for language in official))
 
 
+def plain_language(wanted: object, languages: Collection[str]) -> str | None:
+    """Return the one of ``languages`` that is plainly meant: ``nl`` by ``NL``, ``nl-BE`` or ``nl_BE``; None if none is."""
+    if not isinstance(wanted, str):
+        return None
+    code = re.split("[-_]", wanted.strip(), maxsplit=1)[0].lower()
+    return code if code in languages else None
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 

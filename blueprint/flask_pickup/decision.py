@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import TemplateSyntaxError
 
 from flask_pickup.assignment import Assigned, Recorded, draw_arm, draw_layer, is_enrolled
-from flask_pickup.caller import Caller
+from flask_pickup.caller import Caller, plain_language
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
 from flask_pickup.customer import Customer, CustomerFailed, Unavailable
 from flask_pickup.flireo.answer import SAVED_AGENT, Answer, compose, is_rejection, reject, with_metadata
@@ -134,12 +134,22 @@ class _Deciding:
 
     def _language(self) -> str:
         settings = self.catalog.settings
+        spoken = self.catalog.languages_on(self.incoming.line)
         try:
-            wanted = settings.speaks(self.names)
+            wanted = settings.speaks({**self.names, "customer": self._customer_speaking(spoken)})
         except Exception as error:  # noqa: BLE001 (an author's expression may raise anything)
             self._fault("greetings/settings.toml: speaks", error)
             return settings.language
-        return wanted if isinstance(wanted, str) and wanted in self.catalog.languages else settings.language
+        return plain_language(wanted, spoken) or settings.language
+
+    def _customer_speaking(self, languages: Collection[str]) -> Any:
+        """Return the customer; a language of theirs that is not spoken here is left out, so that the next one counts."""
+        customer = self.names["customer"]
+        if not isinstance(customer, Mapping) or "language" not in customer:
+            return customer
+        spoken = plain_language(customer["language"], languages)
+        others = {key: value for key, value in customer.items() if key != "language"}
+        return {**others, "language": spoken} if spoken else others
 
     def _closing_words(self) -> str:
         if self.open:
@@ -195,7 +205,7 @@ class _Deciding:
             return ""
         names = {**self.names, "customer": Unavailable(), "customer_raw": Unavailable()}
         try:
-            looked = experiment.audience(names if self.incoming.customer.failed else self.names)
+            looked = bool(experiment.audience(names if self.incoming.customer.failed else self.names))
         except CustomerFailed:
             return "customer_failed"
         except Exception as error:  # noqa: BLE001

@@ -144,7 +144,7 @@ class Webhook:
             line=line.number,
             region=options.region,
             secret=options.caller_secret,
-            languages=self.catalog.languages,
+            languages=self.catalog.languages_on(line),
         )
         return Incoming(CallFacts(self._call_id(message), message.call_type), who, line, self.lookup(who), now)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import cached_property, lru_cache
@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import TemplateSyntaxError, meta
 
-from flask_pickup.catalog.complaints import Complaint
+from flask_pickup.catalog.complaints import Complaint, toml_line
 from flask_pickup.catalog.experiment import FIELDS, Experiment, Parts, PinKey, overlap, read_experiment, writes
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import Hours, read_hours
@@ -60,7 +60,6 @@ class Catalog:
     :param experiments: those that load, by name.
     :param left_out: the names of those that do not.
     :param broken: the folders in ``greetings/`` that do not load; calls that need one get the saved agent.
-    :param languages: the languages that the folders have.
     :param complaints: what is wrong, in the order of files and lines.
     """
 
@@ -68,13 +67,13 @@ class Catalog:
     experiments: tuple[Experiment, ...]
     left_out: tuple[str, ...]
     broken: frozenset[str]
-    languages: Collection[str]
     complaints: tuple[Complaint, ...]
     texts: Mapping[str, str] = field(repr=False)
     library: Library = field(repr=False)
     environment: Environment = field(repr=False)
     _overrides: Mapping[str, Mapping[str, Any]] = field(repr=False)
     _hours: Mapping[str, Hours] = field(repr=False)
+    _languages: Mapping[str, frozenset[str]] = field(repr=False)
 
     def __post_init__(self) -> None:
         # With many experiments there are more stacks than memory; those in use are few.
@@ -115,6 +114,18 @@ class Catalog:
     def base(self, line: Line) -> tuple[str, ...]:
         """Return the folders below all arms for calls to ``line``."""
         return (BASE, line.folder) if line.folder else (BASE,)
+
+    def languages_on(self, line: Line) -> frozenset[str]:
+        """Return the languages that ``line`` can speak: that of the plain files, and each in which greeting or prompt is.
+
+        An arm adds none. Who is not in it would be listened to in a language that nobody answers them in.
+        """
+        return self._languages[line.folder or BASE]
+
+    @cached_property
+    def languages(self) -> frozenset[str]:
+        """The languages that any line can speak."""
+        return frozenset().union(*self._languages.values())
 
     def hours(self, line: Line) -> Hours | None:
         """Return the opening hours of ``line``; None means always open."""
@@ -164,21 +175,24 @@ class _Loader:
         }
         line_folders = {line.folder for line in settings.lines.values() if line.folder}
         library = self._library(line_folders)
+        languages = {folder: _languages(settings, library, folder) for folder in (BASE, *line_folders)}
+        self._check_lines(settings, languages)
         experiments = {name: self._experiment(name) for name in self._names()}
         self._check_seeds_and_fields([e for e in experiments.values() if e])
+        self._check_pins([e for e in experiments.values() if e])
         left_out = self._left_out(experiments)
         return Catalog(
             settings=settings,
             experiments=tuple(e for name, e in sorted(experiments.items()) if e and name not in left_out),
             left_out=tuple(sorted(left_out)),
             broken=frozenset(_home(file, line_folders) for file in self._wrong_files() if file.startswith(BASE)),
-            languages={settings.language} | {code for found in library.variants.values() for code in found if code},
             complaints=tuple(sorted(set(self.complaints))),
             texts=self.texts,
             library=library,
             environment=self.environment,
             _overrides=self.overrides,
             _hours=hours,
+            _languages=languages,
         )
 
     def _compile(self, path: str, text: str) -> None:
@@ -215,13 +229,21 @@ class _Loader:
 
     def _settings(self) -> Settings:
         path = f"{BASE}/settings.toml"
-        settings = read_settings(
+        return read_settings(
             path, self.texts.get(path, ""), self.complaints, environment=self.environment, region=self.region
         )
-        for line in settings.lines.values():
-            if line.folder and not any(path.startswith(line.folder + "/") for path in self.texts):
-                self._complain(path, 1, f"there is no folder '{line.folder}'", "make it, or take out 'greetings'")
-        return settings
+
+    def _check_lines(self, settings: Settings, languages: Mapping[str, frozenset[str]]) -> None:
+        path = f"{BASE}/settings.toml"
+        for number, line in settings.lines.items():
+            place = toml_line(self.texts[path], "lines", number)
+            if line.folder and not any(text.startswith(line.folder + "/") for text in self.texts):
+                self._complain(path, place, f"there is no folder '{line.folder}'", "make it, or take out 'greetings'")
+            spoken = languages[line.folder or BASE]
+            if line.language and line.language not in spoken:
+                problem = f"a line's language is '{line.language}', in which nothing is written"
+                remedy = f"write first_message.{line.language}.j2, or one of: {', '.join(sorted(spoken))}"
+                self.complaints.append(Complaint(path, place, problem, remedy, "warning"))
 
     def _library(self, line_folders: set[str]) -> Library:
         variants: dict[str, dict[str, str]] = {}
@@ -303,6 +325,18 @@ class _Loader:
                         'give both one layer, such as layer = "opening"',
                     )  # fmt: skip
 
+    def _check_pins(self, experiments: list[Experiment]) -> None:
+        """A layer's experiments never share a caller, so nobody can be pinned in two of them."""
+        pinned: dict[tuple[str, str], Experiment] = {}
+        for experiment in (each for each in experiments if each.layer and each.status != "concluded"):
+            file = f"{EXPERIMENTS}/{experiment.name}/experiment.toml"
+            for place, key in enumerate(experiment.pins, 1):
+                other = pinned.setdefault((experiment.layer, key), experiment)
+                if other is not experiment:
+                    problem = f"pin {place} is pinned in '{other.name}' of the same layer too"
+                    line = toml_line(self.texts[file], "pins")
+                    self._complain(file, line, problem, "keep one of the two: experiments of a layer share no caller")
+
     def _wrong_files(self) -> set[str]:
         return {complaint.file for complaint in self.complaints if complaint.level == "error"}
 
@@ -312,6 +346,11 @@ class _Loader:
 
     def _complain(self, file: str, line: int, problem: str, remedy: str) -> None:
         self.complaints.append(Complaint(file, line, problem, remedy))
+
+
+def _languages(settings: Settings, library: Library, folder: str) -> frozenset[str]:
+    names = [f"{place}/{name}" for place in {BASE, folder} for name in FIELDS]
+    return frozenset({settings.language, *(code for name in names for code in library.variants.get(name, ()) if code)})
 
 
 def _home(path: str, line_folders: set[str]) -> str:

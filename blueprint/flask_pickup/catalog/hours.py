@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask_pickup.catalog.complaints import Complaint
+from flask_pickup.catalog.complaints import Complaint, suggest
 from flask_pickup.catalog.reader import Table, read_toml
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -25,13 +27,13 @@ class Hours:
 
     :param week: seven days from Monday.
     :param dates: days that are unlike their weekday; they win over holidays.
-    :param holidays: days on which it is closed.
+    :param holidays: the country, and the subdivision or "", on whose public holidays it is closed; None: on none.
     """
 
     zone: ZoneInfo
     week: tuple[Spans, ...]
     dates: Mapping[date, Spans]
-    holidays: Container[date]
+    holidays: tuple[str, str] | None
 
     def is_open(self, at: datetime) -> bool:
         """Return whether the business is open at an aware time. The minute of closing is closed."""
@@ -43,7 +45,24 @@ class Hours:
     def _spans(self, day: date) -> Spans:
         if day in self.dates:
             return self.dates[day]
-        return () if day in self.holidays else self.week[day.weekday()]
+        is_holiday = self.holidays is not None and day in public_holidays(*self.holidays, day.year)
+        return () if is_holiday else self.week[day.weekday()]
+
+
+@lru_cache(maxsize=4096)
+def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date]:
+    """Return the public holidays of a year.
+
+    The library's own object computes a year when it is first asked about it, in whatever thread asks. Here a year is
+    computed by itself and never changes, and those that a call can fall in are when the hours are read.
+    """
+    # Only who closes on public holidays needs the library, which is an extra.
+    from holidays import country_holidays  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        # Some countries' holidays are not known for all years: those years have none.
+        warnings.simplefilter("ignore")
+        return frozenset(country_holidays(country, subdiv=subdivision or None, years=year))
 
 
 def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
@@ -55,7 +74,6 @@ def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
     week.finish()
     dates = table.table("dates")
     exceptions = {day: _read_spans(dates, key) for key in dates if (day := _date(dates, key))}
-    dates.finish()
     holidays = _holidays(table.table("holidays"))
     table.finish()
     return Hours(zone, days, exceptions, holidays)
@@ -102,19 +120,30 @@ def _date(table: Table, key: str) -> date | None:
         return None
 
 
-def _holidays(table: Table) -> Container[date]:
+def _holidays(table: Table) -> tuple[str, str] | None:
     country, subdivision = table.text("country"), table.text("subdivision")
     table.finish()
     if not country:
-        return ()
+        return None
     try:
-        # Only who closes on public holidays needs the library, which is an extra.
-        from holidays import country_holidays  # noqa: PLC0415
-
-        return country_holidays(country, subdiv=subdivision or None)
+        from holidays import list_supported_countries  # noqa: PLC0415
     except ImportError:
         table.complain("public holidays need the library holidays", "pip install 'Flask-Pickup[holidays]'")
-    except NotImplementedError:
-        place = f"{country}, {subdivision}" if subdivision else country
-        table.complain(f"no public holidays are known for {place}", 'write a code such as "NL", or "DE" and "BY"')
-    return ()
+        return None
+    known = list_supported_countries(include_aliases=True)
+    if country not in known:
+        table.complain(f"no public holidays are known for '{country}'", 'write a code such as "NL"', "country")
+        return None
+    if subdivision and subdivision not in known[country]:
+        problem = f"no public holidays are known for '{subdivision}' in {country}"
+        table.complain(problem, suggest(subdivision, known[country]), "subdivision")
+        return None
+    for year in _years_of_calls():
+        public_holidays(country, subdivision, year)
+    return country, subdivision
+
+
+def _years_of_calls() -> range:
+    """No process runs longer than these ten years. Only a preview looks beyond."""
+    year = datetime.now(UTC).year
+    return range(year - 1, year + 11)

@@ -89,7 +89,7 @@ class Table:
     def finish(self) -> None:
         """Complain about each key that nobody asked for."""
         for key in self._values.keys() - self._asked:
-            self.complain(f"nothing is called '{key}' here", suggest(key, self._asked), key)
+            self.complain(f"nothing is called '{_masked(key)}' here", suggest(key, self._asked), key)
 
 
 def read_toml(file: str, source: str, complaints: list[Complaint]) -> Table:
@@ -116,4 +116,9 @@ def is_number(value: object) -> bool:
 
 def _shown(value: object) -> str:
     text = f'"{value}"' if isinstance(value, str) else str(value)
-    return textwrap.shorten(text, 40, placeholder="…")
+    return textwrap.shorten(_masked(text), 40, placeholder="…")
+
+
+def _masked(text: str) -> str:
+    """Return ``text`` without what could be a phone number: complaints end in logs."""
+    return re.sub(r"\+?\d(?:[\s().-]*\d){6,}", "…", text)

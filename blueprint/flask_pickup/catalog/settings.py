@@ -50,7 +50,12 @@ def read_settings(
     language = table.get("language", "en", _is_language, 'a language code such as "nl"')
     speaks = _speaks(table, environment)
     numbers = table.table("lines")
-    lines = dict(_line(numbers, number, region) for number in numbers)
+    lines: dict[str, Line] = {}
+    for number in numbers:
+        known, line = _line(numbers, number, region)
+        if known in lines:
+            numbers.complain(f"'{number}' is a line already, spelled in another way", "keep one of the two", number)
+        lines[known] = line
     numbers.accept()
     table.finish()
     return Settings(language, speaks, lines)
