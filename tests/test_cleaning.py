@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import ForeignKey, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
@@ -169,10 +169,11 @@ _TEXT = st.text(alphabet=st.sampled_from("aZé李🦷 \n\r\t\x00\x85\u2028\u202e
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _TEXT | st.binary() | st.decimals(),
     lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner),
-    max_leaves=30,
+    max_leaves=8,
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(_TEXT, _JSON))
 def test_nothing_hidden_is_left(values: dict[str, Any]) -> None:
     """Whatever comes in, no text has a line break, a control character or one that cannot be seen."""
@@ -182,6 +183,7 @@ def test_nothing_hidden_is_left(values: dict[str, Any]) -> None:
         assert not any(unicodedata.category(character).startswith("C") for character in text)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(_TEXT, _JSON))
 def test_clean_values_stay(values: dict[str, Any]) -> None:
     """What is clean already is not changed by cleaning it again."""

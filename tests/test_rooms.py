@@ -14,7 +14,7 @@ PACKAGE = Path(flask_pickup.__file__).parent
 
 ROOMS = [
     *("errors", "options", "body"),
-    *("flireo", "caller", "assignment", "override", "rendering", "catalog", "customer"),
+    *("flireo", "caller", "cleaning", "customer", "assignment", "override", "rendering", "catalog"),
     *("models", "migrating", "ledger"),
     *("decision", "results", "reports", "webhook"),
     *("checking", "previewing", "rehearsal", "dashboard", "blueprint", "cli"),
