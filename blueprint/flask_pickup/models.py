@@ -9,13 +9,35 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Boolean, DateTime, Dialect, Double, Engine, String, TypeDecorator, create_engine, event
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    DateTime,
+    Dialect,
+    Double,
+    Engine,
+    Index,
+    String,
+    TypeDecorator,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 VERSION_TABLE = "pickup_alembic_version"
 RESULTS_VIEW = "pickup_results"
+
+REPORTED_NUMBERS = ("duration_seconds", "user_messages")
+REPORTED_FLAGS = ("early_hang_up", "completed", "transferred", "voicemail", "silence", "error")
+ANALYSED = "analysis."
+"""Outcomes of these names, or whose names begin so, are the report's; all others are the host's own."""
+
+
+def is_reported(outcome: str) -> bool:
+    """Return whether an outcome of this name comes from reports, and is replaced by a later one."""
+    return outcome in REPORTED_NUMBERS or outcome in REPORTED_FLAGS or outcome.startswith(ANALYSED)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -59,10 +81,11 @@ class Call(Base):
     """A call: what was decided when it rang, and how it ended.
 
     ``decision`` is ``arm``, ``base``, ``closed`` or ``fallback``; null where a report came and its call did not.
+    ``reported_at`` is the time of the report whose outcomes stand; null while none has come.
     """
 
     __tablename__ = "pickup_calls"
-    __table_args__ = (_WITHOUT_ROWID,)
+    __table_args__ = (Index("pickup_calls_caller", "caller_key", "decided_at"), _WITHOUT_ROWID)
 
     call_id: Mapped[str] = mapped_column(primary_key=True)
     caller_key: Mapped[str | None]
@@ -76,6 +99,7 @@ class Call(Base):
     status: Mapped[str | None]
     end_reason: Mapped[str | None]
     ended_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
 
 
 class Assignment(Base):

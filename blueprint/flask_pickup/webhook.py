@@ -60,6 +60,9 @@ class Webhook:
     decisions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
 
+    def __post_init__(self) -> None:
+        self.reading = reports.Reading.of(self.catalog)
+
     def receive(self) -> Response:
         """Answer one request; whatever is wrong with it is said as JSON."""
         try:
@@ -77,6 +80,7 @@ class Webhook:
                 **ledger,
                 "calls": dict(self.decisions),
                 "refused": dict(self.refusals),
+                "reports": {"dropped": dict(self.reading.dropped)},
                 "customer": {"skipped": self.lookup.skipping, "faults": self.lookup.faults},
                 "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
             }
@@ -112,7 +116,7 @@ class Webhook:
             return self._pick_up(message, now)
         if isinstance(message, EndOfCallReport):
             call_id, transcripts = self._report_call_id(message), self.options.transcripts
-            self._keep(reports.report_entry(message, call_id, now=now, transcripts=transcripts))
+            self._keep(reports.report_entry(message, call_id, self.reading, now=now, transcripts=transcripts))
         elif isinstance(message, StatusUpdate):
             self._keep(reports.status_entry(message, self._call_id(message), now))
         return self._hand_on(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from hashlib import sha256
+from itertools import product
 from typing import Any
 
 Answer = dict[str, Any]
@@ -56,11 +57,28 @@ def sent(assistant: Mapping[str, Any]) -> str:
 
     Both as JSON in a list, ``null`` for what is not there, so that no two pairs look alike.
     """
+    return _hash(*_words(assistant))
+
+
+def was_applied(digest: object, assistant: Mapping[str, Any]) -> bool:
+    """Return whether ``assistant``, as a report shows it, says the words of the answer whose :func:`sent` is ``digest``.
+
+    An opening or a prompt that the answer left out is the saved agent's, whatever it is.
+    """
+    opening, prompt = _words(assistant)
+    return digest in {_hash(*words) for words in product({opening, None}, {prompt, None})}
+
+
+def _words(assistant: Mapping[str, Any]) -> tuple[str | None, str | None]:
     model = assistant.get("llm_config")
     messages = model.get("messages") if isinstance(model, Mapping) else None
     prompt = messages[0].get("content") if isinstance(messages, list) and _leads_with_system(messages) else None
-    words = json.dumps([assistant.get("first_message"), prompt], ensure_ascii=False, default=str)
-    return sha256(words.encode("utf-8", "replace")).hexdigest()
+    opening = assistant.get("first_message")
+    return opening if isinstance(opening, str) else None, prompt if isinstance(prompt, str) else None
+
+
+def _hash(opening: str | None, prompt: str | None) -> str:
+    return sha256(json.dumps([opening, prompt], ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
 
 
 def spoken(answer: Mapping[str, Any]) -> str | None:

@@ -27,6 +27,7 @@ class ReportEntry:
     :param call: a row of ``pickup_calls`` without a decision.
     :param assignments: rows of ``pickup_assignments`` as the platform brought them back.
     :param outcomes: name to value; None where the message is no report.
+    :param delivered: whether the call's arms were really spoken; None where nobody knows.
     :param transcript: a row of ``pickup_transcripts``, if they are kept.
     """
 
@@ -34,6 +35,7 @@ class ReportEntry:
     reported_at: datetime
     assignments: Sequence[Row] = ()
     outcomes: Mapping[str, float] | None = None
+    delivered: bool | None = None
     transcript: Row | None = None
 
 

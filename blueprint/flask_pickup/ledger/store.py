@@ -8,16 +8,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, or_, select, update
+from sqlalchemy import Connection, Engine, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry
-from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
+from flask_pickup.models import (
+    ANALYSED,
+    REPORTED_FLAGS,
+    REPORTED_NUMBERS,
+    Assignment,
+    Call,
+    Definition,
+    Outcome,
+    Transcript,
+)
 
 DECIDED = ("caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons")
-_REPORTED = or_(Outcome.name.in_(("duration_seconds", "user_messages")), Outcome.name.startswith("analysis."))
+_REPORTED = or_(Outcome.name.in_((*REPORTED_NUMBERS, *REPORTED_FLAGS)), Outcome.name.startswith(ANALYSED))
 
 PERMANENT = (DataError, IntegrityError, ValueError, TypeError)
 """What a database says of a row that it will never take; all else may pass."""
@@ -117,20 +126,21 @@ class Store:
         call_id = report.call["call_id"]
         self._add(connection, Call.__table__, [dict(report.call)])
         # The row is the lock under which reports of one call stand in line.
-        connection.execute(select(Call.call_id).where(Call.call_id == call_id).with_for_update())
+        standing = select(Call.reported_at).where(Call.call_id == call_id).with_for_update()
+        latest = connection.execute(standing).scalar_one()
         self._add(connection, Assignment.__table__, [dict(row) for row in report.assignments])
-        for row in report.assignments:
-            connection.execute(_fill_in_delivered(row))
+        if report.delivered is not None:
+            connection.execute(_fill_in_delivered(call_id, delivered=report.delivered))
         if report.outcomes is None:
             connection.execute(_update_status(report.call))
-        elif _is_latest(connection, report):
+        elif latest is None or latest < report.reported_at:
             self._replace_outcomes(connection, report, report.outcomes)
 
     def _replace_outcomes(self, connection: Connection, report: ReportEntry, outcomes: Mapping[str, float]) -> None:
         call_id = report.call["call_id"]
         told = {key: report.call[key] for key in ("status", "end_reason", "ended_at") if report.call[key] is not None}
-        if told:
-            connection.execute(update(Call).where(Call.call_id == call_id).values(told))
+        told["reported_at"] = report.reported_at
+        connection.execute(update(Call).where(Call.call_id == call_id).values(told))
         connection.execute(delete(Outcome).where(Outcome.call_id == call_id, _REPORTED))
         rows = [
             {"call_id": call_id, "name": name, "value": value, "reported_at": report.reported_at}
@@ -152,22 +162,11 @@ def _recorded(connection: Connection, call_id: str) -> Recorded:
     return Recorded(kind, tuple(Assigned(*row) for row in rows))
 
 
-def _is_latest(connection: Connection, report: ReportEntry) -> bool:
-    latest = connection.execute(
-        select(func.max(Outcome.reported_at)).where(Outcome.call_id == report.call["call_id"], _REPORTED)
-    ).scalar_one()
-    return latest is None or latest < report.reported_at
-
-
-def _fill_in_delivered(row: Mapping[str, Any]) -> Any:
+def _fill_in_delivered(call_id: str, *, delivered: bool) -> Any:
     return (
         update(Assignment)
-        .where(
-            Assignment.call_id == row["call_id"],
-            Assignment.experiment == row["experiment"],
-            Assignment.delivered.is_(None),
-        )
-        .values(delivered=row["delivered"])
+        .where(Assignment.call_id == call_id, Assignment.delivered.is_(None))
+        .values(delivered=delivered)
     )
 
 

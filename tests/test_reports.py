@@ -1,0 +1,317 @@
+"""End-of-call reports: which outcomes they become, whether the arm was spoken, and what is kept out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CALLER, CONTENT, LINE, MakePhone, Phone
+from flask_pickup.flireo import read
+from flask_pickup.flireo.messages import EndOfCallReport
+from flask_pickup.reports import Reading, outcomes
+
+SAID_NOTHING = [{"role": "assistant", "content": "Good day."}, {"role": "user", "content": " "}]
+SPOKE = [*SAID_NOTHING, {"role": "user", "content": "When are you open?"}]
+SCHEMA = {
+    "sentiment": {"type": "string", "enum": ["positive", "very happy", "negative"]},
+    "booked": {"type": "boolean"},
+}
+
+
+def plan(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"analysis_plan": {"structured_data_plan": {"schema": {"type": "object", "properties": properties}}}}
+
+
+WITH_PLAN = {**CONTENT, "greetings/override.json": {"assistant": plan(SCHEMA)}}
+
+
+def found(phone: Phone) -> dict[str, float]:
+    return {str(name): value for name, value in phone.rows("SELECT name, value FROM pickup_outcomes")}
+
+
+def dropped(phone: Phone) -> Any:
+    return phone.client.get("/pickup/health").get_json()["reports"]["dropped"]
+
+
+def test_report_tells_duration_and_messages(phone: Phone) -> None:
+    """A call has its length, and how often the caller said something."""
+    phone.report(messages=SPOKE, end_reason="user_hangup")
+    assert found(phone) == {
+        "duration_seconds": 84, "user_messages": 1, "early_hang_up": 0,
+        "completed": 1, "transferred": 0, "voicemail": 0, "silence": 0, "error": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        ({"durationSeconds": 84, "analysis": {"vraag_beantwoord": True}}, {"analysis.vraag_beantwoord"}),
+        ({"durationSeconds": 84, "endReason": "userHangup"}, {"completed"}),
+    ],
+)
+def test_camel_case_report_becomes_outcomes(phone: Phone, message: dict[str, Any], names: set[str]) -> None:
+    """The generation before tells the same under its own key names; an analysis keeps its keys."""
+    call = {"id": "camel", "type": "inboundPhoneCall", "status": "ended"}
+    phone.post(json.dumps({"message": {"type": "end-of-call-report", "call": call, **message}}).encode())
+    assert found(phone)["duration_seconds"] == 84
+    assert names <= found(phone).keys()
+
+
+def test_flat_report_becomes_outcomes(phone: Phone) -> None:
+    """The first generation has a length, and so an early hang-up by its threshold."""
+    body = {"eventType": "end-of-call-report", "callId": "flat", "callLengthSeconds": 2.5, "fromCaller": CALLER}
+    phone.post(json.dumps(body).encode())
+    assert found(phone) == {"duration_seconds": 2.5, "early_hang_up": 1}
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [
+        ("user_hangup", "completed"),
+        ("customer-ended-call", "completed"),
+        ("agent_hangup", "completed"),
+        ("call_transferred", "transferred"),
+        ("voicemail-detected", "voicemail"),
+        ("silence_timeout", "silence"),
+        ("pipeline-error-openai-llm-failed", "error"),
+    ],
+)
+def test_known_end_reason_is_an_outcome(phone: Phone, reason: str, name: str) -> None:
+    """How a call ended is 1 for what it was and 0 for all else."""
+    phone.report(end_reason=reason)
+    ends = {key: found(phone)[key] for key in ("completed", "transferred", "voicemail", "silence", "error")}
+    assert ends == {**dict.fromkeys(ends, 0.0), name: 1.0}
+
+
+def test_unknown_end_reason_maps_to_nothing(phone: Phone) -> None:
+    """Of a reason in unknown words no outcome is made; it is counted for the operator."""
+    phone.report(end_reason="gremlins", messages=SAID_NOTHING)
+    assert found(phone) == {"duration_seconds": 84, "user_messages": 0}
+    assert dropped(phone) == {"end reason": 1}
+
+
+@pytest.mark.parametrize(
+    ("message", "early"),
+    [
+        ({"messages": SAID_NOTHING, "end_reason": "user_hangup"}, 1),
+        ({"messages": SAID_NOTHING}, 1),
+        ({"messages": SPOKE, "end_reason": "user_hangup", "duration_seconds": 1}, 0),
+        ({"messages": SPOKE, "end_reason": "gremlins"}, 0),
+        ({"messages": SAID_NOTHING, "end_reason": "silence_timeout"}, 0),
+        ({"messages": SAID_NOTHING, "end_reason": "call_transferred"}, 0),
+        ({"messages": SAID_NOTHING, "end_reason": "voicemail"}, 0),
+        ({"messages": SAID_NOTHING, "end_reason": "error"}, 0),
+        ({"messages": SAID_NOTHING, "end_reason": "agent_hangup"}, 0),
+        ({"messages": SAID_NOTHING, "call": {"id": "call-1", "status": "ended-with-error"}}, 0),
+        ({"messages": [], "duration_seconds": 2}, 1),
+        ({"end_reason": "user_hangup", "duration_seconds": 2}, 1),
+        ({"end_reason": "user_hangup", "duration_seconds": 60}, 0),
+        ({"end_reason": "silence_timeout", "duration_seconds": 2}, 0),
+    ],
+)
+def test_early_hang_up_is_a_caller_who_said_nothing(phone: Phone, message: dict[str, Any], early: float) -> None:
+    """The caller ended the call without a word; errors, transfers, voicemail and silence are none."""
+    phone.report(**message)
+    assert found(phone)["early_hang_up"] == early
+
+
+def threshold(make_phone: MakePhone, files: Mapping[str, Any]) -> float:
+    found = make_phone(files).app.extensions["pickup"].webhook.reading.early
+    assert isinstance(found, float)
+    return found
+
+
+LONG = "Hello and welcome, how lovely that you call us on this fine day, what can we do for you? " * 3
+
+
+def test_threshold_is_longer_than_the_longest_opening(make_phone: MakePhone) -> None:
+    """Without a transcript, early is before any arm's opening could be over and five seconds more."""
+    arm = {"experiments/warm-opening/warm/first_message.j2": LONG}
+    opening_as_spoken = len(LONG) / 15
+    assert threshold(make_phone, {**CONTENT, **arm}) > opening_as_spoken + 5
+    assert threshold(make_phone, CONTENT) < 15
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"greetings/first_message.nl.j2": LONG},
+        {"greetings/override.json": {"assistant": {"first_message": LONG}}},
+        {"greetings/first_message.j2": "{% include 'partials/long.j2' %}", "greetings/partials/long.j2": LONG},
+        {"greetings/first_message.j2": "{% if customer.vip %}Hi{% else %}" + LONG + "{% endif %}"},
+        {"greetings/first_message.j2": "{{ '" + LONG + "' }}"},
+    ],
+)
+def test_threshold_knows_every_opening(make_phone: MakePhone, files: dict[str, Any]) -> None:
+    """The longest opening counts in whichever language, branch, partial or override it stands."""
+    assert threshold(make_phone, {**CONTENT, **files}) > len(LONG) / 15 + 5
+
+
+def test_threshold_counts_the_longest_branch_alone(make_phone: MakePhone) -> None:
+    """Three openings to choose from are as long as the longest, not as all together."""
+    three = "{% if a %}" + LONG + "{% elif b %}" + LONG + "{% else %}" + LONG + "{% endif %}"
+    one = threshold(make_phone, {**CONTENT, "greetings/first_message.j2": LONG})
+    assert threshold(make_phone, {**CONTENT, "greetings/first_message.j2": three}) == one
+
+
+def test_opening_that_extends_the_base_is_measured(make_phone: MakePhone) -> None:
+    """An arm's opening that extends the base's is as long as both, and never endless."""
+    arm = "{% extends 'greetings/first_message.j2' %}{% block x %}" + LONG + "{% endblock %}"
+    files = {**CONTENT, "experiments/warm-opening/warm/first_message.j2": arm}
+    assert len(LONG) / 15 + 5 < threshold(make_phone, files) < len(LONG) / 10 + 10
+
+
+def test_saved_agents_opening_is_not_guessed(make_phone: MakePhone) -> None:
+    """Where no folder has an opening, a call without a transcript says nothing of early hang-ups."""
+    phone = make_phone({"greetings/override.json": {"assistant_id": "agent"}})
+    phone.report(duration_seconds=1)
+    assert found(phone) == {"duration_seconds": 1}
+
+
+def test_booleans_and_numbers_are_outcomes(phone: Phone) -> None:
+    """Each boolean or number of the analysis is an outcome of its name."""
+    phone.report(analysis={"booked": True, "asked": False, "score": 8, "price": 12.5, "nothing": None})
+    analysis = {name: value for name, value in found(phone).items() if name.startswith("analysis.")}
+    assert analysis == {"analysis.booked": 1, "analysis.asked": 0, "analysis.score": 8, "analysis.price": 12.5}
+
+
+def test_enum_is_an_outcome_for_each_value(make_phone: MakePhone, database_url: str) -> None:
+    """A word that the plan lets the analysis choose from is 1 under its name, and the others are 0."""
+    phone = make_phone(WITH_PLAN, url=database_url)
+    phone.report(analysis={"sentiment": "very happy"})
+    analysis = {name: value for name, value in found(phone).items() if name.startswith("analysis.")}
+    assert analysis == {
+        "analysis.sentiment.positive": 0, "analysis.sentiment.very happy": 1, "analysis.sentiment.negative": 0,
+    }  # fmt: skip
+
+
+def test_plan_of_the_message_comes_first(make_phone: MakePhone) -> None:
+    """The plan that the call really had decides which words there were to choose from."""
+    phone = make_phone(WITH_PLAN)
+    phone.report(analysis={"sentiment": "meh"}, assistant=plan({"sentiment": {"enum": ["meh", 3]}}))
+    assert found(phone)["analysis.sentiment.meh"] == 1
+    assert "analysis.sentiment.positive" not in found(phone)
+
+
+def test_persons_words_are_no_outcome(make_phone: MakePhone) -> None:
+    """Free text, a word outside the enum, lists and odd keys are dropped and counted, never stored."""
+    phone = make_phone(WITH_PLAN)
+    words = {"note": "my name is Ann", "sentiment": "furious Ann", "list": ["Ann"], "Ann says hello!": True, "": 1}
+    phone.report(analysis={**words, "x" * 65: True})
+    assert found(phone) == {"duration_seconds": 84, "early_hang_up": 0}
+    assert dropped(phone) == {"text": 3, "key": 3}
+    assert "Ann" not in str(phone.rows("SELECT * FROM pickup_outcomes"))
+
+
+@pytest.mark.parametrize("value", ["1e999", "NaN", "Infinity"])
+def test_numbers_beyond_numbers_are_refused(phone: Phone, value: str) -> None:
+    """A number that no float holds never becomes an outcome."""
+    body = '{"message": {"type": "end-of-call-report", "call": {"id": "x"}, "analysis": {"score": %s}}}'
+    assert phone.post((body % value).encode()).status_code == 400
+    assert found(phone) == {}
+
+
+def test_report_is_bounded(phone: Phone) -> None:
+    """An analysis with more findings than anybody measures does not fill the tables."""
+    phone.report(analysis={f"k{i}": i for i in range(5000)})
+    assert len(found(phone)) == 200
+    assert dropped(phone)["too many"] > 4000
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=80),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        max_size=6,
+    ),
+    st.text(max_size=30),
+)
+def test_whatever_the_analysis_says_is_numbers_under_sane_names(analysis: dict[str, Any], reason: str) -> None:
+    """Whatever stands in a report, what comes out is finite numbers under names of plain letters."""
+    message = {"type": "end-of-call-report", "call": {"id": "x"}, "analysis": analysis, "end_reason": reason}
+    report = read(json.dumps({"message": message}).encode(), flat_call_id=str)
+    assert isinstance(report, EndOfCallReport)
+    for name, value in outcomes(report, Reading()).items():
+        assert name.isascii()
+        assert name.isprintable()
+        assert len(name) < 80
+        assert abs(value) < float("inf")
+
+
+# --- whether the arm was spoken -----------------------------------------------------------------------------------------
+
+
+def delivered(phone: Phone) -> bool | None:
+    [(value,)] = phone.rows("SELECT delivered FROM pickup_assignments")
+    return None if value is None else bool(value)
+
+
+def test_arm_was_spoken(phone: Phone) -> None:
+    """Our metadata came back, and opening and prompt are what was sent."""
+    assistant = phone.ring().get_json()["assistant"]
+    phone.report(assistant={**assistant, "silence_timeout_seconds": 30})
+    assert delivered(phone) is True
+
+
+def test_answer_without_prompt_was_spoken_with_the_saved_agents(make_phone: MakePhone, database_url: str) -> None:
+    """Where the answer leaves the prompt to the saved agent, whatever that says is right."""
+    files = {name: text for name, text in CONTENT.items() if name.startswith("experiments")}
+    phone = make_phone({**files, "greetings/first_message.j2": "Good day."}, url=database_url)
+    assistant = phone.ring().get_json()["assistant"]
+    prompt = {"llm_config": {"messages": [{"role": "system", "content": "You are the saved agent."}]}}
+    phone.report(assistant={**assistant, **prompt})
+    assert delivered(phone) is True
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"first_message": "Hello, the saved agent here."},
+        {"first_message": None},
+        {"llm_config": {"messages": [{"role": "system", "content": "You are the saved agent."}]}},
+    ],
+)
+def test_other_words_were_spoken(phone: Phone, changed: dict[str, Any]) -> None:
+    """Our metadata came back and the words did not: a field was ignored."""
+    assistant = phone.ring().get_json()["assistant"]
+    phone.report(assistant={**assistant, **changed})
+    assert delivered(phone) is False
+
+
+def test_answer_that_came_too_late_was_not_spoken(phone: Phone) -> None:
+    """The report shows the call's assistant, and nothing of ours in it."""
+    phone.ring()
+    phone.report(assistant={"first_message": "Hello, the saved agent here.", "metadata": {}})
+    assert delivered(phone) is False
+
+
+def test_nobody_knows_without_the_assistant(phone: Phone) -> None:
+    """A report that does not show the call's assistant leaves it open, and a later one can still tell."""
+    assistant = phone.ring().get_json()["assistant"]
+    phone.report()
+    assert delivered(phone) is None
+    phone.report(assistant=assistant, timestamp="2025-12-13T12:06:00Z")
+    assert delivered(phone) is True
+
+
+def test_control_is_answered_as_every_arm_is(make_phone: MakePhone) -> None:
+    """Control carries metadata too, in the same form, so that delivery can be compared."""
+    phone = make_phone()
+    answers = [phone.ring(f"call-{i}", caller=f"+3161234567{i}").get_json()["assistant"] for i in range(10)]
+    arms = {answer["metadata"]["pickup"]["assignments"]["warm-opening"]["arm"]: answer for answer in answers}
+    assert arms.keys() == {"control", "warm"}
+    assert arms["control"].keys() == arms["warm"].keys()
+    assert arms["control"]["metadata"]["pickup"].keys() == arms["warm"]["metadata"]["pickup"].keys()
+
+
+def test_later_report_that_says_nothing_still_stands(phone: Phone) -> None:
+    """An earlier report that comes later brings nothing back, also where the latest had no figures at all."""
+    call = {"call": {"id": "call-1", "status": "ended"}, "phone_number": {"number": LINE}, "type": "end-of-call-report"}
+    phone.send({**call, "timestamp": "2025-12-13T12:05:32Z"})
+    phone.report(timestamp="2025-12-13T12:05:31Z")
+    assert found(phone) == {}
