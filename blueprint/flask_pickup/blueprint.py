@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 from flask import Blueprint, Flask, Response, current_app
 from flask.blueprints import BlueprintSetupState
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup import caller
 from flask_pickup.catalog import Catalog, load
 from flask_pickup.customer import Hook, Lookup
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.ledger import DefinitionEntry, Ledger
-from flask_pickup.models import make_engine
+from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
 from flask_pickup.webhook import Handler, Webhook
 
@@ -41,14 +42,16 @@ class State:
     options: Options
     catalog: Catalog
     webhook: Webhook
-    source: EngineSource | None
+    source: Callable[[], Engine] | None
 
     @cached_property
     def engine(self) -> Engine:
-        """The host's engine, or Pickup's own; made when it is first needed."""
-        if self.source is None:
-            return _own_engine(self.options.database_url)
-        return self.source if isinstance(self.source, Engine) else self.source()
+        """The host's engine, or Pickup's own; made when it is first needed.
+
+        :raises sqlalchemy.exc.SQLAlchemyError: if the host gives none that Pickup can write to. To a call that is a
+            database that does not answer.
+        """
+        return _own_engine(self.options.database_url) if self.source is None else _checked(self.source)
 
     def start(self) -> None:
         """Take the spool's space and start the ledger's threads in this process, before the first call does."""
@@ -71,7 +74,8 @@ class Pickup(Blueprint):
 
     It keeps nothing of its own outside ``app.extensions["pickup"]``: several apps can mount the same one.
 
-    :param engine: the host's SQLAlchemy engine, or a function that returns it; by default ``PICKUP_DATABASE_URL``'s.
+    :param engine: the host's SQLAlchemy engine, or a function that returns it, which is called once, inside the app's
+        context, when the engine is first needed (``lambda: db.engine``); by default ``PICKUP_DATABASE_URL``'s.
     :param clock: gives the Unix time in seconds, to whatever asks for it.
     :param options: Pickup's options in lower case (``region="BE"``), over which a config key wins; all others are
         :class:`flask.Blueprint`'s.
@@ -150,8 +154,23 @@ class Pickup(Blueprint):
         )
         lookup = Lookup(self._in_context(app), options.customer_wait)
         webhook = Webhook(options, catalog, ledger, lookup, self._handlers, self._clock)
-        state = State(options, catalog, webhook, self._engine)
+        state = State(options, catalog, webhook, self._source(app))
         return state
+
+    def _source(self, app: Flask) -> Callable[[], Engine] | None:
+        """Return what gives the host's engine, on any thread; None if there is none."""
+        engine = self._engine
+        if engine is None:
+            return None
+        if isinstance(engine, Engine):
+            _refuse_other_databases(engine, ConfigurationError)
+            return lambda: engine
+
+        def ask() -> Engine:
+            with app.app_context():
+                return engine()
+
+        return ask
 
     def _in_context(self, app: Flask) -> Hook | None:
         if self._hook is None:
@@ -192,6 +211,27 @@ def _definitions(catalog: Catalog) -> Sequence[DefinitionEntry]:
         for experiment in catalog.experiments
         if experiment.status != "draft"
     ]
+
+
+def _checked(source: Callable[[], Engine]) -> Engine:
+    try:
+        engine = source()
+    except Exception as error:
+        raise SQLAlchemyError(
+            f"The function that was given as Pickup(engine=…) raised {type(error).__name__}"
+        ) from error
+    if not isinstance(engine, Engine):
+        raise SQLAlchemyError(f"The function that was given as Pickup(engine=…) returned {type(engine).__name__}")
+    _refuse_other_databases(engine, SQLAlchemyError)
+    return engine
+
+
+def _refuse_other_databases(engine: Engine, refusal: type[Exception]) -> None:
+    if engine.dialect.name not in DATABASES:
+        raise refusal(
+            f"Pickup(engine=…) got {engine.dialect.name}. Pickup writes to SQLite and PostgreSQL; leave the engine out "
+            "and set 'PICKUP_DATABASE_URL' to one of them."
+        )
 
 
 def _own_engine(url: str) -> Engine:

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 
-from flask_pickup.models import VERSION_TABLE
+from flask_pickup.models import VERSION_TABLE, begin_writing
 
 # Any number will do, as long as no other program locks it.
 _ADVISORY_LOCK = 7_461_395_202
@@ -73,6 +73,5 @@ def _lock(connection: Connection) -> None:
     """Let one upgrade run at a time; it ends with the transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-    elif connection.dialect.name == "sqlite":
-        # The driver would begin a transaction only at the first write, too late to keep two upgrades apart.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # SQLite's driver would begin a transaction only at the first write, too late to keep two upgrades apart.
+    begin_writing(connection)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     JSON,
     Boolean,
+    Connection,
     DateTime,
     Dialect,
     Double,
@@ -151,6 +152,31 @@ class Transcript(Base):
     call_id: Mapped[str] = mapped_column(primary_key=True)
     summary: Mapped[str | None]
     messages: Mapped[list[Any] | None]
+
+
+def include_object(schema_item: Any, name: str | None, kind: str, *_: object) -> bool:
+    """Return whether Alembic's autogenerate should look at an object: not at what is Pickup's.
+
+    Pass it on as Alembic's ``include_object``, so that your migrations leave Pickup's tables, their indexes and the view
+    alone: ``Migrate(app, db, include_object=include_object)``. It goes together with a function of your own that is
+    called with the same arguments: ``include_object(*args) and mine(*args)``.
+    """
+    table = name if kind == "table" else getattr(getattr(schema_item, "table", None), "name", name)
+    return table not in {*Base.metadata.tables, VERSION_TABLE, RESULTS_VIEW}
+
+
+DATABASES = ("sqlite", "postgresql")
+"""What the statements are written for."""
+
+
+def begin_writing(connection: Connection) -> None:
+    """Begin a transaction of SQLite as a writer: one that turns into one later can fail without waiting.
+
+    A host's engine may have begun one itself, as SQLAlchemy's recipe for SQLite's savepoints does; that one has to do.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite" and not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def make_engine(url: str) -> Engine:

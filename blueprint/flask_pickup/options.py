@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from flask_pickup.errors import ConfigurationError
+from flask_pickup.models import DATABASES
 
 T = TypeVar("T")
 
@@ -152,7 +153,7 @@ class _Reader:
             )
         if url.drivername in {"postgres", "postgresql"}:
             url = url.set(drivername="postgresql+psycopg")
-        if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        if url.get_backend_name() not in DATABASES:
             raise ConfigurationError(
                 f"'{_key('database_url')}' names {url.get_backend_name()!r}; Pickup knows SQLite and PostgreSQL."
             )

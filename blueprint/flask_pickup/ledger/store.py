@@ -23,6 +23,7 @@ from flask_pickup.models import (
     Definition,
     Outcome,
     Transcript,
+    begin_writing,
 )
 
 DECIDED = ("caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons")
@@ -68,22 +69,19 @@ class Store:
             return [None] * len(entries)
         except _AlreadyThere:
             with self._transaction() as connection:
-                found = [self._add_or_read(connection, e) if isinstance(e, CallEntry) else None for e in entries]
+                found = self._add_or_read_each(connection, entries)
                 self._write_others(connection, entries)
             return found
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._lock, self._engine.connect() as connection:
-            is_sqlite = connection.dialect.name == "sqlite"
-            if not is_sqlite:
+            if connection.dialect.name == "postgresql":
                 # Repeatable-read and serializable would turn a duplicate's conflict into an error. Set here, because an
                 # engine that is derived from one with a level of its own keeps that level.
                 connection.execution_options(isolation_level="READ COMMITTED")
             with connection.begin():
-                if is_sqlite:
-                    # Begun as a writer: a transaction that turns into one later can fail without waiting.
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                begin_writing(connection)
                 yield connection
 
     def _add_calls(self, connection: Connection, calls: Sequence[CallEntry]) -> None:
@@ -94,6 +92,13 @@ class Store:
         if self._upsert(connection, rows) != len(rows):
             raise _AlreadyThere
         self._add(connection, Assignment.__table__, [dict(row) for entry in calls for row in entry.assignments])
+
+    def _add_or_read_each(self, connection: Connection, entries: Sequence[Entry]) -> list[Recorded | None]:
+        found: list[Recorded | None] = [None] * len(entries)
+        calls = [(index, entry) for index, entry in enumerate(entries) if isinstance(entry, CallEntry)]
+        for index, entry in sorted(calls, key=lambda call: str(call[1].call["call_id"])):
+            found[index] = self._add_or_read(connection, entry)
+        return found
 
     def _add_or_read(self, connection: Connection, entry: CallEntry) -> Recorded | None:
         if self._upsert(connection, [dict(entry.call)]):
