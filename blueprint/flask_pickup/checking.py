@@ -78,6 +78,16 @@ def _names_in(catalog: Catalog, path: str, text: str, line: int | None = None) -
         if known and attribute.attr not in known and isinstance(owner, nodes.Name):
             problem = f"{owner.name} has no '{attribute.attr}'"
             yield Complaint(path, line or attribute.lineno, problem, suggest(attribute.attr, known))
+    yield from _callers_in_macros(tree, path, line)
+
+
+def _callers_in_macros(tree: nodes.Template, path: str, line: int | None) -> Iterator[Complaint]:
+    for macro in tree.find_all(nodes.Macro):
+        for node in macro.find_all(nodes.Getattr):
+            if isinstance(node.node, nodes.Name) and node.node.name == "caller":
+                problem = "inside a macro 'caller' is what Jinja's call block hands over, not who calls"
+                remedy = "hand the caller over as an argument of another name"
+                yield Complaint(path, line or node.lineno, problem, remedy, "warning")
 
 
 def _imported(tree: nodes.Template) -> set[str]:

@@ -11,12 +11,14 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial, wraps
 from types import CodeType
 from typing import Any, NoReturn
 
 from babel import localedata
 from jinja2 import BaseLoader, ChainableUndefined, Template, TemplateNotFound
 from jinja2 import Environment as JinjaEnvironment
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 NAMES = frozenset({"caller", "customer", "customer_raw", "line", "call", "language", "now", "open"})
@@ -55,16 +57,49 @@ class Silent(ChainableUndefined):
         return id(type(self))
 
 
-def _dumps(value: Any, **options: Any) -> str:
-    return json.dumps(value, default=lambda _: None, **options)
+def _forgive(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call ``function``; what it cannot do with a missing value among its arguments is missing too."""
+    try:
+        return function(*arguments, **options)
+    except (TypeError, ValueError, AssertionError):
+        missing = next((value for value in (*arguments, *options.values()) if isinstance(value, Silent)), None)
+        if missing is None:
+            raise
+        return missing
+
+
+def _forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
+    return wraps(function)(partial(_forgive, function))
+
+
+def _tojson(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, default=lambda _: None, ensure_ascii=False, indent=indent)
+
+
+def _printed(value: Any) -> Any:
+    return "" if value is None else value
 
 
 class Environment(SandboxedEnvironment):
-    """Jinja's sandbox for text that is spoken: nothing is escaped, nothing undefined raises."""
+    """Jinja's sandbox for text that is spoken: nothing is escaped, nothing missing raises or is said aloud."""
+
+    intercepted_binops = frozenset({"%"})
 
     def __init__(self, loader: BaseLoader | None = None) -> None:
-        super().__init__(autoescape=False, undefined=Silent, loader=loader, auto_reload=False, cache_size=-1)
-        self.policies["json.dumps_function"] = _dumps
+        super().__init__(
+            autoescape=False, undefined=Silent, finalize=_printed, loader=loader, auto_reload=False, cache_size=-1
+        )
+        # Jinja's own writes "&" as "\u0026", for pages that a browser reads.
+        self.filters["tojson"] = _tojson
+        self.filters = {name: _forgiving(function) for name, function in self.filters.items()}
+
+    def call(self, context: Context, called: Any, /, *arguments: Any, **options: Any) -> Any:
+        """Call what a template calls; what cannot take a missing value gives a missing one."""
+        return _forgive(super().call, context, called, *arguments, **options)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Let a text with a missing value in its place (``"%d" % customer.visits``) be missing as a whole."""
+        return _forgive(super().call_binop, context, operator, left, right)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Prefer a record's own key over a method of dictionaries that has the same name."""

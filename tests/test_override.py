@@ -1,0 +1,207 @@
+"""JSON Merge Patch to the letter of RFC 7396, and the strings of an override that are templates."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CONTENT, MakePhone
+from flask_pickup.override import Filling, is_template, leaves, merge, templates
+
+# --- the merge --------------------------------------------------------------------------------------------------------
+
+# The RFC's appendix A, each row as target, patch, result.
+APPENDIX: list[tuple[Any, Any, Any]] = [
+    ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+    ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+    ({"a": "b"}, {"a": None}, {}),
+    ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+    ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+    (["a", "b"], ["c", "d"], ["c", "d"]),
+    ({"a": "b"}, ["c"], ["c"]),
+    ({"a": "foo"}, None, None),
+    ({"a": "foo"}, "bar", "bar"),
+    ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+    ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
+    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+]
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=4)
+)
+objects = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
+
+
+@pytest.mark.parametrize(("target", "patch", "result"), APPENDIX)
+def test_examples_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
+    """Each example in the RFC's appendix comes out as it stands there."""
+    assert merge(target, patch) == result
+
+
+@given(values, values)
+def test_neither_argument_is_changed(target: Any, patch: Any) -> None:
+    """The base is merged with one arm after another; a call must not leave its mark in it."""
+    before = copy.deepcopy((target, patch))
+    merge(target, patch)
+    assert (target, patch) == before
+
+
+@given(values, values)
+def test_merging_twice_is_merging_once(target: Any, patch: Any) -> None:
+    """A patch that is laid over its own result changes nothing more."""
+    once = merge(target, patch)
+    assert merge(once, patch) == once
+
+
+@given(values, objects)
+def test_null_removes_and_all_else_stands(target: Any, patch: dict[str, Any]) -> None:
+    """Of a patch's keys those with null are gone and the others there; the target's other keys are as they were."""
+    merged = merge(target, patch)
+    assert {key for key, value in patch.items() if value is None}.isdisjoint(merged)
+    assert {key for key, value in patch.items() if value is not None} <= merged.keys()
+    untouched = target.keys() - patch.keys() if isinstance(target, dict) else set()
+    assert all(merged[key] == target[key] for key in untouched)
+    assert merged.keys() == untouched | {key for key, value in patch.items() if value is not None}
+
+
+@given(values, objects)
+def test_objects_merge_key_by_key(target: Any, patch: dict[str, Any]) -> None:
+    """What stands under a key follows from that key alone, at every depth."""
+    merged = merge(target, patch)
+    below = target if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        assert value is None or merged[key] == merge(below.get(key), value)
+
+
+@given(values, st.none() | scalars | st.lists(values, max_size=3))
+def test_what_is_no_object_replaces(target: Any, patch: Any) -> None:
+    """A list, a text, a number takes the place of what was there, whole."""
+    assert merge(target, patch) == patch
+
+
+@given(objects)
+def test_empty_patch_changes_nothing(target: dict[str, Any]) -> None:
+    """An arm without an override answers with the base's."""
+    assert merge(target, {}) == target
+
+
+@given(objects)
+def test_null_leaves_no_trace(patch: dict[str, Any]) -> None:
+    """No null of a patch is left in the answer, outside of lists, which are taken as they stand."""
+
+    def has_null(value: Any) -> bool:
+        return value is None or (isinstance(value, dict) and any(map(has_null, value.values())))
+
+    assert not has_null(merge({}, patch))
+
+
+@given(objects)
+def test_leaves_are_what_a_patch_writes(patch: dict[str, Any]) -> None:
+    """Two arms write the same field just where a leaf of the one is a leaf of the other, or stands above one."""
+    for path in leaves(patch):
+        value: Any = patch
+        for key in path:
+            value = value[key]
+        assert not isinstance(value, dict) or not value
+
+
+# --- the strings ------------------------------------------------------------------------------------------------------
+
+
+@given(objects)
+def test_what_holds_no_template_stays(patch: dict[str, Any]) -> None:
+    """An override without templates leaves as it stands, value for value."""
+    merged = merge({}, patch)
+    assert Filling(merged)(lambda source: f"<{source}>") == merged
+
+
+nested = st.recursive(
+    st.sampled_from(["plain", "{{ x }}", 1, True]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), nested, max_size=3))
+def test_each_template_is_filled_and_nothing_else(override: dict[str, Any]) -> None:
+    """Every string that is a template is rendered, wherever it stands, and the override itself is not changed."""
+    before = copy.deepcopy(override)
+    filled = Filling(override)(lambda source: f"<{source}>")
+    assert json.dumps(filled) == json.dumps(before).replace("{{ x }}", "<{{ x }}>")
+    assert override == before
+
+
+@given(st.dictionaries(st.sampled_from("abc"), nested, max_size=3))
+def test_analysis_plan_is_never_filled(plan: dict[str, Any]) -> None:
+    """Braces below ``analysis_plan`` belong to the platform, at every depth."""
+    override = {"assistant": {"analysis_plan": plan, "first_message": "{{ x }}"}}
+    assert Filling(override)(lambda _: "filled") == {"assistant": {"analysis_plan": plan, "first_message": "filled"}}
+    assert [path for path, _ in templates(override)] == [("assistant", "first_message")]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("{{ x }}", True), ("{% if x %}{% endif %}", True), ("{# x #}", True), ("{ x }", False)]
+)
+def test_templates_are_told_from_text(text: str, is_one: bool) -> None:  # noqa: FBT001
+    """Only text with something for Jinja to do is compiled."""
+    assert is_template(text) is is_one
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+OVERRIDE = {
+    "assistant": {
+        "llm_config": {"provider": "openai", "model": "{{ 'gpt-4o' if caller.country == 'NL' else 'gpt-4o-mini' }}"},
+        "stt_config": {"provider": "deepgram", "model": "nova-3", "language": "{{ language }}"},
+        "tts_config": {"provider": "cartesia", "voice_id": "a", "speed": 1.1},
+        "tools_note": ["{{ caller.number }}", 1, True, {"deep": "{{ call.id }}"}],
+    },
+    "max_duration_seconds": 300,
+}
+
+
+def test_strings_render_and_numbers_stay(make_phone: MakePhone) -> None:
+    """Each string is a template that renders to a string; numbers and booleans leave as they were written."""
+    phone = make_phone({"greetings/override.json": OVERRIDE})
+    assert phone.ring("call-1").get_json() == {
+        "assistant": {
+            "llm_config": {"provider": "openai", "model": "gpt-4o"},
+            "stt_config": {"provider": "deepgram", "model": "nova-3", "language": "en"},
+            "tts_config": {"provider": "cartesia", "voice_id": "a", "speed": 1.1},
+            "tools_note": ["+31612345678", 1, True, {"deep": "call-1"}],
+        },
+        "max_duration_seconds": 300,
+    }
+    assert phone.ring("call-2", caller="+12015550123").get_json()["assistant"]["llm_config"]["model"] == "gpt-4o-mini"
+
+
+PINNED = '\n[pins]\n"+31612345678" = "warm"\n'
+
+
+def test_arm_changes_one_key_and_the_block_leaves_whole(make_phone: MakePhone) -> None:
+    """The platform replaces whole blocks, so an arm's one key arrives with all the others of its block."""
+    phone = make_phone(
+        {
+            **CONTENT,
+            "greetings/override.json": OVERRIDE,
+            "experiments/warm-opening/experiment.toml": CONTENT["experiments/warm-opening/experiment.toml"] + PINNED,
+            "experiments/warm-opening/warm/override.json": {
+                "assistant": {"tts_config": {"speed": 0.9}, "stt_config": None},
+                "max_duration_seconds": None,
+            },
+        }
+    )
+    answer = phone.ring().get_json()
+    assert answer["assistant"]["tts_config"] == {"provider": "cartesia", "voice_id": "a", "speed": 0.9}
+    assert "stt_config" not in answer["assistant"]
+    assert answer.keys() == {"assistant"}
+    # Another caller's answer is made from the same objects.
+    assert phone.ring("call-2", caller=None).get_json()["assistant"]["tts_config"]["speed"] == 1.1

@@ -1,0 +1,362 @@
+"""What templates may do, what they say of what is missing, and where the names in them lead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone, write
+from flask_pickup import Pickup
+from flask_pickup.catalog import load
+from flask_pickup.checking import check
+from flask_pickup.rendering import Environment, Silent, expression, render, split_variant
+
+ENVIRONMENT = Environment()
+NAMES: Mapping[str, Any] = {
+    "customer": {"name": "Jan", "tags": ["a"], "items": "six", "nothing": None},
+    "now": datetime(2025, 12, 13, 12, tzinfo=UTC),
+}
+
+
+def say(source: str, **names: Any) -> str:
+    return render(ENVIRONMENT.from_string(source), {**NAMES, **names})
+
+
+# --- what is missing --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("{{ nobody }}", "{{ customer.age }}", "{{ customer.pet.name.first }}", "{{ customer['pet']['name'] }}"),
+        *("{{ customer.pet.name() }}", "{{ customer.since.strftime('%d %B') }}", "{{ customer.pets[0].name }}"),
+        *("{{ customer.age + 1 }}", "{{ 1 - customer.age }}", "{{ customer.age * 2 / 3 }}", "{{ 7 // customer.age }}"),
+        *("{{ 7 % customer.age }}", "{{ 2 ** customer.age }}", "{{ -customer.age }}", "{{ now - customer.since }}"),
+        *("{{ (now - customer.since).days }}", "{{ 'Dr ' + customer.title }}", "{{ '%d' % customer.age }}"),
+        *("{{ customer.title|upper }}", "{{ customer.age|round(1) }}", "{{ customer.age|abs }}", "{{ '%d'|format(customer.age) }}"),
+        *("{{ 3.14|round(customer.age) }}", "{{ 'Jansen'|truncate(customer.age) }}", "{{ 'J'.startswith(customer.a) }}"),
+        *("{{ customer.orders|map(attribute='name')|join(', ') }}", "{% for one in customer.orders %}x{% endfor %}"),
+        *("{% for one in range(customer.age) %}x{% endfor %}", "{% if customer.vip %}x{% endif %}"),
+        *("{{ customer.a ~ customer.b }}", "{{ customer.nothing }}", "{{ customer.orders|join(' and ') }}"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_not_said(source: str) -> None:
+    """Attributes chain, arithmetic stays undefined, and nothing of it is spoken; what the host has as None neither."""
+    assert say(source) == ""
+
+
+@pytest.mark.parametrize("other", ["1", "'a'", "customer.tags", "customer.other", "now"])
+@pytest.mark.parametrize("operator", ["==", "!=", "<", "<=", ">", ">="])
+def test_comparisons_with_the_missing_are_false(operator: str, other: str) -> None:
+    """Each comparison with what is missing is false, also the one that asks for a difference."""
+    assert say(f"{{{{ {other} {operator} customer.age }}}}") == "False"
+    assert say(f"{{{{ customer.age {operator} {other} }}}}") == "False"
+
+
+@pytest.mark.parametrize("other", ["1", "'a'", "customer.tags", "customer.other", "now"])
+def test_the_missing_holds_nothing(other: str) -> None:
+    """Nothing is in what is missing."""
+    assert say(f"{{{{ {other} in customer.age }}}}") == "False"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{{ customer.title|default('friend') }}", "friend"),
+        ("{{ customer.title or 'friend' }}", "friend"),
+        ("{{ customer.age|int }}", "0"),
+        ("{{ customer.age|int(18) }}", "18"),
+        ("{{ customer.age|float }}", "0.0"),
+        ("{{ customer.pets|length }}", "0"),
+        ("{{ 'yes' if customer.vip else 'no' }}", "no"),
+        ("{{ 'yes' if customer.age is defined else 'no' }}", "no"),
+        ("{{ 'Jan' ~ customer.surname }}", "Jan"),
+        ("{{ [customer.a, 'b']|join('-') }}", "-b"),
+        ("{{ {'age': customer.age}|tojson }}", '{"age": null}'),
+    ],
+)
+def test_the_missing_gives_way(source: str, words: str) -> None:
+    """What an author wrote for the case that something is missing is what is said."""
+    assert say(source) == words
+
+
+@given(st.sampled_from(sorted(ENVIRONMENT.filters.keys() - {"urlize", "xmlattr", "pprint", "random"})))
+def test_no_filter_raises_for_the_missing(name: str) -> None:
+    """A caller is on the line: no filter that takes one value raises where that value is missing."""
+    needs = {"attr": "'a'", "batch": "2", "groupby": "'a'", "replace": "'a', 'b'", "slice": "2"}
+    say(f"{{{{ customer.missing|{name}({needs.get(name, '')}) }}}}")
+
+
+def test_the_missing_is_no_number() -> None:
+    """Python's own conversions say so with the error that Jinja's filters turn into their default."""
+    for convert in (int, float, complex, math.sqrt):
+        with pytest.raises(TypeError):
+            convert(Silent(name="age"))
+
+
+def test_other_mistakes_are_still_mistakes() -> None:
+    """A filter that fails for another reason than a missing value fails."""
+    with pytest.raises(TypeError):
+        say("{{ customer.name|round }}")
+    with pytest.raises(TypeError):
+        say("{{ range(customer.name) }}")
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("customer.age > 3", False),
+        ("customer.age != 3", False),
+        ("not customer.vip", True),
+        ("customer.name == 'Jan' and not customer.vip", True),
+        ("customer.age + 1 > 0", False),
+        ("customer.language or 'nl'", "nl"),
+    ],
+)
+def test_expressions_decide_nothing_by_the_missing(source: str, value: object) -> None:
+    """In an audience the same holds as in a template."""
+    assert expression(ENVIRONMENT, source)(NAMES) == value
+
+
+# --- spoken text ------------------------------------------------------------------------------------------------------
+
+SPOKEN = 'L\'été & co <b>"quoted"</b> 1 < 2'
+
+
+def test_nothing_is_escaped(make_phone: MakePhone) -> None:
+    """It is spoken text: what an author, a customer's record or an override writes stays as written."""
+    pickup = Pickup(clock=lambda: 1_765_627_200)
+    pickup.customer(lambda caller: {"company": SPOKEN})
+    phone = make_phone(
+        {
+            "greetings/first_message.j2": SPOKEN + " {{ customer.company }}",
+            "greetings/override.json": {"assistant": {"note": SPOKEN + " {{ customer.company }}"}},
+        },
+        pickup=pickup,
+    )
+    both = f"{SPOKEN} {SPOKEN}"
+    assert phone.ring().get_json() == {"assistant": {"first_message": both, "note": both}}
+
+
+def test_json_in_a_prompt_is_readable() -> None:
+    """``tojson`` writes for a model that reads, not for a page in a browser."""
+    assert say("{{ company|tojson }}", company={"name": "L'été & co"}) == '{"name": "L\'été & co"}'
+
+
+def test_blank_space_around_is_dropped() -> None:
+    """The newline at a file's end is not part of the greeting."""
+    assert say("\n  Hello.\n\nHow are you?\n\n") == "Hello.\n\nHow are you?"
+
+
+def test_key_of_a_record_wins() -> None:
+    """A record's own key wins over a method of dictionaries that has the same name."""
+    assert say("{{ customer.items }}") == "six"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ customer.__class__ }}",
+        "{{ now.__reduce__() }}",
+        "{{ '{0.__class__}'.format(now) }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ cycler.__init__.__globals__ }}",
+    ],
+)
+def test_sandbox_gives_nothing_away(source: str) -> None:
+    """A template reaches none of Python's own: a greeting is words."""
+    said = say(source)
+    assert not any(word in said for word in ("class", "object", "builtins", "function"))
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("first_message.j2", ("first_message.j2", "")),
+        ("first_message.nl.j2", ("first_message.j2", "nl")),
+        ("partials/bye.gsw.j2", ("partials/bye.j2", "gsw")),
+        ("v.1.j2", ("v.1.j2", "")),
+        ("first_message.zz.j2", ("first_message.zz.j2", "")),
+        ("nl.j2", ("nl.j2", "")),
+    ],
+)
+def test_language_of_a_file_is_in_its_name(name: str, split: tuple[str, str]) -> None:
+    """A variant's language stands before the last dot; what is no language is part of the name."""
+    assert split_variant(name) == split
+
+
+Hear = Callable[..., str]
+
+
+@pytest.fixture
+def hear(make_phone: MakePhone) -> Hear:
+    """What a caller who is pinned to the arm "warm" hears, with the files of greetings/ and of that arm."""
+
+    def hear(
+        base: Mapping[str, str],
+        arm: Mapping[str, str] | None = None,
+        *,
+        caller: str | None = CALLER,
+        more: Mapping[str, str] | None = None,
+    ) -> str:
+        files = {
+            **{f"greetings/{path}": text for path, text in base.items()},
+            **{f"experiments/warm-opening/warm/{path}": text for path, text in (arm or {"empty.j2": ""}).items()},
+            "experiments/warm-opening/experiment.toml": f'{EXPERIMENT}[pins]\n"{CALLER}" = "warm"\n',
+            **(more or {}),
+        }
+        answer = make_phone(files).ring(caller=caller).get_json()
+        return str(answer["assistant"]["first_message"])
+
+    return hear
+
+
+DUTCH, AMERICAN = CALLER, "+12015550123"
+BOTH = {"first_message.j2": "Hello.", "first_message.nl.j2": "Hallo."}
+
+
+def test_variant_is_chosen_by_language(hear: Hear) -> None:
+    """A caller hears the variant of their language, and the plain file where there is none."""
+    assert hear(BOTH, caller=None) == "Hello."
+    assert hear({**BOTH, "settings.toml": "speaks = \"'nl'\""}, caller=None) == "Hallo."
+    assert hear({**BOTH, "settings.toml": "speaks = \"'fr'\""}, caller=None) == "Hello."
+
+
+def test_last_layer_with_any_variant_supplies_the_file(hear: Hear) -> None:
+    """An arm that has an opening at all supplies it; in the arm the language's variant wins over the plain file."""
+    assert hear(BOTH, {"first_message.j2": "Hi!"}) == "Hi!"
+    assert hear(BOTH, {"first_message.j2": "Hi!", "first_message.nl.j2": "Hoi!"}) == "Hoi!"
+    assert hear(BOTH, {"system_prompt.fr.j2": "Non."}) == "Hallo."
+
+
+FRAME = "{% block greeting %}Hello{% endblock %}, {% block ending %}how can I help?{% endblock %}"
+
+
+@pytest.mark.parametrize(
+    ("arm", "words"),
+    [
+        ('{% extends "greetings/first_message.j2" %}{% block greeting %}Hi{% endblock %}', "Hi, how can I help?"),
+        (
+            '{% extends "greetings/first_message.j2" %}{% block greeting %}{{ super() }} there{% endblock %}',
+            "Hello there, how can I help?",
+        ),
+        ('{% include "greetings/first_message.j2" %} Welcome.', "Hello, how can I help? Welcome."),
+        ('{% include "greetings/partials/bye.j2" %}', "Goodbye."),
+        ('{% import "greetings/partials/tools.j2" as tools %}{{ tools.loud("hi") }}', "HI!"),
+        ('{% from "greetings/partials/tools.j2" import loud %}{{ loud("hi") }}', "HI!"),
+        ('{% from "greetings/partials/tools.j2" import who with context %}{{ who() }}', "call-1"),
+        ('{% include "aside.j2" %}', "An aside."),
+        ('{% include "experiments/warm-opening/warm/aside.j2" %}', "An aside."),
+        ('{% include "./deep/one.j2" %}', "One and two, up to An aside."),
+        ('{% include "nowhere.j2" ignore missing %}Hi.', "Hi."),
+        ('{% include ["nowhere.j2", "aside.j2"] %}', "An aside."),
+    ],
+)
+def test_arm_takes_in_the_base(hear: Hear, arm: str, words: str) -> None:
+    """An arm extends, includes and imports the base's files, and its own beside the one that asks."""
+    base = {
+        "first_message.j2": FRAME,
+        "partials/bye.j2": "Goodbye.",
+        "partials/tools.j2": (
+            "{% macro loud(words) %}{{ words|upper }}!{% endmacro %}{% macro who() %}{{ call.id }}{% endmacro %}"
+        ),
+        # An arm's plain names are its own files; these must not answer for them.
+        "aside.j2": "The base's aside.",
+    }
+    own = {
+        "aside.j2": "An aside.",
+        "partials/bye.j2": "What greetings/partials/bye.j2 does not mean here.",
+        "deep/one.j2": 'One and {% include "two.j2" %}',
+        "deep/two.j2": 'two, up to {% include "../aside.j2" %}',
+    }
+    assert hear(base, {**own, "first_message.j2": arm}) == words
+
+
+def test_caller_in_a_macro_is_complained_about(tmp_path: Path) -> None:
+    """Jinja gives the name ``caller`` another meaning in a macro; an author is told before the greeting lacks a word."""
+    write(
+        tmp_path,
+        {"greetings/first_message.j2": "Hello.\n{% macro who() %}{{ caller.number }}{% endmacro %}{{ who() }}"},
+    )
+    catalog = load(tmp_path / "experiments", tmp_path / "greetings", pin_key=str, region="NL")
+    [complaint] = [found for found in check(catalog) if found.file == "greetings/first_message.j2"]
+    assert (complaint.line, complaint.level) == (2, "warning")
+    assert "inside a macro" in complaint.problem
+
+
+def test_base_takes_in_what_an_arm_replaces(hear: Hear) -> None:
+    """A partial of the base that an arm has too is the arm's, wherever the base takes it in."""
+    base = {"first_message.j2": 'Hello. {% include "partials/bye.j2" %}', "partials/bye.j2": "Goodbye."}
+    assert hear(base, {"partials/bye.j2": "See you!"}) == "Hello. See you!"
+    assert hear(base, {"partials/bye.j2": "See you!"}, caller=None) == "Hello. Goodbye."
+
+
+def test_arm_wraps_the_partial_that_it_replaces(hear: Hear) -> None:
+    """In an arm ``greetings/…`` means the file as the layers below have it, so that nothing takes in itself."""
+    base = {"first_message.j2": 'Hello. {% include "partials/bye.j2" %}', "partials/bye.j2": "Goodbye."}
+    assert (
+        hear(base, {"partials/bye.j2": '{% include "greetings/partials/bye.j2" %} Truly.'}) == "Hello. Goodbye. Truly."
+    )
+
+
+def test_names_follow_the_language(hear: Hear) -> None:
+    """A name without a language leads to the variant of the call's language, in every folder."""
+    base = {
+        "first_message.j2": 'Hello. {% include "partials/bye.j2" %}',
+        "first_message.nl.j2": 'Hallo. {% include "partials/bye.j2" %}',
+        "partials/bye.j2": "Goodbye.",
+        "partials/bye.nl.j2": "Tot ziens.",
+    }
+    arm = {"first_message.j2": '{% include "greetings/first_message.j2" %} {% include "aside.j2" %}'}
+    assert hear(base, {**arm, "aside.j2": "Bye.", "aside.nl.j2": "Doei."}) == "Hallo. Tot ziens. Doei."
+
+
+def test_line_lies_over_the_base_and_below_the_arm(hear: Hear) -> None:
+    """A called number's folder is a layer of its own: over the base, under every arm."""
+    base = {
+        "settings.toml": '[lines."+31850835037"]\ngreetings = "lines/desk"\n',
+        "first_message.j2": 'Hello. {% include "partials/bye.j2" %}',
+        "partials/bye.j2": "Goodbye.",
+        "lines/desk/partials/bye.j2": '{% include "greetings/partials/bye.j2" %} From the desk.',
+    }
+    arm = {"partials/bye.j2": '{% include "greetings/partials/bye.j2" %} Truly.'}
+    assert hear(base, caller=None) == "Hello. Goodbye. From the desk."
+    assert hear(base, arm) == "Hello. Goodbye. From the desk. Truly."
+
+
+def test_override_takes_in_files(make_phone: MakePhone) -> None:
+    """A string of an override is a template like any other, and its names start at the folders too."""
+    include = {"note": '{% include "partials/bye.j2" %}', "other": '{% include "greetings/partials/bye.j2" %}'}
+    phone = make_phone({"greetings/partials/bye.j2": "Goodbye.", "greetings/override.json": {"assistant": include}})
+    assert phone.ring().get_json() == {"assistant": {"note": "Goodbye.", "other": "Goodbye."}}
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        '{% include "nowhere.j2" %}',
+        '{% include "../../../../../etc/hostname.j2" %}',
+        '{% extends "greetings/nowhere.j2" %}',
+        '{% include "first_message.j2" %}',
+        "{{ customer.name|no_such_filter }}",
+        "{{ 1 / 0 }}",
+        "{% for i in range(10 ** 9) %}x{% endfor %}",
+    ],
+)
+def test_failing_arm_is_answered_with_the_base(hear: Hear, arm: str) -> None:
+    """Whatever an arm's template does wrong, the caller hears the base."""
+    assert hear(CONTENT_BASE, {"first_message.j2": arm}) == "Good day."
+
+
+CONTENT_BASE = {"first_message.j2": CONTENT["greetings/first_message.j2"]}
