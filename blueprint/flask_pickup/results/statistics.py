@@ -1,0 +1,269 @@
+"""From one period's sums to its results: estimates, intervals, states, and what is wrong with the split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import isfinite, sqrt
+from typing import Any
+
+import numpy as np
+
+from flask_pickup.results import estimates
+from flask_pickup.results.estimates import ALARM, FEWEST_CALLERS, FEWEST_EVENTS
+from flask_pickup.results.model import (
+    CONTROL,
+    ArmCounts,
+    ArmMean,
+    Comparison,
+    ComparisonState,
+    Design,
+    Finding,
+    Interval,
+    Metric,
+    MetricDesign,
+    PeriodResults,
+    Results,
+    SampleRatio,
+)
+from flask_pickup.results.sums import EMPTY, Sums, Tally
+
+_MOVED = 0.01
+"""The error of the always-valid comparison of calls per caller: over all looks together."""
+
+
+@np.errstate(all="ignore")
+def results_of(design: Design, tally: Tally, earlier: Sequence[Tally] = ()) -> Results:
+    """Return what the rows of a period say, without a verdict.
+
+    :param earlier: the periods before it, each computed on its own.
+    """
+    ratio = sample_ratio(tally.arms)
+    design = _of_period(design, tally)
+    metrics, uneven = _metrics(design, tally, ratio)
+    return Results(
+        experiment=design.experiment,
+        status=design.status,
+        since=tally.since,
+        period=tally.number,
+        until=tally.until,
+        arms=tally.arms,
+        sample_ratio=ratio,
+        metrics=metrics,
+        new_callers_a_week=tally.new_callers_a_week,
+        coverage=tally.coverage,
+        warnings=(*_findings(design, tally, ratio, uneven), *tally.warnings),
+        earlier_periods=tuple(_period(design, each) for each in earlier),
+    )
+
+
+def sample_ratio(arms: Sequence[ArmCounts]) -> SampleRatio:
+    """Test the split of the callers, and again of those with a report; the smaller p-value is told."""
+    weights = [arm.weight for arm in arms]
+    values = [
+        estimates.split_p_value(counts, weights)
+        for counts in ([arm.callers for arm in arms], [arm.reported for arm in arms])
+    ]
+    p_value = min((value for value in values if isfinite(value)), default=None)
+    return SampleRatio(p_value, ok=p_value is None or p_value >= ALARM)
+
+
+@np.errstate(all="ignore")
+def compare(metric: MetricDesign, design: Design, sums: Mapping[str, Sums], arm: str, against: str) -> Comparison:
+    """Hold one arm against another in one metric."""
+    x, y, alpha = sums[arm], sums[against], error_share(design)
+    base, difference = float(estimates.ratio(y)), float(estimates.ratio(x) - estimates.ratio(y))
+    error = float(np.sqrt(estimates.cautious_variance(x) + estimates.cautious_variance(y)))
+    equal = design.weights[arm] == design.weights[against]
+    reach = estimates.always_valid_half_width(x, y, alpha, design.expected_callers, equal=equal)
+    valid = _around(difference, reach)
+    return Comparison(
+        arm=arm,
+        against=against,
+        difference=_finite(difference),
+        standard_error=_finite(error),
+        interval=_around(difference, estimates.welch_half_width(x, y, alpha)),
+        always_valid_interval=valid,
+        relative=_finite(difference / base) if base > 0 else None,
+        relative_interval=_ends(*estimates.relative_interval(x, y, reach / error)) if valid else None,
+        state=state_of(valid, metric),
+    )
+
+
+def error_share(design: Design) -> float:
+    """Return the error that each comparison may make, so that all of them together keep to ``confidence``."""
+    return (1 - design.confidence) / max(len(design.pairs), 1)
+
+
+def state_of(interval: Interval | None, metric: MetricDesign) -> ComparisonState:
+    """Return what an always-valid interval says of an arm; without one there were too few."""
+    if metric.guardrail:
+        return _guardrail_state(interval, metric)
+    if interval is None:
+        return "too few"
+    low, high = gain(interval, metric)
+    if low > 0:
+        return "better"
+    if high < 0:
+        return "worse"
+    if metric.smallest is not None and max(-low, high) <= metric.smallest:
+        return "no difference"
+    return "undecided"
+
+
+def gain(interval: Interval, metric: MetricDesign) -> Interval:
+    """Return the interval with its sign such that more is better."""
+    low, high = interval
+    return (low, high) if metric.goal == "increase" else (-high, -low)
+
+
+def _guardrail_state(interval: Interval | None, metric: MetricDesign) -> ComparisonState:
+    if interval is None:
+        return "unknown"
+    low, high = gain(interval, metric)
+    if low > -metric.margin:
+        return "safe"
+    return "harmed" if high < -metric.margin else "unknown"
+
+
+def _period(design: Design, tally: Tally) -> PeriodResults:
+    ratio = sample_ratio(tally.arms)
+    metrics, _ = _metrics(_of_period(design, tally), tally, ratio)
+    return PeriodResults(tally.number, tally.since, tally.until, tally.arms, ratio, metrics)
+
+
+def _of_period(design: Design, tally: Tally) -> Design:
+    """Return the design with the arms and weights that the period had."""
+    return replace(design, weights={arm.arm: arm.weight for arm in tally.arms})
+
+
+def _metrics(design: Design, tally: Tally, ratio: SampleRatio) -> tuple[tuple[Metric, ...], list[str]]:
+    """Return the metrics, and the names of those whose missing values differ between arms."""
+    found, uneven = [], []
+    for metric in design.metrics:
+        sums = tally.metrics.get(metric.name, {})
+        if _is_uneven(sums):
+            uneven.append(metric.name)
+        silenced = not ratio.ok or metric.name in uneven
+        found.append(_metric(metric, design, {arm: sums.get(arm, EMPTY) for arm in design.weights}, silenced=silenced))
+    return tuple(found), uneven
+
+
+def _metric(metric: MetricDesign, design: Design, sums: Mapping[str, Sums], *, silenced: bool) -> Metric:
+    counted = [each for each in sums.values() if each.callers]
+    return Metric(
+        metric=metric.name,
+        outcome=metric.outcome,
+        goal=metric.goal,
+        guardrail=metric.guardrail,
+        per=metric.per,
+        is_proportion=bool(counted) and all(each.is_proportion for each in counted),
+        arms=tuple(_mean(arm, each) for arm, each in sums.items()),
+        comparisons=tuple(_comparisons(metric, design, sums, silenced=silenced)),
+    )
+
+
+def _mean(arm: str, sums: Sums) -> ArmMean:
+    variance = float(estimates.variance(sums))
+    return ArmMean(
+        arm=arm,
+        callers=sums.callers,
+        calls=sums.calls,
+        missing=sums.missing,
+        mean=_finite(estimates.ratio(sums)),
+        standard_error=sqrt(variance) if isfinite(variance) else None,
+    )
+
+
+def _comparisons(
+    metric: MetricDesign, design: Design, sums: Mapping[str, Sums], *, silenced: bool
+) -> Iterator[Comparison]:
+    for arm, against in design.pairs:
+        if arm in sums and against in sums:
+            found = compare(metric, design, sums, arm, against)
+            yield replace(found, state="unknown" if metric.guardrail else "silenced") if silenced else found
+
+
+def _is_uneven(sums: Mapping[str, Sums]) -> bool:
+    if not any(each.incomplete for each in sums.values()):
+        return False
+    p_value = estimates.share_p_value(
+        [each.incomplete for each in sums.values()], [each.asked for each in sums.values()]
+    )
+    return p_value < ALARM
+
+
+def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Sequence[str]) -> Iterator[Finding]:
+    arms = tally.arms
+    if not ratio.ok:
+        yield Finding("split", _split_message(arms))
+    if estimates.share_p_value([arm.unreported for arm in arms], [arm.callers for arm in arms]) < ALARM:
+        yield Finding("missing", "The share of callers with a call that has no report differs between the arms.")
+    if estimates.share_p_value([arm.undelivered for arm in arms], [arm.known for arm in arms]) < ALARM:
+        yield Finding("delivery", f"Arms differ in how often their words were really spoken: {_delivered(arms)}.")
+    for name in uneven:
+        yield Finding("missing", f"What is missing of {name} differs between the arms: nothing is said about it.")
+    yield from _moved(design, tally)
+    yield from _few(design, tally)
+
+
+def _split_message(arms: Sequence[ArmCounts]) -> str:
+    callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
+    counts = ", ".join(f"{arm.arm} {arm.callers:,} of {callers * arm.weight / weights:,.0f}" for arm in arms)
+    return (
+        f"The callers are not spread over the arms as the weights say ({counts} expected), or those with a report are "
+        "not: something loses callers of an arm, and what is left cannot be compared."
+    )
+
+
+def _delivered(arms: Sequence[ArmCounts]) -> str:
+    return ", ".join(f"{arm.arm} {arm.delivered:.1%}" for arm in arms if arm.delivered is not None)
+
+
+def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
+    """Calls per caller are compared at all times, each arm with control."""
+    sums = tally.calls_per_caller
+    pairs = [(arm, against) for arm, against in design.pairs if against == CONTROL and arm in sums and against in sums]
+    for arm, against in pairs:
+        alpha = _MOVED / len(pairs)
+        difference = float(estimates.ratio(sums[arm]) - estimates.ratio(sums[against]))
+        equal = design.weights[arm] == design.weights[against]
+        reach = estimates.always_valid_half_width(sums[arm], sums[against], alpha, design.expected_callers, equal=equal)
+        if abs(difference) > reach:
+            per_call = ", ".join(metric.name for metric in design.metrics if metric.per == "call")
+            more = "more" if difference > 0 else "less"
+            tail = f" Read {per_call} with that in mind: they are averages of other calls." if per_call else ""
+            yield Finding("calls-moved", f"Callers of {arm} call {more} often than those of {against}.{tail}")
+
+
+def _few(design: Design, tally: Tally) -> Iterator[Finding]:
+    few = [f"{arm.arm} {arm.callers:,}" for arm in tally.arms if arm.callers < FEWEST_CALLERS]
+    if few:
+        yield Finding("few", f"Nothing is said below {FEWEST_CALLERS} callers an arm: so far {', '.join(few)}.")
+        return
+    rare = [metric.name for metric in design.metrics if _is_rare(design, tally.metrics.get(metric.name, {}))]
+    if rare:
+        yield Finding(
+            "few",
+            f"Of {', '.join(rare)} nothing is said until each arm would expect {FEWEST_EVENTS} callers or calls with it, "
+            f"and {FEWEST_EVENTS} without.",
+        )
+
+
+def _is_rare(design: Design, sums: Mapping[str, Sums]) -> bool:
+    return any(
+        arm in sums and against in sums and not estimates.is_enough(sums[arm], sums[against])
+        for arm, against in design.pairs
+    )
+
+
+def _around(middle: float, half_width: Any) -> Interval | None:
+    return _ends(middle - float(half_width), middle + float(half_width))
+
+
+def _ends(low: Any, high: Any) -> Interval | None:
+    return (float(low), float(high)) if isfinite(low) and isfinite(high) else None
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if isfinite(value) else None

@@ -1,0 +1,347 @@
+"""From results to what to do, in words that claim no more than the always-valid intervals do.
+
+The verdict is about whole weeks, because a Monday's callers are others than a Saturday's: it takes the results up to
+:func:`last_whole_week`. It gives the cautious end of an interval, never the point in its middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil, erf, isfinite, sqrt
+
+from flask_pickup.results import estimates
+from flask_pickup.results.model import (
+    CONTROL,
+    ArmMean,
+    Bet,
+    Comparison,
+    Design,
+    Metric,
+    MetricDesign,
+    Results,
+    Verdict,
+    VerdictState,
+)
+from flask_pickup.results.statistics import error_share, gain
+from flask_pickup.results.wording import at_least, listed, sentence, size
+
+WEEK = timedelta(weeks=1)
+POWER = 0.8
+"""The chance that the weeks which a verdict names will do."""
+_ONE_IN_TWENTY = 1.645
+"""A normal's standard deviations above which lies a twentieth."""
+_EVEN = 1.25
+_LONGEST_ODDS = 20
+
+
+def last_whole_week(since: datetime, now: datetime) -> datetime:
+    """Return the end of the last whole week after ``since``; ``since`` itself in the first."""
+    return since + (now - since) // WEEK * WEEK
+
+
+def decide(results: Results, design: Design) -> Verdict:
+    """Return the verdict on results up to the end of a whole week."""
+    found = _Deciding(results, design).decide()
+    return Verdict(found.state, found.message, found.stop, results.until, found.bet)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is known of an arm against control."""
+
+    comparison: Comparison
+    harmed: tuple[tuple[Metric, Comparison], ...]
+    unknown: tuple[MetricDesign, ...]
+
+    @property
+    def arm(self) -> str:
+        return self.comparison.arm
+
+    @property
+    def wins(self) -> bool:
+        return self.comparison.state == "better" and not self.harmed
+
+    @property
+    def loses(self) -> bool:
+        return self.comparison.state == "worse" or bool(self.harmed)
+
+    @property
+    def draws(self) -> bool:
+        return self.comparison.state == "no difference" and not self.harmed
+
+
+class _Deciding:
+    def __init__(self, results: Results, design: Design) -> None:
+        self.results = results
+        self.design = design
+        self.designs = {metric.name: metric for metric in design.metrics}
+        self.metric = results.metric(design.primary)
+
+    def decide(self) -> Verdict:
+        if self._is_broken():
+            return Verdict("broken", f"Do not read this. {self._reasons()}")
+        if self.metric is None:
+            return Verdict("cannot tell yet", 'No metric is the primary one: write primary = "…" in experiment.toml.')
+        if self.results.since is None:
+            return Verdict("cannot tell yet", "No caller has been given an arm yet.")
+        if self.results.until - self.results.since < timedelta(days=self.design.minimum_days):
+            return self._too_early()
+        judged = [self._judge(each) for each in self.metric.comparisons if each.against == CONTROL]
+        return self._combine(judged)
+
+    def _is_broken(self) -> bool:
+        states = [each.state for each in self.metric.comparisons] if self.metric else []
+        return not self.results.sample_ratio.ok or "silenced" in states
+
+    def _reasons(self) -> str:
+        codes = {"split"} if not self.results.sample_ratio.ok else {"missing"}
+        return " ".join(finding.message for finding in self.results.warnings if finding.code in codes)
+
+    def _too_early(self) -> Verdict:
+        message = f"A verdict comes after whole weeks, and not before {self.design.minimum_days} days."
+        return Verdict("cannot tell yet", message)
+
+    def _judge(self, comparison: Comparison) -> _Judged:
+        guards = [
+            (metric, each)
+            for metric in self.results.metrics
+            if metric.guardrail
+            for each in metric.comparisons
+            if (each.arm, each.against) == (comparison.arm, CONTROL)
+        ]
+        harmed = tuple((metric, each) for metric, each in guards if each.state == "harmed")
+        unknown = tuple(self.designs[metric.metric] for metric, each in guards if each.state == "unknown")
+        return _Judged(comparison, harmed, unknown)
+
+    def _combine(self, judged: Sequence[_Judged]) -> Verdict:
+        winners = [each for each in judged if each.wins]
+        losers = [each for each in judged if each.loses]
+        draws = [each for each in judged if each.draws]
+        if winners:
+            return self._better(winners, losers)
+        if losers:
+            return self._worse(losers, judged)
+        if draws and len(draws) == len(judged):
+            return self._no_difference(draws)
+        return self._cannot_tell([each for each in judged if not each.draws])
+
+    # --- better -------------------------------------------------------------------------------------------------------
+
+    def _better(self, winners: Sequence[_Judged], losers: Sequence[_Judged]) -> Verdict:
+        parts = [self._found(winners, "better"), self._too_small(winners), *self._between(winners)]
+        safe = [each for each in winners if not each.unknown]
+        parts += [self._not_known(each) for each in winners if each.unknown]
+        parts += self._losses(losers)
+        stop = bool(safe) and not (self.design.arm_to_arm and len(winners) > 1 and self._best(winners) is None)
+        if stop:
+            parts.append("You can stop." if len(safe) == len(winners) else f"You can stop with {_names(safe)}.")
+        return Verdict("better", " ".join(filter(None, parts)), stop)
+
+    def _found(self, judged: Sequence[_Judged], how: str) -> str:
+        assert self.metric is not None
+        ends = [at_least(_cautious_end(each.comparison), self.metric) for each in judged]
+        both = "both " if len(judged) == 2 else "all " if len(judged) > 2 else ""  # noqa: PLR2004
+        do = "does" if len(judged) == 1 else "do"
+        than = " than control" if len(judged) > 1 else ""
+        least = listed([f"at least {end}" for end in ends])
+        return sentence(f"{_names(judged)} {both}{do} {how}{than} on {self.metric.metric}: {least}.")
+
+    def _too_small(self, winners: Sequence[_Judged]) -> str:
+        """Say where an improvement is sure, and as sure to be less than matters."""
+        design, metric = self.designs[self.design.primary], self.metric
+        if design.smallest is None or metric is None:
+            return ""
+        tops = [max(map(abs, each.comparison.always_valid_interval or (float("inf"),))) for each in winners]
+        return (
+            f"It is less than the {size(design.smallest, metric)} that matter." if max(tops) < design.smallest else ""
+        )
+
+    def _between(self, winners: Sequence[_Judged]) -> Iterator[str]:
+        if len(winners) == 1:
+            return
+        if not self.design.arm_to_arm:
+            yield "Which of them is better was not asked: it takes arm_to_arm = true under [decision]."
+        elif best := self._best(winners):
+            yield sentence(f"{best} is the best of them.")
+        else:
+            yield "Which of them is better cannot be told yet."
+
+    def _best(self, winners: Sequence[_Judged]) -> str | None:
+        """Return the arm that beats all other winners, where arms were compared with each other."""
+        assert self.metric is not None
+        beaten: dict[str, set[str]] = {each.arm: set() for each in winners}
+        for each in self.metric.comparisons:
+            if each.arm in beaten and each.against in beaten and each.state in {"better", "worse"}:
+                better, worse = (each.arm, each.against) if each.state == "better" else (each.against, each.arm)
+                beaten[better].add(worse)
+        return next((arm for arm, others in beaten.items() if len(others) == len(winners) - 1), None)
+
+    # --- worse, and the same ------------------------------------------------------------------------------------------
+
+    def _worse(self, losers: Sequence[_Judged], judged: Sequence[_Judged]) -> Verdict:
+        parts = list(self._losses(losers))
+        others = [each for each in judged if not each.loses]
+        draws = [each for each in others if each.draws]
+        if draws:
+            parts.append(self._same(draws))
+        if open_ones := [each for each in others if not each.draws]:
+            parts.append(f"About {_names(open_ones)} it cannot be told yet.")
+        return Verdict("worse", " ".join(parts), stop=not others)
+
+    def _losses(self, losers: Sequence[_Judged]) -> Iterator[str]:
+        for each in losers:
+            if each.comparison.state == "worse":
+                yield f"{self._found([each], 'worse')} Take it back."
+            for metric, comparison in each.harmed:
+                margin = self.designs[metric.metric].margin
+                accepted = f", and {size(margin, metric)} were accepted" if margin else ""
+                harm = at_least(_cautious_end(comparison), metric)
+                yield sentence(f"{each.arm} harms {metric.metric}: at least {harm}{accepted}. Take it back.")
+
+    def _no_difference(self, draws: Sequence[_Judged]) -> Verdict:
+        unknown = [each for each in draws if each.unknown]
+        if unknown:
+            return Verdict("no difference", " ".join([self._same(draws), *map(self._not_known, unknown)]))
+        return Verdict("no difference", f"{self._same(draws)} Keep either; you can stop.", stop=True)
+
+    def _same(self, draws: Sequence[_Judged]) -> str:
+        assert self.metric is not None
+        least = size(self.designs[self.design.primary].smallest or 0, self.metric)
+        return f"Between {_names(draws)} and control no difference on {self.metric.metric} is as large as {least}."
+
+    def _not_known(self, judged: _Judged) -> str:
+        clauses = [self._harm(metric) for metric in judged.unknown]
+        return f"Whether {judged.arm} {listed(clauses, 'or')} is not known yet."
+
+    def _harm(self, design: MetricDesign) -> str:
+        metric = self.results.metric(design.name)
+        much = f"by more than {size(design.margin, metric)}" if design.margin and metric else "at all"
+        return f"worsens {design.name} {much}"
+
+    # --- not known ----------------------------------------------------------------------------------------------------
+
+    def _cannot_tell(self, judged: Sequence[_Judged]) -> Verdict:
+        metric, design = self.metric, self.designs[self.design.primary]
+        assert metric is not None
+        question = f"Whether {_names(judged, 'or')} or control is better on {metric.metric} cannot be told"
+        bet = self._bet(judged)
+        if design.smallest is None:
+            return Verdict("cannot tell yet", f"{question} yet. {_NO_SMALLEST}", bet=bet)
+        left = [weeks for each in judged if (weeks := self._weeks_left(each, design.smallest)) is not None]
+        if not left:
+            return Verdict("cannot tell yet", f"{question} yet, nor how long it will take.", bet=bet)
+        takes, state = self._takes(max(left), design.smallest)
+        when = " yet" if state == "cannot tell yet" else " at your number of calls"
+        return Verdict(state, f"{question}{when}. {takes}", bet=bet)
+
+    def _takes(self, weeks: float, smallest: float) -> tuple[str, VerdictState]:
+        assert self.metric is not None
+        assert self.results.since is not None
+        pace = self.results.new_callers_a_week or 0
+        what = f"a difference of {size(smallest, self.metric)}"
+        if not isfinite(weeks):
+            return f"No new callers come in, and {what} takes more of them.", "cannot tell at your number of calls"
+        takes = f"To find {what} takes about {_weeks(weeks)} more, at {pace:,.0f} new callers a week"
+        end = self.results.until + weeks * WEEK
+        if end - self.results.since <= timedelta(days=self.design.maximum_days):
+            return f"{takes}.", "cannot tell yet"
+        allowed = f"{takes}, and you allow {self.design.maximum_days} days in all."
+        return f"{allowed} {_FEW_CALLS}", "cannot tell at your number of calls"
+
+    def _weeks_left(self, judged: _Judged, smallest: float) -> float | None:
+        """Return the weeks until a difference of ``smallest`` would probably be found, or its absence.
+
+        It follows from ``smallest`` and not from what is seen so far, which would promise most where luck was best.
+        """
+        arm, control = (self._arm(name) for name in (judged.arm, CONTROL))
+        error, pace = judged.comparison.standard_error, self.results.new_callers_a_week
+        if error is None or pace is None:
+            return None
+        weights = self.design.weights
+        share = (weights[judged.arm] + weights[CONTROL]) / sum(weights.values())
+        callers = arm.callers + control.callers
+        needed = estimates.callers_needed(
+            error**2 * callers, smallest, error_share(self.design), self.design.expected_callers, power=POWER
+        )
+        if callers >= needed:
+            # By then an interval has no room for both: it excludes zero, or it lies within the smallest difference.
+            needed = estimates.callers_needed(
+                error**2 * callers, smallest / 2, error_share(self.design), self.design.expected_callers, power=0.5
+            )
+        needed = max(needed, self._least_callers(judged.arm))
+        return max(1, ceil((needed - callers) / (pace * share))) if pace else float("inf")
+
+    def _least_callers(self, arm: str) -> float:
+        """Return the callers of both arms at which the always-valid interval begins to speak."""
+        assert self.metric is not None
+        weights = self.design.weights
+        smaller = min(weights[arm], weights[CONTROL]) / (weights[arm] + weights[CONTROL])
+        least = float(estimates.FEWEST_CALLERS)
+        rates = [rate for name in (arm, CONTROL) if (rate := self._arm(name).mean) is not None]
+        if self.metric.is_proportion and rates:
+            rarer = min(sum(rates), len(rates) - sum(rates)) / len(rates)
+            least = max(least, estimates.FEWEST_EVENTS / rarer) if rarer > 0 else float("inf")
+        return least / smaller
+
+    def _arm(self, name: str) -> ArmMean:
+        assert self.metric is not None
+        return self.metric.arm(name)
+
+    def _bet(self, judged: Sequence[_Judged]) -> Bet | None:
+        """Return what the data lean to: the odds of the arm of which they say most."""
+        design, metric = self.designs[self.design.primary], self.metric
+        if design.smallest is None or metric is None:
+            return None
+        prior = design.smallest / _ONE_IN_TWENTY
+        chances = [(chance, each.arm) for each in judged if (chance := _chance(each.comparison, design, prior))]
+        if not chances:
+            return None
+        chance, arm = max(chances, key=lambda each: abs(each[0] - 1 / 2))
+        favourite, other = (arm, CONTROL) if chance >= 1 / 2 else (CONTROL, arm)
+        odds = max(chance, 1 - chance) / max(min(chance, 1 - chance), 1e-9)
+        start = (
+            f"It starts from the belief that a difference of {size(design.smallest, metric)} or more has one chance "
+        )
+        message = (
+            f"If you had to bet today: {_odds(odds)} that {favourite} is better than {other}. {start}in twenty to either "
+            "side. This is a bet and no finding; the verdict does not use it."
+        )
+        return Bet(favourite, odds, prior, message)
+
+
+_NO_SMALLEST = "Write in experiment.toml what difference matters (smallest); then this says how long it takes."
+_FEW_CALLS = "Bolder differences, fewer arms, all traffic and a more frequent outcome need fewer callers."
+
+
+def _names(judged: Sequence[_Judged], word: str = "and") -> str:
+    return listed([each.arm for each in judged], word)
+
+
+def _cautious_end(comparison: Comparison) -> float:
+    """Return the end of the interval that is nearest to nothing."""
+    assert comparison.always_valid_interval is not None
+    return min(comparison.always_valid_interval, key=abs)
+
+
+def _chance(comparison: Comparison, design: MetricDesign, prior: float) -> float | None:
+    """Return the posterior probability that the arm is better, under a normal prior about 0."""
+    if comparison.always_valid_interval is None or not comparison.standard_error:
+        return None
+    low, high = gain(comparison.always_valid_interval, design)
+    error = comparison.standard_error
+    z = (low + high) / 2 * prior / (error * sqrt(prior**2 + error**2))
+    return (1 + erf(z / sqrt(2))) / 2
+
+
+def _odds(odds: float) -> str:
+    if odds < _EVEN:
+        return "about even odds"
+    if odds < 2:  # noqa: PLR2004
+        return "3 to 2"
+    return f"{odds:.0f} to 1" if odds < _LONGEST_ODDS else f"more than {_LONGEST_ODDS} to 1"
+
+
+def _weeks(number: float) -> str:
+    return "a week" if number == 1 else f"{number:,.0f} weeks"

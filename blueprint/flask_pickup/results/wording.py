@@ -1,0 +1,49 @@
+"""Differences as people say them: "at least 2.3 more in a hundred callers"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import floor, log10
+
+from flask_pickup.results.model import Metric
+
+_HUNDREDS = {100: "a hundred", 1_000: "a thousand", 10_000: "ten thousand", 100_000: "a hundred thousand"}
+_DIGITS = 2
+
+
+def at_least(difference: float, metric: Metric) -> str:
+    """Return the size of a difference with its direction, rounded towards nothing: "2.3 more in a hundred callers"."""
+    more = "more" if difference > 0 else "fewer" if metric.is_proportion else "less"
+    return _amount(abs(difference), metric, more, floor)
+
+
+def size(amount: float, metric: Metric) -> str:
+    """Return an amount that an author wrote, as it is: "5 in a hundred callers"."""
+    return _amount(amount, metric, "", round)
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Return "a, b and c"."""
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def _amount(amount: float, metric: Metric, more: str, rounding: Callable[[float], int]) -> str:
+    unit = metric.per
+    if not metric.is_proportion:
+        return f"{_number(amount, rounding)} {more + ' ' if more else ''}a {unit}"
+    base = next((base for base in _HUNDREDS if amount * base >= 1), max(_HUNDREDS))
+    return f"{_number(amount * base, rounding)} {more + ' ' if more else ''}in {_HUNDREDS[base]} {unit}s"
+
+
+def _number(value: float, rounding: Callable[[float], int]) -> str:
+    """Return a positive number to two digits; what was written with more keeps them."""
+    if value <= 0:
+        return "0"
+    digits = 6 if rounding is round else _DIGITS
+    step = 10.0 ** (floor(log10(value)) + 1 - digits)
+    return f"{rounding(round(value / step, 6)) * step:,.10g}"
