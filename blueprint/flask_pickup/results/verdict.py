@@ -28,8 +28,8 @@ from flask_pickup.results.statistics import error_share, gain
 from flask_pickup.results.wording import at_least, listed, sentence, size
 
 WEEK = timedelta(weeks=1)
-POWER = 0.8
-"""The chance that the weeks which a verdict names will do."""
+POWERS = (0.8, 0.95, 0.99)
+"""The chance that the weeks which a verdict names will do; the later ones for who has been unlucky so far."""
 _ONE_IN_TWENTY = 1.645
 """A normal's standard deviations above which lies a twentieth."""
 _EVEN = 1.25
@@ -131,13 +131,18 @@ class _Deciding:
 
     def _better(self, winners: Sequence[_Judged], losers: Sequence[_Judged]) -> Verdict:
         parts = [self._found(winners, "better"), self._too_small(winners), *self._between(winners)]
-        safe = [each for each in winners if not each.unknown]
+        safe = self._stoppable(winners)
         parts += [self._not_known(each) for each in winners if each.unknown]
         parts += self._losses(losers)
-        stop = bool(safe) and not (self.design.arm_to_arm and len(winners) > 1 and self._best(winners) is None)
-        if stop:
+        if safe:
             parts.append("You can stop." if len(safe) == len(winners) else f"You can stop with {_names(safe)}.")
-        return Verdict("better", " ".join(filter(None, parts)), stop)
+        return Verdict("better", " ".join(filter(None, parts)), stop=bool(safe))
+
+    def _stoppable(self, winners: Sequence[_Judged]) -> list[_Judged]:
+        """Return the winners with which one can stop: safe, and the best where that was asked."""
+        best = self._best(winners) if self.design.arm_to_arm else None
+        asked = self.design.arm_to_arm and len(winners) > 1
+        return [each for each in winners if not each.unknown and (not asked or each.arm == best)]
 
     def _found(self, judged: Sequence[_Judged], how: str) -> str:
         assert self.metric is not None
@@ -203,7 +208,8 @@ class _Deciding:
     def _no_difference(self, draws: Sequence[_Judged]) -> Verdict:
         unknown = [each for each in draws if each.unknown]
         if unknown:
-            return Verdict("no difference", " ".join([self._same(draws), *map(self._not_known, unknown)]))
+            doubts = " ".join(map(self._not_known, unknown))
+            return Verdict("no difference", f"{self._same(draws)} {doubts} Keep control, or go on.")
         return Verdict("no difference", f"{self._same(draws)} Keep either; you can stop.", stop=True)
 
     def _same(self, draws: Sequence[_Judged]) -> str:
@@ -243,7 +249,7 @@ class _Deciding:
         what = f"a difference of {size(smallest, self.metric)}"
         if not isfinite(weeks):
             return f"No new callers come in, and {what} takes more of them.", "cannot tell at your number of calls"
-        takes = f"To find {what} takes about {_weeks(weeks)} more, at {pace:,.0f} new callers a week"
+        takes = f"Finding {what} takes about {_weeks(weeks)} more, at {pace:,.0f} new callers a week"
         end = self.results.until + weeks * WEEK
         if end - self.results.since <= timedelta(days=self.design.maximum_days):
             return f"{takes}.", "cannot tell yet"
@@ -262,16 +268,19 @@ class _Deciding:
         weights = self.design.weights
         share = (weights[judged.arm] + weights[CONTROL]) / sum(weights.values())
         callers = arm.callers + control.callers
-        needed = estimates.callers_needed(
-            error**2 * callers, smallest, error_share(self.design), self.design.expected_callers, power=POWER
-        )
-        if callers >= needed:
-            # By then an interval has no room for both: it excludes zero, or it lies within the smallest difference.
-            needed = estimates.callers_needed(
-                error**2 * callers, smallest / 2, error_share(self.design), self.design.expected_callers, power=0.5
-            )
+        needed = self._needed(error**2 * callers, smallest, callers)
         needed = max(needed, self._least_callers(judged.arm))
         return max(1, ceil((needed - callers) / (pace * share))) if pace else float("inf")
+
+    def _needed(self, spread: float, smallest: float, callers: int) -> float:
+        """Return the callers of both arms at whom ``smallest`` is probably found; more than there are already."""
+        alpha, expected = error_share(self.design), self.design.expected_callers
+        for power in POWERS:
+            needed = estimates.callers_needed(spread, smallest, alpha, expected, power=power)
+            if needed > callers:
+                return needed
+        # By then an interval has no room for both: it excludes zero, or it lies within the smallest difference.
+        return estimates.callers_needed(spread, smallest / 2, alpha, expected, power=0.5)
 
     def _least_callers(self, arm: str) -> float:
         """Return the callers of both arms at which the always-valid interval begins to speak."""

@@ -1,0 +1,228 @@
+"""Every formula against an implementation that shares nothing with it."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import comb, factorial, prod
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.optimize import brentq
+from scipy.stats import binomtest, chi2_contingency, chisquare, norm
+
+from arms import Callers, mean, once, rate
+from flask_pickup.results import estimates
+
+
+def regulars(seed: int, callers: int = 400) -> Callers:
+    """Callers of whom one in ten calls often, with values of their own."""
+    random = np.random.default_rng(seed)
+    calls = np.where(random.random(callers) < 0.1, 1 + random.poisson(12, callers), 1)
+    return Callers(calls * random.gamma(2, 30, callers) + random.normal(0, 5, callers), calls)
+
+
+def skewed(seed: int, callers: int) -> Callers:
+    return once(np.random.default_rng(seed).lognormal(3, 1, callers))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mean_of_calls_is_that_of_clustered_regression(seed: int) -> None:
+    """A mean of calls and its error are those of statsmodels' regression with errors clustered by caller."""
+    api: Any = pytest.importorskip("statsmodels.api")
+    random, callers = np.random.default_rng(seed), regulars(seed)
+    caller = np.repeat(np.arange(len(callers.d)), callers.d)
+    noise = random.normal(0, 3, len(caller))
+    values = np.repeat(callers.s / callers.d, callers.d) + noise
+    sums = Callers(np.bincount(caller, values), callers.d).sums(centre=60)
+    fit = api.OLS(values, np.ones(len(values))).fit(
+        cov_type="cluster", cov_kwds={"groups": caller, "use_correction": False}
+    )
+    n = sums.callers
+    assert estimates.ratio(sums) == pytest.approx(fit.params[0], rel=1e-9)
+    assert estimates.variance(sums) == pytest.approx(fit.cov_params()[0, 0] * n / (n - 1), rel=1e-6)
+
+
+def test_error_is_that_of_a_bootstrap_over_callers() -> None:
+    """Drawing whole callers again and again gives the same error, and drawing calls would give a smaller one."""
+    callers, random = regulars(5, 1000), np.random.default_rng(0)
+    drawn = random.integers(0, 1000, (4000, 1000))
+    ratios = callers.s[drawn].sum(axis=1) / callers.d[drawn].sum(axis=1)
+    assert np.sqrt(estimates.variance(callers.sums())) == pytest.approx(ratios.std(), rel=0.04)
+
+
+def test_interval_is_welchs() -> None:
+    """The fixed-horizon interval of two means is that of statsmodels with unequal variances."""
+    weightstats: Any = pytest.importorskip("statsmodels.stats.weightstats")
+    one, other = skewed(1, 150), skewed(2, 400)
+    means = weightstats.CompareMeans(weightstats.DescrStatsW(one.s), weightstats.DescrStatsW(other.s))
+    low, high = means.tconfint_diff(alpha=0.05, usevar="unequal")
+    half_width = estimates.welch_half_width(one.sums(centre=20), other.sums(centre=20), 0.05)
+    difference = estimates.ratio(one.sums(centre=20)) - estimates.ratio(other.sums(centre=20))
+    assert (difference - half_width, difference + half_width) == pytest.approx((low, high), rel=1e-6)
+
+
+@pytest.mark.parametrize(("callers", "alpha", "expected"), [(200, 0.05, 2000), (2000, 0.05, 2000), (9e5, 0.1, 500)])
+def test_always_valid_interval_is_the_mixtures_boundary(callers: float, alpha: float, expected: float) -> None:
+    """At its ends the mixture of likelihood ratios, integrated numerically, is 1/alpha: Ville's inequality at work."""
+    rho = np.sqrt((-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / expected)
+    end = float(estimates.always_valid_factor(callers, alpha, expected)) * np.sqrt(callers)
+    variance = 1 / (callers + rho**-2)
+    middle, width = end * variance, 12 * np.sqrt(variance)
+
+    def weighted(effect: float) -> float:
+        return float(np.exp(effect * end - effect**2 * callers / 2) * norm.pdf(effect, 0, rho))
+
+    mixture, _ = quad(weighted, middle - width, middle + width, epsrel=1e-10)
+    assert mixture == pytest.approx(1 / alpha, rel=1e-6)
+
+
+def test_always_valid_interval_is_narrowest_at_the_expected_size() -> None:
+    """No other expected size gives a narrower interval there, but for the hundredth that the closed form costs."""
+    here = estimates.always_valid_factor(2000, 0.05, 2000)
+    others = [estimates.always_valid_factor(2000, 0.05, expected) for expected in np.geomspace(200, 20_000, 400)]
+    assert here <= 1.01 * min(others)
+
+
+def test_always_valid_half_width_is_the_papers() -> None:
+    """The half-width of the always-valid interval, worked out step by step."""
+    one, other = rate(300, 1000), rate(330, 1000)
+    error = (0.3 * 0.7 / 999 + 0.33 * 0.67 / 999) ** 0.5
+    rho2 = (-2 * np.log(0.025) + np.log(1 - 2 * np.log(0.025))) / 5000
+    n = 2000
+    wanted = error * n**0.5 * (2 * (n * rho2 + 1) / (n**2 * rho2) * np.log((n * rho2 + 1) ** 0.5 / 0.025)) ** 0.5
+    found = estimates.always_valid_half_width(one, other, 0.025, 5000, equal=True)
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_unequal_arms_take_the_larger_error() -> None:
+    """The small arm of an unequal split, whose large values are still to come, borrows the others' spread."""
+    small, large = mean(10, 1, 200), mean(10, 8, 1800)
+    factor = estimates.always_valid_factor(2000, 0.05, 2000)
+    spread = (199 * 1 + 1799 * 64) / 1998 * (1 / 200 + 1 / 1800)
+    found = estimates.always_valid_half_width(small, large, 0.05, 2000, equal=False)
+    assert found == pytest.approx(factor * spread**0.5, rel=1e-6)
+    assert found > estimates.always_valid_half_width(small, large, 0.05, 2000, equal=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "enough"),
+    [
+        (rate(30, 99), rate(30, 200), False),
+        (rate(30, 100), rate(30, 100), True),
+        (rate(10, 100), rate(30, 100), True),
+        (rate(19, 1000), rate(20, 1000), False),
+        (rate(20, 1000), rate(20, 1000), True),
+        (rate(980, 1000), rate(980, 1000), True),
+        (rate(981, 1000), rate(981, 1000), False),
+        (rate(0, 100), rate(400, 900), True),
+        (rate(2, 100), rate(18, 900), False),
+        (mean(1, 1, 100), mean(1, 1, 99), False),
+        (mean(1, 1, 100), mean(1, 1, 100), True),
+    ],
+)
+def test_silence(one: Any, other: Any, *, enough: bool) -> None:
+    """Nothing is said below 100 callers an arm, nor while one would expect fewer than 20 events or non-events."""
+    assert estimates.is_enough(one, other) == enough
+    assert np.isfinite(estimates.always_valid_half_width(one, other, 0.05, 2000, equal=True)) == enough
+
+
+def test_relative_interval_is_where_the_scaled_difference_excludes_zero() -> None:
+    """Its ends are the lifts at which the interval of x - q·y touches 0, found by searching."""
+    x, y, factor = skewed(3, 500).sums(), skewed(4, 800).sums(), 3.1
+
+    def room(q: float) -> float:
+        error = np.sqrt(estimates.variance(x) + q**2 * estimates.variance(y))
+        return float(abs(estimates.ratio(x) - q * estimates.ratio(y)) - factor * error)
+
+    middle = float(estimates.ratio(x) / estimates.ratio(y))
+    wanted = (brentq(room, 0.01, middle) - 1, brentq(room, middle, 10) - 1)
+    assert estimates.relative_interval(x, y, factor) == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("control", [rate(1, 300), rate(0, 300), mean(-3, 1, 300)])
+def test_no_relative_interval_without_a_base(control: Any) -> None:
+    """Where control's mean may be zero, or is not above it, a relative lift has no bounds."""
+    assert np.isnan(estimates.relative_interval(rate(100, 300), control, 3.0)).all()
+
+
+def test_split_is_chi_square() -> None:
+    """With enough callers the split's p-value is scipy's chi-square over all arms."""
+    wanted = chisquare([520, 480, 940], np.array([0.25, 0.25, 0.5]) * 1940).pvalue
+    assert estimates.split_p_value([520, 480, 940], [1, 1, 2]) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize(("counts", "weights"), [((7, 0), (1, 1)), ((3, 30), (1, 9)), ((1, 2), (5, 1))])
+def test_small_split_of_two_is_exact(counts: tuple[int, int], weights: tuple[float, float]) -> None:
+    """Where a count below 5 is expected the p-value is that of scipy's exact binomial test."""
+    wanted = binomtest(counts[0], sum(counts), weights[0] / sum(weights)).pvalue
+    assert estimates.split_p_value(counts, weights) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_small_split_of_three_is_exact() -> None:
+    """Of three arms too: the sum over all outcomes that are no likelier, term by term."""
+    counts, shares = (6, 1, 1), (0.25, 0.25, 0.5)
+
+    def chance(outcome: tuple[int, ...]) -> float:
+        ways = factorial(8) / prod(factorial(count) for count in outcome)
+        return float(ways * prod(share**count for share, count in zip(shares, outcome, strict=True)))
+
+    outcomes = [outcome for outcome in product(range(9), repeat=3) if sum(outcome) == 8]
+    wanted = sum(chance(each) for each in outcomes if chance(each) <= chance(counts) * (1 + 1e-9))
+    assert estimates.split_p_value(counts, [1, 1, 2]) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_split_with_too_many_outcomes_is_drawn() -> None:
+    """Where there are too many outcomes to list, a hundred thousand drawn ones come near enough."""
+    counts, weights = (760, 690, 695, 4), (200, 200, 200, 1)
+    assert comb(sum(counts) + 3, 3) > 1e9
+    wanted = chisquare(counts, np.array(weights) / 601 * sum(counts)).pvalue
+    assert estimates.split_p_value(counts, weights) == pytest.approx(wanted, rel=0.2)
+
+
+@pytest.mark.parametrize(("counts", "totals"), [((30, 50, 41), (400, 410, 395)), ((380, 300), (400, 400))])
+def test_shares_are_compared_by_chi_square(counts: Any, totals: Any) -> None:
+    """Whether shares differ between arms is scipy's chi-square of the table, without a correction."""
+    table = [counts, np.subtract(totals, counts)]
+    wanted = chi2_contingency(table, correction=False).pvalue
+    assert estimates.share_p_value(counts, totals) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_rare_shares_are_compared_exactly() -> None:
+    """Where the rarer kind is too rare for that, it is split over the arms' totals exactly."""
+    wanted = binomtest(6, 6, 0.5).pvalue
+    assert estimates.share_p_value([6, 0], [500, 500]) == pytest.approx(wanted, rel=1e-6)
+    assert estimates.share_p_value([494, 500], [500, 500]) == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("counts", "totals"), [((0, 0), (10, 10)), ((9, 9), (9, 9)), ((0, 0), (0, 0)), ((3, 0), (9, 0))]
+)
+def test_shares_that_cannot_differ_have_no_p_value(counts: Any, totals: Any) -> None:
+    """All, none or nobody at all in an arm: there is nothing to compare."""
+    assert np.isnan(estimates.share_p_value(counts, totals))
+
+
+def test_large_values_keep_their_digits() -> None:
+    """Values near 1.7e9 have the error of the same values without it, when they are shifted first."""
+    values = np.random.default_rng(1).normal(0, 1, 1000)
+    near, far = once(values).sums(), once(values + 1.7e9).sums(centre=1.7e9)
+    assert estimates.ratio(far) == pytest.approx(1.7e9 + float(estimates.ratio(near)), abs=1e-6)
+    assert estimates.variance(far) == pytest.approx(float(estimates.variance(near)), rel=1e-6)
+
+
+def test_large_values_that_are_the_same_have_no_error() -> None:
+    """What is left by rounding is not taken for a spread."""
+    for centre in (0.0, 1.7e9):
+        assert np.isnan(estimates.variance(once([1.7e9 + 0.1] * 1000).sums(centre=centre)))
+
+
+def test_callers_needed_are_the_first_that_do() -> None:
+    """At that size the interval and the luck of four in five reach just as far as the difference; before, further."""
+    needed = estimates.callers_needed(0.84, 0.05, 0.05, 2000, power=0.8)
+
+    def reach(callers: float) -> float:
+        return float((estimates.always_valid_factor(callers, 0.05, 2000) + norm.ppf(0.8)) * (0.84 / callers) ** 0.5)
+
+    assert reach(needed) <= 0.05 < reach(needed - 2)

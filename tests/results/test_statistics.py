@@ -1,0 +1,292 @@
+"""From sums to results: states, what is wrong with the split, and data of which nothing can be said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arms import Callers, design, mean, once, rate, results, tally
+from flask_pickup.results.model import ArmCounts, Comparison, MetricDesign, Results
+from flask_pickup.results.statistics import results_of
+from flask_pickup.results.sums import Sums
+
+BOOKED = MetricDesign("booked", "analysis.booked", smallest=0.05)
+HANG_UP = MetricDesign("hang_up", "early_hang_up", goal="decrease", guardrail=True, margin=0.03)
+LENGTH = MetricDesign("length", "duration_seconds", per="call", missing="leave out")
+
+
+def compared(metric: MetricDesign, control: Sums, warm: Sums, **options: Any) -> Comparison:
+    """Return warm held against control."""
+    [found] = (
+        results(design(metric, **options), {metric.name: {"control": control, "warm": warm}}).metrics[0].comparisons
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("metric", "control", "warm", "state"),
+    [
+        (BOOKED, rate(300, 1000), rate(400, 1000), "better"),
+        (BOOKED, rate(400, 1000), rate(300, 1000), "worse"),
+        (BOOKED, rate(300, 1000), rate(310, 1000), "undecided"),
+        (BOOKED, rate(3000, 10_000), rate(3010, 10_000), "no difference"),
+        (replace(BOOKED, smallest=None), rate(3000, 10_000), rate(3010, 10_000), "undecided"),
+        (BOOKED, rate(30, 90), rate(50, 90), "too few"),
+        (BOOKED, rate(2, 1000), rate(12, 1000), "too few"),
+        (replace(BOOKED, goal="decrease"), rate(300, 1000), rate(400, 1000), "worse"),
+        (replace(BOOKED, goal="decrease"), rate(400, 1000), rate(300, 1000), "better"),
+        (LENGTH, mean(90, 10, 1000), mean(100, 10, 1000), "better"),
+        (HANG_UP, rate(500, 5000), rate(500, 5000), "safe"),
+        (HANG_UP, rate(500, 5000), rate(300, 5000), "safe"),
+        (HANG_UP, rate(500, 5000), rate(900, 5000), "harmed"),
+        (HANG_UP, rate(50, 500), rate(50, 500), "unknown"),
+        (HANG_UP, rate(5, 50), rate(25, 50), "unknown"),
+        (replace(HANG_UP, margin=0), rate(500, 5000), rate(500, 5000), "unknown"),
+    ],
+)
+def test_states(metric: MetricDesign, control: Sums, warm: Sums, state: str) -> None:
+    """The state says what the always-valid interval holds: zero, the smallest difference, the margin of harm."""
+    assert compared(metric, control, warm).state == state
+
+
+def test_state_follows_the_always_valid_interval() -> None:
+    """A difference that the fixed interval would call significant stays undecided while anybody may look daily."""
+    found = compared(BOOKED, rate(300, 1000), rate(345, 1000))
+    assert found.interval is not None
+    assert found.always_valid_interval is not None
+    assert found.interval[0] > 0 > found.always_valid_interval[0]
+    assert found.state == "undecided"
+
+
+def test_relative_lift_agrees_with_the_difference() -> None:
+    """The relative interval excludes zero just where the absolute one does."""
+    for events in range(300, 420, 10):
+        found = compared(BOOKED, rate(300, 1000), rate(events, 1000))
+        assert found.always_valid_interval is not None
+        assert found.relative_interval is not None
+        assert found.relative == pytest.approx(events / 300 - 1)
+        assert (found.always_valid_interval[0] > 0) == (found.relative_interval[0] > 0)
+
+
+def test_each_of_several_arms_may_err_less() -> None:
+    """With two arms beside control each comparison has half the error, and where they are asked for three a third."""
+    sums = {"control": rate(300, 1000), "warm": rate(330, 1000), "brisk": rate(310, 1000)}
+
+    def widths(**options: Any) -> list[float]:
+        of = design(BOOKED, weights={"control": 1, "warm": 1, "brisk": 1}, **options)
+        found = results(of, {"booked": sums}).metrics[0].comparisons
+        return [high - low for each in found for low, high in [each.always_valid_interval or (0, 0)]]
+
+    def alone(alpha: float) -> float:
+        low, high = compared(BOOKED, sums["control"], sums["warm"], confidence=1 - alpha).always_valid_interval or (
+            0,
+            0,
+        )
+        return high - low
+
+    assert widths()[0] == pytest.approx(alone(0.025))
+    assert widths(arm_to_arm=True)[0] == pytest.approx(alone(0.05 / 3))
+    assert (len(widths()), len(widths(arm_to_arm=True))) == (2, 3)
+
+
+def counts(control: int, warm: int, **more: tuple[int, int]) -> tuple[ArmCounts, ...]:
+    """Return two arms' counts; ``more`` gives control's and warm's."""
+    both = [("control", control, 0), ("warm", warm, 1)]
+    return tuple(
+        ArmCounts(
+            arm, 1, callers, callers, **{"reported": callers, "known": callers, **{k: v[i] for k, v in more.items()}}
+        )
+        for arm, callers, i in both
+    )
+
+
+def found(arms: tuple[ArmCounts, ...], *metrics: MetricDesign, **sums: Any) -> Results:
+    """Return the results of arms whose callers all have the rate of 30 %."""
+    of = design(*(metrics or (BOOKED,)))
+    plain = {of.primary: {arm.arm: rate(arm.callers * 3 // 10, arm.callers) for arm in arms}}
+    return results(of, {**plain, **sums}, arms=arms)
+
+
+def codes(of: Results) -> list[str]:
+    return [finding.code for finding in of.warnings]
+
+
+def test_a_broken_split_is_shouted() -> None:
+    """Callers that are not spread as the weights say silence every comparison and guardrail."""
+    shown = found(counts(1000, 800))
+    assert not shown.sample_ratio.ok
+    assert shown.sample_ratio.p_value is not None
+    assert shown.sample_ratio.p_value < 1e-5
+    assert codes(shown) == ["split"]
+    assert shown.metrics[0].comparisons[0].state == "silenced"
+    assert "control 1,000 of 900, warm 800 of 900" in shown.warnings[0].message
+
+
+def test_callers_with_a_report_are_tested_too() -> None:
+    """A split that only the reports break is broken as well."""
+    assert codes(found(counts(1000, 1000, reported=(990, 800)))) == ["split"]
+
+
+def test_a_fair_split_is_left_alone() -> None:
+    """An alarm needs p < 0.001: what is looked at daily is often a little uneven."""
+    shown = found(counts(1000, 900))
+    assert shown.sample_ratio.ok
+    assert codes(shown) == []
+
+
+def test_unequal_delivery_is_found() -> None:
+    """Arms that differ in how often their words were spoken are named with their shares."""
+    arms = counts(1000, 1000, undelivered=(2, 60))
+    arms = tuple(replace(arm, delivered=1 - arm.undelivered / 1000) for arm in arms)
+    [finding] = found(arms).warnings
+    assert finding.code == "delivery"
+    assert "control 99.8%, warm 94.0%" in finding.message
+
+
+def test_unequal_reports_are_found() -> None:
+    """A share of callers without a report that differs between arms is found."""
+    assert codes(found(counts(1000, 1000, unreported=(2, 60)))) == ["missing"]
+
+
+def test_what_one_arm_misses_silences_the_metric() -> None:
+    """A metric whose missing values differ between arms says nothing; the others go on."""
+    sums = {"control": rate(300, 1000), "warm": once([1.0] * 400 + [0.0] * 500).sums(is_proportion=True, missing=100)}
+    shown = found(counts(1000, 1000), HANG_UP, BOOKED, booked=sums)
+    assert codes(shown) == ["missing"]
+    assert "booked" in shown.warnings[0].message
+    assert [metric.comparisons[0].state for metric in shown.metrics] == ["unknown", "silenced"]
+    assert shown.metrics[1].arm("warm").missing == 100
+
+
+def test_a_guardrail_that_is_silenced_is_not_safe() -> None:
+    """Missing values can make any guardrail look safe: then it is unknown."""
+    sums = {
+        "control": rate(500, 5000),
+        "warm": once([1.0] * 100 + [0.0] * 4400).sums(is_proportion=True, missing=500),
+    }
+    shown = found(counts(5000, 5000), BOOKED, HANG_UP, hang_up=sums)
+    assert shown.metrics[1].comparisons[0].state == "unknown"
+
+
+def test_moved_calls_are_found() -> None:
+    """Where an arm makes callers ring more often, metrics of calls carry a warning."""
+    of = design(BOOKED, LENGTH)
+    calls = {"control": once([1, 2] * 500).sums(), "warm": once([2, 3] * 500).sums()}
+    same = {"control": rate(300, 1000), "warm": rate(300, 1000)}
+    shown = results_of(of, tally(of, {"booked": same, "length": same}, calls_per_caller=calls))
+    assert codes(shown) == ["calls-moved"]
+    assert shown.warnings[0].message.startswith("Callers of warm call more often than those of control. Read length")
+
+
+def test_too_few_are_named() -> None:
+    """A reader learns why nothing is said: too few callers, or too rare an event."""
+    assert "control 60, warm 50" in found(counts(60, 50)).warnings[0].message
+    rare = {"control": rate(3, 1000), "warm": rate(5, 1000)}
+    shown = found(counts(1000, 1000), BOOKED, booked=rare)
+    assert codes(shown) == ["few"]
+    assert "booked" in shown.warnings[0].message
+
+
+def test_earlier_periods_have_their_own_arms() -> None:
+    """An earlier period is computed with the arms and weights that it had."""
+    of = design(BOOKED)
+    old = replace(of, weights={"control": 1, "cold": 3})
+    sums = {"booked": {"control": rate(300, 1000), "cold": rate(900, 3000)}}
+    now = tally(of, {"booked": {"control": rate(30, 100), "warm": rate(30, 100)}}, number=2)
+    [earlier] = results_of(of, now, [tally(old, sums)]).earlier_periods
+    assert earlier.sample_ratio.ok
+    assert [each.arm for each in earlier.metrics[0].comparisons] == ["cold"]
+
+
+# --- data of which nothing can be said --------------------------------------------------------------------------------
+
+FEW = {"undecided", "too few", "no difference", "silenced"}
+
+
+@pytest.mark.parametrize(
+    ("control", "warm", "known"),
+    [
+        ({}, {}, set()),
+        (rate(30, 100), {}, {"control"}),
+        (rate(1, 1), rate(0, 1), {"control", "warm"}),
+        (rate(0, 300), rate(0, 300), {"control", "warm"}),
+        (rate(300, 300), rate(300, 300), {"control", "warm"}),
+        (once([7.0] * 300).sums(), once([7.0] * 300).sums(), {"control", "warm"}),
+        (once([7.0] * 300).sums(), once([8.0] * 300).sums(), {"control", "warm"}),
+        (once([1.7e9] * 300).sums(), mean(1.7e9, 3, 300), {"control", "warm"}),
+        (once([0.0] * 300).sums(), mean(0, 3, 300), {"control", "warm"}),
+        (Callers([0.0], [0.0]).sums(), Callers([0.0, 0.0], [0.0, 0.0]).sums(), set()),
+        (once([1e200] * 200).sums(), once([-1e200, 1e200] * 100).sums(), {"control", "warm"}),
+    ],
+)
+def test_degenerate_data_give_nulls_and_no_certainty(control: Any, warm: Any, known: set[str]) -> None:
+    """An empty arm, one caller, values all the same: no number that is none, and no arm called better."""
+    sums = {arm: each for arm, each in (("control", control), ("warm", warm)) if each}
+    shown = results(design(BOOKED), {"booked": sums})
+    json.dumps(shown.as_json(), allow_nan=False)
+    [metric] = shown.metrics
+    assert {arm.arm for arm in metric.arms if arm.mean is not None} == known
+    assert metric.comparisons[0].state in FEW
+
+
+def test_an_event_that_one_arm_never_has_is_found() -> None:
+    """Nobody of a thousand against fifty of a thousand is a difference, and the arm without any is not certain."""
+    found = compared(BOOKED, rate(0, 1000), rate(60, 1000))
+    assert found.state == "better"
+    assert compared(BOOKED, rate(0, 1000), rate(1000, 1000)).state == "better"
+    assert found.relative is None
+    assert found.relative_interval is None
+
+
+VALUES = st.sampled_from([0.0, 1.0, -3.5, 1.7e9, 1.7e9 + 1, 1e-300, 1e150])
+ARM = st.lists(st.tuples(VALUES, st.integers(1, 5)), max_size=6)
+
+
+@given(ARM, ARM, st.sampled_from([BOOKED, HANG_UP, LENGTH]), st.booleans(), st.sampled_from([0.0, 1.7e9]))
+def test_no_data_break_it(control: Any, warm: Any, metric: MetricDesign, proportion: bool, centre: float) -> None:  # noqa: FBT001
+    """Whatever few callers bring, all numbers are finite or null, and nothing is claimed of them."""
+
+    def arm(rows: list[tuple[float, int]]) -> Sums:
+        s, d = (np.array([row[i] for row in rows], dtype=float) for i in (0, 1))
+        return Callers(s, d).sums(centre=centre, is_proportion=proportion)
+
+    shown = results(design(metric), {metric.name: {"control": arm(control), "warm": arm(warm)}})
+    json.dumps(shown.as_json(), allow_nan=False)
+    assert shown.metrics[0].comparisons[0].state in {"too few", "unknown", "silenced"}
+    assert shown.metrics[0].comparisons[0].always_valid_interval is None
+
+
+def test_sums_add_up() -> None:
+    """Two periods' sums are those of their callers together, as long as they have one centre."""
+    one, other = np.arange(10.0), np.arange(5.0, 25.0)
+    assert once(one).sums(centre=3) + once(other).sums(centre=3) == once(np.append(one, other)).sums(centre=3)
+    with pytest.raises(ValueError, match="two centres"):
+        once(one).sums() + once(other).sums(centre=1)
+
+
+def test_json_is_the_documented_one() -> None:
+    """The JSON has the documented keys, moments in ISO 8601, and intervals as pairs."""
+    shown = found(counts(1000, 1000)).as_json()
+    assert shown.keys() >= {
+        "experiment", "status", "since", "period", "unit", "arms", "sample_ratio", "metrics", "warnings", "verdict",
+        "earlier_periods",
+    }  # fmt: skip
+    assert shown["arms"][0].keys() >= {"arm", "weight", "callers", "calls", "delivered", "unidentified", "pinned"}
+    assert shown["sample_ratio"] == {"p_value": 1.0, "ok": True}
+    [metric] = shown["metrics"]
+    assert metric.keys() >= {"metric", "outcome", "goal", "guardrail", "per", "arms", "comparisons"}
+    assert metric["arms"][0].keys() == {"arm", "callers", "calls", "missing", "mean", "standard_error"}
+    assert metric["comparisons"][0].keys() == {
+        "arm", "against", "difference", "standard_error", "interval", "always_valid_interval", "relative",
+        "relative_interval", "state",
+    }  # fmt: skip
+    assert (shown["since"], shown["unit"]) == ("2026-03-02T09:00:00+00:00", "caller")
+    assert len(metric["comparisons"][0]["interval"]) == 2
+    assert isfinite(metric["comparisons"][0]["interval"][0])
