@@ -6,12 +6,43 @@ Whatever is set here can be set over it: ``GUNICORN_CMD_ARGS="--workers 4" scrip
 import os
 import secrets
 import socket
+from typing import Any
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.workers import gthread
 from gunicorn.workers.base import Worker
 
 # Imported once, in the master: workers share its memory, and one that was killed is back in a tenth of a second.
 import flask_pickup.cli  # noqa: F401
+from flask_pickup.body import headers_are_in, watching_headers
+
+# gunicorn lets a connection that sends nothing hold a thread for five seconds; the poller can wait for it.
+gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.05
+
+
+class PickupWorker(gthread.ThreadWorker):  # type: ignore[misc]
+    """Reads a request's headers under a deadline, as Pickup reads its body; gunicorn itself knows none."""
+
+    def handle(self, conn: Any) -> Any:
+        """Read and answer one request of a connection."""
+        with watching_headers(conn.sock):
+            return super().handle(conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """Refuse what gunicorn cannot read, without quoting it: it may be a piece of somebody's body."""
+        super().handle_error(req, client, addr, _unquoted(exc))
+
+
+def _unquoted(error: Exception) -> Exception:
+    kind = type(error)
+    silent: Any = type(kind.__name__, (kind,), {"__str__": lambda _: kind.__name__})
+    return silent.__new__(silent)  # type: ignore[no-any-return]
+
+
+def pre_request(worker: Worker, req: Any) -> None:  # noqa: ARG001 (gunicorn calls it so)
+    """End the watching of a request's headers: what comes now has deadlines of its own."""
+    headers_are_in()
+
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 wsgi_app = "app:app"
@@ -20,7 +51,7 @@ wsgi_app = "app:app"
 preload_app = False
 
 workers = 2
-worker_class = "gthread"
+worker_class = PickupWorker
 # A call waits for the commit of others beside it; more threads than four only wait for each other.
 threads = 4
 # The platform keeps connections open. With gunicorn's default of 1000 one worker can take them all.

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from flask_pickup.errors import ConfigurationError
 from flask_pickup.ledger import DefinitionEntry, Ledger
 from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
+from flask_pickup.processes import PerProcess
 from flask_pickup.webhook import Handler, Webhook
 
 log = logging.getLogger("flask_pickup")
@@ -44,13 +45,20 @@ class State:
     webhook: Webhook
     source: Callable[[], Engine] | None
 
-    @cached_property
+    def __post_init__(self) -> None:
+        # A connection that came through a fork would be shared with the parent.
+        self._engines = PerProcess(self._make_engine)
+
+    @property
     def engine(self) -> Engine:
-        """The host's engine, or Pickup's own; made when it is first needed.
+        """The host's engine, or Pickup's own; made when a process first needs it.
 
         :raises sqlalchemy.exc.SQLAlchemyError: if the host gives none that Pickup can write to. To a call that is a
             database that does not answer.
         """
+        return self._engines()
+
+    def _make_engine(self) -> Engine:
         return _own_engine(self.options.database_url) if self.source is None else _checked(self.source)
 
     def start(self) -> None:
@@ -60,8 +68,8 @@ class State:
     def close(self) -> None:
         """Write what waits and end the ledger's threads, before this process ends; a later call starts them again."""
         self.webhook.ledger.close()
-        if self.source is None and "engine" in self.__dict__:
-            self.engine.dispose()
+        if self.source is None and (engine := self._engines.made):
+            engine.dispose()
 
 
 class Pickup(Blueprint):
@@ -150,7 +158,11 @@ class Pickup(Blueprint):
         for complaint in catalog.complaints:
             log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
         ledger = Ledger(
-            lambda: state.engine, options.spool, wait=options.commit_wait, definitions=_definitions(catalog)
+            lambda: state.engine,
+            options.spool,
+            wait=options.commit_wait,
+            definitions=_definitions(catalog, datetime.fromtimestamp(self._clock(), UTC)),
+            clock=self._clock,
         )
         lookup = Lookup(self._in_context(app), options.customer_wait)
         webhook = Webhook(options, catalog, ledger, lookup, self._handlers, self._clock)
@@ -197,8 +209,7 @@ def _current() -> State:
     return state
 
 
-def _definitions(catalog: Catalog) -> Sequence[DefinitionEntry]:
-    now = datetime.now(UTC)
+def _definitions(catalog: Catalog, now: datetime) -> Sequence[DefinitionEntry]:
     return [
         DefinitionEntry(
             {

@@ -1,27 +1,29 @@
 """Reading a request's body under one deadline, so that slow strangers do not hold the threads that callers need.
 
 A server's socket knows a time-out per read, which a slow sender renews with each byte. Here a thread watches all
-bodies that are being read, and ends the reading of those that are late by shutting the socket's receiving side.
+that is being read, and ends the reading of what is late by shutting the socket's receiving side. A server that lets us
+near its sockets early enough, as ``gunicorn.conf.py`` does, has its requests' headers watched too.
 """
 
 from __future__ import annotations
 
-import os
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, local
 from time import monotonic, sleep
 from typing import Any
 
 from flask import Request
 
 from flask_pickup.errors import BodyTooLarge, SlowBody
+from flask_pickup.processes import PerProcess
 
 DEADLINE = 1.0
-"""Seconds for a whole body."""
+"""Seconds for a whole body; as many for the headers before it."""
 GRACE = 0.1
-"""Seconds after which a body is slow. Of slow ones each process reads one at a time to its deadline, and cuts the rest:
+"""Seconds after which a sender is slow. Of slow ones each process reads one at a time to its deadline, and cuts the rest:
 the platform's arrive at once."""
 _TICK = 0.025
 _CHUNK = 64 * 1024
@@ -40,7 +42,7 @@ class _Watch:
         self._readings: dict[_Reading, None] = {}
         self._busy = Event()
         self._lock = Lock()
-        self._pid = 0
+        self._is_started = False
 
     def begin(self, connection: Any) -> _Reading:
         self._start()
@@ -53,12 +55,10 @@ class _Watch:
         self._readings.pop(reading, None)
 
     def _start(self) -> None:
-        if self._pid != os.getpid():
-            with self._lock:
-                if self._pid != os.getpid():
-                    self._readings = {}
-                    Thread(target=self._run, name="pickup-bodies", daemon=True).start()
-                    self._pid = os.getpid()
+        with self._lock:
+            if not self._is_started:
+                Thread(target=self._run, name="pickup-bodies", daemon=True).start()
+                self._is_started = True
 
     def _run(self) -> None:
         while True:
@@ -79,7 +79,25 @@ class _Watch:
                 reading.socket.shutdown(socket.SHUT_RD)
 
 
-_watch = _Watch()
+_watches = PerProcess(_Watch)
+_this_thread = local()
+
+
+@contextmanager
+def watching_headers(connection: Any) -> Iterator[None]:
+    """Watch a socket on which this thread reads a request, until :func:`headers_are_in`."""
+    _this_thread.reading = _watches().begin(connection)
+    try:
+        yield
+    finally:
+        headers_are_in()
+
+
+def headers_are_in() -> None:
+    """End this thread's watching of a request's headers."""
+    if reading := getattr(_this_thread, "reading", None):
+        _watches().end(reading)
+        _this_thread.reading = None
 
 
 def read_body(request: Request, most: int) -> bytes:
@@ -92,11 +110,11 @@ def read_body(request: Request, most: int) -> bytes:
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
         return _read(request, most)
-    reading = _watch.begin(connection)
+    reading = _watches().begin(connection)
     try:
         return _read(request, most)
     finally:
-        _watch.end(reading)
+        _watches().end(reading)
 
 
 def _read(request: Request, most: int) -> bytes:

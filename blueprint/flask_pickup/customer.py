@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
-from threading import Lock
+from threading import BoundedSemaphore, Lock, Thread
 from time import monotonic
 from typing import Any, NoReturn
 
 from flask_pickup.caller import Caller
 from flask_pickup.cleaning import clean, record
+from flask_pickup.processes import PerProcess
 
 log = logging.getLogger("flask_pickup")
 
@@ -56,7 +57,8 @@ class Lookup:
     """Asks the hook on threads of its own, each call for at most ``wait`` seconds.
 
     After a time-out calls do not wait again: one call at a time asks in the background, and the first such answer that
-    is in time lets them wait again. However long the hook hangs, it never holds more than ``threads`` threads.
+    is in time lets them wait again. However long the hook hangs, it never holds more than ``threads`` threads, and as
+    they are daemons it does not keep the process from ending.
     """
 
     threads = 8
@@ -64,10 +66,8 @@ class Lookup:
     def __init__(self, hook: Hook | None, wait: float) -> None:
         self._hook = hook
         self._wait = wait
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="pickup-customer") if hook else None
-        self._lock = Lock()
-        self._probe: Future[Customer] | None = None
-        self._busy = 0
+        self._free = PerProcess(lambda: BoundedSemaphore(self.threads))
+        self._probes = PerProcess(Lock)
         self.skipping = False
         self.faults = 0
 
@@ -78,42 +78,50 @@ class Lookup:
         if self.skipping:
             self._probe_with(caller)
             return self._fault("skipped after a time-out")
-        future = self._submit(caller)
+        future = self._start(caller)
         if future is None:
             return self._fault("all its threads are busy")
         try:
             customer = future.result(self._wait)
         except FutureTimeoutError:
-            future.cancel()
             self.skipping = True
             return self._fault("time-out")
         return self._fault(customer.failed) if customer.failed else customer
 
-    def _submit(self, caller: Caller) -> Future[Customer] | None:
-        with self._lock:
-            if self._pool is None or self._busy >= self.threads:
-                return None
-            self._busy += 1
-        future = self._pool.submit(self._ask, caller)
-        future.add_done_callback(self._done)
+    def _start(self, caller: Caller) -> Future[Customer] | None:
+        free = self._free()
+        if not free.acquire(blocking=False):
+            return None
+        future: Future[Customer] = Future()
+
+        def ask() -> None:
+            try:
+                future.set_result(self._ask(caller))
+            finally:
+                free.release()
+
+        try:
+            Thread(target=ask, name="pickup-customer", daemon=True).start()
+        except RuntimeError:
+            free.release()
+            return None
         return future
 
-    def _done(self, _: Future[Customer]) -> None:
-        with self._lock:
-            self._busy -= 1
-
     def _probe_with(self, caller: Caller) -> None:
-        with self._lock:
-            if self._probe is not None and not self._probe.done():
-                return
-        self._probe = self._submit(caller)
+        lock = self._probes()
+        if lock.acquire(blocking=False):
+            future = self._start(caller)
+            if future is None:
+                lock.release()
+            else:
+                future.add_done_callback(lambda _: lock.release())
 
     def _ask(self, caller: Caller) -> Customer:
         started = monotonic()
         try:
             raw = self._hook(caller) if self._hook else None
             customer = UNKNOWN if raw is None else _customer(raw)
-        except Exception as error:  # noqa: BLE001 (the host's code may raise anything)
+        except BaseException as error:  # noqa: BLE001 (the host's code may raise anything, SystemExit too)
             return Customer(failed=type(error).__name__)
         if monotonic() - started <= self._wait:
             self.skipping = False

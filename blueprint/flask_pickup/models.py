@@ -182,8 +182,8 @@ def begin_writing(connection: Connection) -> None:
 def make_engine(url: str) -> Engine:
     """Return an engine for ``PICKUP_DATABASE_URL`` with the durability and the deadlines that the ledger relies on."""
     if make_url(url).get_backend_name() == "postgresql":
-        return create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT})
+        return create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT}, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
     return engine

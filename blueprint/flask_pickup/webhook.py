@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,8 +35,8 @@ from flask_pickup.flireo import (
     read,
     verify,
 )
-from flask_pickup.flireo.answer import Answer
-from flask_pickup.flireo.signature import SIGNATURE, TIMESTAMP
+from flask_pickup.flireo.answer import SAVED_AGENT, Answer
+from flask_pickup.flireo.signature import EVENT, SIGNATURE, TIMESTAMP
 from flask_pickup.ledger import CallEntry, Ledger, ReportEntry
 from flask_pickup.options import Options
 
@@ -59,6 +60,7 @@ class Webhook:
     clock: Callable[[], float]
     decisions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
+    faults: int = 0
 
     def __post_init__(self) -> None:
         self.reading = reports.Reading.of(self.catalog)
@@ -66,9 +68,11 @@ class Webhook:
     def receive(self) -> Response:
         """Answer one request; whatever is wrong with it is said as JSON."""
         try:
-            return json_response(self._answer(request))
+            return self._answer(request)
         except BadWebhook as refusal:
             return self._refuse(refusal)
+        except Exception as error:  # noqa: BLE001 (the last net)
+            return self._own_fault(error)
 
     def health(self) -> Response:
         """Answer whether calls can be answered, and what an operator wants to know of this process."""
@@ -81,12 +85,13 @@ class Webhook:
                 "calls": dict(self.decisions),
                 "refused": dict(self.refusals),
                 "reports": {"dropped": dict(self.reading.dropped)},
+                "own_faults": self.faults,
                 "customer": {"skipped": self.lookup.skipping, "faults": self.lookup.faults},
                 "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
             }
         )
 
-    def _answer(self, incoming: Request) -> Mapping[str, Any]:
+    def _answer(self, incoming: Request) -> Response:
         # Read before anything is refused: a body left on the connection would be taken for the next request.
         body = read_body(incoming, self.options.max_body)
         if incoming.method != "POST":
@@ -111,15 +116,26 @@ class Webhook:
         )
         return datetime.fromtimestamp(timestamp, UTC)
 
-    def _dispatch(self, message: Message, now: datetime) -> Mapping[str, Any]:
+    def _dispatch(self, message: Message, now: datetime) -> Response:
         if isinstance(message, AssistantRequest):
-            return self._pick_up(message, now)
+            return self._pick_up_somehow(message, now)
         if isinstance(message, EndOfCallReport):
             call_id, transcripts = self._report_call_id(message), self.options.transcripts
             self._keep(reports.report_entry(message, call_id, self.reading, now=now, transcripts=transcripts))
         elif isinstance(message, StatusUpdate):
             self._keep(reports.status_entry(message, self._call_id(message), now))
         return self._hand_on(message)
+
+    def _pick_up_somehow(self, message: AssistantRequest, now: datetime) -> Response:
+        try:
+            return json_response(self._pick_up(message, now))
+        except Exception as error:  # noqa: BLE001 (a fault of ours, which must not cost a caller the call)
+            return self._saved_agent(error)
+
+    def _saved_agent(self, error: Exception) -> Response:
+        self._log_own_fault(error)
+        self.decisions["fallback"] += 1
+        return json_response(SAVED_AGENT)
 
     def _pick_up(self, message: AssistantRequest, now: datetime) -> Answer:
         started = perf_counter()
@@ -128,7 +144,9 @@ class Webhook:
         try:
             recorded = self.ledger.record(_call_entry(incoming, decision, datetime.fromtimestamp(self.clock(), UTC)))
         except NotRecorded:
-            decision = fall_back(self.catalog, incoming, decision)
+            # Only an arm needs a row. Who is turned away outside the hours, or hears a winner, goes on to.
+            if decision.assignments:
+                decision = fall_back(self.catalog, incoming, decision)
         else:
             if recorded and (recorded.kind, recorded.assignments) != (decision.kind, decision.assignments):
                 decision = decide(self.catalog, incoming, recorded)
@@ -168,15 +186,27 @@ class Webhook:
             # The only honest answer to a report that no disk has: the platform may send it again.
             raise Unavailable("The report could not be recorded; send it again.") from error
 
-    def _hand_on(self, message: Message) -> Mapping[str, Any]:
+    def _hand_on(self, message: Message) -> Response:
         handler = self.handlers.get(message.type)
         if handler is None:
-            return {}
+            return json_response({})
         try:
-            return handler(message) or {}
-        except Exception:
-            log.exception("The handler of '%s' failed.", message.type)
-            return {"error": "The tool failed."} if isinstance(message, ToolCalls) else {}
+            return json_response(handler(message) or {})
+        except Exception as error:  # noqa: BLE001 (the host's code may raise anything)
+            # No traceback: its last line often quotes the caller's number or words.
+            log.error("The handler of '%s' failed: %s in %s.", message.type, type(error).__name__, _place(error))
+            return json_response({"error": "The tool failed."} if isinstance(message, ToolCalls) else {})
+
+    def _own_fault(self, error: Exception) -> Response:
+        if request.headers.get(EVENT) == "assistant-request":
+            return self._saved_agent(error)
+        self._log_own_fault(error)
+        # Nothing was acted on, so it may be sent again.
+        return json_response({"detail": "This could not be answered; the server's log says where."}, 500)
+
+    def _log_own_fault(self, error: Exception) -> None:
+        self.faults += 1
+        log.critical("A fault of Pickup's own: %s in %s. Please report it.", type(error).__name__, _place(error))
 
     def _refuse(self, refusal: BadWebhook) -> Response:
         self.refusals[str(refusal.code)] += 1
@@ -193,6 +223,12 @@ class Unavailable(BadWebhook):
     """What was sent could not be recorded."""
 
     code = 503
+
+
+def _place(error: Exception) -> str:
+    """Return where an exception rose: file and line alone, for a log that quotes nobody."""
+    places = traceback.extract_tb(error.__traceback__)
+    return f"{places[-1].filename}:{places[-1].lineno}" if places else "an unknown place"
 
 
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:

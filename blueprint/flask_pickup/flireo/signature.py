@@ -11,6 +11,8 @@ from flask_pickup.errors import BadSignature
 
 SIGNATURE = "X-Webhook-Signature"
 TIMESTAMP = "X-Webhook-Timestamp"
+EVENT = "X-Webhook-Event"
+"""Repeats the message's type; not signed."""
 
 # Spelled out, because \d and int() also take the digits of other scripts.
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")

@@ -46,11 +46,25 @@ class DefinitionEntry:
     definition: Row
 
 
-Entry = CallEntry | ReportEntry | DefinitionEntry
+@dataclass(frozen=True, slots=True)
+class WithdrawnEntry:
+    """A call that was answered with the base because its row seemed lost: if it is there after all, it says so.
 
-_KINDS: dict[str, type[Entry]] = {"call": CallEntry, "report": ReportEntry, "definition": DefinitionEntry}
+    :param decided_at: tells the row from that of another delivery of the call, which may have been answered with it.
+    """
+
+    call_id: str
+    decided_at: datetime
+
+
+Entry = CallEntry | ReportEntry | DefinitionEntry | WithdrawnEntry
+
+_KINDS: dict[str, type[Entry]] = {
+    "call": CallEntry, "report": ReportEntry, "definition": DefinitionEntry, "withdrawn": WithdrawnEntry,
+}  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _MOMENTS = ("decided_at", "ended_at", "assigned_at", "first_seen_at", "reported_at")
+_NAMED_BY_OTHERS = ("body", "reasons", "outcomes", "messages")
 
 
 def to_frame(entry: Entry) -> bytes:
@@ -75,7 +89,7 @@ def from_frame(frame: bytes) -> Entry:
 def _with_moments(name: str, value: Any) -> Any:
     if name in _MOMENTS and isinstance(value, str):
         return datetime.fromisoformat(value)
-    if name == "body":
+    if name in _NAMED_BY_OTHERS:
         return value
     if isinstance(value, dict):
         return {key: _with_moments(key, child) for key, child in value.items()}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, or_, select, update
+from sqlalchemy import Connection, Engine, delete, false, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from flask_pickup.assignment import Assigned, Recorded
-from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry
+from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry, WithdrawnEntry
 from flask_pickup.models import (
     ANALYSED,
     REPORTED_FLAGS,
@@ -25,12 +25,18 @@ from flask_pickup.models import (
     Transcript,
     begin_writing,
 )
+from flask_pickup.processes import PerProcess
 
 DECIDED = ("caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons")
 _REPORTED = or_(Outcome.name.in_((*REPORTED_NUMBERS, *REPORTED_FLAGS)), Outcome.name.startswith(ANALYSED))
 
-PERMANENT = (DataError, IntegrityError, ValueError, TypeError)
-"""What a database says of a row that it will never take; all else may pass."""
+
+def is_about_the_row(error: BaseException) -> bool:
+    """Return whether a database will never take what it was given; all else may pass."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    # A value that could not be bound comes as a StatementError or as it was raised.
+    return isinstance(error, StatementError) or not isinstance(error, SQLAlchemyError | OSError)
 
 
 class _AlreadyThere(Exception):
@@ -44,7 +50,8 @@ class Store:
         is_postgresql = engine.dialect.name == "postgresql"
         self._engine = engine
         self._insert = (postgresql if is_postgresql else sqlite).insert
-        self._lock = _SQLiteLock(engine)
+        self._path = _sqlite_file(engine)
+        self._lock = _KernelLock(f"{self._path}-pickup-lock" if self._path else None)
 
     def write(self, entries: Sequence[Entry]) -> list[Recorded | None]:
         """Commit all ``entries``, or none.
@@ -57,8 +64,17 @@ class Store:
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            # The pool held a connection from before the database's restart; by now it is emptied.
+            # The pool held a connection from before the database's restart; by now it is emptied. Where the first try
+            # was committed and only the word of it was lost, the second finds the same rows there.
             return self._write(entries)
+
+    def probe(self) -> None:
+        """Do nothing, as a writer.
+
+        :raises Exception: if the database would not take a row.
+        """
+        with self._transaction() as connection:
+            connection.execute(update(Call).where(false()).values(decision=None))
 
     def _write(self, entries: Sequence[Entry]) -> list[Recorded | None]:
         calls = [entry for entry in entries if isinstance(entry, CallEntry)]
@@ -76,6 +92,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._lock, self._engine.connect() as connection:
+            self._leave_a_replaced_file(connection)
             if connection.dialect.name == "postgresql":
                 # Repeatable-read and serializable would turn a duplicate's conflict into an error. Set here, because an
                 # engine that is derived from one with a level of its own keeps that level.
@@ -84,11 +101,16 @@ class Store:
                 begin_writing(connection)
                 yield connection
 
+    def _leave_a_replaced_file(self, connection: Connection) -> None:
+        """Open the file anew where it was deleted or replaced: the old one would take commits that nobody can read."""
+        if self._path and connection.info.setdefault(_FILE, _identity(self._path)) != _identity(self._path):
+            connection.invalidate()
+
     def _add_calls(self, connection: Connection, calls: Sequence[CallEntry]) -> None:
         if not calls:
             return
         # In one order everywhere, so that two processes' batches cannot wait for each other in a circle.
-        rows = sorted((dict(entry.call) for entry in calls), key=lambda row: str(row["call_id"]))
+        rows = [dict(entry.call) for entry in sorted(calls, key=_call_id)]
         if self._upsert(connection, rows) != len(rows):
             raise _AlreadyThere
         self._add(connection, Assignment.__table__, [dict(row) for entry in calls for row in entry.assignments])
@@ -96,7 +118,7 @@ class Store:
     def _add_or_read_each(self, connection: Connection, entries: Sequence[Entry]) -> list[Recorded | None]:
         found: list[Recorded | None] = [None] * len(entries)
         calls = [(index, entry) for index, entry in enumerate(entries) if isinstance(entry, CallEntry)]
-        for index, entry in sorted(calls, key=lambda call: str(call[1].call["call_id"])):
+        for index, entry in sorted(calls, key=lambda call: _call_id(call[1])):
             found[index] = self._add_or_read(connection, entry)
         return found
 
@@ -124,8 +146,17 @@ class Store:
         definitions = [dict(entry.definition) for entry in entries if isinstance(entry, DefinitionEntry)]
         self._add(connection, Definition.__table__, definitions)
         reports = (entry for entry in entries if isinstance(entry, ReportEntry))
-        for report in sorted(reports, key=lambda report: str(report.call["call_id"])):
+        for report in sorted(reports, key=_call_id):
             self._report(connection, report)
+        for entry in entries:
+            if isinstance(entry, WithdrawnEntry):
+                self._withdraw(connection, entry)
+
+    def _withdraw(self, connection: Connection, entry: WithdrawnEntry) -> None:
+        statement = update(Call).where(Call.call_id == entry.call_id, Call.decided_at == entry.decided_at)
+        if connection.execute(statement.values(decision="fallback")).rowcount:
+            statement = update(Assignment).where(Assignment.call_id == entry.call_id)
+            connection.execute(statement.values(delivered=False))
 
     def _report(self, connection: Connection, report: ReportEntry) -> None:
         call_id = report.call["call_id"]
@@ -157,14 +188,19 @@ class Store:
             self._add(connection, Transcript.__table__, [dict(report.transcript)])
 
 
+def _call_id(entry: CallEntry | ReportEntry) -> str:
+    return str(entry.call["call_id"])
+
+
 def _recorded(connection: Connection, call_id: str) -> Recorded:
     kind = connection.execute(select(Call.decision).where(Call.call_id == call_id)).scalar_one()
     rows = connection.execute(
-        select(Assignment.experiment, Assignment.arm, Assignment.source, Assignment.definition)
-        .where(Assignment.call_id == call_id)
-        .order_by(Assignment.experiment)
+        select(Assignment.experiment, Assignment.arm, Assignment.source, Assignment.definition).where(
+            Assignment.call_id == call_id
+        )
     )
-    return Recorded(kind, tuple(Assigned(*row) for row in rows))
+    # Sorted here: a database sorts names by its own language's rules, and arms are laid over each other in this order.
+    return Recorded(kind, tuple(sorted((Assigned(*row) for row in rows), key=lambda assigned: assigned.experiment)))
 
 
 def _fill_in_delivered(call_id: str, *, delivered: bool) -> Any:
@@ -184,29 +220,48 @@ def _update_status(call: Mapping[str, Any]) -> Any:
     )
 
 
-class _SQLiteLock:
-    """A fair lock in the kernel around SQLite's transactions; nothing on other databases.
+_FILE = "pickup_file"
+
+
+def _sqlite_file(engine: Engine) -> str | None:
+    """Return the path of the database's file, if it is one that others can open by its path."""
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database == ":memory:" or database.startswith("file:"):
+        return None
+    return database
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    with suppress(OSError):
+        status = os.stat(path)  # noqa: PTH116 (on the way of each commit)
+        return status.st_dev, status.st_ino
+    return None
+
+
+class _KernelLock:
+    """A fair lock among processes around SQLite's transactions; nothing where there is no path.
 
     SQLite's own waiting sleeps and tries again, and who sleeps longest may lose each time.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        database = engine.url.database
-        is_file = (
-            engine.dialect.name == "sqlite" and database and database != ":memory:" and "mode=memory" not in database
-        )
-        self._path = f"{database}-pickup-lock" if is_file else None
-        self._file: int | None = None
-        self._pid = 0
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._files = PerProcess(self._open)
 
     def __enter__(self) -> None:
-        if self._path is None:
-            return
-        if self._file is None or self._pid != os.getpid():
-            # A lock is shared with the parent of a fork through the file it was opened as.
-            self._file, self._pid = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), os.getpid()
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        if self._path is not None:
+            self._close_inherited()
+            fcntl.flock(self._files(), fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+        if self._path is not None:
+            fcntl.flock(self._files(), fcntl.LOCK_UN)
+
+    def _open(self) -> int:
+        assert self._path
+        return os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+    def _close_inherited(self) -> None:
+        """A lock that a parent held as it forked and died stays locked as long as the child has the parent's file."""
+        for file in self._files.take_inherited():
+            os.close(file)

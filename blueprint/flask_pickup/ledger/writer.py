@@ -12,6 +12,8 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Generic, TypeVar
 
+from flask_pickup.processes import PerProcess
+
 log = logging.getLogger("flask_pickup")
 
 In = TypeVar("In")
@@ -30,7 +32,8 @@ class Writer(Generic[In, Out]):
 
     The thread is started by the first who hands something in, in each process anew: threads do not survive a fork.
 
-    :param write: gets a batch, returns a result for each item, or raises for all of them.
+    :param write: gets a batch, returns a result for each item, or raises for all of them. A result that is an exception
+        is raised for its item alone.
     :param chores: called between batches, at least every ``every`` seconds.
     """
 
@@ -41,7 +44,7 @@ class Writer(Generic[In, Out]):
     def __init__(
         self,
         name: str,
-        write: Callable[[Sequence[In]], Sequence[Out]],
+        write: Callable[[Sequence[In]], Sequence[Out | Exception]],
         *,
         chores: Callable[[], None] = lambda: None,
         every: float = 0.5,
@@ -51,24 +54,29 @@ class Writer(Generic[In, Out]):
         self._chores = chores
         self._every = every
         self._pid = 0
-        self._starting = Lock()
+        self._thread: Thread | None = None
+        self._starting = PerProcess(Lock)
         self._queue: Waiting[In, Out] = SimpleQueue()
 
     def start(self) -> None:
         """Start the thread, if this process has none yet."""
-        if self._pid == os.getpid():
+        if self._runs:
             return
-        with self._starting:
-            if self._pid != os.getpid():
+        with self._starting():
+            if not self._runs:
                 self._queue = SimpleQueue()
                 self._thread = Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
                 self._thread.start()
                 self._pid = os.getpid()
 
+    @property
+    def _runs(self) -> bool:
+        return self._pid == os.getpid() and self._thread is not None and self._thread.is_alive()
+
     def close(self) -> None:
         """Write what waits and end the thread; whoever hands something in later starts it again."""
-        with self._starting:
-            if self._pid != os.getpid():
+        with self._starting():
+            if self._pid != os.getpid() or self._thread is None:
                 return
             self._pid = 0
         self._queue.put(None)
@@ -120,7 +128,10 @@ class Writer(Generic[In, Out]):
                 future.set_exception(error)
         else:
             for (_, future), result in zip(batch, results, strict=True):
-                future.set_result(result)
+                if isinstance(result, Exception):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
 
     def _do_chores(self) -> None:
         try:
