@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
 from flask_pickup import Pickup, migrating
-from flask_pickup.flireo import sign
+from flask_pickup.testing import PickupClient
 
 WEBHOOK_SECRET = "a-webhook-secret"
 CALLER_SECRET = "a-caller-secret"
@@ -90,15 +89,14 @@ CONTENT: Mapping[str, Any] = {
 
 @dataclass
 class Phone:
-    """The platform: it signs what it sends to an app's webhook."""
+    """The platform as ``flask_pickup.testing`` has it, at one moment, saying always the same of always the same call."""
 
     app: Flask
-    url: str = "/pickup/webhook"
     now: float = NOW
-    client: FlaskClient = field(init=False)
+    client: PickupClient = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = self.app.test_client()
+        self.client = PickupClient(self.app)
 
     def ring(self, call_id: str = "call-1", *, caller: Any = CALLER, line: Any = LINE, **message: Any) -> TestResponse:
         """Send an assistant-request."""
@@ -134,13 +132,7 @@ class Phone:
 
     def post(self, body: bytes, **headers: str) -> TestResponse:
         """Send a signed body; ``headers`` win over what the platform sends."""
-        stamp = str(int(self.now))
-        signed = {
-            "Content-Type": "application/json",
-            "X-Webhook-Timestamp": stamp,
-            "X-Webhook-Signature": sign(WEBHOOK_SECRET, stamp, body),
-        }
-        return self.client.post(self.url, data=body, headers={**signed, **headers})
+        return self.client.post_signed(body, now=self.now, **headers)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return what SQL says."""
@@ -173,8 +165,8 @@ def make_phone(tmp_path: Path) -> Iterator[MakePhone]:
             PICKUP_EXPERIMENTS=str(root / "experiments"),
             PICKUP_GREETINGS=str(root / "greetings"),
             PICKUP_DATABASE_URL=url or f"sqlite:///{root / 'pickup.db'}",
-            **config,
         )
+        app.config.update(config)
         app.register_blueprint(pickup or Pickup(clock=lambda: NOW), url_prefix="/pickup")
         if migrate:
             migrating.upgrade(app.extensions["pickup"].engine)

@@ -38,12 +38,16 @@ SomeHandler = TypeVar("SomeHandler", bound=Handler)
 
 @dataclass
 class State:
-    """What one app keeps of its Pickup, as ``app.extensions["pickup"]``."""
+    """What one app keeps of its Pickup, as ``app.extensions["pickup"]``.
+
+    :param endpoint: the webhook's, for ``url_for``.
+    """
 
     options: Options
     catalog: Catalog
     webhook: Webhook
     source: Callable[[], Engine] | None
+    endpoint: str
 
     def __post_init__(self) -> None:
         # A connection that came through a fork would be shared with the parent.
@@ -141,7 +145,8 @@ class Pickup(Blueprint):
             raise ConfigurationError(
                 "This app has a Pickup already. Two businesses are two lines in settings.toml, or two apps."
             )
-        app.extensions[EXTENSION] = self._state(app)
+        name = f"{state.name_prefix}.{state.name}".lstrip(".")
+        app.extensions[EXTENSION] = self._state(app, f"{name}.webhook")
         self._add_rule(state, "/webhook", "webhook", _receive)
         state.add_url_rule("/health", "health", _health, methods=["GET"])
 
@@ -151,7 +156,7 @@ class Pickup(Blueprint):
         for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")):
             rule.methods = None
 
-    def _state(self, app: Flask) -> State:
+    def _state(self, app: Flask, endpoint: str) -> State:
         options = read_options(app.config, self._arguments, root=app.root_path, instance=app.instance_path)
         pin_key = partial(caller.key_of, region=options.region, secret=options.caller_secret)
         catalog = load(options.experiments, options.greetings, pin_key=pin_key, region=options.region)
@@ -166,7 +171,7 @@ class Pickup(Blueprint):
         )
         lookup = Lookup(self._in_context(app), options.customer_wait)
         webhook = Webhook(options, catalog, ledger, lookup, self._handlers, self._clock)
-        state = State(options, catalog, webhook, self._source(app))
+        state = State(options, catalog, webhook, self._source(app), endpoint)
         return state
 
     def _source(self, app: Flask) -> Callable[[], Engine] | None:
