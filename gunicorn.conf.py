@@ -101,5 +101,5 @@ def post_worker_init(worker: Worker) -> None:
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunicorn calls it so)
     """Write what waits, and let the next worker have this one's spool."""
-    if worker.wsgi:
+    if getattr(worker, "wsgi", None):  # a worker whose app did not start has none
         worker.wsgi.extensions["pickup"].close()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from flask_pickup.models import VERSION_TABLE, begin_writing
+
+Action = Callable[[Engine, str], None]
 
 # Any number will do, as long as no other program locks it.
 _ADVISORY_LOCK = 7_461_395_202
@@ -40,6 +43,13 @@ def current(engine: Engine) -> str | None:
     """Return the revision that the tables are at; None before the first."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+
+
+def newest() -> str:
+    """Return the newest revision that there is."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision
+    return revision
 
 
 def sql(engine: Engine, revisions: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL, line_number
 from flask_pickup.catalog import Experiment
-from flask_pickup.decision import Decision, Incoming, decide
+from flask_pickup.decision import FAULTS, Decision, Incoming, decide
 from flask_pickup.flireo import AssistantRequest
 from flask_pickup.webhook import Webhook
 
@@ -20,6 +21,12 @@ class Preview:
 
     incoming: Incoming
     decision: Decision
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What failed on the way to the answer, which then does without it."""
+        found: Sequence[str] = self.decision.reasons.get(FAULTS, ())
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """Return the preview for programs: who calls, why they are in which arm, and the platform's answer."""

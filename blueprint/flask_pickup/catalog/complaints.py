@@ -26,8 +26,8 @@ class Complaint:
     level: Level = "error"
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.problem}; {self.remedy}"
+        # Editors open file:line; a file as a whole is opened at its beginning.
+        return f"{self.file}:{max(self.line, 1)}: {self.problem}; {self.remedy}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,20 +13,23 @@ from rich.text import Text
 
 from flask_pickup import checking
 from flask_pickup.caller import key_of
-from flask_pickup.catalog import Complaint, load
+from flask_pickup.catalog import CONTROL, Complaint, load
+from flask_pickup.catalog.catalog import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.reader import NAME
 from flask_pickup.cli.group import ASKED_WRONGLY, NOT_WELL, console, count, fail, formatted, print_json, settings
+from flask_pickup.rendering import BASE
 
 
 @click.command()
 @click.argument("root", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @formatted
 def check(root: Path | None, style: str) -> None:
-    """Look for everything in the content that could go wrong on a call.
+    """Find what could go wrong on a call.
 
-    ROOT holds experiments/ and greetings/; without it they are where PICKUP_EXPERIMENTS and PICKUP_GREETINGS say, or
-    here. The exit status is 1 if there is an error; warnings alone leave it 0.
+    Reads the content and prints every complaint at once: where, what is wrong, and what would be right. ROOT holds
+    experiments/ and greetings/; without it they are where PICKUP_EXPERIMENTS and PICKUP_GREETINGS say, or here. No app is
+    needed. The exit status is 1 if there is an error; warnings alone leave it 0.
     """
     options = settings()
     experiments, greetings = (root / "experiments", root / "greetings") if root else _folders(options)
@@ -35,7 +39,7 @@ def check(root: Path | None, style: str) -> None:
     # Without a secret the pins' keys are of no use, but their numbers are checked all the same.
     pin_key = partial(key_of, region=region, secret=options.get("PICKUP_CALLER_SECRET") or secrets.token_hex())
     catalog = load(experiments, greetings, pin_key=pin_key, region=region)
-    complaints = checking.check(catalog)
+    complaints = [_placed(complaint, experiments, greetings) for complaint in checking.check(catalog)]
     if style == "json":
         print_json([checking.as_json(complaint) for complaint in complaints])
     else:
@@ -46,10 +50,19 @@ def check(root: Path | None, style: str) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--arms", required=True, help="The arms beside control, with commas between: warm,brisk.")
-def new(name: str, arms: str) -> None:
-    """Write a new experiment NAME to edit: a draft whose arms begin with today's openings."""
-    names = [arm.strip() for arm in arms.split(",") if arm.strip() and arm.strip() != "control"]
+@click.option("--arms", metavar="ARMS", required=True, help="The arms beside control, with commas between: warm,brisk.")
+@formatted
+def new(name: str, arms: str, style: str) -> None:
+    """Write a new experiment to edit.
+
+    Makes a folder NAME among the experiments: a draft, with a folder for each arm that begins with the openings that
+    callers hear now. No app is needed.
+
+    \b
+    flask pickup new short-opening --arms short,shorter
+    """
+    names = dict.fromkeys(arm.strip() for arm in arms.split(",") if arm.strip())
+    names.pop(CONTROL, None)
     for word in (name, *names):
         if not NAME.fullmatch(word):
             fail(f"'{word}' cannot be a name: use lower-case letters, digits, '-' and '_'.", ASKED_WRONGLY)
@@ -57,12 +70,17 @@ def new(name: str, arms: str) -> None:
         fail("Name at least one arm beside control: --arms warm", ASKED_WRONGLY)
     folder, greetings = _folders(settings())
     try:
-        written = write_experiment(folder, name, names, sorted(greetings.glob("first_message*.j2")))
+        written = write_experiment(folder, name, list(names), sorted(greetings.glob("first_message*.j2")))
     except FileExistsError:
-        fail(f"There is an experiment '{name}' already, in '{folder / name}'.")
+        fail(f"There is '{folder / name}' already. Take another name.")
+    except OSError as error:
+        fail(f"'{folder / name}' cannot be written: {error.strerror}.")
+    if style == "json":
+        print_json({"experiment": name, "arms": [CONTROL, *names], "files": [str(path) for path in written]})
+        return
     for path in written:
         click.echo(f"wrote {path}")
-    click.echo(f'Edit the openings, then set status = "running" in {written[0]} and run: flask pickup check')
+    click.echo(f'\nEdit the openings, then set status = "running" in {written[0]} and run: flask pickup check')
 
 
 def _folders(options: Mapping[str, str]) -> tuple[Path, Path]:
@@ -70,11 +88,19 @@ def _folders(options: Mapping[str, str]) -> tuple[Path, Path]:
     return Path(experiments), Path(options.get("PICKUP_GREETINGS", "greetings"))
 
 
+def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complaint:
+    """Return the complaint with its file as it is found from here."""
+    name, slash, rest = complaint.file.partition("/")
+    folder = {EXPERIMENTS: experiments, BASE: greetings}.get(name, Path(name))
+    return replace(complaint, file=f"{folder}{slash}{rest}")
+
+
 def _print_complaints(complaints: Sequence[Complaint], experiments: int) -> None:
     screen = console()
     for complaint in complaints:
         colour = "red" if complaint.level == "error" else "yellow"
-        screen.print(Text.assemble((f"{complaint.level}: ", colour), str(complaint)))
+        place, _, words = str(complaint).partition(": ")
+        screen.print(Text.assemble((f"{place}: ", "bold"), (f"{complaint.level}: ", colour), words))
     errors = sum(complaint.level == "error" for complaint in complaints)
     summary = f"{count(errors, 'error')}, {count(len(complaints) - errors, 'warning')}"
     screen.print(f"{count(experiments, 'experiment')} read: {summary if complaints else 'all is well'}.")

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 from flask import current_app
+from flask.cli import with_appcontext
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.blueprint import EXTENSION, State
+from flask_pickup.errors import ConfigurationError
 from flask_pickup.options import environment
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 NOT_WELL = 1
@@ -27,13 +33,22 @@ THE_SAVED_AGENTS = "what the saved agent says"
 """Stands for the words of an answer that has none."""
 
 formatted = click.option(
-    "--format", "style", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs."
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
 )
 
 
 @click.group()
 def pickup() -> None:
-    """Decide what a voice agent says when it picks up, and learn which opening works."""
+    """Decide what a voice agent says when it picks up.
+
+    Each command prints for people, and with --format json for programs. The exit status is 0, or 1 if what was asked
+    about is not well, or 2 if the command was asked wrongly.
+    """
 
 
 def print_json(value: Any) -> None:
@@ -41,10 +56,29 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print for people what there is to know, one thing a line."""
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    for label, value in facts.items():
+        table.add_row(Text(label, "bold"), Text(value))
+    print_table(table)
+
+
 def console() -> Console:
     """Return what prints for people: in colour on a terminal, plain and unbroken in a pipe."""
     wide = None if sys.stdout.isatty() else 10_000
     return Console(highlight=False, width=wide, soft_wrap=True)
+
+
+def print_table(table: Table) -> None:
+    """Print a table: fitted to a terminal, unbroken in a pipe, and there without blanks at the ends of lines."""
+    screen = console()
+    if sys.stdout.isatty():
+        screen.print(table, soft_wrap=False)
+        return
+    with screen.capture() as printed:
+        screen.print(table)
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def fail(message: str, status: int = NOT_WELL) -> NoReturn:
@@ -66,6 +100,20 @@ def mounted() -> State:
     return state
 
 
+def with_pickup(command: Callable[P, None]) -> Callable[P, None]:
+    """Run a command inside the host's app; where that cannot start as it is configured, say why in a sentence."""
+    inside = with_appcontext(command)
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> None:
+        try:
+            inside(*arguments, **options)
+        except ConfigurationError as error:
+            fail(str(error), ASKED_WRONGLY)
+
+    return run
+
+
 def reaching(action: Callable[[], T]) -> T:
     """Do what needs the database, or fail with what its driver says."""
     try:
@@ -76,6 +124,6 @@ def reaching(action: Callable[[], T]) -> T:
         fail(f"The database does not answer: {next(iter(str(cause).splitlines()), type(cause).__name__)}")
 
 
-def count(number: int, thing: str) -> str:
+def count(number: int, thing: str, things: str = "") -> str:
     """Return "1 error", "2 errors"."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"

@@ -95,6 +95,11 @@ def metadata(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def resolved(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the platform sends back of the answer with the call's report; empty if it sends nothing back."""
+    return _assistant(answer)
+
+
 def _assistant(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     found = answer.get(_key(answer))
     return found if isinstance(found, Mapping) else {}
