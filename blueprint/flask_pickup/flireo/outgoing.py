@@ -69,8 +69,17 @@ def with_assistant(message: Sent, assistant: Mapping[str, Any]) -> Sent:
     return {"message": {**message["message"], "assistant": assistant}}
 
 
-def without(message: Sent, *keys: str) -> Sent:
-    """Return the message of the current generation without some of its parts."""
+def without_numbers(message: Sent) -> Sent:
+    """Return a message of the current generation that says nothing of caller and line."""
+    return _without(message, "customer", "phone_number")
+
+
+def without_call(message: Sent) -> Sent:
+    """Return a message of the current generation that names no call: the platform sends no such."""
+    return _without(message, "call")
+
+
+def _without(message: Sent, *keys: str) -> Sent:
     return {"message": {key: value for key, value in message["message"].items() if key not in keys}}
 
 

@@ -211,9 +211,7 @@ def _withheld(call: Ringing) -> Iterator[Delivery]:
         ours = _named(call, f"withheld-{letter}", caller=number)
         yield Delivery(f"number: {title}", outgoing.current("assistant-request", ours), Expected.NOBODYS)
     nobody = outgoing.current("assistant-request", _named(call, "nobody", caller=None))
-    yield Delivery(
-        "neither a caller nor a line", outgoing.without(nobody, "customer", "phone_number"), Expected.NOBODYS
-    )
+    yield Delivery("neither a caller nor a line", outgoing.without_numbers(nobody), Expected.NOBODYS)
     web = _named(call, "web", caller=None, line=None, type="web_call")
     yield Delivery("a call from the web", outgoing.current("assistant-request", web), Expected.NOBODYS)
 
@@ -228,4 +226,4 @@ def _odd_bodies(call: Ringing) -> Iterator[Delivery]:
     request = outgoing.current("assistant-request", _named(call, "odd"))
     yield Delivery("signed, no JSON", b"Hello?", Expected.NO_CALL)
     yield Delivery("signed, empty", b"", Expected.NO_CALL)
-    yield Delivery("signed, a call without id", outgoing.without(request, "call"), Expected.NO_CALL)
+    yield Delivery("signed, a call without id", outgoing.without_call(request), Expected.NO_CALL)
