@@ -33,16 +33,24 @@ class Ringing:
 def current(event: str, call: Ringing) -> Sent:
     """Return a message of the current generation, with snake_case keys."""
     status, more = _EVENTS[event]
+    return {"message": {**common(event, call, status), **more}}
+
+
+def common(event: str, call: Ringing, status: str) -> Sent:
+    """Return what all messages of the current generation have under ``message``."""
     return {
-        "message": {
-            "type": event,
-            "timestamp": _iso(call.at),
-            "call": {"id": call.id, "type": call.type, "status": status},
-            "phone_number": {"number": call.line, "name": "Rehearsal"},
-            "customer": {"number": call.caller},
-            **more,
-        }
+        "type": event,
+        "timestamp": _iso(call.at),
+        "call": {"id": call.id, "type": call.type, "status": status},
+        "phone_number": {"number": call.line, "name": "Rehearsal"},
+        "customer": {"number": call.caller},
     }
+
+
+def tool_call(name: str, arguments: Mapping[str, Any]) -> Sent:
+    """Return what a message has beside those where the agent uses a tool."""
+    function = {"name": name, "arguments": dict(arguments)}
+    return {"tool_call_list": [{"id": "tool-1", "type": "function", "function": function}]}
 
 
 def camel(event: str, call: Ringing) -> Sent:
@@ -106,15 +114,8 @@ def headers(secret: str, stamp: str, body: bytes, event: str) -> dict[str, str]:
 _EVENTS: Mapping[str, tuple[str, Sent]] = {
     "assistant-request": ("ringing", {}),
     "status-update": ("ended", {"end_reason": "user_hangup"}),
-    "tool-calls": (
-        "in-progress",
-        {
-            "tool_call_list": [
-                # No tool of the user's may be called this, so that none acts on a rehearsal.
-                {"id": "rehearsed", "type": "function", "function": {"name": "pickup_rehearsal", "arguments": {}}}
-            ]
-        },
-    ),
+    # No tool of the user's may be called this, so that none acts on a rehearsal.
+    "tool-calls": ("in-progress", tool_call("pickup_rehearsal", {})),
     "end-of-call-report": (
         "ended",
         {

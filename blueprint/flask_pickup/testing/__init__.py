@@ -17,9 +17,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask_pickup.blueprint import EXTENSION, State
-from flask_pickup.flireo import sign
+from flask_pickup.flireo import outgoing, sign
+from flask_pickup.flireo.outgoing import Ringing
 from flask_pickup.flireo.signature import SIGNATURE, TIMESTAMP
-from flask_pickup.rehearsal import CALLER, LINE, assistant_request
+from flask_pickup.rehearsal import CALLER, LINE
 
 __all__ = ["CALLER", "LINE", "FrozenClock", "PickupClient"]
 
@@ -107,8 +108,8 @@ class PickupClient(FlaskClient):
         :param to: the number called.
         """
         self.last_call = call_id or f"test-call-{next(_ids)}"
-        request = assistant_request(self.last_call, caller=from_, line=to)["message"]
-        response = self.post_message({**request, "timestamp": self._moment(), **message})
+        request = outgoing.common("assistant-request", Ringing(self.last_call, from_, to, self._moment()), "ringing")
+        response = self.post_message({**request, **message})
         answer = response.get_json(silent=True)
         said = answer if isinstance(answer, dict) else {}
         self._calls[self.last_call] = _Call(from_, to, said.get("assistant") or said.get("assistant_override"))
@@ -132,8 +133,8 @@ class PickupClient(FlaskClient):
         self, name: str, arguments: Mapping[str, Any] | None = None, call_id: str | None = None, **message: Any
     ) -> TestResponse:
         """Let the agent use a tool, in the last call unless another is named."""
-        tool = {"id": "tool-1", "type": "function", "function": {"name": name, "arguments": dict(arguments or {})}}
-        return self._post_about(call_id, "tool-calls", "in-progress", {"tool_call_list": [tool], **message})
+        tool = outgoing.tool_call(name, arguments or {})
+        return self._post_about(call_id, "tool-calls", "in-progress", {**tool, **message})
 
     def post_message(self, message: Mapping[str, Any]) -> TestResponse:
         """Send a signed message, of the platform's current generation."""
@@ -157,19 +158,11 @@ class PickupClient(FlaskClient):
 
     def _post_about(self, call_id: str | None, kind: str, status: str, message: Mapping[str, Any]) -> TestResponse:
         call = self._call(call_id)
-        return self.post_message(
-            {
-                "type": kind,
-                "timestamp": self._moment(),
-                "call": {"id": call_id or self.last_call, "type": "inbound_phone_call", "status": status},
-                "phone_number": {"number": call.line, "name": "Test"},
-                "customer": {"number": call.caller},
-                **message,
-            }
-        )
+        ringing = Ringing(call_id or self.last_call, call.caller, call.line, self._moment())
+        return self.post_message({**outgoing.common(kind, ringing, status), **message})
 
     def _call(self, call_id: str | None) -> _Call:
         return self._calls.get(call_id or self.last_call, _Call())
 
-    def _moment(self) -> str:
-        return datetime.fromtimestamp(self.pickup.webhook.clock(), UTC).isoformat()
+    def _moment(self) -> datetime:
+        return datetime.fromtimestamp(self.pickup.webhook.clock(), UTC)
