@@ -30,16 +30,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 VERSION_TABLE = "pickup_alembic_version"
 RESULTS_VIEW = "pickup_results"
 
-REPORTED_NUMBERS = ("duration_seconds", "user_messages")
-REPORTED_FLAGS = ("early_hang_up", "completed", "transferred", "voicemail", "silence", "error")
-ANALYSED = "analysis."
-"""Outcomes of these names, or whose names begin so, are the report's; all others are the host's own."""
-
-
-def is_reported(outcome: str) -> bool:
-    """Return whether an outcome of this name comes from reports, and is replaced by a later one."""
-    return outcome in REPORTED_NUMBERS or outcome in REPORTED_FLAGS or outcome.startswith(ANALYSED)
-
 
 class Moment(TypeDecorator[datetime]):
     """An aware time in UTC, on databases that keep time zones and on those that do not."""

@@ -17,6 +17,7 @@ from flask_pickup.catalog.complaints import Complaint, toml_line
 from flask_pickup.catalog.experiment import FIELDS, Experiment, Parts, PinKey, overlap, read_experiment, writes
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import Hours, read_hours
+from flask_pickup.catalog.metrics import Kinds, analysed
 from flask_pickup.catalog.reader import read_toml
 from flask_pickup.catalog.settings import Line, Settings, read_settings
 from flask_pickup.override import Filling, merge, templates
@@ -268,7 +269,12 @@ class _Loader:
         table = read_toml(file, self.texts[file], self.complaints)
         if not list(table):
             return None
-        return read_experiment(name, table, self._parts(name), self.environment, self.pin_key)
+        return read_experiment(
+            name, table, self._parts(name), self.environment, pin_key=self.pin_key, kinds=self._kinds()
+        )
+
+    def _kinds(self) -> Kinds:
+        return dict(pair for patch in self.overrides.values() for pair in analysed(patch.get("assistant")))
 
     def _parts(self, name: str) -> dict[str, Parts]:
         prefix = f"{EXPERIMENTS}/{name}/"

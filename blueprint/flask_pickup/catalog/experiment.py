@@ -11,11 +11,15 @@ from typing import Any
 from jinja2 import TemplateSyntaxError
 
 from flask_pickup.catalog.complaints import suggest
+from flask_pickup.catalog.metrics import Kinds, read_decision, read_metrics
 from flask_pickup.catalog.reader import NAME, Table
 from flask_pickup.override import leaves
 from flask_pickup.rendering import Environment, Expression, expression
 
 CONTROL = "control"
+
+# Of a range that is reserved for examples: nobody's pseudonym is given away.
+_NOBODYS = "+12015550100"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Experiment:
 
     :param weights: arm to its positive weight.
     :param pins: a caller's key to the arm that they always hear.
+    :param metrics: metric to its keys, defaults filled in.
     :param body: the whole definition, templates included; pinned numbers stand in it as their keys.
     :param fingerprint: 32 hexadecimal digits that change whenever ``body`` does.
     """
@@ -79,12 +84,19 @@ PinKey = Callable[[str], str | None]
 """From a number as an author writes it to the caller's key; None if it is no number."""
 
 
-def read_experiment(
-    name: str, table: Table, folders: Mapping[str, Parts], environment: Environment, pin_key: PinKey
+def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
+    name: str,
+    table: Table,
+    folders: Mapping[str, Parts],
+    environment: Environment,
+    *,
+    pin_key: PinKey,
+    kinds: Kinds,
 ) -> Experiment:
     """Read one experiment; what is wrong with it is complained about through ``table``.
 
     :param folders: the folders beside ``experiment.toml``, by name.
+    :param kinds: what the analysis plans can find.
     """
     if not NAME.fullmatch(name):
         table.complain(f"'{name}' cannot be an experiment's name", "use lower-case letters, digits, '-' and '_'")
@@ -108,8 +120,8 @@ def read_experiment(
     }
     audience = table.text("audience")
     compiled = _audience(table, audience, environment)
-    metrics = _metrics(table, values["primary"])
-    table.table("decision").accept()
+    metrics = read_metrics(table, values["primary"], kinds)
+    decision = read_decision(table)
     table.finish()
     _check_winner(table, values, weights)
     body = {
@@ -119,13 +131,22 @@ def read_experiment(
         "arms": dict(weights),
         "pins": pins,
         "metrics": metrics,
-        "decision": table.raw("decision"),
+        "decision": decision,
+        "callers": _mark(pin_key),
         "files": {arm: dict(folders[arm].files) for arm in arms},
     }
     return Experiment(
         name=name, **values, audience=compiled, arms=arms, weights=weights, pins=pins, metrics=metrics,
         body=body, fingerprint=fingerprint(body),
     )  # fmt: skip
+
+
+def _mark(pin_key: PinKey) -> str:
+    """Return what changes with the caller secret and says nothing of it: a hash of a pseudonym that it makes.
+
+    Another secret draws every caller anew, so results must not mix callers of two.
+    """
+    return sha256(f"callers:{pin_key(_NOBODYS)}".encode()).hexdigest()[:16]
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
@@ -212,28 +233,6 @@ def _audience(table: Table, source: str, environment: Environment) -> Expression
         remedy = "write a Jinja expression such as \"caller.country == 'NL'\""
         table.complain(f"the audience cannot be read: {error.message}", remedy, "audience")
         return None
-
-
-def _metrics(table: Table, primary: str) -> dict[str, dict[str, Any]]:
-    metrics = table.table("metrics")
-    found = {}
-    for name in metrics:
-        metric = metrics.table(name)
-        found[name] = {
-            "outcome": metric.text("outcome", name),
-            "goal": metric.choice("goal", "increase", "increase", "decrease"),
-            "guardrail": metric.get(
-                "guardrail", default=False, fits=lambda v: isinstance(v, bool), right="true or false"
-            ),
-            "margin": metric.number("margin", 0, lambda margin: margin >= 0, "a number, 0 or more"),
-            "smallest": metric.number("smallest", 0, lambda least: least > 0, "a positive number"),
-        }
-        metric.accept("per", "missing", "within", "cap")
-        metric.finish()
-    metrics.finish()
-    if primary and primary not in found:
-        table.complain(f"no metric is called '{primary}'", suggest(primary, found), "primary")
-    return found
 
 
 def _check_winner(table: Table, values: Mapping[str, Any], weights: Mapping[str, float]) -> None:

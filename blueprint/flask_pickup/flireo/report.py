@@ -10,6 +10,11 @@ from flask_pickup.flireo.messages import EndOfCallReport
 Ending = Literal["caller", "agent", "completed", "transferred", "voicemail", "silence", "limit", "error"]
 """Who or what ended a call; ``completed`` where the platform says only that it ended as calls do."""
 
+REPORTED_NUMBERS = ("duration_seconds", "user_messages")
+REPORTED_FLAGS = ("early_hang_up", "completed", "transferred", "voicemail", "silence", "error")
+ANALYSED = "analysis."
+"""Outcomes of these names, or whose names begin so, are the report's; all others are the host's own."""
+
 _ENDINGS: Mapping[str, Ending] = {
     **dict.fromkeys(("user_hangup", "caller_hangup", "customer_hangup"), "caller"),
     **dict.fromkeys(("user_ended_call", "caller_ended_call", "customer_ended_call"), "caller"),
@@ -22,6 +27,11 @@ _ENDINGS: Mapping[str, Ending] = {
 }
 _ERRORS = frozenset({"error", "failed", "failure"})
 _ENDED_WITH_ERROR = "ended-with-error"
+
+
+def is_reported(outcome: str) -> bool:
+    """Return whether an outcome of this name comes from reports, and is replaced by a later one."""
+    return outcome in REPORTED_NUMBERS or outcome in REPORTED_FLAGS or outcome.startswith(ANALYSED)
 
 
 def ending(report: EndOfCallReport) -> Ending | None:

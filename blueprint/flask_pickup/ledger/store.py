@@ -13,11 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from flask_pickup.assignment import Assigned, Recorded
+from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry, WithdrawnEntry
 from flask_pickup.models import (
-    ANALYSED,
-    REPORTED_FLAGS,
-    REPORTED_NUMBERS,
     Assignment,
     Call,
     Definition,

@@ -1,0 +1,141 @@
+"""``[metrics]`` and ``[decision]``: their defaults, and what is complained about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import write
+from flask_pickup.catalog import Catalog, load
+
+PLAN = {
+    "assistant": {
+        "analysis_plan": {
+            "structured_data_plan": {
+                "schema": {
+                    "properties": {
+                        "booked": {"type": "boolean"},
+                        "asked": {"type": ["boolean", "null"]},
+                        "score": {"type": "number"},
+                        "mood": {"type": "string", "enum": ["good", "bad"]},
+                    }
+                }
+            }
+        }
+    }
+}
+
+
+def read(folder: Path, toml: str, *, status: str = "draft", secret: str = "s") -> Catalog:
+    files = {
+        "greetings/override.json": PLAN,
+        "experiments/e/experiment.toml": f'status = "{status}"\n{toml}\n[arms]\ncontrol = 1\nwarm = 1\n',
+        "experiments/e/warm/first_message.j2": "Hi!",
+    }
+    root = write(folder, files)
+    return load(root / "experiments", root / "greetings", pin_key=lambda text: f"{secret}{text}", region="NL")
+
+
+def metric(folder: Path, toml: str) -> dict[str, Any]:
+    [experiment] = read(folder, f'primary = "m"\n[metrics.m]\nsmallest = 0.1\n{toml}').experiments
+    return dict(experiment.body["metrics"]["m"])
+
+
+def complaints(folder: Path, toml: str) -> list[str]:
+    return [str(each) for each in read(folder, toml).complaints if each.file.endswith("experiment.toml")]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "per", "missing"),
+    [
+        ("analysis.booked", "caller", "zero"),
+        ("analysis.asked", "caller", "zero"),
+        ("analysis.mood.good", "caller", "zero"),
+        ("early_hang_up", "caller", "zero"),
+        ("sale", "caller", "zero"),
+        ("analysis.score", "call", "leave out"),
+        ("duration_seconds", "call", "leave out"),
+        ("user_messages", "call", "leave out"),
+    ],
+)
+def test_defaults_follow_from_the_outcome(tmp_path: Path, outcome: str, per: str, missing: str) -> None:
+    """Flags and the host's own count callers, and no row means no; numbers are averaged over calls that have one."""
+    found = metric(tmp_path, f'outcome = "{outcome}"')
+    assert (found["per"], found["missing"]) == (per, missing)
+
+
+def test_every_key_is_part_of_the_definition(tmp_path: Path) -> None:
+    """What an author writes stands in the definition, times in days."""
+    keys = 'goal = "decrease"\nper = "call"\nmissing = "leave out"\nwithin = "36h"\ncap = 0.99\nmargin = 2'
+    assert metric(tmp_path, f'outcome = "sale"\n{keys}') == {
+        "outcome": "sale", "goal": "decrease", "guardrail": False, "margin": 2, "smallest": 0.1, "per": "call",
+        "missing": "leave out", "within": 1.5, "cap": 0.99,
+    }  # fmt: skip
+
+
+def test_decision_has_defaults(tmp_path: Path) -> None:
+    """Without [decision]: 95 %, 2,000 callers, two weeks to half a year, arms against control."""
+    [experiment] = read(tmp_path, "").experiments
+    assert experiment.body["decision"] == {
+        "confidence": 0.95, "expected_callers": 2000, "minimum_days": 14, "maximum_days": 180, "arm_to_arm": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('primary = "m"\n[metrics.m]\noutcome = "analysis.booked"', "which difference would matter"),
+        ('[metrics.m]\noutcome = "analysis.booked"', "no metric is primary"),
+        ('primary = "n"\n[metrics.m]\nsmallest = 0.1', "no metric is called 'n'"),
+        ('primary = "m"\n[metrics.m]\nguardrail = true\nmargin = 0.1', "cannot be a guardrail"),
+        ('primary = "m"\n[metrics.m]\nsmallest = 1\n[metrics.g]\nguardrail = true', "no margin"),
+        ('primary = "m"\n[metrics.m]\noutcome = "analysis.booked"\nsmallest = 5', "smallest is a share"),
+        ('primary = "m"\n[metrics.m]\noutcome = "analysis.booked"\nsmallest = 0.1\ncap = 0.9', "cap cuts large"),
+        ('primary = "m"\n[metrics.m]\noutcome = "analysis.boked"\nsmallest = 0.1', "did you mean 'analysis.booked'?"),
+        ('primary = "m"\n[metrics.m]\nsmallest = 0', "smallest = 0 makes no sense"),
+        ('primary = "m"\n[metrics.m]\nsmallest = 1\nwithin = "7"', 'write a time such as "7d"'),
+        ('primary = "m"\n[metrics.m]\nsmallest = 1\ncap = 99', "write a percentile such as 0.99"),
+        ('primary = "m"\n[metrics.m]\nsmallest = 1\nper = "week"', 'one of "caller", "call"'),
+        ('primary = "m"\n[metrics.m]\nsmallest = 1\nmissing = "no"', 'one of "zero", "leave out"'),
+        ('primary = "m"\n[metrics.m]\nsmalest = 1', "nothing is called 'smalest'"),
+        ("[decision]\nconfidence = 95", "a share of at least 0.5"),
+        ("[decision]\nexpected_callers = 20", "a whole number of at least 100"),
+        ("[decision]\nminimum_days = 1.5", "a whole number of at least 1"),
+        ("[decision]\nminimum_days = 200", "maximum_days is less"),
+        ("[decision]\nmax_days = 3", "nothing is called 'max_days'"),
+    ],
+)
+def test_what_makes_no_sense_is_complained_about(tmp_path: Path, toml: str, words: str) -> None:
+    """Each mistake is said with its line and what would be right."""
+    assert words in "\n".join(complaints(tmp_path, toml))
+
+
+def test_sensible_metrics_are_not_complained_about(tmp_path: Path) -> None:
+    """The issue's own example reads without a complaint."""
+    toml = """primary = "b"
+[metrics.b]
+outcome = "analysis.booked"
+goal = "increase"
+per = "caller"
+missing = "zero"
+within = "7d"
+smallest = 0.05
+[metrics.early_hang_up]
+goal = "decrease"
+guardrail = true
+margin = 0.03
+[decision]
+confidence = 0.8
+minimum_days = 7
+"""
+    assert complaints(tmp_path, toml) == []
+
+
+def test_another_caller_secret_is_another_definition(tmp_path: Path) -> None:
+    """The definition shows that the secret changed, and nothing of the secret or a pseudonym."""
+    one, other = (read(tmp_path / secret, "", secret=secret).experiments[0] for secret in ("s", "t"))
+    assert one.fingerprint != other.fingerprint
+    assert {key for key in one.body if one.body[key] != other.body[key]} == {"callers"}
+    assert "s+12015550100" not in str(one.body)
