@@ -167,8 +167,8 @@ def holidays_of(country: str, subdivision: str = "") -> Hours:
         ("GB", "SCT", "2026-11-30", False),
         ("GB", "ENG", "2026-11-30", True),
         ("NL", "", "2049-12-25", False),
-        ("TR", "", "2026-04-23", False),
-        ("TR", "", "1999-04-23", False),
+        ("IN", "", "2026-08-15", False),
+        ("IN", "", "2051-08-15", False),  # the library warns of years after 2035
     ],
 )
 def test_closed_on_public_holidays(country: str, subdivision: str, day: str, is_open: bool) -> None:  # noqa: FBT001
