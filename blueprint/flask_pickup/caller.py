@@ -1,8 +1,8 @@
 """Who calls: their number in one spelling, country, language and pseudonym, or that they are unidentified.
 
 Unidentified is whoever cannot be told from others by what the carrier sent: a withheld number, a PBX extension, an
-emergency or short number, a toll-free one, the line's own number, junk. Everybody else is identified whose number is
-possible; it need not be valid, as the ranges reserved for examples are not.
+emergency or short number, one of the business's own, junk. Everybody else is identified whose number is possible; it
+need not be valid, as the ranges reserved for examples are not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import phonenumbers
 from babel.languages import get_official_languages
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 from phonenumbers.shortnumberinfo import is_valid_short_number
 
 REHEARSAL = "pickup-rehearsal-"
@@ -59,8 +59,6 @@ _BETWEEN = re.compile(r"[\W_]+")
 _LONG_RUN = re.compile(r"[0-9]{9}")
 _FEWEST_DIGITS = 7
 
-_UNIVERSAL_TOLL_FREE = 800
-
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -91,17 +89,20 @@ class Caller:
 UNIDENTIFIED = Caller(number=None, country=None, language=None, key=None)
 
 
-def identify(number: str | None, *, line: str | None, region: str, secret: str, languages: Collection[str]) -> Caller:
+def identify(
+    number: str | None, *, own: Collection[str | None], region: str, secret: str, languages: Collection[str]
+) -> Caller:
     """Return who calls.
 
     :param number: as the carrier spelled it.
-    :param line: the number that was called. A forwarded line shows it for everybody, so it identifies nobody.
+    :param own: the business's own numbers in E.164. A forwarded line shows its own for everybody, so they identify
+        nobody.
     :param region: the country of numbers that are written without one.
     :param secret: keys the pseudonyms.
     :param languages: those in which something can be said.
     """
     found = e164(number, region)
-    if found is None or found == e164(line, region) or _is_toll_free(found):
+    if found is None or found in own:
         return UNIDENTIFIED
     country = _country(found)
     language = next((spoken for spoken in languages_of(country) if spoken in languages), None)
@@ -269,14 +270,6 @@ def _country(number: str) -> str | None:
         parsed.country_code or 0
     )
     return country if country in phonenumbers.SUPPORTED_REGIONS else None
-
-
-@lru_cache(maxsize=_CACHED)
-def _is_toll_free(number: str) -> bool:
-    # A company shows its toll-free number for everybody in it; +800 is universal and stays whoever shows it.
-    parsed = phonenumbers.parse(number)
-    is_free = phonenumbers.number_type(parsed) == PhoneNumberType.TOLL_FREE
-    return is_free and parsed.country_code != _UNIVERSAL_TOLL_FREE
 
 
 # --- pseudonyms -------------------------------------------------------------------------------------------------------

@@ -163,7 +163,7 @@ class Webhook:
         line = self.catalog.line(caller.line_number(message.line_number, options.region), message.line_name)
         who = caller.identify(
             message.customer_number,
-            line=line.number,
+            own=(line.number, *self.catalog.settings.lines),
             region=options.region,
             secret=options.caller_secret,
             languages=self.catalog.languages_on(line),
