@@ -6,6 +6,7 @@ Whatever is set here can be set over it: ``GUNICORN_CMD_ARGS="--workers 4" scrip
 import os
 import secrets
 import socket
+import sys
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -14,6 +15,7 @@ from gunicorn.workers.base import Worker
 
 # Imported once, in the master: workers share its memory, and one that was killed is back in a tenth of a second.
 import flask_pickup.cli  # noqa: F401
+from flask_pickup import environment
 from flask_pickup.body import headers_are_in, watching_headers
 
 # gunicorn lets a connection that sends nothing hold a thread for five seconds; the poller can wait for it.
@@ -83,7 +85,10 @@ def when_ready(server: Arbiter) -> None:
     call = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz") for _ in range(6))
     print(f"\nPickup answers at {url}. Try it:\n")
     print(f"    .venv/bin/flask pickup rehearse {url} --call {call}\n")
-    print("The same line again is the same call again. Stop with Ctrl-C.", flush=True)
+    print("The same line again is the same call again. Stop with Ctrl-C.\n")
+    if token := environment("instance").get("PICKUP_DASHBOARD_TOKEN"):
+        print(f"What callers hear, and what works: {url.removesuffix('webhook')}?token={token}\n")
+    sys.stdout.flush()
 
 
 def _url(listening: socket.socket) -> str:

@@ -92,7 +92,7 @@ class Worded:
         (["a\nb", None, {"c": "d\ne"}], ["a b", {"c": "d e"}]),
         (("a", "b"), ["a", "b"]),
         (deque(["a"]), ["a"]),
-        (set("hgfedcba"), list("abcdefgh")),
+        ({"b", "a"}, ["a", "b"]),
         (UserDict(a=None, b="c\n"), {"b": "c"}),
         (Pet("Rex\n"), {"name": "Rex"}),
         (Visit("Monday", "pain\n"), {"day": "Monday", "reason": "pain"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_pickup import caller
 from flask_pickup.catalog import Catalog, load
 from flask_pickup.customer import Hook, Lookup
+from flask_pickup.dashboard import Access, Board, Dashboard
+from flask_pickup.dashboard.access import Asks
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.ledger import DefinitionEntry, Ledger
 from flask_pickup.models import DATABASES, make_engine
@@ -34,6 +36,7 @@ EVENTS = ("assistant-request", "tool-calls", "status-update", "end-of-call-repor
 EngineSource = Engine | Callable[[], Engine]
 SomeHook = TypeVar("SomeHook", bound=Hook)
 SomeHandler = TypeVar("SomeHandler", bound=Handler)
+SomeAsks = TypeVar("SomeAsks", bound=Asks)
 
 
 @dataclass
@@ -46,6 +49,7 @@ class State:
     options: Options
     catalog: Catalog
     webhook: Webhook
+    board: Board
     source: Callable[[], Engine] | None
     endpoint: str
 
@@ -72,6 +76,7 @@ class State:
     def close(self) -> None:
         """Write what waits and end the ledger's threads, before this process ends; a later call starts them again."""
         self.webhook.ledger.close()
+        self.board.close()
         if self.source is None and (engine := self._engines.made):
             engine.dispose()
 
@@ -103,11 +108,12 @@ class Pickup(Blueprint):
         **options: Any,
     ) -> None:
         self._arguments = {key: options.pop(key) for key in NAMES & options.keys()}
-        super().__init__(name, import_name, **options)
+        super().__init__(name, import_name, **{"template_folder": "templates", **options})
         self._engine = engine
         self._clock = clock
         self._hook: Hook | None = None
         self._handlers: dict[str, Handler] = {}
+        self._asks: Asks | None = None
         self.record(self._bind)
 
     def customer(self, hook: SomeHook) -> SomeHook:
@@ -119,6 +125,15 @@ class Pickup(Blueprint):
         """
         self._hook = hook
         return hook
+
+    def dashboard_access(self, asks: SomeAsks) -> SomeAsks:
+        """Let ``asks`` decide who sees the dashboard, in place of ``PICKUP_DASHBOARD_TOKEN``.
+
+        It runs within the visitor's request. True lets them in; False and None answer 404; anything else that a view
+        may return, such as a redirect to the login, is the answer.
+        """
+        self._asks = asks
+        return asks
 
     def on(self, event: str) -> Callable[[SomeHandler], SomeHandler]:
         """Let a function handle the platform's other events, such as ``tool-calls``, under the same verification.
@@ -146,9 +161,13 @@ class Pickup(Blueprint):
                 "This app has a Pickup already. Two businesses are two lines in settings.toml, or two apps."
             )
         name = f"{state.name_prefix}.{state.name}".lstrip(".")
-        app.extensions[EXTENSION] = self._state(app, f"{name}.webhook")
+        mounted = app.extensions[EXTENSION] = self._state(app, f"{name}.webhook")
         self._add_rule(state, "/webhook", "webhook", _receive)
         state.add_url_rule("/health", "health", _health, methods=["GET"])
+        access = Access(mounted.options.dashboard_token, self._asks)
+        dashboard = Dashboard(access, mounted.webhook, mounted.board, lambda: mounted.engine)
+        for rule, endpoint, view, methods in dashboard.routes():
+            state.add_url_rule(rule, endpoint, view, methods=methods)
 
     def _add_rule(self, state: BlueprintSetupState, path: str, endpoint: str, view: Callable[[], Response]) -> None:
         """Add a rule for every method there is: a stranger's method is answered by Pickup too, in JSON."""
@@ -171,7 +190,8 @@ class Pickup(Blueprint):
         )
         lookup = Lookup(self._in_context(app), options.customer_wait)
         webhook = Webhook(options, catalog, ledger, lookup, self._handlers, self._clock)
-        state = State(options, catalog, webhook, self._source(app), endpoint)
+        board = Board(lambda: _child_settings(state))
+        state = State(options, catalog, webhook, board, self._source(app), endpoint)
         return state
 
     def _source(self, app: Flask) -> Callable[[], Engine] | None:
@@ -199,6 +219,18 @@ class Pickup(Blueprint):
                 return hook(who)
 
         return ask
+
+
+def _child_settings(state: State) -> Mapping[str, Any]:
+    """Return what the process that computes results needs: the same rows, the same content."""
+    options = state.options
+    return {
+        "database_url": state.engine.url.render_as_string(hide_password=False),
+        "experiments": str(options.experiments),
+        "greetings": str(options.greetings),
+        "region": options.region,
+        "caller_secret": options.caller_secret,
+    }
 
 
 def _receive() -> Response:

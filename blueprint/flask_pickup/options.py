@@ -20,6 +20,9 @@ T = TypeVar("T")
 PREFIX = "PICKUP_"
 ENVIRONMENT_FILE = "pickup.env"
 
+_SHORTEST_TOKEN = 22
+"""Characters of an alphabet of 64 that hold 128 bits."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -38,6 +41,7 @@ class Options:
     commit_wait: float
     spool: Path
     transcripts: bool
+    dashboard_token: str | None = field(repr=False)
 
     @property
     def caller_secret(self) -> str:
@@ -48,7 +52,7 @@ class Options:
 NAMES = frozenset(
     {
         "experiments", "greetings", "webhook_secret", "allow_unsigned", "caller_secret", "database_url", "region",
-        "signature_tolerance", "max_body", "customer_wait", "commit_wait", "spool", "transcripts",
+        "signature_tolerance", "max_body", "customer_wait", "commit_wait", "spool", "transcripts", "dashboard_token",
     }
 )  # fmt: skip
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
@@ -77,6 +81,7 @@ def read_options(config: Mapping[str, Any], arguments: Mapping[str, Any], *, roo
         commit_wait=read.number("commit_wait", 1),
         spool=Path(root, read.get("spool", str(Path(instance, "spool")))),
         transcripts=read.boolean("transcripts", default=False),
+        dashboard_token=read.token("dashboard_token"),
     )
 
 
@@ -137,6 +142,14 @@ class _Reader:
         if not found or not all(part.strip() for part in found):
             raise ConfigurationError(f"'{_key(name)}' has an empty secret in it. Set it to {what}.")
         return tuple(part.strip() for part in found)
+
+    def token(self, name: str) -> str | None:
+        value = self.get(name, None)
+        if value is not None and len(str(value)) < _SHORTEST_TOKEN:
+            raise ConfigurationError(
+                f"'{_key(name)}' is too short to be a secret; set {_SHORTEST_TOKEN} random characters or more."
+            )
+        return None if value is None else str(value)
 
     def region(self, default: str) -> str:
         value = str(self.get("region", default)).upper()

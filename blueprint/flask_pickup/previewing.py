@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from flask_pickup.assignment import Assigned, Recorded
-from flask_pickup.caller import REHEARSAL, line_number
-from flask_pickup.catalog import Experiment
-from flask_pickup.decision import FAULTS, Decision, Incoming, decide
+from flask_pickup.caller import REHEARSAL, Caller, line_number
+from flask_pickup.catalog import Catalog, Experiment, Line
+from flask_pickup.customer import UNKNOWN, Customer
+from flask_pickup.decision import FAULTS, CallFacts, Decision, Incoming, decide
 from flask_pickup.flireo import AssistantRequest
+from flask_pickup.rehearsal import CALLER
 from flask_pickup.webhook import Webhook
 
 
@@ -80,6 +82,29 @@ def preview(
     )
     incoming = webhook.incoming(message, now if now.tzinfo else now.replace(tzinfo=webhook.catalog.zone(called)))
     return Preview(incoming, decide(webhook.catalog, incoming, _given(arm) if arm else None))
+
+
+SOMEBODY = Caller(number=CALLER, country=None, language=None, key="0" * 32)
+"""A made-up caller who shows a number."""
+
+
+def imagine(
+    catalog: Catalog,
+    arm: tuple[Experiment, str],
+    caller: Caller,
+    *,
+    customer: Mapping[str, Any] | None = None,
+    at: datetime,
+) -> Preview:
+    """Return what a made-up caller would hear in an arm; nobody is looked up.
+
+    :param customer: what would be known of them.
+    :param at: when; aware.
+    """
+    known = UNKNOWN if customer is None else Customer(customer, customer)
+    call = CallFacts(REHEARSAL + "preview", "inbound_phone_call")
+    incoming = Incoming(call, caller, Line(None), known, at)
+    return Preview(incoming, decide(catalog, incoming, _given(arm)))
 
 
 def _given(arm: tuple[Experiment, str]) -> Recorded:

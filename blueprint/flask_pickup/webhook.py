@@ -76,20 +76,22 @@ class Webhook:
 
     def health(self) -> Response:
         """Answer whether calls can be answered, and what an operator wants to know of this process."""
+        return json_response(self.facts())
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what an operator wants to know of this process."""
         ledger = self.ledger.health()
         well = ledger["database"] == "ok" and not self.catalog.broken and not self.catalog.left_out
-        return json_response(
-            {
-                "status": "ok" if well and not self.lookup.skipping else "degraded",
-                **ledger,
-                "calls": dict(self.decisions),
-                "refused": dict(self.refusals),
-                "reports": {"dropped": dict(self.reading.dropped)},
-                "own_faults": self.faults,
-                "customer": {"skipped": self.lookup.skipping, "faults": self.lookup.faults},
-                "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
-            }
-        )
+        return {
+            "status": "ok" if well and not self.lookup.skipping else "degraded",
+            **ledger,
+            "calls": dict(self.decisions),
+            "refused": dict(self.refusals),
+            "reports": {"dropped": dict(self.reading.dropped)},
+            "own_faults": self.faults,
+            "customer": {"skipped": self.lookup.skipping, "faults": self.lookup.faults},
+            "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
+        }
 
     def _answer(self, incoming: Request) -> Response:
         # Read before anything is refused: a body left on the connection would be taken for the next request.

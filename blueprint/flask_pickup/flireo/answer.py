@@ -89,6 +89,14 @@ def spoken(answer: Mapping[str, Any]) -> str | None:
     return None if opening is None else str(opening)
 
 
+def prompt(answer: Mapping[str, Any]) -> str | None:
+    """Return the system prompt, if the answer decides it."""
+    model = _assistant(answer).get("llm_config")
+    messages = model.get("messages") if isinstance(model, Mapping) else None
+    leads = isinstance(messages, list) and _leads_with_system(messages)
+    return str(messages[0].get("content")) if leads and messages else None
+
+
 def metadata(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the answer has under ``metadata``; empty if it has none."""
     found = _assistant(answer).get("metadata")

@@ -1,0 +1,163 @@
+"""An experiment's arms as a made-up caller would hear them, and where their words differ from the base's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+from jinja2 import TemplateSyntaxError, nodes
+
+from flask_pickup.caller import UNIDENTIFIED, Caller
+from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
+from flask_pickup.flireo.answer import is_rejection, prompt, spoken
+from flask_pickup.previewing import SOMEBODY, imagine
+
+Mark = Literal["same", "added", "removed"]
+Pieces = list[tuple[Mark, str]]
+"""A text in pieces: what it shares with the base's, what it adds, and what it leaves out."""
+
+_FEWEST_SHARED = 3
+"""Words in a row that two texts must share for it to be shown."""
+
+_TOKEN = re.compile(r"\s+|[^\s\w]|\w+")
+
+
+@dataclass(frozen=True)
+class Imagined:
+    """A caller that somebody chose on the page.
+
+    :param hours: ``now``, ``open``, ``closed``: the next moment at which it is so.
+    """
+
+    identified: bool
+    language: str
+    hours: str
+    customer: Mapping[str, str]
+
+    @classmethod
+    def read(cls, chosen: Mapping[str, str], customer: Iterable[str]) -> Imagined:
+        """Return what a form's fields say."""
+        return cls(
+            identified=chosen.get("who") != "withheld",
+            language=chosen.get("language", ""),
+            hours=chosen.get("hours", "now"),
+            customer={name: value for name in customer if (value := chosen.get(f"customer.{name}", "").strip())},
+        )
+
+    def as_caller(self) -> Caller:
+        """Return the caller as templates see them."""
+        return replace(SOMEBODY, language=self.language or None) if self.identified else UNIDENTIFIED
+
+    def as_customer(self) -> Mapping[str, Any] | None:
+        """Return what would be known of them; None where that is nothing."""
+        known = {name: _value(value) for name, value in self.customer.items()}
+        if self.language:
+            known["language"] = self.language
+        return known if known and self.identified else None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An arm's words.
+
+    :param opening: ``None`` where the saved agent's own is heard.
+    """
+
+    arm: str
+    language: str
+    opening: str | None
+    opening_pieces: Pieces
+    prompt: str | None
+    prompt_pieces: Pieces
+    rejects: bool
+
+
+def heard(catalog: Catalog, experiment: Experiment, caller: Imagined) -> list[Heard]:
+    """Return each arm's words, control first."""
+    names = sorted(experiment.weights, key=lambda arm: arm != CONTROL)
+    at = _moment(catalog, caller.hours)
+    decisions = {
+        arm: imagine(catalog, (experiment, arm), caller.as_caller(), customer=caller.as_customer(), at=at).decision
+        for arm in names
+    }
+    base = decisions[names[0]].answer
+    return [
+        Heard(
+            arm=arm,
+            language=decision.language,
+            opening=spoken(decision.answer),
+            opening_pieces=differences(spoken(base) or "", spoken(decision.answer) or ""),
+            prompt=prompt(decision.answer),
+            prompt_pieces=differences(prompt(base) or "", prompt(decision.answer) or ""),
+            rejects=is_rejection(decision.answer),
+        )
+        for arm, decision in decisions.items()
+    ]
+
+
+def differences(base: str, text: str) -> Pieces:
+    """Return ``text`` in pieces, with what it leaves out of ``base`` in its place."""
+    old, new = _TOKEN.findall(base), _TOKEN.findall(text)
+    pieces: Pieces = []
+    left: list[str] = []
+    added: list[str] = []
+    for kind, a, b, c, d in _operations(old, new):
+        if kind != "equal":
+            left += old[a:b]
+            added += new[c:d]
+            continue
+        pieces += _changed(left, added)
+        left, added = [], []
+        pieces.append(("same", "".join(new[c:d])))
+    return pieces + _changed(left, added)
+
+
+def _operations(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """Yield difflib's operations, where a word or two between changes count as changed: so it can be read."""
+    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        inside = a > 0 and c > 0 and (b < len(old) or d < len(new))
+        is_short = sum(token.isalnum() for token in new[c:d]) < _FEWEST_SHARED
+        yield ("replace" if kind == "equal" and inside and is_short else kind), a, b, c, d
+
+
+def _changed(left: Sequence[str], added: Sequence[str]) -> Pieces:
+    pieces: Pieces = [("removed", "".join(left)), ("added", "".join(added))]
+    return [(mark, text) for mark, text in pieces if text]
+
+
+def customer_names(catalog: Catalog) -> list[str]:
+    """Return what the content asks of a customer: each ``customer.name`` in it, but for the language."""
+    found = {name for path, text in catalog.texts.items() for name in _asked(catalog, path, text)}
+    return sorted(found - {"language"})
+
+
+def _asked(catalog: Catalog, path: str, text: str) -> Iterator[str]:
+    if "customer" not in text:
+        return
+    if not path.endswith(".j2"):
+        yield from re.findall(r"\bcustomer\.([a-z_]\w*)", text)
+        return
+    try:
+        tree = catalog.environment.parse(text)
+    except TemplateSyntaxError:
+        return
+    for node in tree.find_all(nodes.Getattr):
+        if isinstance(node.node, nodes.Name) and node.node.name == "customer":
+            yield node.attr
+
+
+def _value(text: str) -> Any:
+    return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
+
+
+def _moment(catalog: Catalog, wanted: str) -> datetime:
+    now = datetime.now(UTC)
+    hours = catalog.hours(Line(None))
+    if hours is None or wanted not in {"open", "closed"}:
+        return now
+    ahead = (now + timedelta(minutes=30 * step) for step in range(2 * 24 * 14))
+    return next((at for at in ahead if hours.is_open(at) is (wanted == "open")), now)

@@ -1,0 +1,84 @@
+"""The page's language: its words, and numbers and times as people write them in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from functools import cache
+from pathlib import Path
+
+from babel import Locale, dates, negotiate_locale, numbers
+from babel.messages.pofile import read_po
+from flask import Request
+
+LANGUAGES = ("en", "nl")
+"""English is what the texts are written in; each other language is a file in ``translations/``."""
+
+NOTHING = "\N{EN DASH}"
+"""Stands for what is not known."""
+
+_TRANSLATIONS = Path(__file__).with_name("translations")
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Words, numbers and times in one language and time zone. ``None`` is said as a dash."""
+
+    language: str
+    zone: tzinfo
+
+    def __call__(self, text: str, /, **values: object) -> str:
+        """Return a text in the page's language, with its ``%(names)s`` filled in."""
+        said = _words(self.language).get(text, text)
+        return said % values if values else said
+
+    def count(self, number: int | None) -> str:
+        """Return a whole number: "12,345" or "12.345"."""
+        return NOTHING if number is None else numbers.format_decimal(number, locale=self.locale)
+
+    def number(self, value: float | None, digits: int = 2, *, sign: bool = False) -> str:
+        """Return a number with a fixed count of decimals."""
+        if value is None:
+            return NOTHING
+        pattern = "#,##0." + "0" * digits if digits else "#,##0"
+        return numbers.format_decimal(value, f"+{pattern};-{pattern}" if sign else pattern, self.locale)
+
+    def percent(self, share: float | None, digits: int = 1, *, sign: bool = False) -> str:
+        """Return a share of one as a percentage."""
+        if share is None:
+            return NOTHING
+        pattern = "#,##0" + ("." + "0" * digits if digits else "") + "%"
+        return numbers.format_percent(share, f"+{pattern};-{pattern}" if sign else pattern, self.locale)
+
+    def moment(self, at: datetime | None) -> str:
+        """Return day and time, in the business's time zone."""
+        return NOTHING if at is None else dates.format_datetime(at, "d MMM y HH:mm:ss", self.zone, self.locale)
+
+    def day(self, at: datetime | None) -> str:
+        """Return the day, in the business's time zone."""
+        return NOTHING if at is None else dates.format_date(at.astimezone(self.zone), "d MMM y", self.locale)
+
+    def days(self, count: int) -> str:
+        """Return "3 days"."""
+        return dates.format_timedelta(timedelta(days=count), "day", threshold=1e9, locale=self.locale)
+
+    @property
+    def locale(self) -> Locale:
+        """Babel's locale."""
+        return Locale(self.language)
+
+
+def speech_of(request: Request, zone: tzinfo) -> Speech:
+    """Return how to speak to a visitor, by what their browser asks for."""
+    asked = [code for code, _ in request.accept_languages]
+    return Speech(negotiate_locale(asked, LANGUAGES, sep="-") or LANGUAGES[0], zone)
+
+
+@cache
+def _words(language: str) -> Mapping[str, str]:
+    path = _TRANSLATIONS / f"{language}.po"
+    if not path.exists():
+        return {}
+    with path.open("rb") as file:
+        return {str(message.id): str(message.string) for message in read_po(file) if message.id and message.string}

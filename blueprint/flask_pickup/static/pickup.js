@@ -1,0 +1,95 @@
+"use strict";
+
+// Reads an opening aloud with the browser's own voice, in the language that the caller would hear.
+for (const button of document.querySelectorAll("button.speak")) {
+  if (!window.speechSynthesis) continue;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const words = new SpeechSynthesisUtterance(button.dataset.words);
+    words.lang = button.lang;
+    speechSynthesis.cancel();
+    speechSynthesis.speak(words);
+  });
+}
+
+const arm = (index) => `var(--arm-${index % 5})`;
+const style = { background: "transparent", fontFamily: "inherit", fontSize: "13px" };
+const axis = (data) => ({ label: data.label, tickFormat: format(data), nice: true, labelAnchor: "center", labelOffset: 40 });
+
+// Numbers are written by the browser as the page's language writes them.
+function format({ percent, language }) {
+  const options = percent ? { style: "percent", maximumFractionDigits: 1 } : { maximumSignificantDigits: 3 };
+  const written = new Intl.NumberFormat(language, options);
+  return (value) => written.format(value);
+}
+
+const draw = {
+  // Each arm's difference to control with its interval; a rule at zero, the difference that matters, the harm accepted.
+  intervals(data, width) {
+    const ends = data.rows.flatMap((row) => [row.low, row.high]).concat(0, data.marks.map((mark) => mark.at));
+    const edge = 1.08 * Math.max(...ends.map(Math.abs), 1e-9);
+    return Plot.plot({
+      width, height: 84 + 46 * data.rows.length, marginLeft: data.marginLeft, marginTop: 28, marginBottom: 44, style,
+      x: { ...axis(data), domain: [-edge, edge] },
+      y: { label: null, domain: data.rows.map((row) => row.arm) },
+      marks: [
+        Plot.rectX(data.marks, { x1: "at", x2: (mark) => Math.sign(mark.at || 1) * edge, fill: (mark) => `var(--${mark.kind})`, fillOpacity: 0.55 }),
+        Plot.text(data.marks, { x: "at", text: "text", frameAnchor: "top", dy: -16, textAnchor: (mark) => (mark.at > 0 ? "start" : "end"), fill: "var(--quiet)" }),
+        Plot.ruleX([0], { stroke: "var(--ink)" }),
+        Plot.ruleY(data.rows, { x1: "low", x2: "high", y: "arm", stroke: (row) => arm(row.index), strokeWidth: 5, strokeLinecap: "round" }),
+        Plot.dot(data.rows, { x: "difference", y: "arm", r: 6, fill: "var(--card)", stroke: (row) => arm(row.index), strokeWidth: 3 }),
+      ],
+    });
+  },
+
+  // New callers a day, an arm on top of the other.
+  days(data, width) {
+    const rows = data.rows.map((row) => ({ ...row, day: new Date(row.day) }));
+    return Plot.plot({
+      width, height: 240, style,
+      x: { label: null },
+      y: { label: data.label, labelAnchor: "top", grid: true, tickFormat: format(data) },
+      color: { domain: data.arms, range: data.arms.map((_, index) => arm(index)), },
+      marks: [Plot.rectY(rows, { x: "day", interval: "day", y: "callers", fill: "arm", insetLeft: 0.5, insetRight: 0.5 }), Plot.ruleY([0])],
+    });
+  },
+
+  // The interval of one comparison, week by week.
+  narrowing(data, width) {
+    const rows = data.rows.map((row) => ({ ...row, until: new Date(row.until) }));
+    return Plot.plot({
+      width, height: 240, style,
+      x: { label: null, type: "time" },
+      y: { label: data.label, labelAnchor: "top", tickFormat: format(data), grid: true },
+      marks: [
+        Plot.areaY(rows, { x: "until", y1: "low", y2: "high", fill: arm(data.index), fillOpacity: 0.25 }),
+        Plot.lineY(rows, { x: "until", y: "low", stroke: arm(data.index), strokeWidth: 2 }),
+        Plot.lineY(rows, { x: "until", y: "high", stroke: arm(data.index), strokeWidth: 2 }),
+        Plot.dot(rows, { x: "until", y: "low", r: 2, fill: arm(data.index) }),
+        Plot.dot(rows, { x: "until", y: "high", r: 2, fill: arm(data.index) }),
+        Plot.ruleY([0], { stroke: "var(--ink)" }),
+      ],
+    });
+  },
+};
+
+// Drawn anew when the room for it changes; the same figures stand in a table below.
+function show(place) {
+  const data = JSON.parse(place.dataset.plot);
+  const width = Math.max(280, Math.floor(place.clientWidth - 34));
+  const drawn = draw[data.kind](data, width);
+  drawn.setAttribute("role", "img");
+  drawn.setAttribute("aria-label", data.says);
+  place.replaceChildren(drawn);
+}
+
+if (window.Plot) {
+  const places = [...document.querySelectorAll("[data-plot]")];
+  places.forEach(show);
+  let width = window.innerWidth;
+  addEventListener("resize", () => {
+    if (window.innerWidth === width) return;
+    width = window.innerWidth;
+    places.forEach(show);
+  });
+}
