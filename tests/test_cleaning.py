@@ -92,7 +92,7 @@ class Worded:
         (["a\nb", None, {"c": "d\ne"}], ["a b", {"c": "d e"}]),
         (("a", "b"), ["a", "b"]),
         (deque(["a"]), ["a"]),
-        ({"b", "a"}, ["a", "b"]),
+        (set("hgfedcba"), list("abcdefgh")),
         (UserDict(a=None, b="c\n"), {"b": "c"}),
         (Pet("Rex\n"), {"name": "Rex"}),
         (Visit("Monday", "pain\n"), {"day": "Monday", "reason": "pain"}),

@@ -60,7 +60,7 @@ def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date
     from holidays import country_holidays  # noqa: PLC0415
 
     with warnings.catch_warnings():
-        # Some countries' holidays are not known for all years: those years have none.
+        # The library warns of years for which it does not know a country's movable holidays.
         warnings.simplefilter("ignore")
         return frozenset(country_holidays(country, subdiv=subdivision or None, years=year))
 
