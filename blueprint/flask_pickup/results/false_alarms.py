@@ -48,7 +48,9 @@ class FalseAlarms:
 
 
 @dataclass
-class _Arm:
+class GrowingArm:
+    """An arm of many experiments at all their looks: sums as arrays of runs by looks."""
+
     callers: Any
     s: Any
     d: Any
@@ -75,7 +77,7 @@ def false_alarms(
 
 
 @np.errstate(all="ignore")
-def _alarms(one: _Arm, other: _Arm, *, alpha: float, expected: float, equal: bool) -> Any:
+def _alarms(one: GrowingArm, other: GrowingArm, *, alpha: float, expected: float, equal: bool) -> Any:
     difference = np.abs(estimates.ratio(one) - estimates.ratio(other))
     reaches = (
         estimates.always_valid_half_width(one, other, alpha, expected, equal=equal),
@@ -84,10 +86,10 @@ def _alarms(one: _Arm, other: _Arm, *, alpha: float, expected: float, equal: boo
     return np.array([(difference > reach).any(axis=1).sum() for reach in reaches])
 
 
-def _arm(scenario: Scenario, callers: int, random: Any) -> _Arm:
+def _arm(scenario: Scenario, callers: int, random: Any) -> GrowingArm:
     each = callers // LOOKS
     s, d, ss, dd, sd = (increment.cumsum(axis=1) for increment in scenario.draw(random, each))
-    return _Arm(np.arange(1, LOOKS + 1) * each, s, d, ss, dd, sd, scenario.is_proportion)
+    return GrowingArm(np.arange(1, LOOKS + 1) * each, s, d, ss, dd, sd, scenario.is_proportion)
 
 
 def _rate(rate: float) -> Draw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, sqrt
 from typing import Any
@@ -28,8 +28,13 @@ from flask_pickup.results.model import (
 )
 from flask_pickup.results.sums import EMPTY, Sums, Tally
 
-_MOVED = 0.01
+_MOVED = 0.005
 """The error of the always-valid comparison of calls per caller: over all looks together."""
+
+_MISSING = "missing "
+
+_Share = tuple[Sequence[int], Sequence[int]]
+"""Callers of each arm who are counted, and of how many."""
 
 
 @np.errstate(all="ignore")
@@ -40,7 +45,8 @@ def results_of(design: Design, tally: Tally, earlier: Sequence[Tally] = ()) -> R
     """
     ratio = sample_ratio(tally.arms)
     design = _of_period(design, tally)
-    metrics, uneven = _metrics(design, tally, ratio)
+    uneven = _uneven(tally)
+    metrics = _metrics(design, tally, silenced=not ratio.ok, uneven=uneven)
     return Results(
         experiment=design.experiment,
         status=design.status,
@@ -128,7 +134,7 @@ def _guardrail_state(interval: Interval | None, metric: MetricDesign) -> Compari
 
 def _period(design: Design, tally: Tally) -> PeriodResults:
     ratio = sample_ratio(tally.arms)
-    metrics, _ = _metrics(_of_period(design, tally), tally, ratio)
+    metrics = _metrics(_of_period(design, tally), tally, silenced=not ratio.ok, uneven=_uneven(tally))
     return PeriodResults(tally.number, tally.since, tally.until, tally.arms, ratio, metrics)
 
 
@@ -137,16 +143,12 @@ def _of_period(design: Design, tally: Tally) -> Design:
     return replace(design, weights={arm.arm: arm.weight for arm in tally.arms})
 
 
-def _metrics(design: Design, tally: Tally, ratio: SampleRatio) -> tuple[tuple[Metric, ...], list[str]]:
-    """Return the metrics, and the names of those whose missing values differ between arms."""
-    found, uneven = [], []
+def _metrics(design: Design, tally: Tally, *, silenced: bool, uneven: Collection[str]) -> tuple[Metric, ...]:
+    found = []
     for metric in design.metrics:
-        sums = tally.metrics.get(metric.name, {})
-        if _is_uneven(sums):
-            uneven.append(metric.name)
-        silenced = not ratio.ok or metric.name in uneven
-        found.append(_metric(metric, design, {arm: sums.get(arm, EMPTY) for arm in design.weights}, silenced=silenced))
-    return tuple(found), uneven
+        sums = {arm: tally.metrics.get(metric.name, {}).get(arm, EMPTY) for arm in design.weights}
+        found.append(_metric(metric, design, sums, silenced=silenced or _MISSING + metric.name in uneven))
+    return tuple(found)
 
 
 def _metric(metric: MetricDesign, design: Design, sums: Mapping[str, Sums], *, silenced: bool) -> Metric:
@@ -184,24 +186,31 @@ def _comparisons(
             yield replace(found, state="unknown" if metric.guardrail else "silenced") if silenced else found
 
 
-def _is_uneven(sums: Mapping[str, Sums]) -> bool:
-    if not any(each.incomplete for each in sums.values()):
-        return False
-    p_value = estimates.share_p_value(
-        [each.incomplete for each in sums.values()], [each.asked for each in sums.values()]
-    )
-    return p_value < ALARM
+def _uneven(tally: Tally) -> set[str]:
+    """Return which shares differ between the arms: of callers without a report, of words not spoken, of missing values.
+
+    The more of them there are, the rarer each may be an alarm.
+    """
+    arms = tally.arms
+    shares: dict[str, _Share] = {
+        "unreported": ([arm.unreported for arm in arms], [arm.callers for arm in arms]),
+        "undelivered": ([arm.undelivered for arm in arms], [arm.known for arm in arms]),
+    }
+    for name, sums in tally.metrics.items():
+        if any(each.incomplete for each in sums.values()):
+            shares[_MISSING + name] = ([x.incomplete for x in sums.values()], [x.asked for x in sums.values()])
+    return {name for name, share in shares.items() if estimates.share_p_value(*share) < ALARM / len(shares)}
 
 
-def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Sequence[str]) -> Iterator[Finding]:
+def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Collection[str]) -> Iterator[Finding]:
     arms = tally.arms
     if not ratio.ok:
         yield Finding("split", _split_message(arms))
-    if estimates.share_p_value([arm.unreported for arm in arms], [arm.callers for arm in arms]) < ALARM:
+    if "unreported" in uneven:
         yield Finding("missing", "The share of callers with a call that has no report differs between the arms.")
-    if estimates.share_p_value([arm.undelivered for arm in arms], [arm.known for arm in arms]) < ALARM:
+    if "undelivered" in uneven:
         yield Finding("delivery", f"Arms differ in how often their words were really spoken: {_delivered(arms)}.")
-    for name in uneven:
+    for name in (metric.name for metric in design.metrics if _MISSING + metric.name in uneven):
         yield Finding("missing", f"What is missing of {name} differs between the arms: nothing is said about it.")
     yield from _moved(design, tally)
     yield from _few(design, tally)

@@ -1,0 +1,146 @@
+"""How many callers a difference takes, against statsmodels' formulas and against experiments made up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arms import design
+from flask_pickup.results import estimates
+from flask_pickup.results.false_alarms import GrowingArm
+from flask_pickup.results.model import MetricDesign
+from flask_pickup.results.planning import Baseline, Detectable, Needed, Plan, plan, said
+
+BOOKED = MetricDesign("booked", "analysis.booked", smallest=0.05)
+THIRTY = said(0.3, deviation=None, callers_a_week=200)
+
+
+def needed(of: Plan, interval: str, confidence: float = 0.95) -> Needed:
+    [found] = [each for each in of.needed if (each.interval, each.confidence) == (interval, confidence)]
+    return found
+
+
+def detectable(of: Plan, interval: str, weeks: int, confidence: float = 0.95) -> Detectable:
+    wanted = (interval, confidence, weeks)
+    [found] = [each for each in of.detectable if (each.interval, each.confidence, each.weeks) == wanted]
+    return found
+
+
+@pytest.mark.parametrize("weights", [{"control": 1, "warm": 1}, {"control": 9, "warm": 1}])
+def test_fixed_plan_of_a_mean_is_that_of_statsmodels(weights: dict[str, float]) -> None:
+    """For a mean the callers are those of statsmodels' power of a z-test, at equal weights and at others."""
+    power: Any = pytest.importorskip("statsmodels.stats.power")
+    found = plan(design(BOOKED, weights=weights), BOOKED, said(90, deviation=60, callers_a_week=200), lift=6)
+    ratio = weights["control"] / weights["warm"]
+    warm = power.NormalIndPower().solve_power(effect_size=6 / 60, alpha=0.05, power=0.8, ratio=ratio)
+    assert needed(found, "fixed").callers == pytest.approx(warm * (1 + ratio), abs=2)
+
+
+def simulated_power(per_look: int, looks: int, lift: float, interval: str, alpha: float = 0.05) -> float:
+    """Return how often a true lift of 30 % is found in either of so many looks."""
+    random, runs = np.random.default_rng(2), 3000
+
+    def arm(rate: float) -> GrowingArm:
+        events = random.binomial(per_look, rate, (runs, looks)).cumsum(axis=1).astype(float)
+        callers = np.arange(1, looks + 1) * per_look
+        d = np.broadcast_to(callers.astype(float), events.shape)
+        return GrowingArm(callers, events, d, events, d, events, is_proportion=True)
+
+    warm, control = arm(0.3 + lift), arm(0.3)
+    if interval == "fixed":
+        reach = estimates.welch_half_width(warm, control, alpha)
+    else:
+        reach = estimates.always_valid_half_width(warm, control, alpha, 2000, equal=True)
+    found = estimates.ratio(warm) - estimates.ratio(control) > reach
+    return float((found[:, -1] if interval == "fixed" else found.any(axis=1)).mean())
+
+
+@pytest.mark.parametrize(("interval", "looks"), [("fixed", 1), ("always valid", 100)])
+def test_planned_callers_find_it_four_times_in_five(interval: str, looks: int) -> None:
+    """As many experiments made up, of as many callers as planned, find the difference with a chance of 80 %."""
+    callers = needed(plan(design(BOOKED), BOOKED, THIRTY), interval).callers
+    assert callers is not None
+    assert simulated_power(callers // 2 // looks, looks, 0.05, interval) == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize("interval", ["fixed", "always valid"])
+def test_detectable_difference_is_found_four_times_in_five(interval: str) -> None:
+    """What is said to be found in twelve weeks is found in them, by weekly looks, with a chance of 80 %."""
+    found = detectable(plan(design(BOOKED), BOOKED, THIRTY), interval, 12)
+    assert found.callers == 2400
+    assert found.difference is not None
+    assert simulated_power(100, 12, found.difference, interval) == pytest.approx(0.8, abs=0.03)
+
+
+def test_honesty_costs() -> None:
+    """Looking whenever one likes takes more callers than one look; 80 % takes fewer than 95 %; a third arm more."""
+    two = plan(design(BOOKED), BOOKED, THIRTY)
+    three = plan(design(BOOKED, weights={"control": 1, "warm": 1, "brisk": 1}), BOOKED, THIRTY)
+    uneven = plan(design(BOOKED, weights={"control": 9, "warm": 1}), BOOKED, THIRTY)
+    callers = {
+        name: needed(of, interval, confidence).callers or 0
+        for name, of, interval, confidence in (
+            ("here", two, "always valid", 0.95),
+            ("fixed", two, "fixed", 0.95),
+            ("easy", two, "always valid", 0.8),
+            ("three", three, "always valid", 0.95),
+            ("uneven", uneven, "always valid", 0.95),
+        )
+    }
+    assert callers["fixed"] < callers["easy"] < callers["here"] < callers["three"] < callers["uneven"]
+
+
+def test_weeks_are_not_fewer_than_allowed() -> None:
+    """However many call, it takes as long as the verdict waits."""
+    found = plan(design(BOOKED, minimum_days=15), BOOKED, said(0.3, deviation=None, callers_a_week=1e6))
+    assert needed(found, "fixed").weeks == 3
+
+
+def test_weeks_follow_the_pace() -> None:
+    """The weeks are the callers over those who come in a week; without a pace there are none."""
+    found = needed(plan(design(BOOKED), BOOKED, THIRTY), "fixed")
+    assert (found.callers, found.weeks) == (2748, 14)
+    without = plan(design(BOOKED), BOOKED, said(0.3, deviation=None, callers_a_week=None))
+    assert needed(without, "fixed").weeks is None
+    assert without.detectable == ()
+
+
+def test_what_cannot_be_is_not_planned() -> None:
+    """A rate above 100 % is never found, and neither is anything of a few callers."""
+    found = plan(design(BOOKED), BOOKED, said(0.97, deviation=None, callers_a_week=30))
+    assert needed(found, "always valid").callers is None
+    assert detectable(found, "fixed", 4).difference is None
+    assert detectable(found, "always valid", 4).difference is None
+
+
+def test_a_goal_to_decrease_is_planned_downwards() -> None:
+    """From 2 % one cannot lose 5 points, and a loss of one is easier to see than a gain: lower rates vary less."""
+    fewer = MetricDesign("hang_up", "early_hang_up", goal="decrease", smallest=0.01)
+    more = MetricDesign("hang_up", "early_hang_up", smallest=0.01)
+    low = said(0.02, deviation=None, callers_a_week=1000)
+    assert needed(plan(design(fewer), fewer, low, 0.05), "fixed").callers is None
+    down, up = (needed(plan(design(each), each, low), "fixed").callers or 0 for each in (fewer, more))
+    assert down < up
+
+
+def test_regulars_cost_callers() -> None:
+    """Where callers differ in how often they call, a rate of calls needs more of them, in proportion."""
+    plain = Baseline(0.3, 0.21, is_proportion=True, new_callers_a_week=200)
+    clustered = Baseline(0.3, 0.63, is_proportion=True, new_callers_a_week=200)
+    one, three = (needed(plan(design(BOOKED), BOOKED, each), "fixed").callers for each in (plain, clustered))
+    assert three == pytest.approx(3 * (one or 0), abs=3)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0, None), (1, None), (12, None), (90, 0)])
+def test_impossible_baselines_are_refused(mean: float, deviation: float | None) -> None:
+    """A rate that never or always happens, or values that are all the same, are nothing to plan with."""
+    with pytest.raises(ValueError, match=r"rate|same"):
+        plan(design(BOOKED), BOOKED, said(mean, deviation=deviation, callers_a_week=200))
+
+
+def test_plan_is_json() -> None:
+    """The plan is plain values, without a number that is none."""
+    json.dumps(plan(design(BOOKED), BOOKED, THIRTY).as_json(), allow_nan=False)
