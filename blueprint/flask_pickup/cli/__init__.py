@@ -3,10 +3,11 @@
 from flask_pickup.cli.content import check, new
 from flask_pickup.cli.database import db
 from flask_pickup.cli.group import pickup
+from flask_pickup.cli.planning import plan
 from flask_pickup.cli.previewing import preview
 from flask_pickup.cli.rehearsing import rehearse
 
 __all__ = ["pickup"]
 
-for command in (check, new, preview, rehearse, db):
+for command in (check, new, preview, rehearse, plan, db):
     pickup.add_command(command)

@@ -19,6 +19,7 @@ from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.blueprint import EXTENSION, State
+from flask_pickup.catalog import Experiment
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.options import environment
 
@@ -127,3 +128,26 @@ def reaching(action: Callable[[], T]) -> T:
 def count(number: int, thing: str, things: str = "") -> str:
     """Return "1 error", "2 errors"."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def experiment_named(state: State, name: str) -> Experiment:
+    """Return an experiment of the content, or fail with the names that there are."""
+    known = {each.name: each for each in state.catalog.experiments}
+    if name not in known:
+        fail(f"No experiment is called '{name}'. There are: {', '.join(known) or 'none'}.", ASKED_WRONGLY)
+    return known[name]
+
+
+def with_results(command: Callable[P, T]) -> Callable[P, T]:
+    """Let a command that computes say how to install what it computes with."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except ModuleNotFoundError as error:
+            if error.name not in {"numpy", "scipy"}:
+                raise
+            fail("Results are computed with numpy and scipy. Install them: pip install 'Flask-Pickup[results]'")
+
+    return run

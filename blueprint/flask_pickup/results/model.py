@@ -71,6 +71,18 @@ class Design:
     maximum_days: int = 180
     arm_to_arm: bool = False
 
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Design:
+        """Return the design that stands in a definition: an experiment's, or a row's of ``pickup_definitions``."""
+        return cls(
+            experiment=body["experiment"],
+            status=body["status"],
+            weights=body["arms"],
+            metrics=tuple(MetricDesign(name, **metric) for name, metric in body["metrics"].items()),
+            primary=body["primary"],
+            **body["decision"],
+        )
+
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The comparisons that are made: each an arm, and the arm that it is held against."""

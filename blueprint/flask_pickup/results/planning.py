@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from flask_pickup.results import estimates
-from flask_pickup.results.model import CONTROL, Design, MetricDesign
+from flask_pickup.results.model import CONTROL, Design, MetricDesign, Per
 
 POWER = 0.8
 WEEKS = (4, 12, 26)
@@ -31,7 +31,7 @@ class Baseline:
     :param spread: the variance that one caller adds: an arm's squared standard error times its callers.
     :param calls_per_caller: None if it is not known.
     :param new_callers_a_week: those who would be enrolled; None if it is not known.
-    :param measured: whether this comes from the database.
+    :param callers: on how many it was measured; None if somebody said it.
     """
 
     mean: float
@@ -39,7 +39,7 @@ class Baseline:
     is_proportion: bool
     calls_per_caller: float | None = None
     new_callers_a_week: float | None = None
-    measured: bool = False
+    callers: int | None = None
 
     def spread_at(self, mean: float) -> float:
         """Return the spread of an arm with another mean: a rate's own follows from the rate."""
@@ -77,12 +77,17 @@ class Plan:
 
     experiment: str
     metric: str
-    per: str
+    per: Per
     arms: int
     baseline: Baseline
     lift: float | None
     needed: tuple[Needed, ...]
     detectable: tuple[Detectable, ...]
+
+    @property
+    def is_proportion(self) -> bool:
+        """Whether the metric is a rate."""
+        return self.baseline.is_proportion
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan for programs."""

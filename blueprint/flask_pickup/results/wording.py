@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import floor, log10
+from typing import Protocol
 
-from flask_pickup.results.model import Metric
+from flask_pickup.results.model import Per
+
+
+class Unit(Protocol):
+    """What a difference is counted in: a metric, or a plan of one."""
+
+    @property
+    def per(self) -> Per:
+        """Callers or calls."""
+
+    @property
+    def is_proportion(self) -> bool:
+        """Whether it is so many in a hundred of them."""
+
 
 _HUNDREDS = {100: "a hundred", 1_000: "a thousand", 10_000: "ten thousand", 100_000: "a hundred thousand"}
 _DIGITS = 2
 
 
-def at_least(difference: float, metric: Metric) -> str:
+def at_least(difference: float, metric: Unit) -> str:
     """Return the size of a difference with its direction, rounded towards nothing: "2.3 more in a hundred callers"."""
     more = "more" if difference > 0 else "fewer" if metric.is_proportion else "less"
     return _amount(abs(difference), metric, more, floor)
 
 
-def size(amount: float, metric: Metric) -> str:
+def size(amount: float, metric: Unit) -> str:
     """Return an amount that an author wrote, as it is: "5 in a hundred callers"."""
     return _amount(amount, metric, "", round)
 
@@ -32,7 +46,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _amount(amount: float, metric: Metric, more: str, rounding: Callable[[float], int]) -> str:
+def _amount(amount: float, metric: Unit, more: str, rounding: Callable[[float], int]) -> str:
     unit = metric.per
     if not metric.is_proportion:
         return f"{_number(amount, rounding)} {more + ' ' if more else ''}a {unit}"

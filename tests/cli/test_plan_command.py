@@ -1,0 +1,163 @@
+"""``flask pickup plan``: what an author learns before the first call."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from conftest import CONTENT, NOW, MakePhone, Phone
+from flask_pickup.cli import pickup
+
+EXPERIMENT = """\
+status = "running"
+primary = "booked"
+[arms]
+control = 1
+warm = 1
+[metrics.booked]
+outcome = "analysis.booked"
+smallest = 0.05
+[metrics.duration_seconds]
+smallest = 10
+"""
+FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": EXPERIMENT}
+
+
+def plan(phone: Phone, *arguments: str) -> Result:
+    return phone.app.test_cli_runner().invoke(pickup, ["plan", "warm-opening", *arguments])
+
+
+def planned(phone: Phone, *arguments: str) -> dict[str, Any]:
+    found = plan(phone, *arguments, "--format", "json")
+    assert found.exit_code == 0, found.output
+    return dict(json.loads(found.stdout))
+
+
+@pytest.fixture
+def empty(make_phone: MakePhone) -> Phone:
+    """An app whose database has no calls."""
+    return make_phone(FILES)
+
+
+@pytest.fixture
+def called(make_phone: MakePhone, database_url: str) -> Phone:
+    """An app that forty callers have rung, every fourth of them twice; every second booked."""
+    return rung(make_phone(FILES, url=database_url))
+
+
+def rung(phone: Phone) -> Phone:
+    for caller in range(40):
+        for call in range(2 if caller % 4 == 0 else 1):
+            name, number = f"call-{caller}-{call}", f"+316123456{caller:02}"
+            phone.ring(name, caller=number)
+            phone.report(name, caller=number, duration_seconds=60 + caller, analysis={"booked": caller % 2 == 0})
+    return phone
+
+
+def test_plan_from_what_is_said(empty: Phone) -> None:
+    """Baseline, lift and pace give callers and weeks, for both intervals at 95 % and 80 %."""
+    found = planned(empty, "--baseline", "0.3", "--lift", "0.05", "--callers-a-week", "250")
+    assert [(each["confidence"], each["interval"]) for each in found["needed"]] == [
+        (0.95, "always valid"),
+        (0.95, "fixed"),
+        (0.8, "always valid"),
+        (0.8, "fixed"),
+    ]
+    assert found["needed"][1] == {"confidence": 0.95, "interval": "fixed", "callers": 2748, "weeks": 11}
+    assert {each["weeks"] for each in found["detectable"]} == {4, 12, 26}
+
+
+def test_plan_for_people(empty: Phone) -> None:
+    """People read sentences and two tables."""
+    text = plan(empty, "--baseline", "0.3", "--callers-a-week", "250").stdout
+    assert "warm-opening: booked, now 30.0% of callers, 250 new callers a week, 2 arms." in text
+    assert "To find a difference of 5 in a hundred callers:" in text
+    assert "2,748" in text
+    assert "6,500" in text
+
+
+def test_plan_of_a_mean(empty: Phone) -> None:
+    """A mean is planned with its deviation, in its own unit."""
+    arguments = ("--metric", "duration_seconds", "--baseline", "90", "--deviation", "60", "--callers-a-week", "250")
+    assert "To find a difference of 10 a call:" in plan(empty, *arguments).stdout
+
+
+def test_plan_without_a_pace(empty: Phone) -> None:
+    """Without a pace there are callers and no weeks."""
+    found = planned(empty, "--baseline", "0.3")
+    assert found["needed"][1]["callers"] == 2748
+    assert found["needed"][1]["weeks"] is None
+    assert "--callers-a-week" in plan(empty, "--baseline", "0.3").stdout
+
+
+def test_plan_measures(called: Phone) -> None:
+    """Where there are calls, baseline, calls a caller and pace come from them, a mean of calls with its callers' spread."""
+    found = planned(called)["baseline"]
+    assert (found["mean"], found["callers"], found["calls_per_caller"]) == (0.5, 40, 1.25)
+    assert found["spread"] == pytest.approx(0.25 * 40 / 39)
+    assert found["new_callers_a_week"] == 40
+    assert "measured on 40 callers, 1.25 calls a caller, 40 new callers a week" in plan(called).stdout
+
+    calls = [(60.0 + caller, 2 if caller % 4 == 0 else 1) for caller in range(40)]
+    mean = sum(value * n for value, n in calls) / 50
+    spread = sum((n * (value - mean)) ** 2 for value, n in calls) / 39 / 1.25**2
+    found = planned(called, "--metric", "duration_seconds")["baseline"]
+    assert found["mean"] == pytest.approx(mean)
+    assert found["spread"] == pytest.approx(spread)
+    assert not found["is_proportion"]
+
+
+def test_old_calls_are_not_measured(make_phone: MakePhone) -> None:
+    """The baseline is the last twelve weeks', the pace the last four's."""
+    called = rung(make_phone(FILES))
+    called.app.extensions["pickup"].webhook.clock = lambda: NOW + 5 * 7 * 86_400
+    found = planned(called)["baseline"]
+    assert (found["callers"], found["new_callers_a_week"]) == (40, 0)
+    called.app.extensions["pickup"].webhook.clock = lambda: NOW + 13 * 7 * 86_400
+    assert plan(called).exit_code == 2
+
+
+def test_a_draft_is_measured_on_everybody(make_phone: MakePhone) -> None:
+    """Before it starts, an experiment's pace is everybody's, times the share that will be enrolled."""
+    draft = EXPERIMENT.replace('"running"', '"draft"\ntraffic = 0.5')
+    phone = make_phone({**FILES, "experiments/warm-opening/experiment.toml": draft})
+    for caller in range(40):
+        phone.ring(f"call-{caller}", caller=f"+316123456{caller:02}")
+    assert planned(phone, "--baseline", "0.3")["baseline"]["new_callers_a_week"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "There are no calls yet to measure booked on. Say what it is today: --baseline 0.3"),
+        (("--metric", "sold"), "'warm-opening' has no metric 'sold'. There are: booked, duration_seconds."),
+        (("--baseline", "1.2"), "Nothing can be planned from a baseline of 1.2: a rate lies between 0 and 1"),
+        (("--lift", "0"), "--lift"),
+    ],
+)
+def test_what_cannot_be_planned_is_said(empty: Phone, arguments: tuple[str, ...], says: str) -> None:
+    """Asked wrongly, it says what to write, with exit status 2."""
+    found = plan(empty, *arguments)
+    assert found.exit_code == 2
+    assert says in found.output
+
+
+def test_an_unknown_experiment_is_named(empty: Phone) -> None:
+    """An experiment that is not there is answered with those that are."""
+    found = empty.app.test_cli_runner().invoke(pickup, ["plan", "cold-opening"])
+    assert (found.exit_code, found.output) == (2, "No experiment is called 'cold-opening'. There are: warm-opening.\n")
+
+
+def test_without_the_extra_it_says_what_to_install(empty: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where numpy and scipy are not installed, the command says how to get them."""
+    for module in ("estimates", "planning", "measuring"):
+        monkeypatch.delitem(sys.modules, f"flask_pickup.results.{module}", raising=False)
+        monkeypatch.delattr(f"flask_pickup.results.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    found = plan(empty, "--baseline", "0.3")
+    assert found.exit_code == 1
+    assert "pip install 'Flask-Pickup[results]'" in found.output
