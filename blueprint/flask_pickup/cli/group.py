@@ -45,7 +45,7 @@ formatted = click.option(
 
 @click.group()
 def pickup() -> None:
-    """Decide what a voice agent says when it picks up.
+    """Decide what callers hear, and measure it.
 
     Each command prints for people, and with --format json for programs. The exit status is 0, or 1 if what was asked
     about is not well, or 2 if the command was asked wrongly.

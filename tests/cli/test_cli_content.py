@@ -1,0 +1,186 @@
+"""``flask pickup check`` and ``new``: for authors, without an app."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from commands import pipe, plain, run, terminal
+from conftest import CALLER, CONTENT, MakePhone, write
+
+BROKEN = {
+    "greetings/first_message.j2": "Good day {{ custommer.first_name }}.",
+    "experiments/opening/experiment.toml": 'status = "runing"\ntrafic = 0.5\n[arms]\ncontrol = 1\nwarm = 1\n',
+    "experiments/opening/warm/first_message.j2": "{% if %}",
+    "experiments/opening/warm/override.json": '{"assistant": }',
+}
+COMPLAINT = re.compile(r"(?P<file>\S+):(?P<line>\d+): (?P<level>error|warning): (?P<wrong>.+?); (?P<right>.+)")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, without any of Pickup's variables."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("EXPERIMENTS", "GREETINGS", "REGION", "CALLER_SECRET", "WEBHOOK_SECRET"):
+        monkeypatch.delenv(f"PICKUP_{name}", raising=False)
+    return tmp_path
+
+
+def test_every_complaint_at_once(here: Path) -> None:
+    """All that is wrong is said in one go, each with file, line, what is wrong and what would be right."""
+    write(here / "content", BROKEN)
+    result = run("check", "content")
+    lines = result.stdout.splitlines()
+    found = [match for line in lines[:-1] if (match := COMPLAINT.fullmatch(line))]
+    assert len(found) == len(lines) - 1, result.stdout
+    assert {match["file"] for match in found} >= {f"content/{path}" for path in BROKEN}
+    assert result.exit_code == 1
+    assert re.fullmatch(r"\d+ experiments? read: \d+ errors?, \d+ warnings?\.", lines[-1])
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "wrong"),
+    [
+        ("greetings/first_message.j2", 1, "custommer"),
+        ("experiments/opening/experiment.toml", 1, "runing"),
+        ("experiments/opening/experiment.toml", 2, "trafic"),
+        ("experiments/opening/warm/first_message.j2", 1, "template"),
+        ("experiments/opening/warm/override.json", 1, "JSON"),
+    ],
+)
+def test_complaint_names_the_line(here: Path, path: str, line: int, wrong: str) -> None:
+    """A complaint leads to the line that has to be mended."""
+    write(here, BROKEN)
+    found = [match for text in run("check").stdout.splitlines() if (match := COMPLAINT.fullmatch(text))]
+    assert any(m["file"] == path and int(m["line"]) == line and wrong in m["wrong"] for m in found), found
+
+
+def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folders have other names, complaints name those: an editor can open what stands there."""
+    write(here, {path.replace("experiments/", "tests-of-ours/", 1): text for path, text in BROKEN.items()})
+    monkeypatch.setenv("PICKUP_EXPERIMENTS", "tests-of-ours")
+    files = {line.partition(":")[0] for line in run("check").stdout.splitlines()[:-1]}
+    assert files
+    assert all((here / file).exists() for file in files)
+
+
+def test_silence_over_good_content(here: Path) -> None:
+    """Content without mistakes is one line and exit status 0."""
+    write(here, CONTENT)
+    result = run("check", ".")
+    assert (result.stdout, result.exit_code) == ("1 experiment read: all is well.\n", 0)
+
+
+def test_warnings_alone_are_no_failure(here: Path) -> None:
+    """A warning is said, and leaves the exit status 0."""
+    write(here, {**CONTENT, "greetings/system_prompt.j2": "{{ customer_raw.note }}"})
+    result = run("check")
+    assert "greetings/system_prompt.j2:1: warning: " in result.stdout
+    assert "0 errors, 1 warning." in result.stdout
+    assert result.exit_code == 0
+
+
+def test_complaints_for_programs(here: Path) -> None:
+    """With --format json the complaints are a list, and the exit status is the same."""
+    write(here, BROKEN)
+    result = run("check", "--format", "json")
+    complaints = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert all(complaint.keys() == {"file", "line", "level", "problem", "remedy"} for complaint in complaints)
+    assert {"error"} <= {complaint["level"] for complaint in complaints} <= {"error", "warning"}
+    write(here, CONTENT)
+    assert json.loads(run("check", "--format", "json", str(write(here / "good", CONTENT))).stdout) == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("nowhere",), (".", "more"), ("--format", "xml")])
+def test_asked_wrongly_is_two(arguments: tuple[str, ...]) -> None:
+    """Where there is no content, or nothing that the command understands, the exit status is 2."""
+    assert run("check", *arguments).exit_code == 2
+
+
+@pytest.mark.slow
+def test_check_in_a_terminal_and_in_a_pipe(here: Path) -> None:
+    """In a terminal the levels are in colour; in a pipe each complaint is one plain line. Neither needs an app."""
+    write(here, BROKEN)
+    shown, status = terminal("check", folder=here)
+    piped = pipe("check", folder=here)
+    assert (status, piped.returncode) == (1, 1)
+    assert "\x1b[" in shown
+    assert "\x1b" not in piped.stdout
+    assert plain(shown) == piped.stdout
+    assert piped.stderr == ""
+
+
+def test_new_experiment_is_silent_and_runs(here: Path, make_phone: MakePhone) -> None:
+    """What new writes has no complaint, as a draft and running, and callers hear its arms."""
+    base = {path: text for path, text in CONTENT.items() if path.startswith("greetings/")}
+    write(here, base)
+    result = run("new", "first", "--arms", "warm, brisk,control,warm")
+    assert result.exit_code == 0
+    assert run("check").stdout == "1 experiment read: all is well.\n"
+    toml = here / "experiments/first/experiment.toml"
+    toml.write_text(toml.read_text().replace('status = "draft"', 'status = "running"'))
+    assert run("check").stdout == "1 experiment read: all is well.\n"
+    texts = {str(p.relative_to(here)): p.read_text() for p in here.glob("*/**/*") if p.is_file()}
+    phone = make_phone(texts)
+    for number in range(12):
+        answer = phone.ring(f"call-{'abcdefghijkl'[number]}", caller=f"{CALLER[:-2]}{number + 10}").get_json()
+        assert answer["assistant"]["first_message"] == "Good day."
+    assert {row[0] for row in phone.rows("SELECT arm FROM pickup_assignments")} == {"control", "warm", "brisk"}
+
+
+def test_new_begins_with_what_callers_hear(here: Path) -> None:
+    """Each arm has the base's openings in every language, to be changed; the files written are named."""
+    write(here, {"greetings/first_message.j2": "Hello.", "greetings/first_message.nl.j2": "Hallo."})
+    result = run("new", "first", "--arms", "warm")
+    assert (here / "experiments/first/warm/first_message.nl.j2").read_text() == "Hallo."
+    wrote = re.findall(r"^wrote (.+)$", result.stdout, re.MULTILINE)
+    assert sorted(wrote) == sorted(str(p.relative_to(here)) for p in here.glob("experiments/**/*") if p.is_file())
+
+
+def test_new_for_programs(here: Path) -> None:
+    """With --format json the answer is the experiment, its arms and its files."""
+    made = json.loads(run("new", "first", "--arms", "warm", "--format", "json").stdout)
+    assert (made["experiment"], made["arms"]) == ("first", ["control", "warm"])
+    assert all((here / file).is_file() for file in made["files"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("First", "--arms", "warm"), "'First' cannot be a name"),
+        (("../first", "--arms", "warm"), "cannot be a name"),
+        (("first", "--arms", "warm,Brisk arm"), "'Brisk arm' cannot be a name"),
+        (("first", "--arms", "control"), "at least one arm beside control"),
+        (("first", "--arms", " , "), "at least one arm beside control"),
+        (("first",), "--arms"),
+        ((), "NAME"),
+    ],
+)
+def test_new_refuses_what_cannot_be(here: Path, arguments: tuple[str, ...], says: str) -> None:
+    """A name that could not stand in the tables, or no arm at all, is asked wrongly, and nothing is written."""
+    result = run("new", *arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert list(here.iterdir()) == []
+
+
+def test_new_changes_nothing_that_is_there(here: Path) -> None:
+    """An experiment is never written over."""
+    write(here, CONTENT)
+    result = run("new", "warm-opening", "--arms", "brisk")
+    assert (result.exit_code, "already" in result.stderr) == (1, True)
+    assert not (here / "experiments/warm-opening/brisk").exists()
+
+
+@pytest.mark.slow
+def test_new_and_check_need_no_app(here: Path) -> None:
+    """In a folder whose app does not even load, authors can write and check."""
+    write(here, {"app.py": "raise RuntimeError('no app today')\n", "greetings/first_message.j2": "Hello."})
+    made = pipe("new", "first", "--arms", "warm", folder=here)
+    assert (made.returncode, made.stderr) == (0, "")
+    checked = pipe("check", folder=here)
+    assert (checked.stdout, checked.stderr, checked.returncode) == ("1 experiment read: all is well.\n", "", 0)

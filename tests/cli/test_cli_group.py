@@ -1,0 +1,78 @@
+"""What all commands have in common: help, and saying why they cannot start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from commands import pipe, plain, run, terminal
+from flask_pickup.cli import pickup
+
+
+def commands(
+    group: click.Group = pickup, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield all commands with the words that call them, groups included."""
+    yield path, group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+ALL = list(commands())
+NAMES = [" ".join(path) or "pickup" for path, _ in ALL]
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=NAMES)
+def test_help_says_it_all(path: tuple[str, ...], command: click.Command) -> None:
+    """Each command's help has a first sentence, an explanation of each option, and fits 80 columns."""
+    result = run(*path, "--help")
+    assert result.exit_code == 0
+    assert command.help
+    assert "Usage: " in result.stdout
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.help[0].isupper()
+            assert parameter.help.endswith("."), parameter.help
+        else:
+            assert parameter.make_metavar(click.Context(command)).strip("[]") in command.help
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=NAMES)
+def test_short_help_is_a_whole_sentence(path: tuple[str, ...], command: click.Command) -> None:
+    """In the list of commands each has a sentence that is not cut off."""
+    assert not command.get_short_help_str().endswith("...")
+
+
+@pytest.mark.slow
+def test_group_is_found_by_flask(tmp_path: Path) -> None:
+    """An installed Pickup adds its commands to every flask, app or none."""
+    shown, _ = terminal("--help", folder=tmp_path)
+    for name in pickup.commands:
+        assert f"\n  {name} " in plain(shown)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("preview",), ("db", "current")])
+def test_missing_secret_is_a_sentence(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Where the app cannot start as it is configured, a command says what to set, without a traceback."""
+    app = "from flask import Flask\nfrom flask_pickup import Pickup\napp = Flask(__name__)\napp.register_blueprint(Pickup())\n"
+    (tmp_path / "app.py").write_text(app)
+    result = pipe(*arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == "'PICKUP_WEBHOOK_SECRET' is not set. Set it to the webhook_secret of your agent.\n"
+
+
+@pytest.mark.slow
+def test_app_without_pickup_is_a_sentence(tmp_path: Path) -> None:
+    """In an app that mounts no Pickup, a command says how to mount it."""
+    (tmp_path / "app.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
+    result = pipe("preview", folder=tmp_path)
+    assert (result.returncode, result.stderr.startswith("This app has no Pickup. Mount it: ")) == (2, True)
