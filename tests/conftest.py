@@ -76,6 +76,7 @@ primary = "duration_seconds"
 control = 1
 warm = 1
 [metrics.duration_seconds]
+smallest = 5
 """
 
 CONTENT: Mapping[str, Any] = {

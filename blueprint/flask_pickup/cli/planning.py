@@ -51,9 +51,9 @@ def plan(
     callers_a_week: float | None,
     style: str,
 ) -> None:
-    """Say how many callers and weeks the experiment NAME takes, and what it could find in 4, 12 and 26 weeks.
+    """Say how long an experiment takes.
 
-    What is found is found with a chance of 80 %. The always-valid interval is the verdict's, right however often anybody
+    Shows how many callers and weeks the experiment NAME takes, and what it could find in 4, 12 and 26 weeks. What is found is found with a chance of 80 %. The always-valid interval is the verdict's, right however often anybody
     looks; the fixed one is right for a single look, on a day set beforehand.
     """
     from flask_pickup.results import planning  # noqa: PLC0415 (only who plans pays for numpy)
