@@ -1,0 +1,154 @@
+"""Several experiments side by side, over HTTP: audiences, pins, and what of them is kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conftest import CALLER, CALLER_SECRET, MakePhone, Phone
+from flask_pickup import Caller, Pickup
+from flask_pickup.caller import caller_key
+from flask_pickup.cli import pickup as commands
+
+TEAM = "+12015550123"
+METRIC = '[metrics.score]\noutcome = "analysis.score"\n'
+ARMS = "[arms]\ncontrol = 1\nwarm = 1\n"
+
+
+def running(more: str = "", *, status: str = "running", arms: str = ARMS) -> str:
+    return f'status = "{status}"\nprimary = "score"\n{more}\n{arms}\n{METRIC}'
+
+
+def knowing(customers: Callable[[Caller], Any]) -> Pickup:
+    pickup = Pickup(clock=lambda: 1_765_627_200)
+    pickup.customer(customers)
+    return pickup
+
+
+def content(**experiments: str) -> dict[str, Any]:
+    files: dict[str, Any] = {"greetings/first_message.j2": "Good day."}
+    for name, toml in experiments.items():
+        files[f"experiments/{name}/experiment.toml"] = toml
+        files[f"experiments/{name}/warm/first_message.j2"] = f"Hello from {name}."
+    return files
+
+
+def heard(phone: Phone, call_id: str = "call-1", **call: Any) -> str:
+    words: str = phone.ring(call_id, **call).get_json()["assistant"]["first_message"]
+    return words
+
+
+VIPS = running('audience = "customer.vip"', arms="[arms]\ncontrol = 0.000001\nwarm = 1\n")
+
+
+def test_audience_knows_the_customer(make_phone: MakePhone, database_url: str) -> None:
+    """An audience that asks for customers' data is decided on it, and the call's row says how."""
+    vips = knowing(lambda caller: {"vip": caller.number == CALLER})
+    phone = make_phone(content(vips=VIPS), pickup=vips, url=database_url)
+    assert heard(phone, "vip") == "Hello from vips."
+    assert heard(phone, "other", caller="+12015550199") == "Good day."
+    assert phone.rows("SELECT call_id, decision FROM pickup_calls ORDER BY 1") == [("other", "base"), ("vip", "arm")]
+    query = "SELECT call_id, reasons ->> 'vips' FROM pickup_calls ORDER BY 1"
+    assert phone.rows(query) == [("other", "audience"), ("vip", "enrolled")]
+
+
+def test_failed_customer_is_recorded_as_such(make_phone: MakePhone, database_url: str) -> None:
+    """Where the customer cannot be looked up, the caller is in no audience that asks for them, and the row says so."""
+    phone = make_phone(content(vips=VIPS), pickup=knowing(lambda _: 1 / 0), url=database_url)
+    assert heard(phone) == "Good day."
+    assert phone.rows("SELECT decision, reasons ->> 'vips' FROM pickup_calls") == [("base", "customer_failed")]
+    assert phone.rows("SELECT COUNT(*) FROM pickup_assignments") == [(0,)]
+
+
+PINNED = running(f'layer = "opening"\ntraffic = 0.000001\n[pins]\n"{TEAM}" = "warm"\n"0612345678" = "control"\n')
+
+
+def test_pinned_numbers_hear_their_arm_and_are_never_counted(make_phone: MakePhone, database_url: str) -> None:
+    """The team hears the arm that it pinned, as often as it rings, and stands in no result."""
+    phone = make_phone(content(opening=PINNED), url=database_url)
+    assert heard(phone, "team", caller=TEAM) == "Hello from opening."
+    assert heard(phone, "again", caller="001 201 555 0123") == "Hello from opening."
+    assert heard(phone, "other") == "Good day."
+    phone.report("team", caller=TEAM, analysis={"score": 8})
+    assert phone.rows("SELECT DISTINCT arm, source FROM pickup_assignments ORDER BY 1") == [
+        ("control", "pin"), ("warm", "pin"),
+    ]  # fmt: skip
+    assert phone.rows("SELECT COUNT(*) FROM pickup_results") == [(0,)]
+
+
+def test_pins_are_kept_as_keys(make_phone: MakePhone, database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """No table and no log line has a pinned number: the definition has its key."""
+    caplog.set_level(logging.DEBUG, "flask_pickup")
+    phone = make_phone(content(opening=PINNED), url=database_url)
+    phone.ring(caller=TEAM)
+    [(body,)] = phone.rows("SELECT CAST(body AS TEXT) FROM pickup_definitions")
+    assert caller_key(CALLER_SECRET, TEAM) in body
+    kept = body + caplog.text + str(phone.rows("SELECT * FROM pickup_calls"))
+    assert "2015550123" not in kept
+    assert "612345678" not in kept
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        f'pins = ["{TEAM}"]\n',
+        f'pins = "{TEAM}"\n',
+        f'"{TEAM}" = "warm"\n',
+        f'status = "{TEAM}"\n',
+        f'[pins]\nwarm = "{TEAM}"\n',
+        f'[pins]\n"{TEAM}" = "nobody"\n',
+        f'[pins]\n"{TEAM}" = "warm"\n"+1 (201) 555-0123" = "warm"\n',
+        '[pins]\n"+120155501x" = "warm"\n',
+    ],
+)
+def test_complaints_repeat_no_number(make_phone: MakePhone, caplog: pytest.LogCaptureFixture, toml: str) -> None:
+    """Whatever is wrong with a pin, the complaint that ends in a log names its place, not its number."""
+    phone = make_phone(content(opening=toml + ARMS))
+    complaints = [str(complaint) for complaint in phone.app.extensions["pickup"].catalog.complaints]
+    assert any(complaint.startswith("experiments/opening/experiment.toml:") for complaint in complaints)
+    assert "55501" not in caplog.text + str(complaints)
+
+
+def complaints_of(phone: Phone) -> list[str]:
+    catalog = phone.app.extensions["pickup"].catalog
+    return [str(complaint) for complaint in catalog.complaints if complaint.level == "error"]
+
+
+def test_second_pin_in_a_layer_is_an_error(make_phone: MakePhone) -> None:
+    """A number that is pinned in two experiments of a layer could not hear both: the second is left out, and says so."""
+    second = running(f'layer = "opening"\n[pins]\n"+12015550199" = "warm"\n"{TEAM}" = "warm"\n')
+    phone = make_phone(content(opening=PINNED, second=second))
+    problem = "experiments/second/experiment.toml:4: pin 2 is pinned in 'opening' of the same layer too"
+    remedy = "keep one of the two: experiments of a layer share no caller"
+    assert complaints_of(phone) == [f"{problem}; {remedy}"]
+    assert phone.client.get("/pickup/health").get_json()["content"]["left_out"] == ["second"]
+    assert heard(phone, caller=TEAM) == "Hello from opening."
+
+
+@pytest.mark.parametrize("second", [{"layer": "other"}, {"status": "concluded"}])
+def test_pins_of_other_layers_and_of_the_past_are_apart(make_phone: MakePhone, second: dict[str, str]) -> None:
+    """One number may be pinned in two layers, and in an experiment that has ended."""
+    layer = f'layer = "{second.get("layer", "opening")}"\n'
+    toml = running(f'{layer}[pins]\n"{TEAM}" = "warm"\n', status=second.get("status", "running"))
+    files = content(opening=PINNED)
+    files |= {
+        "experiments/second/experiment.toml": toml,
+        "experiments/second/warm/override.json": {"max_duration_seconds": 9},
+    }
+    phone = make_phone(files)
+    assert not complaints_of(phone)
+    answer = phone.ring(caller=TEAM).get_json()
+    assert answer["assistant"]["first_message"] == "Hello from opening."
+    assert answer.get("max_duration_seconds") == (9 if "layer" in second else None)
+
+
+def test_preview_says_why_a_caller_is_not_in_it(make_phone: MakePhone) -> None:
+    """Preview shows for each experiment the caller's arm, or why they have none."""
+    phone = make_phone(content(opening=PINNED, second=running('layer = "opening"')))
+    result = phone.app.test_cli_runner().invoke(commands, ["preview", "--from", TEAM])
+    shown = " ".join(result.output.split())
+    assert "opening warm" in shown
+    assert "second not in it (layer)" in shown

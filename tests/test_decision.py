@@ -1,0 +1,259 @@
+"""Who is in which experiment: layers, traffic, pins, status and winner, over many callers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import write
+from flask_pickup.assignment import draw_layer
+from flask_pickup.caller import UNIDENTIFIED, Caller
+from flask_pickup.catalog import Catalog, Line, load
+from flask_pickup.customer import UNKNOWN, Customer
+from flask_pickup.decision import CallFacts, Decision, Incoming, decide
+from flask_pickup.flireo.answer import spoken
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+CHANCE = 10.83
+"""Chi-square's value for one degree of freedom that chance exceeds once in a thousand. The callers are always the same."""
+FEW = [f"{number:032x}" for number in range(600)]
+
+
+def experiment(*arms: str, more: str = "", status: str = "running") -> str:
+    weights = "\n".join(f"{arm} = 1" for arm in ("control", *arms))
+    return f'status = "{status}"\nprimary = "score"\n{more}\n[arms]\n{weights}\n[metrics.score]\n'
+
+
+def catalog_of(folder: Path, experiments: Mapping[str, str], **files: Any) -> Catalog:
+    """Read experiments whose arms each open with their own name; pins are written as keys."""
+    content: dict[str, Any] = {"greetings/first_message.j2": "base", **files}
+    for name, toml in experiments.items():
+        content[f"experiments/{name}/experiment.toml"] = toml
+        content[f"experiments/{name}/warm/first_message.j2"] = (
+            f"{name} over {{% include 'greetings/first_message.j2' %}}"
+        )
+    root = write(folder, content)
+    catalog = load(root / "experiments", root / "greetings", pin_key=lambda text: text, region="NL")
+    assert not [str(complaint) for complaint in catalog.complaints if complaint.level == "error"]
+    return catalog
+
+
+def call(catalog: Catalog, key: str | None, *, customer: Customer = UNKNOWN, country: str = "NL") -> Decision:
+    who = Caller(number="+31612345678", country=country, language="nl", key=key) if key else UNIDENTIFIED
+    return decide(catalog, Incoming(CallFacts("call-1", "inbound_phone_call"), who, Line(None), customer, NOW))
+
+
+def arms(catalog: Catalog, key: str) -> dict[str, str]:
+    return {assigned.experiment: assigned.arm for assigned in call(catalog, key).assignments}
+
+
+def chi_square(pairs: Counter[tuple[Any, Any]]) -> float:
+    """Return Pearson's statistic for whether the two halves of the pairs have anything to do with each other."""
+    total = pairs.total()
+    ones, others = Counter[Any](), Counter[Any]()
+    for (one, other), count in pairs.items():
+        ones[one] += count
+        others[other] += count
+    expected = {(one, other): ones[one] * others[other] / total for one, other in product(ones, others)}
+    return sum((pairs[pair] - share) ** 2 / share for pair, share in expected.items())
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """The arms of 100,000 callers, where two experiments share a layer and two others have none."""
+    layered, free = experiment("warm", more='layer = "opening"'), experiment("warm")
+    files: dict[str, Any] = {}
+    for name, toml in {"layered-1": layered, "layered-2": layered, "free-1": free, "free-2": free}.items():
+        files[f"experiments/{name}/experiment.toml"] = toml
+        files[f"experiments/{name}/warm/override.json"] = {name: 1}
+    # Everybody is turned away, which is quickly said.
+    files["greetings/override.json"] = {"error": "No."}
+    catalog = catalog_of(tmp_path_factory.mktemp("simulated"), {}, **files)
+    return [arms(catalog, f"{number:032x}") for number in range(100_000)]
+
+
+def test_layered_experiments_share_nobody(simulated: list[dict[str, str]]) -> None:
+    """Of 100,000 callers none is in two experiments of one layer, and each is in one: half of them in either."""
+    found = Counter(tuple(name for name in one if name.startswith("layered")) for one in simulated)
+    assert found.keys() == {("layered-1",), ("layered-2",)}
+    assert (found[("layered-1",)] - 50_000) ** 2 / 25_000 < CHANCE
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("free-1", "free-2"), ("layered-1", "free-1"), ("layered-2", "free-2")], ids=str
+)
+def test_experiments_are_independent(simulated: list[dict[str, str]], one: str, other: str) -> None:
+    """What a caller hears in one experiment says nothing about what they hear in another: the chi-square is chance."""
+    pairs = Counter((arms[one], arms[other]) for arms in simulated if one in arms)
+    assert len(pairs) == 4
+    assert chi_square(pairs) < CHANCE
+
+
+def test_more_traffic_moves_nobody(tmp_path: Path) -> None:
+    """Raising traffic enrols more callers; each who was in keeps their arm."""
+    shares = (0.1, 0.3, 0.9, 1.0)
+    catalogs = [
+        catalog_of(tmp_path / str(share), {"opening": experiment("warm", more=f"traffic = {share}")})
+        for share in shares
+    ]
+    found = [{key: arm for key in FEW for arm in arms(catalog, key).values()} for catalog in catalogs]
+    for less, more in pairwise(found):
+        assert less.items() < more.items()
+    assert len(found[-1]) == len(FEW)
+    assert 30 < len(found[0]) < 90
+
+
+def test_reasons_say_why_not(tmp_path: Path) -> None:
+    """For each experiment that could have had a caller, the reasons say why it did or did not."""
+    layered = ["enrolled", "traffic", "audience"]
+    catalog = catalog_of(tmp_path, {
+        "enrolled": experiment("warm", more='layer = "opening"'),
+        "traffic": experiment("warm", more='layer = "opening"\ntraffic = 0.000001'),
+        "audience": experiment("warm", more='layer = "opening"\naudience = "false"'),
+        "paused": experiment("warm", status="paused"),
+        "draft": experiment("warm", status="draft"),
+    })  # fmt: skip
+    for key in FEW[:50]:
+        theirs = draw_layer("opening", layered, key)
+        others = {name: "layer" for name in layered if name != theirs}
+        assert call(catalog, key).reasons == {**others, theirs: theirs, "paused": "paused"}
+
+
+NOBODY = 'layer = "opening"\ntraffic = 0.000001\naudience = "false"\n'
+
+
+def test_pins_come_first(tmp_path: Path) -> None:
+    """A pinned number hears its arm before layer, traffic and audience are asked, and is in nothing else of the layer."""
+    catalog = catalog_of(tmp_path, {
+        "pinned": experiment("warm", more=f"{NOBODY}[pins]\n" + "\n".join(f'"{key}" = "warm"' for key in FEW[:50])),
+        "other": experiment("warm", more='layer = "opening"'),
+    })  # fmt: skip
+    for key in FEW[:50]:
+        found = call(catalog, key)
+        assert [(a.experiment, a.arm, a.source) for a in found.assignments] == [("pinned", "warm", "pin")]
+        assert found.reasons == {"pinned": "pin", "other": "layer"}
+    assert all("pinned" not in arms(catalog, key) for key in FEW[50:])
+
+
+@pytest.mark.parametrize("status", ["draft", "paused"])
+def test_draft_and_paused_change_nothing(tmp_path: Path, status: str) -> None:
+    """An experiment that is not running changes nobody's answer, not even of those whom it pins."""
+    pinned = f'[pins]\n"{FEW[0]}" = "warm"'
+    without = catalog_of(tmp_path / "without", {})
+    with_it = catalog_of(tmp_path / "with", {"opening": experiment("warm", more=pinned, status=status)})
+    for key in [*FEW[:50], None]:
+        assert call(with_it, key).answer == call(without, key).answer
+        assert not call(with_it, key).assignments
+
+
+def test_pausing_moves_nobody(tmp_path: Path) -> None:
+    """Pausing an experiment of a layer hands its callers to nobody, and resuming gives them their arm again."""
+    layered = experiment("warm", more='layer = "opening"')
+    running = catalog_of(tmp_path / "running", {"one": layered, "two": layered})
+    paused = catalog_of(tmp_path / "paused", {"one": layered.replace("running", "paused"), "two": layered})
+    for key in FEW:
+        before = arms(running, key)
+        assert arms(paused, key) == {name: arm for name, arm in before.items() if name == "two"}
+
+
+def test_starting_takes_callers_evenly(tmp_path: Path) -> None:
+    """A third experiment in a layer takes callers from both others, and moves none between them."""
+    layered = experiment("warm", more='layer = "opening"')
+    two = catalog_of(tmp_path / "two", {"one": layered, "two": layered, "new": layered.replace("running", "draft")})
+    three = catalog_of(tmp_path / "three", {"one": layered, "two": layered, "new": layered})
+    moves = Counter((next(iter(arms(two, key))), next(iter(arms(three, key)))) for key in FEW)
+    assert moves.keys() == {("one", "one"), ("two", "two"), ("one", "new"), ("two", "new")}
+    assert 70 < moves["one", "new"] < 130
+    assert 70 < moves["two", "new"] < 130
+
+
+CONCLUDED = 'winner = "warm"\naudience = "caller.country != \'US\'"\n'
+
+
+def test_winner_is_heard_by_its_audience(tmp_path: Path) -> None:
+    """Once concluded, everyone in the audience hears the winner, also without a number, and nobody is recorded."""
+    catalog = catalog_of(tmp_path, {"won": experiment("warm", more=CONCLUDED, status="concluded")})
+    for key in [*FEW[:50], None]:
+        found = call(catalog, key)
+        assert (found.kind, spoken(found.answer), found.assignments) == ("base", "won over base", ())
+        assert "metadata" not in found.answer["assistant"]
+    assert spoken(call(catalog, FEW[0], country="US").answer) == "base"
+
+
+def test_winner_lies_below_running_arms(tmp_path: Path) -> None:
+    """What runs is laid over what has won: its control is the winner, unchanged."""
+    catalog = catalog_of(tmp_path, {
+        "aaa": experiment("warm", more='layer = "opening"'),
+        "won": experiment("warm", more='winner = "warm"', status="concluded"),
+    })  # fmt: skip
+    found = {arm: spoken(call(catalog, key).answer) for key in FEW[:50] for arm in arms(catalog, key).values()}
+    assert found["control"] == "won over base"
+    assert found["warm"] == "aaa over won over base"
+
+
+def test_winner_with_a_failed_customer(tmp_path: Path) -> None:
+    """Where the audience cannot be asked because the customer is not known, nobody hears the winner."""
+    more = 'winner = "warm"\naudience = "not customer.vip"'
+    catalog = catalog_of(tmp_path, {"won": experiment("warm", more=more, status="concluded")})
+    assert spoken(call(catalog, FEW[0]).answer) == "won over base"
+    assert spoken(call(catalog, FEW[0], customer=Customer(failed="time-out")).answer) == "base"
+
+
+@pytest.mark.parametrize("policy", ["exclude", "control", "per-call"])
+def test_callers_without_a_number(tmp_path: Path, policy: str) -> None:
+    """Callers without a number are left out, hear the control, or are drawn by their call, as the author says."""
+    catalog = catalog_of(tmp_path, {"opening": experiment("warm", more=f'unidentified = "{policy}"')})
+    calls = [
+        decide(catalog, Incoming(CallFacts(f"call-{number}", None), UNIDENTIFIED, Line(None), UNKNOWN, NOW))
+        for number in range(100)
+    ]
+    found = Counter((a.arm, a.source) for decision in calls for a in decision.assignments)
+    if policy == "per-call":
+        assert found.keys() == {("control", "unidentified"), ("warm", "unidentified")}
+    else:
+        assert found == ({("control", "unidentified"): 100} if policy == "control" else {})
+
+
+LOOKS = [
+    "customer", "not customer", "customer.vip", "not customer.vip", "customer['vip']", "customer.a.b", "customer == 1",
+    "customer != 1", "customer is defined", "customer is not defined", "customer is mapping", "customer in [1]",
+    "'vip' in customer", "customer | length", "customer | default('x')", "customer ~ ''", "[customer] | first",
+    "customer and true", "true and not customer_raw", "customer_raw.vip", "customer.vip is undefined", "1 if customer else 2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("audience", LOOKS)
+def test_failed_customer_is_in_no_audience(tmp_path: Path, audience: str) -> None:
+    """After the hook failed, an audience that looks at the customer in whatever way does not have the caller."""
+    catalog = catalog_of(tmp_path, {"opening": experiment("warm", more=f'audience = "{audience}"')})
+    found = call(catalog, FEW[0], customer=Customer(failed="time-out"))
+    assert found.assignments == ()
+    assert found.reasons["opening"] == "customer_failed"
+    assert spoken(found.answer) == "base"
+
+
+@pytest.mark.parametrize(
+    "audience", ["caller.country == 'NL'", "caller.country == 'NL' or customer.vip", "line.number or true"]
+)
+def test_failed_customer_matters_only_where_it_is_looked_at(tmp_path: Path, audience: str) -> None:
+    """An audience that is decided without the customer has the caller, whether the hook failed or not."""
+    catalog = catalog_of(tmp_path, {"opening": experiment("warm", more=f'audience = "{audience}"')})
+    assert arms(catalog, FEW[0])
+    assert call(catalog, FEW[0], customer=Customer(failed="time-out")).reasons["opening"] == "enrolled"
+
+
+@pytest.mark.parametrize(
+    "audience", ["1 / 0", "caller.number.no_such()", "now + 1", "('a' | int) / 0", "caller.country()"]
+)
+def test_broken_audience_has_nobody(tmp_path: Path, audience: str) -> None:
+    """An audience that fails has nobody: the caller hears the base, and the reasons say what failed."""
+    catalog = catalog_of(tmp_path, {"opening": experiment("warm", more=f'audience = "{audience}"')})
+    found = call(catalog, FEW[0])
+    assert (found.kind, spoken(found.answer), found.assignments) == ("base", "base", ())
+    assert found.reasons["opening"] == "audience"
