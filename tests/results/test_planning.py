@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,26 @@ def test_impossible_baselines_are_refused(mean: float, deviation: float | None) 
 def test_plan_is_json() -> None:
     """The plan is plain values, without a number that is none."""
     json.dumps(plan(design(BOOKED), BOOKED, THIRTY).as_json(), allow_nan=False)
+
+
+PAGE = (Path(__file__).parents[2] / "docs/few-calls.md").read_text("utf-8")
+ROWS = [
+    [float(cell.replace(",", "")) for cell in line.strip("|").split("|")]
+    for line in PAGE.splitlines()
+    if line.startswith("| 0")
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_figures_on_the_page_are_the_plans(row: list[float]) -> None:
+    """Each row of docs/few-calls.md is what plan says."""
+    rate, lift, arms, pace, *figures = row
+    weights = {"control": 1.0, **{f"arm-{number}": 1.0 for number in range(1, int(arms))}}
+    found = plan(design(BOOKED, weights=weights), BOOKED, said(rate, deviation=None, callers_a_week=pace), lift)
+    ours, easy, one_look = needed(found, "always valid"), needed(found, "always valid", 0.8), needed(found, "fixed")
+    assert figures == [ours.callers, ours.weeks, easy.weeks, one_look.weeks]
+
+
+def test_the_page_has_figures() -> None:
+    """There are rows to hold it to."""
+    assert len(ROWS) == 8
