@@ -10,6 +10,7 @@
     │   ├── BodyTooLarge        413
     │   ├── UnsupportedBody     415: compressed
     │   └── WrongMethod         405
+    ├── UnknownExperiment       also a LookupError: no folder and no row has it
     └── NotRecorded             neither the database nor the spool took a row in time
 
 No message carries a caller's number, a secret or a piece of a request's body.
@@ -26,6 +27,10 @@ class PickupError(Exception):
 
 class ConfigurationError(PickupError, RuntimeError):
     """An option is missing or makes no sense; the message says what to set."""
+
+
+class UnknownExperiment(PickupError, LookupError):
+    """There is no experiment of that name, neither in the folders nor in the tables."""
 
 
 class NotRecorded(PickupError):

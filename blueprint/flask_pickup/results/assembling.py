@@ -1,0 +1,271 @@
+"""One experiment's results, from the database to the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, Engine, select
+
+from flask_pickup.errors import UnknownExperiment
+from flask_pickup.models import Definition as DefinitionRow
+from flask_pickup.results import counting
+from flask_pickup.results.counting import ByArm, Counts, Question, together
+from flask_pickup.results.model import ArmCounts, Design, Finding, Results
+from flask_pickup.results.periods import Body, Definition, Period, design_of, periods
+from flask_pickup.results.statistics import results_of
+from flask_pickup.results.sums import Sums, Tally
+from flask_pickup.results.verdict import decide, last_whole_week
+
+_LARGEST_SHARE = 0.05
+_FEWEST_CALLS = 100
+_LONGEST_RECENT = counting.RECENT / timedelta(weeks=1)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How results are asked for.
+
+    :param pool: whether earlier periods of equal weights count too.
+    :param rehearsals: whether rehearsed calls count.
+    :param now: stands for the time of asking.
+    :param purged_before: calls from before that are purged.
+    """
+
+    pool: bool = False
+    rehearsals: bool = False
+    now: datetime | None = None
+    purged_before: datetime | None = None
+
+
+def results(engine: Engine, experiment: str, in_force: Body | None = None, options: Options | None = None) -> Results:
+    """Return what is known of an experiment, with a verdict.
+
+    :param in_force: its definition as the folder has it now; by default the latest that calls were answered from.
+    :raises UnknownExperiment: if there is neither.
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
+    """
+    options = options or Options()
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            # One snapshot, so that all figures are of the same calls; nothing of it is written.
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin():
+            definitions = _definitions(connection, experiment, in_force, options)
+            return _Assembling(connection, definitions, options).results()
+
+
+def recorded(engine: Engine) -> list[str]:
+    """Return the names of all experiments that calls were ever answered from."""
+    with engine.connect() as connection:
+        names = connection.execute(select(DefinitionRow.experiment).distinct())
+        return sorted(names.scalars())
+
+
+def _definitions(connection: Connection, experiment: str, in_force: Body | None, options: Options) -> list[Definition]:
+    rows = connection.execute(
+        select(DefinitionRow.fingerprint, DefinitionRow.body, DefinitionRow.first_seen_at)
+        .where(DefinitionRow.experiment == experiment)
+        .order_by(DefinitionRow.first_seen_at, DefinitionRow.fingerprint)
+    )
+    found = [Definition(*row) for row in rows]
+    if in_force is None:
+        if not found:
+            raise UnknownExperiment(f"No experiment is called '{experiment}', and no call was ever in one.")
+        return found
+    known = next((each for each in found if each.body == in_force), None)
+    last = known or Definition("", in_force, options.now or datetime.now(UTC))
+    return [*(each for each in found if each is not known), last]
+
+
+class _Assembling:
+    def __init__(self, connection: Connection, definitions: Sequence[Definition], options: Options) -> None:
+        self.connection = connection
+        self.options = options
+        self.design = design_of(definitions[-1].body)
+        first = counting.first_assigned(connection, self.design.experiment)
+        *self.earlier, self.period = periods(definitions, first)
+        self.number = len(self.earlier) + 1
+        self.pooled = 0
+        if options.pool:
+            self._pool()
+        until = options.now or datetime.now(UTC)
+        if self.design.status == "concluded":
+            # From then on everybody hears the winner.
+            until = min(until, definitions[-1].first_seen_at)
+        self.question = Question(
+            self.design.experiment, self.design.metrics, until=until, rehearsals=options.rehearsals
+        )
+
+    def results(self) -> Results:
+        counts = counting.count(self.connection, self.question)
+        calls_apart = counting.apart(self.connection, self.question)
+        tally = _tally(self.design, self.period, self.number, self.question.until, counts, calls_apart)
+        earlier = [
+            _tally(self.design, period, number, self.question.until, counts, calls_apart)
+            for number, period in enumerate(self.earlier, 1)
+        ]
+        if tally.since:
+            counted = sum(arm.calls for arm in tally.arms)
+            covered = counting.coverage(self.connection, self.question, tally.since, counted)
+            tally = replace(tally, coverage=covered)
+        tally = replace(tally, warnings=tuple(self._found(tally, earlier, self._of_period(counts))))
+        found = results_of(self.design, tally, earlier)
+        return replace(found, verdict=decide(self._whole_weeks(found), self.design))
+
+    def _pool(self) -> None:
+        equal = [period for period in self.earlier if period.has_weights_of(self.period)]
+        self.earlier = [period for period in self.earlier if period not in equal]
+        self.period = self.period.with_those_of(equal)
+        self.pooled = len(equal)
+
+    def _of_period(self, counts: ByArm) -> list[Counts]:
+        return [each for (definition, _), each in counts.items() if definition in self.period.definitions]
+
+    def _whole_weeks(self, found: Results) -> Results:
+        """Return the results up to the end of the last whole week; what is broken today is broken at once."""
+        if found.since is None:
+            return found
+        until = last_whole_week(found.since, found.until)
+        is_early = until - found.since < timedelta(days=self.design.minimum_days)
+        if is_early or decide(found, self.design).state == "broken":
+            return replace(found, until=until)
+        question = replace(self.question, until=until)
+        tally = _tally(self.design, self.period, self.number, until, counting.count(self.connection, question), {})
+        return results_of(self.design, tally)
+
+    # --- what a reader must know --------------------------------------------------------------------------------------
+
+    def _found(self, tally: Tally, earlier: Sequence[Tally], counts: Sequence[Counts]) -> Iterator[Finding]:
+        yield from self._changed(tally, earlier)
+        yield from self._two_arms(tally)
+        yield from _one_caller(counts)
+        yield from self._hook_failed(tally)
+        if self.options.rehearsals and (calls := counting.rehearsed(self.connection, self.question)):
+            yield Finding("rehearsal", f"{_calls(calls)} of a rehearsal count here, as was asked.")
+        before = self.options.purged_before
+        if before and tally.since and tally.since - before < timedelta(days=1):
+            message = (
+                f"Calls from before {before:%Y-%m-%d} are purged: some callers may have begun earlier than it seems."
+            )
+            yield Finding("purged", message)
+
+    def _changed(self, tally: Tally, earlier: Sequence[Tally]) -> Iterator[Finding]:
+        if self.pooled:
+            periods = "period is" if self.pooled == 1 else f"{self.pooled} periods are"
+            message = f"The earlier {periods} pooled with this one, as was asked: other words, in equal shares."
+            yield Finding("changed", message)
+        callers = sum(arm.callers for period in earlier for arm in period.arms)
+        if callers:
+            since = f"{tally.since:%Y-%m-%d}" if tally.since else "now"
+            yield Finding(
+                "changed",
+                f"The arms, their words or weights, the audience or the caller secret changed: this is about callers "
+                f"from {since} on. {callers:,} from before are in earlier periods.",
+            )
+
+    def _two_arms(self, tally: Tally) -> Iterator[Finding]:
+        both = counting.two_armed(self.connection, self.question, sorted(self.period.definitions))
+        if not both:
+            return
+        counts = counting.count(self.connection, replace(self.question, one_arm=True))
+        without = results_of(self.design, _tally(self.design, self.period, 1, tally.until, counts, {}))
+        metric = without.metric(self.design.primary)
+        differences = [
+            f"{each.arm} {each.difference:+.4g}"
+            for each in (metric.comparisons if metric else ())
+            if each.difference is not None
+        ]
+        tail = (
+            f" Without them the difference on {self.design.primary} is {', '.join(differences)}." if differences else ""
+        )
+        who = "1 caller was" if both == 1 else f"{both:,} callers were"
+        yield Finding("two-arms", f"{who} given two arms, and count in the first.{tail}")
+
+    def _hook_failed(self, tally: Tally) -> Iterator[Finding]:
+        if not (self.period.uses_customer and tally.since):
+            return
+        if calls := counting.hook_failed(self.connection, self.question, tally.since):
+            message = (
+                f"{_calls(calls)} came in without an arm: the audience asks for the customer, and the hook failed."
+            )
+            yield Finding("hook-failed", message)
+
+
+def _one_caller(counts: Sequence[Counts]) -> Iterator[Finding]:
+    calls, most = sum(each.calls for each in counts), max((each.most_calls for each in counts), default=0)
+    if calls >= _FEWEST_CALLS and most > _LARGEST_SHARE * calls:
+        yield Finding(
+            "one-caller",
+            f"One caller made {most:,} of the {calls:,} calls: a forwarded line, or a switchboard that shows one number "
+            "for everybody.",
+        )
+
+
+def _calls(number: int) -> str:
+    return "1 call" if number == 1 else f"{number:,} calls"
+
+
+# --- sums into a tally ------------------------------------------------------------------------------------------------
+
+
+def _tally(  # noqa: PLR0913, PLR0917 (all that a tally is made of)
+    design: Design,
+    period: Period,
+    number: int,
+    until: datetime,
+    counts: ByArm,
+    calls_apart: Mapping[tuple[str, str, str], int],
+) -> Tally:
+    arms = {arm: found for arm in period.weights if (found := together(_of_arm(counts, period, arm)))}
+    since = min((each.since for each in arms.values() if each.since), default=None)
+    return Tally(
+        number=number,
+        since=since,
+        until=until,
+        arms=tuple(_arm(arm, period, arms.get(arm), calls_apart) for arm in period.weights),
+        metrics={
+            metric.name: {arm: found.metrics[metric.name] for arm, found in arms.items()} for metric in design.metrics
+        },
+        calls_per_caller={arm: _calls_per_caller(found) for arm, found in arms.items()},
+        new_callers_a_week=_pace(sum(each.recent for each in arms.values()), since, until),
+    )
+
+
+def _of_arm(counts: ByArm, period: Period, arm: str) -> Iterable[Counts]:
+    return (each for (definition, name), each in counts.items() if name == arm and definition in period.definitions)
+
+
+def _arm(arm: str, period: Period, counts: Counts | None, calls_apart: Mapping[tuple[str, str, str], int]) -> ArmCounts:
+    sources = dict.fromkeys(("pin", "unidentified"), 0)
+    for (definition, name, source), calls in calls_apart.items():
+        if name == arm and definition in period.definitions and source in sources:
+            sources[source] += calls
+    found = ArmCounts(arm, period.weights[arm], 0, 0, unidentified=sources["unidentified"], pinned=sources["pin"])
+    if counts is None:
+        return found
+    return replace(
+        found,
+        callers=counts.callers,
+        calls=counts.calls,
+        delivered=1 - counts.undelivered_calls / counts.known_calls if counts.known_calls else None,
+        reported=counts.reported,
+        unreported=counts.unreported,
+        known=counts.known,
+        undelivered=counts.undelivered,
+        unassigned=counts.unassigned,
+    )
+
+
+def _calls_per_caller(counts: Counts) -> Sums:
+    callers, calls = float(counts.callers), float(counts.calls)
+    return Sums(
+        callers=counts.callers, calls=counts.calls, s=calls, d=callers, ss=counts.calls_squared, dd=callers, sd=calls,
+        asked=counts.callers,
+    )  # fmt: skip
+
+
+def _pace(recent: int, since: datetime | None, until: datetime) -> float | None:
+    weeks = min((until - since) / timedelta(weeks=1), _LONGEST_RECENT) if since else 0
+    return recent / weeks if weeks >= 1 / 7 else None

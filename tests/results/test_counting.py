@@ -1,0 +1,231 @@
+"""From rows to sums: what SQL yields is what an independent reader of the same rows yields."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from statistics import fmean
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.model import Metric, Results
+from result_rows import PLAIN, START, Rows, body, tables
+
+NOW = START + timedelta(days=60)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Empty tables, on each database in turn."""
+    engine = tables(database_url)
+    yield engine
+    engine.dispose()
+
+
+METRICS: Mapping[str, Mapping[str, Any]] = {
+    "booked": {"outcome": "analysis.booked"},
+    "booked_known": {"outcome": "analysis.booked", "missing": "leave out"},
+    "booked_calls": {"outcome": "analysis.booked", "per": "call"},
+    "seconds": {"outcome": "duration_seconds", "per": "call", "missing": "leave out"},
+    "seconds_zero": {"outcome": "duration_seconds", "per": "call"},
+    "seconds_total": {"outcome": "duration_seconds", "per": "caller", "missing": "leave out"},
+    "euros": {"outcome": "euros"},
+    "euros_capped": {"outcome": "euros", "cap": 0.9},
+    "seconds_capped": {"outcome": "duration_seconds", "per": "call", "missing": "leave out", "cap": 0.9},
+    "euros_soon": {"outcome": "euros", "within": 7.0},
+    "booked_soon": {"outcome": "analysis.booked", "within": 7.0},
+    "moment": {"outcome": "moment", "per": "call", "missing": "leave out"},
+}
+
+
+def made_up(seed: int) -> Rows:
+    """Return callers and regulars of two arms over sixty days, with holes in what is known of them."""
+    chance, rows = random.Random(seed), Rows()
+    for caller in range(300):
+        arm = chance.choice(["control", "warm"])
+        at = START + timedelta(days=chance.uniform(0, 58))
+        for _ in range(chance.choice([1, 1, 1, 2, 3, 9])):
+            told = {"duration_seconds": chance.expovariate(1 / 80), "moment": 1.7e9 + chance.random()}
+            if chance.random() < 0.7:
+                told["analysis.booked"] = float(chance.random() < 0.4)
+            call_id = rows.call(f"caller-{caller}", at, arm, told if chance.random() < 0.9 else None)
+            if chance.random() < 0.2:
+                rows.outcome(call_id, "euros", chance.expovariate(1 / 50), at + timedelta(days=chance.uniform(0, 9)))
+            at += timedelta(days=chance.uniform(0, 6))
+    return rows
+
+
+def pairs(rows: Rows, metric: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    """Return (s, d) of each caller by arm, read from the rows one by one."""
+    metric = {**PLAIN, **metric}
+    outcomes: dict[str, tuple[float, datetime]] = {
+        row["call_id"]: (row["value"], row["reported_at"]) for row in rows.outcomes if row["name"] == metric["outcome"]
+    }
+    arm_of = {row["caller_key"]: row["arm"] for row in reversed(rows.assignments)}
+    calls: dict[str, list[Any]] = defaultdict(list)
+    for call in sorted(rows.calls, key=lambda row: row["decided_at"]):
+        if call["decided_at"] < NOW:
+            calls[call["caller_key"]].append(call)
+    found: dict[str, list[tuple[str, list[float], int]]] = defaultdict(list)
+    for caller, made in calls.items():
+        first, within = made[0]["decided_at"], timedelta(days=metric["within"] or 1000)
+        if metric["within"] and first > NOW - within:
+            continue
+        counted = [call for call in made if call["decided_at"] - first < within]
+        known = [outcomes[call["call_id"]] for call in counted if call["call_id"] in outcomes]
+        values = [value for value, at in known if metric["outcome"] != "euros" or at - first < within]
+        found[arm_of[caller]].append((caller, values, len(counted)))
+    return {arm: list(_pairs(of_arm, metric, found)) for arm, of_arm in found.items()}
+
+
+def _pairs(of_arm: Any, metric: Mapping[str, Any], everybody: Any) -> Iterator[tuple[float, float]]:
+    is_flag = metric["outcome"] == "analysis.booked"
+    limit = _limit(metric, everybody)
+    for _, values, calls in of_arm:
+        if metric["missing"] == "leave out" and not values:
+            continue
+        if metric["per"] == "call":
+            yield sum(min(value, limit) for value in values), (calls if metric["missing"] == "zero" else len(values))
+        else:
+            yield min(max(values, default=0.0) if is_flag else sum(values), limit), 1
+
+
+def _limit(metric: Mapping[str, Any], everybody: Any) -> float:
+    if not metric["cap"]:
+        return float("inf")
+    callers = [values for of_arm in everybody.values() for _, values, _ in of_arm if values]
+    units = [value for values in callers for value in values] if metric["per"] == "call" else list(map(sum, callers))
+    return sorted(units)[int(metric["cap"] * (len(units) - 1))]
+
+
+def ratio(found: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the ratio of sums and its standard error by the delta method."""
+    n, s, d = len(found), fmean(pair[0] for pair in found), fmean(pair[1] for pair in found)
+    residuals = [pair[0] - s / d * pair[1] for pair in found]
+    return s / d, (sum(r * r for r in residuals) / (n - 1) / n) ** 0.5 / d
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sums_are_those_of_the_rows(engine: Engine, seed: int) -> None:
+    """Per caller or call, zero or left out, within, capped: means and errors are those of the rows read one by one."""
+    rows = made_up(seed)
+    rows.write(engine, [("d", body(METRICS))])
+    found = results(engine, "opening", options=Options(now=NOW))
+    for name, metric in METRICS.items():
+        for arm, expected in pairs(rows, metric).items():
+            shown = metric_of(found, name).arm(arm)
+            mean, error = ratio(expected)
+            assert (name, arm, shown.callers) == (name, arm, len(expected))
+            assert shown.mean == pytest.approx(mean, rel=1e-9), (name, arm)
+            assert shown.standard_error == pytest.approx(error, rel=1e-6), (name, arm)
+
+
+def metric_of(found: Results, name: str) -> Metric:
+    metric = found.metric(name)
+    assert metric is not None
+    return metric
+
+
+def shown(engine: Engine, rows: Rows, *metrics: Mapping[str, Any], **options: Any) -> Results:
+    named = {f"m{index}": metric for index, metric in enumerate(metrics or ({"outcome": "analysis.booked"},))}
+    rows.write(engine, [("d", body(named))])
+    return results(engine, "opening", options=Options(now=NOW, **options))
+
+
+def arms(found: Results, name: str) -> dict[str, Any]:
+    return {arm.arm: getattr(arm, name) for arm in found.arms}
+
+
+def at(day: float) -> datetime:
+    return START + timedelta(days=day)
+
+
+def test_all_later_calls_count(engine: Engine) -> None:
+    """Calls after the caller left the audience count too, and are shown; those before the first assignment do not."""
+    rows = Rows()
+    rows.call("ann", at(0))
+    rows.call("ann", at(1), "warm", {})
+    rows.call("ann", at(2), None, {"analysis.booked": 1})
+    found = shown(engine, rows)
+    assert (arms(found, "calls")["warm"], arms(found, "unassigned")["warm"]) == (2, 1)
+    assert metric_of(found, "m0").arm("warm").mean == 1
+
+
+def test_calls_turned_away_do_not_count(engine: Engine) -> None:
+    """A call outside the hours heard no arm."""
+    rows = Rows()
+    rows.call("ann", at(1), "warm", {})
+    rows.call("ann", at(2), None, decision="closed")
+    assert arms(shown(engine, rows), "calls")["warm"] == 1
+
+
+def test_pinned_and_unidentified_are_apart(engine: Engine) -> None:
+    """The team's own numbers and calls without a number count in no arm; how many there were is shown."""
+    rows = Rows()
+    rows.call("team", at(1), "warm", {}, source="pin")
+    rows.call(None, at(1), "warm", {}, source="unidentified")
+    rows.call("ann", at(1), "control", {})
+    found = shown(engine, rows)
+    assert arms(found, "callers") == {"control": 1, "warm": 0}
+    assert (arms(found, "pinned")["warm"], arms(found, "unidentified")["warm"]) == (1, 1)
+
+
+def test_rehearsals_count_only_if_asked(engine: Engine) -> None:
+    """Test calls are left out; asked for, they count, and that is said."""
+    rows = Rows()
+    rows.call("ann", at(1), "warm", {}, call_id="pickup-rehearsal-a")
+    assert arms(shown(engine, rows), "callers")["warm"] == 0
+    found = results(engine, "opening", options=Options(now=NOW, rehearsals=True))
+    assert arms(found, "callers")["warm"] == 1
+    assert "rehearsal" in {warning.code for warning in found.warnings}
+
+
+def test_assignment_that_a_report_brought_back_counts_from_its_call(engine: Engine) -> None:
+    """Where the row was lost and came back with the report, the call itself still counts."""
+    rows = Rows()
+    rows.call("ann", at(1), "warm", {"analysis.booked": 1})
+    rows.assignments[0]["assigned_at"] = at(1) + timedelta(minutes=5)
+    found = shown(engine, rows)
+    assert arms(found, "calls")["warm"] == 1
+    assert metric_of(found, "m0").arm("warm").mean == 1
+
+
+def test_delivery_reports_and_coverage_are_counted(engine: Engine) -> None:
+    """The share delivered, the callers with and without reports, and how much of the line it is about."""
+    rows = Rows()
+    rows.call("ann", at(1), "warm", {})
+    rows.call("bob", at(1), "warm", None, delivered=False)
+    rows.call("bob", at(2), "warm", {}, delivered=None)
+    rows.call(None, at(3))
+    found = shown(engine, rows)
+    [warm] = [arm for arm in found.arms if arm.arm == "warm"]
+    assert (warm.callers, warm.calls, warm.delivered) == (2, 3, 0.5)
+    assert (warm.known, warm.undelivered, warm.reported, warm.unreported) == (2, 1, 2, 1)
+    assert found.coverage is not None
+    assert (found.coverage.calls, found.coverage.counted, found.coverage.unidentified) == (4, 3, 1)
+
+
+def test_callers_for_whom_the_time_has_not_passed_wait(engine: Engine) -> None:
+    """With ``within``, who came in less than that ago is not counted yet, and later events count for nobody."""
+    rows = Rows()
+    rows.outcome(rows.call("ann", at(10), "warm", {}), "sale", 1, at(12))
+    rows.outcome(rows.call("bob", at(10), "warm", {}), "sale", 1, at(19))
+    rows.outcome(rows.call("cat", at(58), "warm", {}), "sale", 1, at(59))
+    found = metric_of(shown(engine, rows, {"outcome": "sale", "within": 7.0}), "m0").arm("warm")
+    assert (found.callers, found.mean) == (2, 0.5)
+
+
+def test_large_values_keep_their_digits(engine: Engine) -> None:
+    """Values near 1.7e9 that differ by a hundredth have the error that they should have."""
+    rows = Rows()
+    for caller in range(40):
+        for arm in ("control", "warm"):
+            rows.call(f"{arm}-{caller}", at(1), arm, {"when": 1.7e9 + 0.01 * (caller % 2)})
+    found = metric_of(shown(engine, rows, {"outcome": "when", "per": "call", "missing": "leave out"}), "m0")
+    assert found.arm("warm").mean == pytest.approx(1.7e9 + 0.005, abs=1e-6)
+    assert found.arm("warm").standard_error == pytest.approx(0.005 / 39**0.5, rel=1e-4)
