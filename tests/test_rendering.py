@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import TemplateSyntaxError
+from jinja2.exceptions import SecurityError
 
 from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone, write
 from flask_pickup import Pickup
@@ -87,10 +89,10 @@ def test_the_missing_gives_way(source: str, words: str) -> None:
     assert say(source) == words
 
 
-@given(st.sampled_from(sorted(ENVIRONMENT.filters.keys() - {"urlize", "xmlattr", "pprint", "random"})))
+@given(st.sampled_from(sorted(name for name in ENVIRONMENT.filters if name.isidentifier())))
 def test_no_filter_raises_for_the_missing(name: str) -> None:
     """A caller is on the line: no filter that takes one value raises where that value is missing."""
-    needs = {"attr": "'a'", "batch": "2", "groupby": "'a'", "replace": "'a', 'b'", "slice": "2"}
+    needs = {"batch": "2", "groupby": "'a'", "replace": "'a', 'b'", "slice": "2"}
     say(f"{{{{ customer.missing|{name}({needs.get(name, '')}) }}}}")
 
 
@@ -172,9 +174,9 @@ def test_key_of_a_record_wins() -> None:
     ],
 )
 def test_sandbox_gives_nothing_away(source: str) -> None:
-    """A template reaches none of Python's own: a greeting is words."""
-    said = say(source)
-    assert not any(word in said for word in ("class", "object", "builtins", "function"))
+    """A template reaches none of Python's own: whoever tries fails, and says nothing."""
+    with pytest.raises((SecurityError, TemplateSyntaxError)):
+        say(source)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

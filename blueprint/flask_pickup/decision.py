@@ -9,15 +9,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from jinja2 import TemplateSyntaxError
-
 from flask_pickup.assignment import Assigned, Recorded, draw_arm, draw_layer, is_enrolled
 from flask_pickup.caller import Caller, plain_language
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
 from flask_pickup.customer import Customer, CustomerFailed, Unavailable
 from flask_pickup.flireo.answer import SAVED_AGENT, Answer, compose, is_rejection, reject, with_metadata
 from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
-from flask_pickup.rendering import Silent
+from flask_pickup.rendering import Silent, allow, failed_at
 
 log = logging.getLogger("flask_pickup")
 
@@ -79,6 +77,17 @@ def fall_back(catalog: Catalog, incoming: Incoming, decision: Decision) -> Decis
     return replace(decision, kind="fallback", answer=_Deciding(catalog, incoming).base_answer(), assignments=())
 
 
+def answer_of(catalog: Catalog, incoming: Incoming, folders: tuple[str, ...]) -> Answer:
+    """Return the answer of a stack of folders, however good it is. Unlike :func:`decide`, it raises what fails."""
+    return _Deciding(catalog, incoming).answer(folders)
+
+
+def closing_words(catalog: Catalog, incoming: Incoming) -> str | None:
+    """Return what a caller hears who is turned away; None if it is open. Unlike :func:`decide`, it raises what fails."""
+    deciding = _Deciding(catalog, incoming)
+    return None if deciding.open else deciding.closing_words()
+
+
 class _Deciding:
     def __init__(self, catalog: Catalog, incoming: Incoming) -> None:
         self.catalog = catalog
@@ -97,7 +106,7 @@ class _Deciding:
             self.faults.append("greetings: the base does not load")
             return self._decision("fallback", dict(SAVED_AGENT), ())
         known = recorded is not None and bool(recorded.assignments)
-        if not known and (words := self._closing_words()):
+        if not known and (words := self._turned_away()):
             return self._decision("closed", reject(words), ())
         assignments = self._assign() if recorded is None else self._still_there(recorded)
         if recorded is not None and recorded.kind == "fallback":
@@ -151,11 +160,16 @@ class _Deciding:
         others = {key: value for key, value in customer.items() if key != "language"}
         return {**others, "language": spoken} if spoken else others
 
-    def _closing_words(self) -> str:
+    def closing_words(self) -> str:
+        """Return what ``closed.j2`` says; empty if there is none."""
+        allow()
+        return self.catalog.plan(self.base, self.language).closed(self.names)
+
+    def _turned_away(self) -> str:
         if self.open:
             return ""
         try:
-            return self.catalog.plan(self.base, self.language).closed(self.names)
+            return self.closing_words()
         except Exception as error:  # noqa: BLE001
             self._fault("greetings/closed.j2", error)
             return ""
@@ -225,10 +239,7 @@ class _Deciding:
     def _answer(self, folders: tuple[str, ...], assignments: tuple[Assigned, ...]) -> Answer | None:
         """Return the answer of a stack of folders; None if it cannot be rendered or the platform would refuse it."""
         try:
-            plan = self.catalog.plan(folders, self.language)
-            answer = compose(
-                plan.override(self.names), opening=plan.opening(self.names), prompt=plan.prompt(self.names)
-            )
+            answer = self.answer(folders)
         except Exception as error:  # noqa: BLE001 (a template may raise anything)
             self._fault(folders[-1], error)
             return None
@@ -239,6 +250,12 @@ class _Deciding:
             log.error("%s: the platform would not understand %s.", folders[-1], _first_path(problems))
             return None
         return answer
+
+    def answer(self, folders: tuple[str, ...]) -> Answer:
+        """Return the answer of a stack of folders."""
+        allow()
+        plan = self.catalog.plan(folders, self.language)
+        return compose(plan.override(self.names), opening=plan.opening(self.names), prompt=plan.prompt(self.names))
 
     def _metadata(self, assignments: Iterable[Assigned]) -> dict[str, Any]:
         return {
@@ -253,9 +270,10 @@ class _Deciding:
 
     def _fault(self, where: str, error: Exception) -> None:
         # The error's text may quote the customer's data; its kind and place say enough.
-        line = f":{error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
-        self.faults.append(f"{where}{line}: {type(error).__name__}")
-        log.error("%s%s failed: %s.", where, line, type(error).__name__)
+        file, line = failed_at(error)
+        place = f"{file}:{line}" if file else where
+        self.faults.append(f"{place}: {type(error).__name__}")
+        log.error("%s failed: %s.", place, type(error).__name__)
 
 
 def _first_path(problems: Mapping[Any, Any]) -> str:

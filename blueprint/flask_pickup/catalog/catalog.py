@@ -201,8 +201,6 @@ class _Loader:
             self.codes[path] = self.environment.compile(text, path, path)
         except TemplateSyntaxError as error:
             self._complain(path, error.lineno, f"the template cannot be read: {error.message}", "mend the line")
-        except (RecursionError, ValueError, SyntaxError, MemoryError, OverflowError) as error:
-            self._complain(path, 1, f"the template cannot be read: {type(error).__name__}", "make it simpler")
 
     def _override(self, path: str, text: str) -> None:
         try:
@@ -221,11 +219,12 @@ class _Loader:
             self._compile_string(path, text, source)
 
     def _compile_string(self, path: str, text: str, source: str) -> None:
+        found = text.find(json.dumps(source, ensure_ascii=False)[1:-1])
+        line = text.count("\n", 0, max(found, 0)) + 1
         try:
-            self.strings[source] = self.environment.compile(source, "", path)
+            # The name says where it stands, should it fail on a call.
+            self.strings.setdefault(source, self.environment.compile(source, f"{path}:{line}", path))
         except TemplateSyntaxError as error:
-            found = text.find(json.dumps(source, ensure_ascii=False)[1:-1])
-            line = text.count("\n", 0, max(found, 0)) + 1
             self._complain(path, line, f"a string's template cannot be read: {error.message}", "mend the string")
 
     def _settings(self) -> Settings:
