@@ -8,7 +8,7 @@ from itertools import chain
 from jinja2 import TemplateSyntaxError, nodes
 
 from flask_pickup.catalog.catalog import Catalog
-from flask_pickup.rendering import split_variant
+from flask_pickup.rendering import LONGEST, split_variant
 
 CHARACTERS_A_SECOND = 10.0
 """Slower than the voices speak by default, about 15: an opening must not be thought shorter than it is."""
@@ -26,7 +26,8 @@ def longest_opening(catalog: Catalog) -> float | None:
 
     Of two branches the longer counts. None if no opening is in the folders: the saved agent has its own.
     """
-    spoken = [_Measure(catalog).characters(text) for text in _openings(catalog)]
+    measure = _Measure(catalog)
+    spoken = [measure.characters(text) for text in _openings(catalog)]
     return max(spoken) / CHARACTERS_A_SECOND if spoken else None
 
 
@@ -45,9 +46,17 @@ class _Measure:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._depth = 0
+        self._lengths: dict[str, int] = {}
 
     def characters(self, text: str) -> int:
         """Return about how many characters a template says at most; 0 if it cannot be read."""
+        if text not in self._lengths:
+            # Stands while the text itself is measured, for what takes in itself.
+            self._lengths[text] = _FILLED
+            self._lengths[text] = min(self._measured(text), LONGEST)
+        return self._lengths[text]
+
+    def _measured(self, text: str) -> int:
         try:
             return self._of(self._catalog.environment.parse(text))
         except TemplateSyntaxError:

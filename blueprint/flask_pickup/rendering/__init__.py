@@ -1,6 +1,6 @@
 """The Jinja sandbox: what a template may do, what it sees, what it may use up, and where the names in it lead."""
 
-from flask_pickup.rendering.budget import TooMuch, allow
+from flask_pickup.rendering.budget import LONGEST, TooMuch, allow
 from flask_pickup.rendering.sandbox import NAMES, Environment, Silent
 from flask_pickup.rendering.stack import (
     BASE,
@@ -16,6 +16,7 @@ from flask_pickup.rendering.stack import (
 
 __all__ = [
     "BASE",
+    "LONGEST",
     "NAMES",
     "Environment",
     "Expression",

@@ -54,7 +54,7 @@ class _Metering(NodeTransformer):
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
-        return _filter(JOINED, nodes.List(node.nodes, "load", lineno=node.lineno), node)
+        return _filter(JOINED, nodes.List(node.nodes, lineno=node.lineno), node)
 
     def visit_List(self, node: nodes.List) -> nodes.Node:
         return self._literal(node)
