@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from time import monotonic
 
@@ -10,7 +11,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import CALLER_SECRET, NOW, WEBHOOK_SECRET, Phone, write
+from conftest import CALLER_SECRET, CONTENT, EXPERIMENT, NOW, WEBHOOK_SECRET, MakePhone, Phone, write
 from flask_pickup import Pickup, migrating
 from flask_pickup.rendering import Environment, TooMuch, allow, render
 from flask_pickup.rendering.budget import HEAVIEST, LONGEST
@@ -19,7 +20,9 @@ BASE = "Good day."
 DOUBLING = (
     "{% set ns = namespace(x='ab' * 99) %}{% for i in range(99) %}{% set ns.x = EXPRESSION %}{% endfor %}{{ ns.x }}"
 )
-NESTING = "{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = EXPRESSION %}{% endfor %}{{ ns.x }}"
+NESTING = (
+    "{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = EXPRESSION %}{% endfor %}{{ ns.x ~ '' }}"
+)
 
 ATTACKS = {
     "long-range": "{% for i in range(10**9) %}x{% endfor %}",
@@ -28,15 +31,16 @@ ATTACKS = {
     "huge-list": "{{ [0] * 10**10 }}",
     "reversed-product": "{{ 10**10 * 'x' }}",
     "nested-loops": "{% for a in range(999) %}{% for b in range(999) %}{% for c in range(999) %}x{% endfor %}{% endfor %}{% endfor %}",
-    "sorted-out": "{% for a in range(9999) %}{% for b in range(9999) if false %}x{% endfor %}{% endfor %}",
+    "sorted-out": "{% set l = range(9999)|list %}{% for a in l %}{% for b in l if false %}x{% endfor %}{% endfor %}",
     "loop-over-data": "{% for a in range(9999) %}{% for b in customer.list %}{{ b }}{% endfor %}{% endfor %}",
     "long-body": "{% for a in range(9999) %}" + "{{ a }}{{ loop.index }}" * 999 + "{% endfor %}",
     "recursive-loop": "{% for a in [1, 2] recursive %}{{ loop([1, 2]) }}{% endfor %}",
     "recursive-macro": "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
     "wide-macros": "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
     "recursive-block": "{% block b %}{{ self.b() }}{% endblock %}",
-    "wide-arguments": "{% macro m(n) %}{% if n %}{{ m(n - 1, varargs, varargs) }}{% endif %}{{ varargs }}{% endmacro %}{{ m(60, 1) }}",
-    "recursive-include": "{% include 'first_message.j2' %}{% include 'first_message.j2' %}",
+    "wide-arguments": "{% macro m(n) %}{% if n %}{{ m(n - 1, varargs, varargs) }}{% endif %}{{ varargs ~ '' }}{% endmacro %}{{ m(60, 1) }}",
+    "wide-keywords": "{% macro m(n) %}{% if n %}{{ m(n - 1, a=kwargs, b=kwargs) }}{% endif %}{{ kwargs ~ '' }}{% endmacro %}{{ m(60) }}",
+    "recursive-include": "{% include 'first_message.j2' %}" * 9,
     "wide-includes": "{% include '0.j2' %}",
     "center": "{{ 'x'|center(10**9) }}",
     "center-constant": "{{ 'x'|center(1000000000) }}",
@@ -52,12 +56,12 @@ ATTACKS = {
     "format": '{{ "%1000000000d"|format(1) }}',
     "format-star": '{{ "%*d"|format(10**9, 1) }}',
     "format-precision": '{{ "%.1000000000f" % 1 }}',
-    "format-often": '{{ ("%(a)s" * 9999) % {"a": "x" * 9999} }}',
+    "format-often": '{{ ("%(a)s" * 79999) % {"a": "x" * 399999} }}',
     "str-format": "{{ '{:1000000000}'.format(1) }}",
     "str-ljust": "{{ 'x'.ljust(10**9) }}",
     "str-zfill": "{{ 'x'.zfill(10**9) }}",
-    "str-join": "{{ ('x' * 9999).join(range(9999)|map('string')) }}",
-    "str-replace": "{{ ('x' * 9999).replace('x', 'x' * 9999) }}",
+    "str-join": "{{ ('x' * 399999).join(range(9999)|map('string')) }}",
+    "str-replace": "{{ ('x' * 39999).replace('x', 'x' * 399999) }}",
     "str-translate": "{{ ('x' * 9999).translate({120: 'x' * 9999}) }}",
     "to-bytes": "{{ (1).to_bytes(10**9) }}",
     "power": "{{ 9**9**9**9 }}",
@@ -70,8 +74,9 @@ ATTACKS = {
     "tuple-of-tuples": NESTING.replace("EXPRESSION", "(ns.x, ns.x)"),
     "dict-of-dicts": NESTING.replace("EXPRESSION", "{'a': ns.x, 'b': ns.x}"),
     "dict-by-call": NESTING.replace("EXPRESSION", "dict(a=ns.x, b=ns.x)"),
+    "batch-filled": NESTING.replace("EXPRESSION", "[1]|batch(3, ns.x)"),
     "lists-added": NESTING.replace("EXPRESSION", "ns.x + ns.x"),
-    "print-lists": "{% set l = range(999)|list %}{% for i in range(9999) %}{{ l }}{% endfor %}",
+    "print-lists": "{% set l = range(9999)|list %}{% for i in l %}{{ l }}{% endfor %}",
     "search": "{% set t = 'x' * 399999 %}{% for i in range(9999) if 'y' in t %}x{% endfor %}",
     "compare": "{% set a, b = 'x' * 399999, 'x' * 399999 %}{% for i in range(9999) if a == b %}{% endfor %}",
     "cut": "{% set t = 'x' * 399999 %}{% for i in range(9999) %}{% set u = t[1:] %}{% endfor %}",
@@ -79,6 +84,7 @@ ATTACKS = {
     "methods": "{% set t = 'x' * 399999 %}{% for i in range(9999) %}{% set u = t.upper() %}{% endfor %}",
     "sums": "{% set l = range(9999)|list %}{% for i in range(9999) %}{{ l|sum }}{% endfor %}",
     "long-answer": "{% set t = 'x' * 99999 %}{{ t }}{{ t }}{{ t }}{{ t }}{{ t }}",
+    "mapped": "{% set l = range(9999)|list %}{% for i in l %}{% set m = l|map('abs') %}{% endfor %}",
     "cycler": "{% set c = cycler(*range(10**9)) %}{{ c.next() }}",
     "class": "{{ ''.__class__ }}",
     "class-by-item": "{{ ''['__class__'] }}",
@@ -133,13 +139,29 @@ def test_attack_costs_neither_greeting_nor_time(attacked: Phone, attack: str) ->
     assert answer == {"assistant": {"first_message": BASE}}
     [(decision, reasons)] = attacked.rows(f"SELECT decision, reasons FROM pickup_calls WHERE call_id = '{attack}'")
     assert decision == "fallback"
-    assert f"experiments/{attack}/warm" in reasons
+    [fault] = json.loads(reasons)["_faults"]
+    place, error = fault.split(": ")
+    assert place.startswith(f"experiments/{attack}/warm")
+    assert error in {"TooMuch", "SecurityError", "RecursionError"}
 
 
 def test_failing_base_is_answered_with_the_saved_agent(attacked: Phone) -> None:
     """Those who are in no attack are not harmed by the others'."""
     assert attacked.ring("calm", caller=None).get_json() == {"assistant": {"first_message": BASE}}
     assert attacked.rows("SELECT decision FROM pickup_calls WHERE call_id = 'calm'") == [("base",)]
+
+
+def test_endless_audience_holds_nobody_up(make_phone: MakePhone) -> None:
+    """An audience has far fewer steps, because there may be many; who it would hold up is not in it."""
+    audience = 'audience = "range(9999)|sum"\n' + EXPERIMENT
+    phone = make_phone({**CONTENT, "experiments/warm-opening/experiment.toml": audience})
+    assert phone.ring().get_json()["assistant"]["first_message"] == BASE
+    [(decision, reasons)] = phone.rows("SELECT decision, reasons FROM pickup_calls")
+    assert decision == "base"
+    assert json.loads(reasons) == {
+        "warm-opening": "audience",
+        "_faults": ["experiments/warm-opening/experiment.toml: audience: TooMuch"],
+    }
 
 
 ENVIRONMENT = Environment()

@@ -132,7 +132,7 @@ def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             guard(*values, **named)
         before = _before(first, context)
         result = function(*before, *values, **named)
-        return charged(list(counted(result)) if isinstance(result, GeneratorType) else result)
+        return charged(list(result) if isinstance(result, GeneratorType) else result)
 
     return pass_context(filtered)
 

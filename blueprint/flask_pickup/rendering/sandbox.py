@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 
 from jinja2 import BaseLoader, ChainableUndefined, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context, LoopContext
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Cycler, Joiner, Namespace
 
 from flask_pickup.rendering import guards
-from flask_pickup.rendering.budget import TooMuch, allow, charged, check_weight, counted, joined, spend, weigh
+from flask_pickup.rendering.budget import TooMuch, allow, charged, check_weight, joined, spend, weigh
 from flask_pickup.rendering.metering import MeteredCode, meter
 
 NAMES = frozenset({"caller", "customer", "customer_raw", "line", "call", "language", "now", "open"})
@@ -180,15 +180,12 @@ class Environment(ImmutableSandboxedEnvironment):
         return _forgive(self._call, context, called, *values, **named)
 
     def _call(self, context: Context, called: Any, /, *values: Any, **named: Any) -> Any:
-        spend(1)
         for value in values:
             weigh(value)
         if named:
             weigh(named)
-        if values and isinstance(called, LoopContext):
-            values = (counted(values[0]), *values[1:])
         guards.guard_method(called, *values, **named)
-        return charged(super().call(context, called, *values, **named))
+        return super().call(context, called, *values, **named)
 
     def join_path(self, template: str, parent: str) -> str:
         """Resolve ``template`` as the file ``parent`` means it."""
