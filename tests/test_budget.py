@@ -56,7 +56,7 @@ ATTACKS = {
     "format": '{{ "%1000000000d"|format(1) }}',
     "format-star": '{{ "%*d"|format(10**9, 1) }}',
     "format-precision": '{{ "%.1000000000f" % 1 }}',
-    "format-often": '{{ ("%(a)s" * 79999) % {"a": "x" * 399999} }}',
+    "format-often": '{{ ("%(a)s" * 79999) % {"a": "x" * 99999} }}',
     "str-format": "{{ '{:1000000000}'.format(1) }}",
     "str-ljust": "{{ 'x'.ljust(10**9) }}",
     "str-zfill": "{{ 'x'.zfill(10**9) }}",

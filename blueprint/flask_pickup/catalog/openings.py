@@ -51,8 +51,6 @@ class _Measure:
     def characters(self, text: str) -> int:
         """Return about how many characters a template says at most; 0 if it cannot be read."""
         if text not in self._lengths:
-            # Stands while the text itself is measured, for what takes in itself.
-            self._lengths[text] = _FILLED
             self._lengths[text] = min(self._measured(text), LONGEST)
         return self._lengths[text]
 
