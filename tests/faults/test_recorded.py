@@ -1,0 +1,375 @@
+"""Every answer that names an arm has its one durable row; where none can be had, the caller hears the base."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError
+
+from conftest import CONTENT, MakePhone, Phone
+from faulty import (
+    ROOT,
+    Heard,
+    PostgreSQL,
+    Server,
+    assert_answered,
+    assert_nothing_leaks,
+    eventually,
+    migrate,
+    number,
+    report_message,
+    rows,
+)
+from flask_pickup import Pickup
+
+pytestmark = pytest.mark.slow
+
+ARMS = "SELECT call_id, arm FROM pickup_assignments"
+
+
+def crowd(server: Server, answers: list[Heard], enough: threading.Event, name: int) -> None:
+    """Ring until it is enough; every other call's report follows it."""
+    for index in range(100_000):
+        if enough.is_set():
+            return
+        heard = server.ring(f"crowd-{name}-{index}", number(random.randrange(1000)))
+        answers.append(heard)
+        if heard.status == 200 and index % 2:
+            server.post(report_message(heard.call_id, assistant=heard.json["assistant"]))
+
+
+@contextmanager
+def load(server: Server, callers: int = 6) -> Iterator[list[Heard]]:
+    """Have a crowd ring the server; yield the list that their answers come into."""
+    answers: list[Heard] = []
+    enough = threading.Event()
+    threads = [threading.Thread(target=crowd, args=(server, answers, enough, index)) for index in range(callers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+
+
+def kill_workers(server: Server, seconds: float) -> None:
+    """Kill a worker every 300 ms."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if workers := server.workers:
+            with suppress(psutil.NoSuchProcess):
+                random.choice(workers).kill()
+        time.sleep(0.3)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_killing_workers_loses_nothing(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Workers are killed every 300 ms under load, and the database goes away meanwhile: what was answered is a row."""
+    postgresql: PostgreSQL | None = request.getfixturevalue("faulty_postgresql") if kind == "postgresql" else None
+    url = postgresql.new_database() if postgresql else f"sqlite:///{tmp_path / 'pickup.db'}"
+    migrate(url)
+    with Server(tmp_path, url, commit_wait=0.3) as server:
+        with load(server) as answers:
+            kill_workers(server, 2)
+            if postgresql:
+                with postgresql.stopped():
+                    kill_workers(server, 2)
+            else:
+                other = sqlite3.connect(tmp_path / "pickup.db", isolation_level=None)
+                other.execute("BEGIN EXCLUSIVE")
+                kill_workers(server, 2)
+                other.close()
+            kill_workers(server, 1)
+        answered = [heard for heard in answers if heard.status]
+        assert len(answered) > 100
+        assert_answered(answered)
+        server.assert_recorded(answered)
+        eventually(lambda: server.ring("quiet").arm)
+        assert rows(url, "SELECT COUNT(*) FROM pickup_calls WHERE decision IS NULL") == [(0,)]
+        assert not list(server.spool.glob("aside*"))
+
+
+def serve_from(tree: Path, url: str, port: int, **environment: str) -> subprocess.Popen[str]:
+    """Run a copy of the checkout's scripts/serve, with the checkout's virtual environment."""
+    for path in ROOT.iterdir():
+        if path.name not in {".git", ".venv", "instance", "scripts", "tests"}:
+            (tree / path.name).symlink_to(path)
+    shutil.copytree(ROOT / "scripts", tree / "scripts")
+    # What set_up would make, without installing anything again.
+    (tree / ".venv").mkdir()
+    for path in Path(sys.prefix).iterdir():
+        (tree / ".venv" / path.name).symlink_to(path)
+    stamp = "cat requirements.txt requirements.txt pyproject.toml | cksum"
+    made = subprocess.run(["sh", "-c", stamp], cwd=tree, capture_output=True, text=True, check=True).stdout
+    (tree / ".venv" / ".requirements.txt.stamp").unlink(missing_ok=True)
+    (tree / ".venv" / ".requirements.txt.stamp").write_text(made.strip() + "\n")
+    return subprocess.Popen(
+        ["sh", "scripts/serve"], cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, **environment, "PICKUP_DATABASE_URL": url, "PORT": str(port)}, start_new_session=True,
+    )  # fmt: skip
+
+
+def test_serves_before_there_is_a_database(faulty_postgresql: PostgreSQL, tmp_path: Path) -> None:
+    """Without a database scripts/serve says so and serves; the rows wait until database and schema are there."""
+    url = faulty_postgresql.new_database()
+    rings = Server(tmp_path / "rings", url)
+    faulty_postgresql.kill()
+    (tmp_path / "tree").mkdir()
+    environment = {key: rings.environment[key] for key in rings.environment if key.startswith("PICKUP_")}
+    served = serve_from(tmp_path / "tree", url, rings.port, **environment)
+    try:
+        eventually(rings.health, 30)
+        answers = rings.ring_all([f"early-{index}" for index in range(8)])
+        assert_answered(answers)
+        assert all(heard.arm for heard in answers)
+        faulty_postgresql.start()
+        rings.assert_recorded(answers, 30)
+    finally:
+        if not faulty_postgresql.is_up:
+            faulty_postgresql.start()
+        served.terminate()
+        output, _ = served.communicate(timeout=20)
+    assert "Serving all the same" in output
+    assert_nothing_leaks(output)
+
+
+def test_another_process_replays_after_a_crash(tmp_path: Path) -> None:
+    """All processes are killed while rows wait in the spool: the next server writes them, though its content changed."""
+    database = tmp_path / "pickup.db"
+    url = f"sqlite:///{database}"
+    server = Server(tmp_path, url)
+    with server:
+        answers = server.ring_all([f"spooled-{index}" for index in range(12)])
+        reports = [server.post(report_message("spooled-0", assistant=answers[0].json["assistant"]))]
+        assert_answered([*answers, *reports])
+        server.kill()
+        assert not rows(url, "SELECT name FROM sqlite_master")
+        (tmp_path / "experiments/warm-opening/warm/first_message.j2").write_text("Quite other words.")
+        migrate(url)
+        server.start()
+        server.assert_recorded(answers)
+        assert rows(url, "SELECT value FROM pickup_outcomes WHERE name = 'duration_seconds'") == [(84.0,)]
+        known = (
+            "SELECT COUNT(*) FROM pickup_definitions WHERE fingerprint IN (SELECT definition FROM pickup_assignments)"
+        )
+        assert rows(url, known) == [(1,)]
+
+
+PRELOADED = """\
+app.extensions["pickup"].start()
+time.sleep(0.5)
+app.test_client().post("/pickup/webhook")
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_survives_a_fork_after_its_threads_started(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """An app that is loaded, started and has committed before gunicorn forks loses nothing, and shares no connection."""
+    postgresql: PostgreSQL | None = request.getfixturevalue("faulty_postgresql") if kind == "postgresql" else None
+    url = postgresql.new_database() if postgresql else f"sqlite:///{tmp_path / 'pickup.db'}"
+    migrate(url)
+    with Server(tmp_path, url, preload=True, after=PRELOADED) as server:
+        with load(server) as answers:
+            time.sleep(0.7)
+            kill_workers(server, 1)
+        answered = [heard for heard in answers if heard.status]
+        assert_answered(answered)
+        server.assert_recorded(answered)
+        assert "take" not in server.output.split("A row was not")[1:]
+
+
+def hosted(make_phone: MakePhone, url: str, *, spool: bool = True, tmp_path: Path, **config: Any) -> Phone:
+    """Make a phone whose spool, if it is not to work, would lie below a file."""
+    if not spool:
+        (tmp_path / "no-folder").touch()
+        config["PICKUP_SPOOL"] = str(tmp_path / "no-folder" / "spool")
+    return make_phone(url=url, **{"PICKUP_COMMIT_WAIT": 0.3, **config})
+
+
+def test_no_arm_without_a_row(make_phone: MakePhone, tmp_path: Path, database_url: str) -> None:
+    """Where neither database nor spool takes the row the caller hears the base, and /health counts it."""
+    phone = hosted(make_phone, database_url, spool=False, migrate=False, tmp_path=tmp_path)
+    answers = [phone.ring(f"call-{index}") for index in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert [answer.get_json()["assistant"]["first_message"] for answer in answers] == ["Good day."] * 3
+    assert all("metadata" not in answer.get_json()["assistant"] for answer in answers)
+    health = phone.client.get("/pickup/health")
+    assert (health.status_code, health.get_json()["calls"]) == (200, {"fallback": 3})
+    assert health.get_json()["faults"]["spool"] >= 3
+
+
+def test_who_is_turned_away_needs_no_row(make_phone: MakePhone, tmp_path: Path) -> None:
+    """Outside the hours there is no arm to record: the closing words are said though nothing takes the row."""
+    hours = {"greetings/hours.toml": 'timezone = "UTC"\n[week]\n', "greetings/closed.j2": "We are closed."}
+    phone = hosted(make_phone, f"sqlite:///{tmp_path / 'none.db'}", spool=False, migrate=False, tmp_path=tmp_path,
+                   files={**CONTENT, **hours})  # fmt: skip
+    assert phone.ring().get_json() == {"error": "We are closed."}
+
+
+def at_commit_of_a_call(engine: Engine, action: Callable[[Any], None]) -> None:
+    """Do something at each commit of a transaction that inserts a call; the ledger has others too."""
+    inserted: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note_insert(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "INSERT INTO pickup_calls" in statement:
+            inserted.append(statement)
+
+    @event.listens_for(engine, "commit")
+    def act(connection: Any) -> None:
+        if inserted:
+            inserted.clear()
+            action(connection)
+
+
+def test_commit_that_goes_on_claims_no_arm(make_phone: MakePhone, tmp_path: Path) -> None:
+    """A commit that took too long and succeeds after the caller heard the base is a fallback in the tables."""
+    url = f"sqlite:///{tmp_path / 'slow.db'}"
+    migrate(url)
+    engine = create_engine(url)
+    slow = threading.Event()
+    pickup = Pickup(engine=engine)
+
+    def commit_slowly(_: object) -> None:
+        if slow.is_set():
+            time.sleep(0.8)
+
+    at_commit_of_a_call(engine, commit_slowly)
+    phone = hosted(make_phone, url, spool=False, migrate=False, tmp_path=tmp_path, pickup=pickup)
+    phone.now = time.time()
+    assert "metadata" in phone.ring("quick").get_json()["assistant"]
+    slow.set()
+    assert "metadata" not in phone.ring("late").get_json()["assistant"]
+    slow.clear()
+    query = "SELECT call_id, decision, delivered FROM pickup_calls JOIN pickup_assignments USING (call_id) ORDER BY 1"
+    expected = [("late", "fallback", 0), ("quick", "arm", None)]
+    eventually(lambda: phone.rows(query) == expected)
+    assert "metadata" not in phone.ring("late").get_json()["assistant"]
+    assert "metadata" in phone.ring("quick").get_json()["assistant"]
+
+
+def test_commit_whose_word_was_lost_is_one_row(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
+    """The connection breaks right after the commit: the second try finds its own rows, and says the same."""
+    migrate(database_url)
+    engine = create_engine(database_url)
+    broken: list[bool] = []
+
+    def break_after_commit(connection: Any) -> None:
+        if len(broken) == 1:
+            broken.append(True)
+            connection.connection.dbapi_connection.commit()
+            connection.invalidate()
+            raise OperationalError("COMMIT", None, Exception("gone"), connection_invalidated=True)
+
+    at_commit_of_a_call(engine, break_after_commit)
+    phone = hosted(make_phone, database_url, migrate=False, tmp_path=tmp_path, pickup=Pickup(engine=engine),
+                   PICKUP_COMMIT_WAIT=5)  # fmt: skip
+    phone.now = time.time()
+    phone.ring("first")
+    broken.append(True)
+    answer = phone.ring("lost").get_json()
+    assert len(broken) == 2
+    assert phone.ring("lost").get_json() == answer
+    assert phone.rows("SELECT COUNT(*) FROM pickup_assignments WHERE call_id = 'lost'") == [(1,)]
+    assert phone.client.get("/pickup/health").get_json()["faults"] == {}
+    phone.app.extensions["pickup"].close()
+    engine.dispose()
+
+
+def test_refused_row_costs_no_other(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
+    """A row that the database will never take costs its own caller the arm, and nobody who rang with them."""
+    phone = hosted(make_phone, database_url, tmp_path=tmp_path)
+    refuse(phone, "poison")
+    with holding(phone):
+        heard = together(phone, ["good-0", "poison", "good-1", "good-2"])
+    assert {call_id: "metadata" in answer["assistant"] for call_id, answer in heard.items()} == {
+        "good-0": True, "poison": False, "good-1": True, "good-2": True,
+    }  # fmt: skip
+    assert sorted(row[0] for row in phone.rows(ARMS)) == ["good-0", "good-1", "good-2"]
+
+
+def test_what_cannot_be_replayed_is_put_aside(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
+    """A spooled row that the database will never take is put aside and shouted about; those beside it are written."""
+    phone = hosted(make_phone, database_url, migrate=False, tmp_path=tmp_path)
+    for call_id in ("good-0", "poison", "good-1"):
+        assert phone.ring(call_id).status_code == 200
+    migrate(database_url)
+    refuse(phone, "poison")
+    eventually(lambda: [row for row in sorted(phone.rows(ARMS)) if row[0].startswith("good")][1:])
+    aside = Path(phone.app.extensions["pickup"].options.spool) / "aside.jsonl"
+    assert b"poison" in eventually(lambda: aside.exists() and aside.read_bytes())
+    assert aside.read_bytes().count(b"\n") == 1
+    assert phone.client.get("/pickup/health").get_json()["put_aside"] == 1
+    assert "612345678" not in aside.read_text()
+
+
+def refuse(phone: Phone, call_id: str) -> None:
+    """Have the database refuse a call, as a constraint of the host's would."""
+    engine = phone.app.extensions["pickup"].engine
+    trigger = (
+        f"CREATE TRIGGER refuse BEFORE INSERT ON pickup_calls WHEN NEW.call_id = '{call_id}' "
+        "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        if engine.dialect.name == "sqlite"
+        else f"ALTER TABLE pickup_calls ADD CONSTRAINT refuse CHECK (call_id <> '{call_id}') NOT VALID"
+    )
+    with engine.begin() as connection:
+        connection.execute(text(trigger))
+
+
+@contextmanager
+def holding(phone: Phone) -> Iterator[None]:
+    """Hold the first commit, so that what comes meanwhile is committed together."""
+    with phone.app.extensions["pickup"].engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        else:
+            connection.execute(text("LOCK TABLE pickup_calls"))
+        threading.Timer(0.15, connection.rollback).start()
+        yield
+
+
+def together(phone: Phone, call_ids: list[str]) -> dict[str, Any]:
+    """Ring for several calls at once."""
+    heard: dict[str, Any] = {}
+    threads = [
+        threading.Thread(target=lambda call_id=call_id: heard.update({call_id: phone.ring(call_id).get_json()}))
+        for call_id in call_ids
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return heard
+
+
+def test_graceful_stop_needs_no_hook(tmp_path: Path) -> None:
+    """A host whose server knows no worker_exit loses nothing either: whoever waits is answered before it stops."""
+    url = f"sqlite:///{tmp_path / 'pickup.db'}"
+    migrate(url)
+    server = Server(tmp_path, url)
+    (tmp_path / "host.conf.py").write_text(f"bind = '127.0.0.1:{server.port}'\nthreads = 4\n")
+    server.configuration = tmp_path / "host.conf.py"
+    with server:
+        with load(server, 4) as answers:
+            time.sleep(0.6)
+            server.stop()
+        answered = [heard for heard in answers if heard.status]
+        assert_answered(answered)
+        server.start()
+        server.assert_recorded(answered)
