@@ -338,7 +338,8 @@ class PostgreSQL:
         (self._folder / "data" / "postmaster.pid").unlink(missing_ok=True)
         command: list[str | Path] = [
             *(self._bin / "postgres", "-D", f"{self._folder}/data", "-p", str(self.port), "-h", "127.0.0.1"),
-            *("-k", str(self._folder)),
+            # What it has said to be written survives its being killed, if not the machine's.
+            *("-k", str(self._folder), "-c", "fsync=off"),
         ]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, false, or_, select, update
@@ -75,17 +77,35 @@ class Store:
             connection.execute(update(Call).where(false()).values(decision=None))
 
     def _write(self, entries: Sequence[Entry]) -> list[Recorded | None]:
-        calls = [entry for entry in entries if isinstance(entry, CallEntry)]
         try:
             with self._transaction() as connection:
-                self._add_calls(connection, calls)
-                self._write_others(connection, entries)
+                self._write_in_order(connection, entries, self._add_calls)
             return [None] * len(entries)
         except _AlreadyThere:
+            found: dict[int, Recorded | None] = {}
             with self._transaction() as connection:
-                found = self._add_or_read_each(connection, entries)
-                self._write_others(connection, entries)
-            return found
+                self._write_in_order(connection, entries, partial(self._add_or_read_each, found))
+            return [found.get(id(entry)) for entry in entries]
+
+    def _write_in_order(
+        self, connection: Connection, entries: Sequence[Entry], add: Callable[[Connection, list[CallEntry]], None]
+    ) -> None:
+        """Write in one order everywhere, so that the batches of two processes cannot wait for each other in a circle.
+
+        Definitions come first, then all that locks the row of a call, by its id.
+        """
+        definitions = [dict(entry.definition) for entry in entries if isinstance(entry, DefinitionEntry)]
+        self._add(connection, Definition.__table__, sorted(definitions, key=lambda row: str(row["fingerprint"])))
+        of_calls = [entry for entry in entries if not isinstance(entry, DefinitionEntry)]
+        for kind, group in groupby(sorted(of_calls, key=_place), key=type):
+            if kind is CallEntry:
+                add(connection, [entry for entry in group if isinstance(entry, CallEntry)])
+                continue
+            for entry in group:
+                if isinstance(entry, ReportEntry):
+                    self._report(connection, entry)
+                elif isinstance(entry, WithdrawnEntry):
+                    self._withdraw(connection, entry)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -105,20 +125,14 @@ class Store:
             connection.invalidate()
 
     def _add_calls(self, connection: Connection, calls: Sequence[CallEntry]) -> None:
-        if not calls:
-            return
-        # In one order everywhere, so that two processes' batches cannot wait for each other in a circle.
-        rows = [dict(entry.call) for entry in sorted(calls, key=_call_id)]
-        if self._upsert(connection, rows) != len(rows):
+        if self._upsert(connection, [dict(entry.call) for entry in calls]) != len(calls):
             raise _AlreadyThere
         self._add(connection, Assignment.__table__, [dict(row) for entry in calls for row in entry.assignments])
 
-    def _add_or_read_each(self, connection: Connection, entries: Sequence[Entry]) -> list[Recorded | None]:
-        found: list[Recorded | None] = [None] * len(entries)
-        calls = [(index, entry) for index, entry in enumerate(entries) if isinstance(entry, CallEntry)]
-        for index, entry in sorted(calls, key=lambda call: _call_id(call[1])):
-            found[index] = self._add_or_read(connection, entry)
-        return found
+    def _add_or_read_each(
+        self, found: dict[int, Recorded | None], connection: Connection, calls: Sequence[CallEntry]
+    ) -> None:
+        found.update({id(entry): self._add_or_read(connection, entry) for entry in calls})
 
     def _add_or_read(self, connection: Connection, entry: CallEntry) -> Recorded | None:
         if self._upsert(connection, [dict(entry.call)]):
@@ -139,16 +153,6 @@ class Store:
     def _add(self, connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
             connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
-
-    def _write_others(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        definitions = [dict(entry.definition) for entry in entries if isinstance(entry, DefinitionEntry)]
-        self._add(connection, Definition.__table__, definitions)
-        reports = (entry for entry in entries if isinstance(entry, ReportEntry))
-        for report in sorted(reports, key=_call_id):
-            self._report(connection, report)
-        for entry in entries:
-            if isinstance(entry, WithdrawnEntry):
-                self._withdraw(connection, entry)
 
     def _withdraw(self, connection: Connection, entry: WithdrawnEntry) -> None:
         statement = update(Call).where(Call.call_id == entry.call_id, Call.decided_at == entry.decided_at)
@@ -186,8 +190,10 @@ class Store:
             self._add(connection, Transcript.__table__, [dict(report.transcript)])
 
 
-def _call_id(entry: CallEntry | ReportEntry) -> str:
-    return str(entry.call["call_id"])
+def _place(entry: CallEntry | ReportEntry | WithdrawnEntry) -> tuple[str, bool]:
+    """Return where an entry stands in a transaction; a call comes before what is told of it."""
+    call_id = entry.call_id if isinstance(entry, WithdrawnEntry) else entry.call["call_id"]
+    return str(call_id), not isinstance(entry, CallEntry)
 
 
 def _recorded(connection: Connection, call_id: str) -> Recorded:

@@ -1,0 +1,296 @@
+"""Whatever is wrong with a database or with the host's code, a call is answered in time, and its row comes afterwards."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.pool import QueuePool
+
+from conftest import CALLER, CONTENT, NOW, MakePhone, Phone
+from faulty import PROMISED, PostgreSQL, eventually, migrate
+from flask_pickup import Pickup
+from flask_pickup.customer import Lookup
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Trouble:
+    """A database in trouble: how a host reaches it, and what brings it back."""
+
+    url: str
+    engine: Engine | Callable[[], Engine] | None = None
+    mend: Callable[[], Any] = lambda: None
+    done: list[Callable[[], Any]] = field(default_factory=list)
+
+
+MakeTrouble = Callable[[PostgreSQL, Path], Trouble]
+
+
+def file_database(folder: Path) -> tuple[str, Path]:
+    url = f"sqlite:///{folder / 'pickup.db'}"
+    migrate(url)
+    return url, folder / "pickup.db"
+
+
+def command(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def failing(error: BaseException, url: str) -> Trouble:
+    engines: list[Engine] = []
+
+    def engine() -> Engine:
+        if not engines:
+            raise error
+        return engines[0]
+
+    return Trouble(url, engine, lambda: engines.append(create_engine(url)))
+
+
+def engine_function_raises(_: PostgreSQL, folder: Path) -> Trouble:
+    return failing(RuntimeError("no secrets today"), file_database(folder)[0])
+
+
+def engine_function_raises_value_error(_: PostgreSQL, folder: Path) -> Trouble:
+    return failing(ValueError("no such bind"), file_database(folder)[0])
+
+
+def name_does_not_resolve(_: PostgreSQL, folder: Path) -> Trouble:
+    """A resolver that hangs is, to the ledger, a connect that hangs."""
+    url, path = file_database(folder)
+    mended = threading.Event()
+
+    def connect() -> Any:
+        mended.wait(30)
+        return sqlite3.connect(path, check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    return Trouble(url, engine, mended.set, [engine.dispose])
+
+
+def pool_is_exhausted(_: PostgreSQL, folder: Path) -> Trouble:
+    url = file_database(folder)[0]
+    engine = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=30)
+    taken = engine.connect()
+    return Trouble(url, engine, taken.close, [engine.dispose])
+
+
+def file_is_read_only(_: PostgreSQL, folder: Path) -> Trouble:
+    url, path = file_database(folder)
+    mended = threading.Event()
+
+    def connect() -> Any:
+        mode = "rw" if mended.is_set() else "ro"
+        return sqlite3.connect(f"file:{path}?mode={mode}", uri=True, check_same_thread=False)
+
+    def mend() -> None:
+        mended.set()
+        engine.dispose()
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    return Trouble(url, engine, mend, [engine.dispose])
+
+
+def file_is_corrupt(_: PostgreSQL, folder: Path) -> Trouble:
+    url, path = file_database(folder)
+    good = path.read_bytes()
+    path.write_bytes(b"no database at all" * 1000)
+    return Trouble(url, None, lambda: path.write_bytes(good))
+
+
+def tables_are_missing(_: PostgreSQL, folder: Path) -> Trouble:
+    url = f"sqlite:///{folder / 'pickup.db'}"
+    return Trouble(url, None, lambda: migrate(url))
+
+
+def tables_are_missing_on_postgresql(server: PostgreSQL, _: Path) -> Trouble:
+    url = server.new_database()
+    return Trouble(url, None, lambda: migrate(url))
+
+
+def database_is_read_only(server: PostgreSQL, _: Path) -> Trouble:
+    """As on a standby, or while PostgreSQL is in recovery."""
+    url = server.new_database()
+    migrate(url)
+    name = make_url(url).database
+    command(server.url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    return Trouble(url, None, lambda: mend_read_only(server.url, name))
+
+
+def mend_read_only(url: str, name: str | None) -> None:
+    command(url, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    command(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+
+def too_many_connections(server: PostgreSQL, _: Path) -> Trouble:
+    url = server.new_database()
+    migrate(url)
+    name = make_url(url).database
+    command(url, f"CREATE ROLE guest_{name} LOGIN")
+    command(url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO guest_{name}")
+    command(url, f"ALTER DATABASE {name} CONNECTION LIMIT 0")
+    guest = make_url(url).set(username=f"guest_{name}").render_as_string(hide_password=False)
+    return Trouble(guest, None, lambda: command(server.url, f"ALTER DATABASE {name} CONNECTION LIMIT -1"))
+
+
+def table_is_locked(server: PostgreSQL, _: Path) -> Trouble:
+    url = server.new_database()
+    migrate(url)
+    engine = create_engine(url)
+    other = engine.connect()
+    other.execute(text("LOCK TABLE pickup_calls IN ACCESS EXCLUSIVE MODE"))
+    return Trouble(url, None, other.close, [engine.dispose])
+
+
+TROUBLES: list[MakeTrouble] = [
+    *(engine_function_raises, engine_function_raises_value_error, name_does_not_resolve, pool_is_exhausted),
+    *(file_is_read_only, file_is_corrupt, tables_are_missing),
+    *(tables_are_missing_on_postgresql, database_is_read_only, too_many_connections, table_is_locked),
+]
+
+
+def ring_in_time(phone: Phone, call_id: str) -> None:
+    """Ring, and see that the answer comes in time and names an arm."""
+    started = time.monotonic()
+    answer = phone.ring(call_id)
+    assert answer.status_code == 200
+    assert time.monotonic() - started < PROMISED
+    assert answer.get_json()["assistant"]["metadata"]["pickup"]["assignments"]
+
+
+def count_assignments(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT COUNT(*) FROM pickup_assignments")).scalar_one())
+
+
+@pytest.mark.parametrize("make", TROUBLES, ids=lambda make: make.__name__)
+def test_answered_in_every_trouble(
+    make: MakeTrouble,
+    make_phone: MakePhone,
+    faulty_postgresql: PostgreSQL,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Calls hear their arms from the spool while the trouble lasts; mended, their rows come without being asked for."""
+    caplog.set_level(logging.DEBUG)
+    trouble = make(faulty_postgresql, tmp_path)
+    pickup = Pickup(clock=lambda: NOW, engine=trouble.engine)
+    phone = make_phone(url=trouble.url, pickup=pickup, migrate=False, PICKUP_COMMIT_WAIT=0.3)
+    started = time.monotonic()
+    for index in range(6):
+        ring_in_time(phone, f"call-{index}")
+    assert time.monotonic() - started < PROMISED
+    health = phone.client.get("/pickup/health").get_json()
+    assert (health["database"], health["status"], health["faults"]["database"] > 0) == ("skipped", "degraded", True)
+    assert health["waiting"]["spool"] >= 6
+    trouble.mend()
+    look = create_engine(trouble.url)
+    eventually(lambda: count_assignments(look) == 6)
+    assert eventually(lambda: phone.client.get("/pickup/health").get_json()["database"] == "ok")
+    assert phone.client.get("/pickup/health").get_json()["waiting"]["spool"] == 0
+    assert "612345678" not in caplog.text
+    assert "the-database-password" not in caplog.text
+    phone.app.extensions["pickup"].close()
+    for action in (look.dispose, *trouble.done):
+        action()
+
+
+def test_deleted_file_takes_no_more_rows(make_phone: MakePhone, tmp_path: Path) -> None:
+    """A deleted SQLite file would take commits that nobody can read: they wait until there are tables again."""
+    url, path = file_database(tmp_path)
+    phone = make_phone(url=url, migrate=False)
+    ring_in_time(phone, "before")
+    for file in tmp_path.glob("pickup.db*"):
+        file.unlink()
+    ring_in_time(phone, "after")
+    assert phone.client.get("/pickup/health").get_json()["waiting"]["spool"] >= 1
+    migrate(url)
+    eventually(lambda: phone.rows("SELECT call_id FROM pickup_assignments") == [("after",)])
+    assert path.exists()
+
+
+def raises(_: object) -> Any:
+    raise KeyError(CALLER)
+
+
+def exits(_: object) -> Any:
+    raise SystemExit(CALLER)
+
+
+class Unprintable:
+    """Nonsense that raises as soon as somebody looks at it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(CALLER)
+
+
+HOOKS: dict[str, Callable[[object], Any]] = {
+    "raises": raises,
+    "exits": exits,
+    "a number": lambda _: 42,
+    "a text": lambda _: CALLER,
+    "unprintable": lambda _: {"name": Unprintable()},
+    "five megabytes": lambda _: {"name": "x" * 5_000_000},
+    "five megabytes of values": lambda _: {f"key-{index}": "x" * 50 for index in range(100_000)},
+    "itself": lambda _: itself(),
+    "surrogates": lambda _: {"name": "\ud800\x00"},
+    "nan": lambda _: {"name": float("nan"), "age": 10**400},
+}
+
+
+def itself() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    found.update({f"key-{index}": found for index in range(300)})
+    return found
+
+
+NAMED = {**CONTENT, "greetings/first_message.j2": "Good day {{ customer.name }}."}
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_hook_cannot_spoil_an_answer(name: str, make_phone: MakePhone, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the customer hook raises or returns costs the caller their name at most, and is not logged."""
+    caplog.set_level(logging.DEBUG)
+    pickup = Pickup(clock=lambda: NOW)
+    pickup.customer(HOOKS[name])
+    phone = make_phone(NAMED, pickup=pickup)
+    answer = phone.ring()
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")
+    assert answer.get_json()["assistant"]["first_message"]
+    assert len(answer.data) < 10_000
+    assert "612345678" not in caplog.text
+    assert phone.client.get("/pickup/health").status_code == 200
+
+
+def test_hook_that_hangs_holds_few_threads(make_phone: MakePhone) -> None:
+    """However many calls come while the hook hangs, it holds a bounded number of threads, and calls wait for it once."""
+    mended = threading.Event()
+    pickup = Pickup(clock=lambda: NOW)
+    pickup.customer(lambda _: mended.wait(30) and {"name": "Jan"})
+    phone = make_phone(NAMED, pickup=pickup, PICKUP_CUSTOMER_WAIT=0.2)
+    started = time.monotonic()
+    threads = [threading.Thread(target=phone.ring, args=(f"call-{index}",)) for index in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index in range(20):
+        phone.ring(f"later-{index}")
+    assert time.monotonic() - started < PROMISED
+    assert sum(thread.name == "pickup-customer" for thread in threading.enumerate()) <= Lookup.threads
+    mended.set()
+    caller = next(n for n in (f"+3161234567{i}" for i in range(10)) if "Good day" in phone.ring(n, caller=n).text)
+    eventually(lambda: "Jan" in phone.ring("mended", caller=caller).text)
