@@ -163,7 +163,7 @@ class Pickup(Blueprint):
         name = f"{state.name_prefix}.{state.name}".lstrip(".")
         mounted = app.extensions[EXTENSION] = self._state(app, f"{name}.webhook")
         self._add_rule(state, "/webhook", "webhook", _receive)
-        state.add_url_rule("/health", "health", _health, methods=["GET"])
+        self._add_rule(state, "/health", "health", _health)
         access = Access(mounted.options.dashboard_token, self._asks)
         dashboard = Dashboard(access, mounted.webhook, mounted.board, lambda: mounted.engine)
         for rule, endpoint, view, methods in dashboard.routes():
@@ -171,7 +171,7 @@ class Pickup(Blueprint):
 
     def _add_rule(self, state: BlueprintSetupState, path: str, endpoint: str, view: Callable[[], Response]) -> None:
         """Add a rule for every method there is: a stranger's method is answered by Pickup too, in JSON."""
-        state.add_url_rule(path, endpoint, view, methods=["POST"], provide_automatic_options=False)
+        state.add_url_rule(path, endpoint, view, provide_automatic_options=False)
         for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")):
             rule.methods = None
 

@@ -16,6 +16,8 @@ from time import monotonic, sleep
 from typing import Any
 
 from flask import Request
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_input_stream
 
 from flask_pickup.errors import BodyTooLarge, SlowBody
 from flask_pickup.processes import PerProcess
@@ -119,7 +121,8 @@ def read_body(request: Request, most: int) -> bytes:
 
 def _read(request: Request, most: int) -> bytes:
     terminated = request.environ.get("wsgi.input_terminated")
-    stream = request.environ["wsgi.input"] if terminated else request.stream
+    # Not the request's own stream: a host's MAX_CONTENT_LENGTH would refuse there, in HTML.
+    stream = request.environ["wsgi.input"] if terminated else get_input_stream(request.environ)
     chunks: list[bytes] = []
     size = 0
     try:
@@ -127,7 +130,7 @@ def _read(request: Request, most: int) -> bytes:
             size += len(chunk)
             if size <= most:
                 chunks.append(chunk)
-    except OSError as error:
+    except (OSError, ClientDisconnected) as error:
         raise SlowBody("The body did not arrive whole.") from error
     if size > most:
         raise BodyTooLarge(f"The body has more than {most} bytes.")

@@ -84,6 +84,13 @@ class UnsupportedBody(BadWebhook):
 
 
 class WrongMethod(BadWebhook):
-    """The webhook answers POST alone."""
+    """The request has another method than is answered there.
+
+    :param allowed: those that are.
+    """
 
     code = 405
+
+    def __init__(self, *allowed: str) -> None:
+        super().__init__(f"Send {' or '.join(allowed)}; no other method is answered here.")
+        self.allowed = allowed

@@ -76,6 +76,8 @@ class Webhook:
 
     def health(self) -> Response:
         """Answer whether calls can be answered, and what an operator wants to know of this process."""
+        if request.method not in {"GET", "HEAD"}:
+            return self._refuse(WrongMethod("GET", "HEAD"))
         return json_response(self.facts())
 
     def facts(self) -> Mapping[str, Any]:
@@ -97,9 +99,9 @@ class Webhook:
         # Read before anything is refused: a body left on the connection would be taken for the next request.
         body = read_body(incoming, self.options.max_body)
         if incoming.method != "POST":
-            raise WrongMethod("The webhook answers POST alone.")
+            raise WrongMethod("POST")
         now = self._verified_time(incoming, body)
-        if incoming.headers.get("Content-Encoding", "identity") != "identity":
+        if incoming.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
             raise UnsupportedBody("The body must not be compressed.", "Content-Encoding")
         stamp = incoming.headers.get(TIMESTAMP, "").encode("latin-1", "replace")
         message = read(body, flat_call_id=lambda: caller.flat_call_id(self.options.caller_secret, stamp, body))
@@ -193,7 +195,7 @@ class Webhook:
         if handler is None:
             return json_response({})
         try:
-            return json_response(handler(message) or {})
+            return json_response(dict(handler(message) or {}))
         except Exception as error:  # noqa: BLE001 (the host's code may raise anything)
             # No traceback: its last line often quotes the caller's number or words.
             log.error("The handler of '%s' failed: %s in %s.", message.type, type(error).__name__, _place(error))
@@ -217,7 +219,7 @@ class Webhook:
         body = {"detail": refusal.detail, **({"field": refusal.field} if refusal.field else {})}
         response = json_response(body, refusal.code)
         if isinstance(refusal, WrongMethod):
-            response.headers["Allow"] = "POST"
+            response.headers["Allow"] = ", ".join(refusal.allowed)
         return response
 
 

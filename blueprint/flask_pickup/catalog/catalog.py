@@ -9,7 +9,7 @@ from datetime import UTC, tzinfo
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, NoReturn
 
 from jinja2 import TemplateSyntaxError, meta
 
@@ -204,9 +204,12 @@ class _Loader:
 
     def _override(self, path: str, text: str) -> None:
         try:
-            patch = json.loads(text)
+            patch = json.loads(text, parse_constant=_no_constant)
         except json.JSONDecodeError as error:
             self._complain(path, error.lineno, f"this is no JSON: {error.msg}", "mend the line")
+            return
+        except ValueError as error:
+            self._complain(path, 1, f"this is no JSON: {error}", "write a number, or leave the key out")
             return
         except RecursionError:
             self._complain(path, 1, "this is nested too deeply", "make it flatter")
@@ -356,6 +359,10 @@ class _Loader:
 def _languages(settings: Settings, library: Library, folder: str) -> frozenset[str]:
     names = [f"{place}/{name}" for place in {BASE, folder} for name in FIELDS]
     return frozenset({settings.language, *(code for name in names for code in library.variants.get(name, ()) if code)})
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 def _home(path: str, line_folders: set[str]) -> str:

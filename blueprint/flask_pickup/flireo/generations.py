@@ -101,13 +101,21 @@ def _underscores(name: object) -> str | None:
 
 def _snake_keys(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            snake: child if snake in _NAMED_BY_CUSTOMERS else _snake_keys(child)
-            for snake, child in ((key if key.islower() else _snake(key), child) for key, child in value.items())
-        }
+        return _with_snake_keys(value)
     if isinstance(value, list):
         return [_snake_keys(item) for item in value]
     return value
+
+
+def _with_snake_keys(value: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, child in value.items():
+        snake = key if key.islower() else _snake(key)
+        current = child if snake in _NAMED_BY_CUSTOMERS else _snake_keys(child)
+        if snake in wire.MATTERING and found.get(snake, current) != current:
+            raise BadWebhook(f"'{snake}' stands in one object in two spellings, with two values.", snake)
+        found[snake] = current
+    return found
 
 
 def _snake(name: str) -> str:

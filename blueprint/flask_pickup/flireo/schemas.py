@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, ClassVar
 
+import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow import missing as MISSING  # noqa: N812 (it is a constant)
 from marshmallow.validate import Length, OneOf, Range
@@ -326,6 +327,15 @@ class AssistantRequestResponseSchema(_Lenient):
     assistant_id = _Text(validate=_SAID)
     assistant_override = fields.Nested(_AssistantSchema)
     max_duration_seconds = _Integer(validate=_POSITIVE)
+
+    @validates_schema(pass_original=True)
+    def _check_json(self, _: Any, answer: Mapping[str, Any], **__: Any) -> None:
+        # Unknown keys pass, but only as JSON: half a surrogate pair or an integer beyond 64 bits cannot leave at all.
+        for key, value in answer.items():
+            try:
+                orjson.dumps(value)
+            except TypeError as error:
+                raise ValidationError("Not a value that JSON has.", key) from error
 
     @validates_schema(pass_original=True)
     def _check_together(self, _: Any, answer: Mapping[str, Any], **__: Any) -> None:
