@@ -295,6 +295,17 @@ def test_call_is_answered_whatever_else_its_message_holds(
     assert phone.app.extensions["pickup"].webhook.ledger.health()["faults"] == {}
 
 
+@pytest.mark.parametrize("unwelcome", ["\0", "\ud800"])
+def test_what_no_database_takes_reaches_none(phone: Phone, unwelcome: str) -> None:
+    """A NUL or half a surrogate pair in what is kept costs no row, on either database."""
+    call = {"id": f"a{unwelcome}b", "type": f"web{unwelcome}", "status": "ended"}
+    told: dict[str, Any] = {"analysis": {f"k{unwelcome}": True}, "end_reason": f"x{unwelcome}", "summary": unwelcome}
+    assert phone.ring(line=f"desk{unwelcome}", call=call).status_code == 200
+    assert phone.report(call=call, **told).status_code == 200
+    assert phone.rows("SELECT call_id, line, call_type FROM pickup_calls") == [("a\ufffdb", "desk\ufffd", "web\ufffd")]
+    assert ("duration_seconds",) in phone.rows("SELECT name FROM pickup_outcomes")
+
+
 @settings(once, max_examples=60)
 @given(
     st.dictionaries(
