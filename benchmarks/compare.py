@@ -39,7 +39,18 @@ ROOT = HERE.parent
 WEBHOOK_SECRET, CALLER_SECRET = "benchmark-webhook-secret", "benchmark-caller-secret"
 CALLERS = 20_000
 CONNECTIONS = 16
-GUNICORN = ["--worker-class", "gthread", "--workers", "2", "--threads", "4", "--worker-connections", "100", "--keep-alive", "5"]
+GUNICORN = [
+    "--worker-class",
+    "gthread",
+    "--workers",
+    "2",
+    "--threads",
+    "4",
+    "--worker-connections",
+    "100",
+    "--keep-alive",
+    "5",
+]
 _calls = count()
 
 
@@ -96,7 +107,12 @@ def main() -> None:
                     print(f"{database}, round {turn + 1} of {asked.rounds}: {server.name}", file=sys.stderr)
             found[database] = [_figures(server) for server in servers]
         _print(database, found[database])
-    report = {"machine": _machine(), "date": time.strftime("%Y-%m-%d"), "rounds": asked.rounds, "seconds": asked.seconds}
+    report = {
+        "machine": _machine(),
+        "date": time.strftime("%Y-%m-%d"),
+        "rounds": asked.rounds,
+        "seconds": asked.seconds,
+    }
     asked.json.write_text(json.dumps({**report, "found": found}, indent=2), "utf-8")
 
 
@@ -244,8 +260,7 @@ def _letters(number: int) -> str:
 
 def _figures(server: Server) -> dict[str, Any]:
     figures = {
-        name: [getattr(each, name) for each in server.rounds]
-        for name in ("per_second", "p50", "p99", "slowest", "cpu")
+        name: [getattr(each, name) for each in server.rounds] for name in ("per_second", "p50", "p99", "slowest", "cpu")
     }
     return {
         "name": server.name,
@@ -278,10 +293,16 @@ def _print(database: str, found: Sequence[dict[str, Any]]) -> None:
 
 def _machine() -> str:
     model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if "model name" in line),
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
-    return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}, Linux {platform.release().split('-')[0]}"
+    return (
+        f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}, Linux {platform.release().split('-')[0]}"
+    )
 
 
 if __name__ == "__main__":

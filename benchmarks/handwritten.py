@@ -14,6 +14,7 @@ import os
 import time
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +164,9 @@ def key_of(number: str | None) -> str | None:
     return hmac.new(PEPPER, e164.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def track(session: Session, call_id: str, arm: str) -> None:
+def track(session: Session, call_id: str, *, experiment: Any, result: Any, **_: Any) -> None:
     """Keep what the SDK says was seen."""
-    session.add(Assignment(call_id=call_id, experiment="warm-opening", arm=arm, at=datetime.now(UTC)))
+    session.add(Assignment(call_id=call_id, experiment=experiment.key, arm=result.value, at=datetime.now(UTC)))
 
 
 def fill(value: Any, names: dict[str, Any]) -> Any:
@@ -193,7 +194,7 @@ def webhook() -> Response:
         book = GrowthBook(
             attributes={"id": key},
             features=FEATURES,
-            on_experiment_viewed=lambda experiment, result, user_context: track(session, call_id, result.value),
+            on_experiment_viewed=partial(track, session, call_id),
         )
         arm = book.get_feature_value("opening", "control") if key else "control"
         book.destroy()

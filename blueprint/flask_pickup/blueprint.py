@@ -222,15 +222,8 @@ class Pickup(Blueprint):
 
 
 def _child_settings(state: State) -> Mapping[str, Any]:
-    """Return what the process that computes results needs: the same rows, the same content."""
-    options = state.options
-    return {
-        "database_url": state.engine.url.render_as_string(hide_password=False),
-        "experiments": str(options.experiments),
-        "greetings": str(options.greetings),
-        "region": options.region,
-        "caller_secret": options.caller_secret,
-    }
+    """Return what the process that computes results needs to reach the same rows."""
+    return {"database_url": state.engine.url.render_as_string(hide_password=False)}
 
 
 def _receive() -> Response:

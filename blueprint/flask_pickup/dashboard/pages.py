@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from flask_pickup.catalog import Catalog, Line
-from flask_pickup.dashboard import rows
+from flask_pickup.dashboard import plan, rows
 from flask_pickup.dashboard.access import Access, is_own_form
 from flask_pickup.dashboard.board import Board
 from flask_pickup.dashboard.heard import Imagined, customer_names, heard
@@ -132,7 +132,8 @@ class Dashboard:
         return speech_of(request, self.catalog.zone(Line(None)))
 
     def _overview(self) -> Response:
-        answer = self.board.ask({"do": "overview"})
+        bodies = [one.body for one in self.catalog.experiments if one.status != "draft"]
+        answer = self.board.ask({"do": "overview", "bodies": bodies})
         results = {one["experiment"]: one for one in (answer or {}).get("results", ())}
         return self._page(
             "overview",
@@ -165,7 +166,7 @@ class Dashboard:
         experiment = next((one for one in self.catalog.experiments if one.name == name), None)
         if experiment is None:
             abort(404)
-        answer = self.board.ask({"do": "experiment", "experiment": name})
+        answer = self.board.ask({"do": "experiment", "body": experiment.body})
         asked = customer_names(self.catalog)
         imagined = Imagined.read(request.args, asked)
         return self._page(
@@ -199,12 +200,16 @@ class Dashboard:
         return self._page("call", row=row, transcript=transcript)
 
     def _plan(self) -> Response:
-        question = {
-            "do": "plan",
-            **{key: request.args[key] for key in ("baseline", "lift", "callers") if key in request.args},
-        }
-        answer = self.board.ask(question) if len(question) > 1 else None
-        return self._page("plan", asked=request.args, answer=answer)
+        asked = plan.read(request.args)
+        answer = self.board.ask(asked.question) if asked.question else {}
+        return self._page(
+            "plan",
+            form=request.args,
+            problem=asked.problem,
+            computing=answer is None,
+            failed=bool(answer) and "failed" in answer,
+            plan=answer if answer and "failed" not in answer else None,
+        )
 
     def _preview(self) -> Response:
         # A number in an address would end in logs: it comes in a form's body alone.

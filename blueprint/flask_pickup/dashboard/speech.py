@@ -31,7 +31,7 @@ class Speech:
     def __call__(self, text: str, /, **values: object) -> str:
         """Return a text in the page's language, with its ``%(names)s`` filled in."""
         said = _words(self.language).get(text, text)
-        return said % values if values else said
+        return said % values
 
     def count(self, number: int | None) -> str:
         """Return a whole number: "12,345" or "12.345"."""

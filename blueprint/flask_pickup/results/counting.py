@@ -109,6 +109,12 @@ def count(connection: Connection, question: Question) -> ByArm:
     return {(row["definition"], row["arm"]): _counts(row, scales) for row in rows}
 
 
+def statement_of(connection: Connection, question: Question) -> Select[Any]:
+    """Return the statement that :func:`count` executes, for who wants to execute it themselves."""
+    scales = {metric.name: _scale(connection, question, metric) for metric in question.metrics}
+    return _Statement(connection.dialect.name, question, scales).build()
+
+
 def together(counts: Iterable[Counts]) -> Counts | None:
     """Return several counts as one; None if there are none."""
     found = list(counts)

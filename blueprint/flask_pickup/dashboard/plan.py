@@ -1,0 +1,43 @@
+"""The plan's form: three numbers as people write them, in hundreds of callers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+FIELDS = ("baseline", "lift", "callers_a_week")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wrote into the form.
+
+    :param question: for the board; None while the form is empty or says something impossible.
+    :param problem: what is wrong with it, in English; empty if nothing is.
+    """
+
+    question: Mapping[str, Any] | None = None
+    problem: str = ""
+
+
+def read(form: Mapping[str, str]) -> Asked:
+    """Return the question in a form."""
+    if not any(form.get(name) for name in FIELDS):
+        return Asked()
+    baseline, lift, callers = (_number(form.get(name, "")) for name in FIELDS)
+    if baseline is None or lift is None or callers is None:
+        return Asked(problem="Write three numbers.")
+    if not 0 < baseline < 100:  # noqa: PLR2004 (in a hundred)
+        return Asked(problem="What happens to none or to all of a hundred callers cannot be planned with.")
+    if not 0 < lift < 100 or callers <= 0:  # noqa: PLR2004
+        return Asked(problem="The difference and the callers have to be more than nothing.")
+    return Asked({"do": "plan", "baseline": baseline / 100, "lift": lift / 100, "callers_a_week": callers})
+
+
+def _number(written: str) -> float | None:
+    try:
+        number = float(written.strip().removesuffix("%").replace(",", "."))
+    except ValueError:
+        return None
+    return number if number < float("inf") else None
