@@ -3,6 +3,7 @@
 Whatever is set here can be set over it: ``GUNICORN_CMD_ARGS="--workers 4" scripts/serve``.
 """
 
+import logging
 import os
 import secrets
 import socket
@@ -39,6 +40,16 @@ def _unquoted(error: Exception) -> Exception:
     kind = type(error)
     silent: Any = type(kind.__name__, (kind,), {"__str__": lambda _: kind.__name__})
     return silent.__new__(silent)  # type: ignore[no-any-return]
+
+
+def _unquote(record: logging.LogRecord) -> bool:
+    """Name exceptions in gunicorn's log, and don't repeat what they say: it may be a piece of somebody's body."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(type(value).__name__ if isinstance(value, Exception) else value for value in record.args)
+    return True
+
+
+logging.getLogger("gunicorn.error").addFilter(_unquote)
 
 
 def pre_request(worker: Worker, req: Any) -> None:  # noqa: ARG001 (gunicorn calls it so)
