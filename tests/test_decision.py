@@ -222,7 +222,7 @@ def test_callers_without_a_number(tmp_path: Path, policy: str) -> None:
 
 LOOKS = [
     "customer", "not customer", "customer.vip", "not customer.vip", "customer['vip']", "customer.a.b", "customer == 1",
-    "customer != 1", "customer is defined", "customer is not defined", "customer is mapping", "customer in [1]",
+    "customer != 1", "customer is defined", "customer is not defined", "customer is mapping", "customer is none", "customer is not none", "customer in [1]",
     "'vip' in customer", "customer | length", "customer | default('x')", "customer ~ ''", "[customer] | first",
     "customer and true", "true and not customer_raw", "customer_raw.vip", "customer.vip is undefined", "1 if customer else 2",
 ]  # fmt: skip

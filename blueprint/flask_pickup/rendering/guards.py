@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import wraps
-from types import GeneratorType
+from types import GeneratorType, NoneType
 from typing import Any
 
 from jinja2 import pass_context
@@ -117,7 +117,9 @@ def _joined(values: list[Any]) -> str:
 def tests() -> dict[str, Any]:
     """Return Jinja's tests, metered."""
     known: Mapping[str, Any] = TESTS
-    return {name: _metered(name, test) if name in _LONG_TESTS else test for name, test in known.items()}
+    metered = {name: _metered(name, test) if name in _LONG_TESTS else test for name, test in known.items()}
+    # Jinja's own asks for the very object, and so never looks at a customer who could not be looked up.
+    return {**metered, "none": lambda value: isinstance(value, NoneType)}
 
 
 def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
