@@ -117,11 +117,12 @@ class Pickup(Blueprint):
         self.record(self._bind)
 
     def customer(self, hook: SomeHook) -> SomeHook:
-        """Let ``hook`` look up who calls; the mapping that it returns is ``customer`` in every template.
+        """Let ``hook`` look up who calls; what it returns is ``customer`` in every template.
 
         It gets the :class:`~flask_pickup.caller.Caller`, runs inside the app's context on a thread of Pickup's, and
-        has ``PICKUP_CUSTOMER_WAIT`` seconds. None means that nobody is known; whatever it raises costs the caller
-        their name, never the greeting.
+        has ``PICKUP_CUSTOMER_WAIT`` seconds. It returns a mapping, a row, a mapped
+        object or a dataclass, or None where nobody is known; whatever it raises costs the caller their name, never the
+        greeting. What it returned is cleaned before a template sees it: see ``docs/customers.md``.
         """
         self._hook = hook
         return hook

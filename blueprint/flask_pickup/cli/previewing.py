@@ -18,6 +18,7 @@ from flask_pickup.cli.group import (
     print_json,
     with_pickup,
 )
+from flask_pickup.decision import Decision
 from flask_pickup.flireo.answer import spoken
 from flask_pickup.previewing import Preview
 from flask_pickup.previewing import preview as previewed
@@ -90,10 +91,14 @@ def _print(shown: Preview) -> None:
             "language": decision.language,
             "open": "yes" if decision.open else "no",
             "decision": decision.kind,
-            "experiments": "" if arms else "none is running",
+            "experiments": "" if arms else _why_none(decision),
             **arms,
             "says": spoken(decision.answer) or THE_SAVED_AGENTS,
         }
     )
     click.echo("\nThe answer as the platform gets it:\n")
     print_json(decision.answer)
+
+
+def _why_none(decision: Decision) -> str:
+    return "not asked: the call is turned away" if decision.kind == "closed" else "none is running"
