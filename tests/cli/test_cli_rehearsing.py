@@ -198,7 +198,8 @@ def test_https_behind_a_prefix(make_phone: MakePhone, tmp_path: Path, monkeypatc
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+         "-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+         "-addext", "keyUsage=critical,digitalSignature,keyCertSign"],
         check=True, capture_output=True,
     )  # fmt: skip
     app = DispatcherMiddleware(Flask("front"), {"/shop/phone": phone.app})

@@ -1,0 +1,144 @@
+"""``scripts/serve`` in a copy of the checkout, at a path with spaces in it, and in whatever shell ``sh`` is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from checkouts import Server, borrow_packages, copy_checkout, mode, run_script, serving
+from conftest import CONTENT, write
+from flask_pickup import rehearsal
+
+pytestmark = pytest.mark.slow
+
+SHELL = shutil.which("dash") or "sh"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy that is set up."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("a folder") / "of pickup")
+    borrow_packages(checkout)
+    return checkout
+
+
+@pytest.fixture
+def checkout(built: Path) -> Iterator[Path]:
+    """The copy before its first start."""
+    yield built
+    shutil.rmtree(built / "instance", ignore_errors=True)
+
+
+def rows(url: str, query: str) -> list[tuple[object, ...]]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(text(query))]
+    engine.dispose()
+    return found
+
+
+def test_first_start(checkout: Path) -> None:
+    """Without anything set: secrets are made, the printed line shows an arm's greeting, and SQL shows the call."""
+    database = f"sqlite:///{checkout}/instance/pickup.db"
+    with serving(checkout, SHELL) as server:
+        first, second = server.try_it(), server.try_it()
+        assert (first.returncode, first.stderr) == (0, "")
+        facts = dict(line.split(maxsplit=1) for line in first.stdout.splitlines()[:5])
+        assert facts["arm"].startswith("warm-opening: ")
+        answer = json.loads(first.stdout.partition("answer:\n")[2])
+        assert answer["assistant"]["first_message"] == facts["says"]
+        assert first.stdout.partition("answer:\n")[2] == second.stdout.partition("answer:\n")[2]
+        assert rows(database, "SELECT COUNT(*) FROM pickup_calls") == [(1,)]
+        assert rows(database, "SELECT experiment FROM pickup_assignments") == [("warm-opening",)]
+        assert rows(database, "SELECT experiment, callers, calls FROM pickup_results") == [("warm-opening", 1, 1)]
+        assert server.stop() == 0
+    secrets = checkout / "instance/pickup.env"
+    assert mode(secrets) == stat.S_IRUSR | stat.S_IWUSR
+    assert "Made PICKUP_WEBHOOK_SECRET, PICKUP_CALLER_SECRET" in server.said
+    kept = secrets.read_text()
+    with serving(checkout, SHELL) as again:
+        assert again.try_it().returncode == 0
+        assert "Made" not in again.said
+    assert secrets.read_text() == kept
+
+
+def test_environment_decides(checkout: Path, database_url: str, tmp_path: Path) -> None:
+    """PORT and the PICKUP_ variables decide: that content, into that database, under those secrets."""
+    content = write(tmp_path / "some where", {**CONTENT, "greetings/first_message.j2": "Another house."})
+    with serving(
+        checkout,
+        PICKUP_WEBHOOK_SECRET="whs-hunter2",
+        PICKUP_CALLER_SECRET="cs-hunter3",
+        PICKUP_DASHBOARD_TOKEN="a-token-that-nobody-guesses",
+        PICKUP_DATABASE_URL=database_url,
+        PICKUP_EXPERIMENTS=str(content / "experiments"),
+        PICKUP_GREETINGS=str(content / "greetings"),
+        PICKUP_SPOOL=str(tmp_path / "spool"),
+    ) as server:
+        result = server.try_it()
+        assert result.returncode == 0, result.stderr
+        assert "Another house." in result.stdout or "Hello there, how lovely that you call!" in result.stdout
+        assert f":{server.variables['PORT']}/" in server.url
+        [(call, decision)] = rows(database_url, "SELECT call_id, decision FROM pickup_calls")
+        assert (str(call).startswith("pickup-rehearsal-"), decision) == (True, "arm")
+    assert "hunter" not in server.said
+    assert not (checkout / "instance/pickup.env").exists()
+
+
+def test_errors_in_the_content_stop_it(checkout: Path, tmp_path: Path) -> None:
+    """Content with an error is not served: the complaint names file and line, and the exit status is 1."""
+    content = write(tmp_path, {**CONTENT, "greetings/first_message.j2": "Good day {{ custommer.name }}."})
+    ended = run_script(
+        checkout, SHELL, "scripts/serve",
+        PICKUP_EXPERIMENTS=str(content / "experiments"), PICKUP_GREETINGS=str(content / "greetings"),
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert f"{content}/greetings/first_message.j2:1: error: " in ended.stdout
+    assert ended.stdout.endswith("Mend the errors above, then start again.\n")
+
+
+def test_wrong_setting_stops_it(checkout: Path) -> None:
+    """A setting that makes no sense is a sentence, not a traceback, and nothing is served."""
+    ended = run_script(checkout, SHELL, "scripts/serve", PICKUP_WEBHOOK_SECRET="")
+    assert ended.returncode == 1
+    assert "'PICKUP_WEBHOOK_SECRET' has an empty secret in it." in ended.stdout
+    assert "Traceback" not in ended.stdout
+
+
+def test_stop_loses_nothing(checkout: Path) -> None:
+    """Asked to end under load, it finishes what it took on: every answered arm has its row, and no spool is left."""
+    database = f"sqlite:///{checkout}/instance/pickup.db"
+    with serving(checkout) as server:
+        assert server.try_it().returncode == 0
+        secret = next(
+            line.partition("=")[2]
+            for line in (checkout / "instance/pickup.env").read_text().splitlines()
+            if line.startswith("PICKUP_WEBHOOK_SECRET=")
+        )
+        with ThreadPoolExecutor(8) as callers:
+            answered = callers.map(lambda index: _ring(server, secret, index), range(400))
+            next(answered)
+            status = server.stop()
+            calls = [call for call in answered if call]
+    assert status == 0
+    recorded = {row[0] for row in rows(database, "SELECT call_id FROM pickup_assignments")}
+    assert set(calls) <= recorded
+    assert list((checkout / "instance/spool").glob("*")) == []
+
+
+def _ring(server: Server, secret: str, index: int) -> str | None:
+    """Return the call's id if it was answered with an arm."""
+    name = "".join("abcdefghij"[int(digit)] for digit in str(index))
+    call = rehearsal.single(name)
+    try:
+        reply = rehearsal.ring(server.url, secret, call)
+    except rehearsal.Unreachable:
+        return None
+    return call.call_id if reply.is_answer and rehearsal.arms(reply.body) else None
