@@ -12,7 +12,7 @@ from flask_pickup.errors import UnknownExperiment
 from flask_pickup.models import Definition as DefinitionRow
 from flask_pickup.results import counting
 from flask_pickup.results.counting import ByArm, Counts, Question, together
-from flask_pickup.results.model import ArmCounts, Design, Finding, Results
+from flask_pickup.results.model import ArmCounts, Design, Finding, Results, Verdict
 from flask_pickup.results.periods import Body, Definition, Period, design_of, periods
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
@@ -84,8 +84,8 @@ class _Assembling:
         self.connection = connection
         self.options = options
         self.design = design_of(definitions[-1].body)
-        first = counting.first_assigned(connection, self.design.experiment)
-        *self.earlier, self.period = periods(definitions, first)
+        self.first = counting.first_assigned(connection, self.design.experiment)
+        *self.earlier, self.period = periods(definitions, self.first)
         self.number = len(self.earlier) + 1
         self.pooled = 0
         if options.pool:
@@ -99,20 +99,21 @@ class _Assembling:
         )
 
     def results(self) -> Results:
-        counts = counting.count(self.connection, self.question)
+        week = self._last_whole_week()
+        now, *weeks = counting.count(self.connection, self.question, *([week] if week else []))
         calls_apart = counting.apart(self.connection, self.question)
-        tally = _tally(self.design, self.period, self.number, self.question.until, counts, calls_apart)
+        tally = _tally(self.design, self.period, self.number, self.question.until, now, calls_apart)
         earlier = [
-            _tally(self.design, period, number, self.question.until, counts, calls_apart)
+            _tally(self.design, period, number, self.question.until, now, calls_apart)
             for number, period in enumerate(self.earlier, 1)
         ]
         if tally.since:
             counted = sum(arm.calls for arm in tally.arms)
             covered = counting.coverage(self.connection, self.question, tally.since, counted)
             tally = replace(tally, coverage=covered)
-        tally = replace(tally, warnings=tuple(self._found(tally, earlier, self._of_period(counts))))
+        tally = replace(tally, warnings=tuple(self._found(tally, earlier, self._of_period(now))))
         found = results_of(self.design, tally, earlier)
-        return replace(found, verdict=decide(self._whole_weeks(found), self.design))
+        return replace(found, verdict=self._verdict(found, week, weeks))
 
     def _pool(self) -> None:
         equal = [period for period in self.earlier if period.has_weights_of(self.period)]
@@ -123,23 +124,31 @@ class _Assembling:
     def _of_period(self, counts: ByArm) -> list[Counts]:
         return [each for (definition, _), each in counts.items() if definition in self.period.definitions]
 
-    def _whole_weeks(self, found: Results) -> Results:
-        """Return the results up to the end of the last whole week; what is broken today is broken at once."""
-        if found.since is None:
-            return found
-        until = last_whole_week(found.since, found.until)
-        is_early = until - found.since < timedelta(days=self.design.minimum_days)
-        if is_early or decide(found, self.design).state == "broken":
-            return replace(found, until=until)
-        question = replace(self.question, until=until)
-        tally = _tally(self.design, self.period, self.number, until, counting.count(self.connection, question), {})
-        return results_of(self.design, tally)
+    def _last_whole_week(self) -> datetime | None:
+        """Return the moment that the verdict is about; None while it is too early for one."""
+        began = min((at for each, at in self.first.items() if each in self.period.definitions), default=None)
+        if began is None:
+            return None
+        week = last_whole_week(began, self.question.until)
+        return week if week - began >= timedelta(days=self.design.minimum_days) else None
+
+    def _verdict(self, found: Results, week: datetime | None, counts: Sequence[ByArm]) -> Verdict:
+        """Return the verdict on the last whole week; what is broken today is broken at once."""
+        if found.since is None or not week:
+            until = last_whole_week(found.since, found.until) if found.since else found.until
+            return decide(replace(found, until=until), self.design)
+        today = decide(found, self.design)
+        if today.state == "broken":
+            return today
+        return decide(
+            results_of(self.design, _tally(self.design, self.period, self.number, week, counts[0], {})), self.design
+        )
 
     # --- what a reader must know --------------------------------------------------------------------------------------
 
     def _found(self, tally: Tally, earlier: Sequence[Tally], counts: Sequence[Counts]) -> Iterator[Finding]:
         yield from self._changed(tally, earlier)
-        yield from self._two_arms(tally)
+        yield from self._two_arms(tally, counts)
         yield from _one_caller(counts)
         yield from self._hook_failed(tally)
         if self.options.rehearsals and (calls := counting.rehearsed(self.connection, self.question)):
@@ -165,12 +174,12 @@ class _Assembling:
                 f"from {since} on. {callers:,} from before are in earlier periods.",
             )
 
-    def _two_arms(self, tally: Tally) -> Iterator[Finding]:
-        both = counting.two_armed(self.connection, self.question, sorted(self.period.definitions))
+    def _two_arms(self, tally: Tally, counts: Sequence[Counts]) -> Iterator[Finding]:
+        both = sum(each.two_armed for each in counts)
         if not both:
             return
-        counts = counting.count(self.connection, replace(self.question, one_arm=True))
-        without = results_of(self.design, _tally(self.design, self.period, 1, tally.until, counts, {}))
+        [alone] = counting.count(self.connection, replace(self.question, one_arm=True))
+        without = results_of(self.design, _tally(self.design, self.period, 1, tally.until, alone, {}))
         metric = without.metric(self.design.primary)
         differences = [
             f"{each.arm} {each.difference:+.4g}"

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Double,
     RowMapping,
     Select,
+    Subquery,
     and_,
     case,
     cast,
@@ -32,7 +33,7 @@ from sqlalchemy import (
 
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.flireo.report import is_reported
-from flask_pickup.models import Assignment, Call, Outcome
+from flask_pickup.models import Assignment, Call, Moment, Outcome
 from flask_pickup.results.model import Coverage, MetricDesign
 from flask_pickup.results.sums import Sums
 
@@ -43,7 +44,7 @@ RECENT = timedelta(weeks=4)
 
 @dataclass(frozen=True)
 class Question:
-    """Whose calls are counted, and up to when.
+    """Whose calls are counted.
 
     :param until: calls and callers from then on do not count.
     :param rehearsals: whether rehearsed calls count.
@@ -65,6 +66,7 @@ class Counts:
     :param recent: callers who came in the last four weeks.
     :param most_calls: those of the caller who called most.
     :param known_calls: calls of which it is known whether the arm was spoken.
+    :param two_armed: callers who were given another arm later.
     """
 
     callers: int
@@ -79,6 +81,7 @@ class Counts:
     known_calls: int
     undelivered_calls: int
     unassigned: int
+    two_armed: int
     calls_squared: float
     metrics: Mapping[str, Sums]
 
@@ -94,19 +97,23 @@ class Counts:
 
 _ADDED = (
     *("callers", "calls", "recent", "reported", "unreported", "known", "undelivered", "known_calls"),
-    *("undelivered_calls", "unassigned", "calls_squared"),
+    *("undelivered_calls", "unassigned", "two_armed", "calls_squared"),
 )
 
 ByArm = Mapping[tuple[str, str], Counts]
 """Fingerprint of a definition and arm to their counts."""
 
 
-def count(connection: Connection, question: Question) -> ByArm:
-    """Return what the rows of an experiment come to."""
-    scales = {metric.name: _scale(connection, question, metric) for metric in question.metrics}
-    statement = _Statement(connection.dialect.name, question, scales).build()
-    rows = connection.execute(statement).mappings()
-    return {(row["definition"], row["arm"]): _counts(row, scales) for row in rows}
+def count(connection: Connection, question: Question, *earlier: datetime) -> list[ByArm]:
+    """Return what the rows of an experiment come to up to ``question.until``, and up to each earlier moment.
+
+    All at once, because what takes time is to bring a caller's calls together.
+    """
+    scales = _scales(connection, question)
+    statement = _Statement(connection.dialect.name, question, scales)
+    moments = (question.until, *earlier)
+    rows = connection.execute(statement.build(moments)).mappings().all()
+    return [_by_arm(rows, f"_{moment}", scales) for moment in range(len(moments))]
 
 
 def statement_of(connection: Connection, question: Question) -> Select[Any]:
@@ -120,9 +127,6 @@ def together(counts: Iterable[Counts]) -> Counts | None:
     found = list(counts)
     return reduce(add, found) if found else None
 
-
-_WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
-_EXACT = ("s", "d", "ss", "dd", "sd")
 
 # --- what a metric is measured in -------------------------------------------------------------------------------------
 
@@ -140,14 +144,19 @@ class _Scale:
     cap: float | None = None
 
 
-def _scale(connection: Connection, question: Question, metric: MetricDesign) -> _Scale:
-    beyond = func.max(case((Outcome.value.in_((0, 1)), 0), else_=1))
-    statement = select(func.avg(Outcome.value), beyond).where(Outcome.name == metric.outcome)
-    mean, is_number = connection.execute(statement).one()
-    if mean is None or not is_number:
-        return _Scale(is_proportion=mean is not None)
+def _scales(connection: Connection, question: Question) -> dict[str, _Scale]:
+    names = sorted({metric.outcome for metric in question.metrics})
+    beyond = func.max(case((Outcome.value.in_((0, 1)), 0), else_=1)).label("is_number")
+    statement = select(Outcome.name, func.avg(Outcome.value).label("mean"), beyond).where(Outcome.name.in_(names))
+    found = {row.name: row for row in connection.execute(statement.group_by(Outcome.name))}
+    return {metric.name: _scale(connection, question, metric, found.get(metric.outcome)) for metric in question.metrics}
+
+
+def _scale(connection: Connection, question: Question, metric: MetricDesign, found: Any) -> _Scale:
+    if found is None or not found.is_number:
+        return _Scale(is_proportion=found is not None)
     cap = _cap(connection, question, metric) if metric.cap else None
-    return _Scale(centre=float(f"{mean:.{_DIGITS}g}"), cap=cap)
+    return _Scale(centre=float(f"{found.mean:.{_DIGITS}g}"), cap=cap)
 
 
 def _cap(connection: Connection, question: Question, metric: MetricDesign) -> float | None:
@@ -164,150 +173,191 @@ def _cap(connection: Connection, question: Question, metric: MetricDesign) -> fl
 
 
 class _Statement:
-    """Four steps: who is enrolled, their calls, what both come to for each caller, and that for each arm."""
+    """Three steps: calls with what came of them and their caller's arm, what they come to for a caller, for an arm."""
 
     def __init__(self, dialect: str, question: Question, scales: Mapping[str, _Scale]) -> None:
         self._is_sqlite = dialect == "sqlite"
         self._question = question
         self._scales = scales
-        self._enrolled = enrolled(question)
+        self._outcomes = sorted({metric.outcome for metric in question.metrics})
         self._calls = self._called()
 
-    def build(self) -> Select[Any]:
-        """Return the statement: a row for each definition and arm."""
-        who, calls, values = self._enrolled, self._calls_of_callers(), self._values_of_callers()
-        recent = self._question.until - RECENT
-        columns: list[ColumnElement[Any]] = [
-            func.count().label("callers"),
-            func.min(who.c.since).label("since"),
-            func.sum(case((who.c.since >= recent, 1), else_=0)).label("recent"),
-            func.max(calls.c.calls).label("most_calls"),
-            func.sum(cast(calls.c.calls * calls.c.calls, Double)).label("calls_squared"),
+    def build(self, moments: Sequence[datetime]) -> Select[Any]:
+        """Return the statement: a row for each definition and arm, the columns of each moment numbered."""
+        callers = self._callers(moments)
+        columns = [
+            column.label(f"{name}_{index}")
+            for index, moment in enumerate(moments)
+            for name, column in self._of_arm(callers, index, moment).items()
         ]
-        summed = ("calls", "unassigned", "known_calls", "undelivered_calls")
-        columns += [func.sum(func.coalesce(calls.c[name], 0)).label(name) for name in summed]
-        some = {
-            "reported": calls.c.reported_calls > 0,
-            "unreported": calls.c.reported_calls < calls.c.calls,
-            "known": calls.c.known_calls > 0,
-            "undelivered": calls.c.undelivered_calls > 0,
-        }
-        columns += [func.sum(case((has, 1), else_=0)).label(name) for name, has in some.items()]
-        for index, metric in enumerate(self._question.metrics):
-            columns += self._sums(index, metric, calls, values)
-        tables = who.outerjoin(calls, calls.c.caller_key == who.c.caller_key)
-        if self._question.metrics:
-            tables = tables.outerjoin(values, values.c.caller_key == who.c.caller_key)
-        return select(who.c.definition, who.c.arm, *columns).select_from(tables).group_by(who.c.definition, who.c.arm)
+        statement = select(callers.c.definition, callers.c.arm, *columns)
+        if self._question.one_arm:
+            statement = statement.where(callers.c.two_armed == 0)
+        return statement.group_by(callers.c.definition, callers.c.arm)
 
     def values_of(self, metric: MetricDesign) -> Select[Any]:
         """Return the values of a metric, one for each call or caller that has any."""
-        calls, belongs = self._calls, self._belongs(metric)
-        value = func.sum(Outcome.value) if metric.per == "caller" else Outcome.value
-        found = select(value.label("value")).join(calls, calls.c.call_id == Outcome.call_id).where(belongs)
-        return found.group_by(calls.c.caller_key) if metric.per == "caller" else found
+        calls = self._calls
+        value = calls.c[self._value(metric)]
+        in_time = and_(self._counts(self._question.until), value.is_not(None), *self._in_time(metric))
+        if metric.per == "call":
+            return select(value.label("value")).where(in_time)
+        return select(func.sum(value).label("value")).where(in_time).group_by(calls.c.caller)
 
-    def _called(self) -> CTE:
-        """Return the calls that count, each with its caller."""
-        who, question = self._enrolled, self._question
-        assigned = and_(Assignment.call_id == Call.call_id, Assignment.experiment == question.experiment)
+    def _called(self) -> Subquery:
+        """Return the calls of all who are enrolled, each with its caller's first arm."""
+        question = self._question
+        outcomes = self._pivoted()
+        caller = func.coalesce(Call.caller_key, Assignment.caller_key)
+        # Where a report brought an assignment back, its row is younger than the call.
+        at = func.coalesce(Call.decided_at, Assignment.assigned_at)
+        is_hash = case((Assignment.source == "hash", 0), else_=1)
+        window: dict[str, Any] = {"partition_by": caller, "order_by": (is_hash, at, Call.call_id)}
         found = (
             select(
-                who.c.caller_key,
-                Call.call_id,
-                who.c.since,
-                self._days(Call.decided_at, who.c.since).label("days"),
+                caller.label("caller"),
+                at.label("at"),
+                func.first_value(at, type_=Moment()).over(**window).label("since"),
+                func.first_value(is_hash).over(**window).label("is_other"),
+                func.first_value(Assignment.arm).over(**window).label("first_arm"),
+                func.first_value(Assignment.definition).over(**window).label("definition"),
+                case((is_hash == 0, Assignment.arm)).label("arm"),
+                case((Call.decision != "closed", 1), else_=0).label("is_heard"),
                 case((Call.reported_at.is_(None), 0), else_=1).label("reported"),
                 case((Assignment.call_id.is_(None), 1), else_=0).label("unassigned"),
                 Assignment.delivered,
+                *(column for column in outcomes.c if column.name != "call_id"),
             )
-            .join(Call, Call.caller_key == who.c.caller_key)
-            .outerjoin(Assignment, assigned)
-            .where(Call.decided_at >= who.c.since, Call.decided_at < question.until, Call.decision != "closed")
+            .select_from(Call)
+            .outerjoin(
+                Assignment, and_(Assignment.call_id == Call.call_id, Assignment.experiment == question.experiment)
+            )
+            .outerjoin(outcomes, outcomes.c.call_id == Call.call_id)
+            .where(caller.in_(self._enrolled()), at < question.until)
         )
         if not question.rehearsals:
             found = found.where(not_rehearsed(Call.call_id))
-        return found.cte("calls")
+        return found.subquery("calls")
 
-    def _calls_of_callers(self) -> CTE:
+    def _enrolled(self) -> Select[Any]:
+        found = select(Assignment.caller_key).where(
+            Assignment.experiment == self._question.experiment,
+            Assignment.source == "hash",
+            Assignment.caller_key.is_not(None),
+        )
+        return found if self._question.rehearsals else found.where(not_rehearsed(Assignment.call_id))
+
+    def _pivoted(self) -> Subquery:
+        """Return the outcomes that matter, those of a call in one row."""
+        timed = {metric.outcome for metric in self._question.metrics if metric.within is not None}
+        columns: list[ColumnElement[Any]] = []
+        for index, name in enumerate(self._outcomes):
+            columns.append(func.max(case((Outcome.name == name, Outcome.value))).label(f"value_{index}"))
+            if name in timed and not is_reported(name):
+                columns.append(func.max(case((Outcome.name == name, Outcome.reported_at))).label(f"time_{index}"))
+        named = select(Outcome.call_id, *columns).where(Outcome.name.in_(self._outcomes))
+        return named.group_by(Outcome.call_id).subquery("outcomes")
+
+    def _value(self, metric: MetricDesign) -> str:
+        return f"value_{self._outcomes.index(metric.outcome)}"
+
+    def _counts(self, until: datetime) -> ColumnElement[bool]:
+        """Return whether a call counts: from its caller's first assignment on, and if anybody heard it."""
         calls = self._calls
-        known = case((calls.c.delivered.is_(None), 0), else_=1)
-        undelivered = case((calls.c.delivered.is_(False), 1), else_=0)
-        columns = [
-            func.count().label("calls"),
-            func.sum(calls.c.reported).label("reported_calls"),
-            func.sum(calls.c.unassigned).label("unassigned"),
-            func.sum(known).label("known_calls"),
-            func.sum(undelivered).label("undelivered_calls"),
-        ]
-        for index, metric in enumerate(self._question.metrics):
-            if metric.within is not None:
-                inside = case((calls.c.days < metric.within, 1), else_=0)
-                columns.append(func.sum(inside).label(f"calls_{index}"))
-        return select(calls.c.caller_key, *columns).group_by(calls.c.caller_key).cte("callers_calls")
+        return and_(calls.c.is_other == 0, calls.c.at >= calls.c.since, calls.c.is_heard == 1, calls.c.at < until)
 
-    def _values_of_callers(self) -> CTE:
-        """Return for each caller and metric how many calls have a value, and what the values come to."""
-        calls, columns = self._calls, []
-        for index, metric in enumerate(self._question.metrics):
-            belongs, scale = self._belongs(metric), self._scales[metric.name]
-            # Per call a value is cut and shifted where it stands; per caller that is done with what they come to.
-            value = _cut(Outcome.value, scale) - scale.centre if metric.per == "call" else Outcome.value
-            whole = func.max if metric.per == "caller" and scale.is_proportion else func.sum
-            columns.append(func.sum(case((belongs, 1), else_=0)).label(f"with_{index}"))
-            columns.append(whole(case((belongs, value))).label(f"value_{index}"))
-        names = {metric.outcome for metric in self._question.metrics}
+    def _in_time(self, metric: MetricDesign) -> list[ColumnElement[bool]]:
+        """Return the conditions under which a call, and what came of it, is within the metric's time."""
+        if metric.within is None:
+            return []
+        calls = self._calls
+        found = [self._days(calls.c.at, calls.c.since) < metric.within]
+        if is_reported(metric.outcome):
+            return found
+        happened = calls.c[f"time_{self._outcomes.index(metric.outcome)}"]
+        return [*found, self._days(happened, calls.c.since) < metric.within]
+
+    # --- for each caller ----------------------------------------------------------------------------------------------
+
+    def _callers(self, moments: Sequence[datetime]) -> CTE:
+        calls = self._calls
+        who = (calls.c.caller, calls.c.first_arm, calls.c.definition, calls.c.since)
+        columns = [
+            column.label(f"{name}_{index}")
+            for index, moment in enumerate(moments)
+            for name, column in self._of_caller(moment).items()
+        ]
+        two = case((func.min(calls.c.arm) != func.max(calls.c.arm), 1), else_=0)
         return (
-            select(calls.c.caller_key, *columns)
-            .join(Outcome, Outcome.call_id == calls.c.call_id)
-            .where(Outcome.name.in_(sorted(names)))
-            .group_by(calls.c.caller_key)
-            .cte("callers_values")
+            select(calls.c.first_arm.label("arm"), calls.c.definition, calls.c.since, two.label("two_armed"), *columns)
+            .where(calls.c.is_other == 0)
+            .group_by(*who)
+            .cte("callers")
         )
 
-    def _belongs(self, metric: MetricDesign) -> ColumnElement[bool]:
-        """Return whether an outcome is the metric's, and in time."""
-        named: ColumnElement[bool] = Outcome.name == metric.outcome
-        if metric.within is None:
-            return named
-        in_time = self._calls.c.days < metric.within
-        if is_reported(metric.outcome):
-            return and_(named, in_time)
-        return and_(named, in_time, self._days(Outcome.reported_at, self._calls.c.since) < metric.within)
-
-    def _sums(self, index: int, metric: MetricDesign, calls: CTE, values: CTE) -> list[ColumnElement[Any]]:
-        """Return the columns of a metric's :class:`Sums`."""
-        pair = self._pair(index, metric, calls, values)
-        columns = {
-            "callers": case((pair.has, 1), else_=0),
-            "calls": case((pair.has, pair.calls), else_=0),
-            "s": pair.s,
-            "d": pair.d,
-            "ss": pair.s * pair.s,
-            "dd": pair.d * pair.d,
-            "sd": pair.s * pair.d,
-            "asked": case((pair.is_asked, 1), else_=0),
-            "missing": case((pair.is_asked, pair.missing), else_=0),
-            "incomplete": case((and_(pair.is_asked, pair.missing > 0), 1), else_=0),
+    def _of_caller(self, until: datetime) -> dict[str, ColumnElement[Any]]:
+        calls, counts = self._calls, self._counts(until)
+        found: dict[str, ColumnElement[Any]] = {
+            "calls": _number(counts),
+            "reported": _number(and_(counts, calls.c.reported == 1)),
+            "unassigned": _number(and_(counts, calls.c.unassigned == 1)),
+            "known": _number(and_(counts, calls.c.delivered.is_not(None))),
+            "undelivered": _number(and_(counts, calls.c.delivered.is_(False))),
         }
-        columns |= {name: case((pair.has, cast(columns[name], Double)), else_=0.0) for name in _EXACT}
-        return [func.sum(column).label(f"{name}_{index}") for name, column in columns.items()]
+        for index, metric in enumerate(self._question.metrics):
+            scale, value = self._scales[metric.name], calls.c[self._value(metric)]
+            in_time = and_(counts, *self._in_time(metric)[:1])
+            has = and_(counts, value.is_not(None), *self._in_time(metric))
+            # Per call a value is cut and shifted where it stands; per caller that is done with what they come to.
+            part = _cut(value, scale) - scale.centre if metric.per == "call" else value
+            whole = func.max if metric.per == "caller" and scale.is_proportion else func.sum
+            found[f"made_{index}"] = _number(in_time)
+            found[f"having_{index}"] = _number(has)
+            found[f"value_{index}"] = func.coalesce(whole(case((has, part))), 0.0)
+        return found
 
-    def _pair(self, index: int, metric: MetricDesign, calls: CTE, values: CTE) -> _Pair:
+    # --- for each arm -------------------------------------------------------------------------------------------------
+
+    def _of_arm(self, callers: CTE, moment: int, until: datetime) -> dict[str, ColumnElement[Any]]:
+        is_in: ColumnElement[bool] = callers.c.since < until
+
+        def of(name: str) -> Any:
+            return callers.c[f"{name}_{moment}"]
+
+        found: dict[str, ColumnElement[Any]] = {
+            "callers": _number(is_in),
+            "since": func.min(case((is_in, callers.c.since))),
+            "recent": _number(and_(is_in, callers.c.since >= until - RECENT)),
+            "two_armed": _number(and_(is_in, callers.c.two_armed == 1)),
+            "most_calls": func.max(of("calls")),
+            "calls_squared": func.sum(cast(of("calls") * of("calls"), Double)),
+            "calls": func.sum(of("calls")),
+            "unassigned": func.sum(of("unassigned")),
+            "known_calls": func.sum(of("known")),
+            "undelivered_calls": func.sum(of("undelivered")),
+            "reported": _number(of("reported") > 0),
+            "unreported": _number(of("reported") < of("calls")),
+            "known": _number(of("known") > 0),
+            "undelivered": _number(of("undelivered") > 0),
+        }
+        for index, metric in enumerate(self._question.metrics):
+            pair = self._pair(metric, is_in, callers.c.since, until, *(of(f"{name}_{index}") for name in _PARTS))
+            found |= {f"{name}_{index}": column for name, column in _sums(pair).items()}
+        return found
+
+    def _pair(  # noqa: PLR0913, PLR0917 (all that a pair follows from)
+        self, metric: MetricDesign, is_in: Any, since: Any, until: datetime, made: Any, having: Any, value: Any
+    ) -> _Pair:
         scale = self._scales[metric.name]
-        made = func.coalesce(calls.c.calls if metric.within is None else calls.c[f"calls_{index}"], 0)
-        having = func.coalesce(values.c[f"with_{index}"], 0)
-        value = func.coalesce(values.c[f"value_{index}"], 0.0)
-        is_asked: ColumnElement[bool] = literal(value=True)
-        if metric.within is not None:
-            # Later callers wait: what they will still do would count for nothing.
-            is_asked = self._enrolled.c.since <= self._question.until - timedelta(days=metric.within)
-        fills_in = metric.missing == "zero"
+        # Later callers wait: what they will still do would count for nothing.
+        is_asked = is_in if metric.within is None else since <= until - timedelta(days=metric.within)
         if metric.per == "caller":
-            has = is_asked if fills_in else and_(is_asked, having > 0)
-            missing = literal(0) if fills_in else case((having > 0, 0), else_=1)
+            if metric.missing == "zero":
+                return _Pair(is_asked, is_asked, _cut(value, scale) - scale.centre, literal(1.0), made, literal(0))
+            missing = case((having > 0, 0), else_=1)
+            has = and_(is_asked, having > 0)
             return _Pair(is_asked, has, _cut(value, scale) - scale.centre, literal(1.0), made, missing)
-        if fills_in:
+        if metric.missing == "zero":
             # A call without a value has 0, which lies one centre below it.
             s = value - scale.centre * cast(made - having, Double)
             return _Pair(is_asked, and_(is_asked, made > 0), s, cast(made, Double), made, literal(0))
@@ -335,41 +385,30 @@ class _Pair:
     missing: ColumnElement[Any]
 
 
-def enrolled(question: Question) -> CTE:
-    """Return the callers who count, each with the arm, definition and time of their first hashed assignment.
-
-    That began with the assignment's call: where a report brought an assignment back, its row is younger than the call.
-    """
-    since = func.coalesce(Call.decided_at, Assignment.assigned_at)
-    first = func.row_number().over(partition_by=Assignment.caller_key, order_by=(since, Assignment.call_id))
-    hashed = (
-        select(Assignment.caller_key, Assignment.arm, Assignment.definition, since.label("since"), first.label("place"))
-        .outerjoin(Call, Call.call_id == Assignment.call_id)
-        .where(
-            Assignment.experiment == question.experiment,
-            Assignment.source == "hash",
-            Assignment.caller_key.is_not(None),
-        )
-    )
-    if not question.rehearsals:
-        hashed = hashed.where(not_rehearsed(Assignment.call_id))
-    rows = hashed.subquery("hashed")
-    found = select(rows.c.caller_key, rows.c.arm, rows.c.definition, rows.c.since)
-    found = found.where(rows.c.place == 1, rows.c.since < question.until)
-    if question.one_arm:
-        found = found.where(rows.c.caller_key.not_in(select(in_two_arms(question).c.caller_key)))
-    return found.cte("enrolled")
+_PARTS = ("made", "having", "value")
+_WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
+_EXACT = ("s", "d", "ss", "dd", "sd")
 
 
-def in_two_arms(question: Question) -> Any:
-    """Return the callers with hashed rows in more than one arm."""
-    return (
-        select(Assignment.caller_key)
-        .where(Assignment.experiment == question.experiment, Assignment.source == "hash")
-        .group_by(Assignment.caller_key)
-        .having(func.min(Assignment.arm) != func.max(Assignment.arm))
-        .subquery("in_two_arms")
-    )
+def _sums(pair: _Pair) -> dict[str, ColumnElement[Any]]:
+    """Return the columns of a metric's :class:`Sums`."""
+    products = {"s": pair.s, "d": pair.d, "ss": pair.s * pair.s, "dd": pair.d * pair.d, "sd": pair.s * pair.d}
+    return {
+        "callers": _number(pair.has),
+        "calls": func.sum(case((pair.has, pair.calls), else_=0)),
+        "asked": _number(pair.is_asked),
+        "missing": func.sum(case((pair.is_asked, pair.missing), else_=0)),
+        "incomplete": _number(and_(pair.is_asked, pair.missing > 0)),
+        **{name: func.sum(case((pair.has, cast(column, Double)), else_=0.0)) for name, column in products.items()},
+    }
+
+
+def _number(condition: Any) -> ColumnElement[Any]:
+    return func.sum(case((condition, 1), else_=0))
+
+
+def _cut(value: Any, scale: _Scale) -> Any:
+    return value if scale.cap is None else case((value > scale.cap, scale.cap), else_=value)
 
 
 def not_rehearsed(call_id: Any) -> ColumnElement[bool]:
@@ -378,24 +417,23 @@ def not_rehearsed(call_id: Any) -> ColumnElement[bool]:
     return ~is_rehearsed
 
 
-def _cut(value: Any, scale: _Scale) -> Any:
-    return value if scale.cap is None else case((value > scale.cap, scale.cap), else_=value)
+def _by_arm(rows: Sequence[RowMapping], moment: str, scales: Mapping[str, _Scale]) -> ByArm:
+    return {(row["definition"], row["arm"]): _counts(row, moment, scales) for row in rows if row[f"callers{moment}"]}
 
 
-def _counts(row: RowMapping, scales: Mapping[str, _Scale]) -> Counts:
-    metrics = {name: _sums_of(row, index, scale) for index, (name, scale) in enumerate(scales.items())}
+def _counts(row: RowMapping, moment: str, scales: Mapping[str, _Scale]) -> Counts:
     return Counts(
-        since=row["since"],
-        most_calls=int(row["most_calls"] or 0),
-        metrics=metrics,
-        **{name: int(row[name] or 0) for name in _ADDED if name != "calls_squared"},
-        calls_squared=float(row["calls_squared"] or 0),
+        since=row[f"since{moment}"],
+        most_calls=int(row[f"most_calls{moment}"] or 0),
+        metrics={name: _sums_of(row, f"_{index}{moment}", scale) for index, (name, scale) in enumerate(scales.items())},
+        **{name: int(row[f"{name}{moment}"] or 0) for name in _ADDED if name != "calls_squared"},
+        calls_squared=float(row[f"calls_squared{moment}"] or 0),
     )
 
 
-def _sums_of(row: RowMapping, index: int, scale: _Scale) -> Sums:
-    found: dict[str, Any] = {name: int(row[f"{name}_{index}"] or 0) for name in _WHOLE}
-    found |= {name: float(row[f"{name}_{index}"] or 0) for name in _EXACT}
+def _sums_of(row: RowMapping, suffix: str, scale: _Scale) -> Sums:
+    found: dict[str, Any] = {name: int(row[name + suffix] or 0) for name in _WHOLE}
+    found |= {name: float(row[name + suffix] or 0) for name in _EXACT}
     return Sums(centre=scale.centre, is_proportion=scale.is_proportion, **found)
 
 
@@ -423,13 +461,6 @@ def apart(connection: Connection, question: Question) -> Mapping[tuple[str, str,
     if not question.rehearsals:
         statement = statement.where(not_rehearsed(Assignment.call_id))
     return {(definition, arm, source): calls for definition, arm, source, calls in connection.execute(statement)}
-
-
-def two_armed(connection: Connection, question: Question, definitions: Sequence[str]) -> int:
-    """Return how many of the callers of ``definitions`` were given two arms."""
-    who, both = enrolled(question), in_two_arms(question)
-    statement = select(func.count()).select_from(who).join(both, both.c.caller_key == who.c.caller_key)
-    return connection.execute(statement.where(who.c.definition.in_(definitions))).scalar_one()
 
 
 def rehearsed(connection: Connection, question: Question) -> int:
