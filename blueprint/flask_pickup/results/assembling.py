@@ -13,7 +13,7 @@ from flask_pickup.models import Definition as DefinitionRow
 from flask_pickup.results import counting
 from flask_pickup.results.counting import ByArm, Counts, Question, together
 from flask_pickup.results.model import ArmCounts, Design, Finding, Results, Verdict
-from flask_pickup.results.periods import Body, Definition, Period, design_of, periods
+from flask_pickup.results.periods import Body, Definition, Period, periods
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 from flask_pickup.results.verdict import decide, last_whole_week
@@ -83,7 +83,7 @@ class _Assembling:
     def __init__(self, connection: Connection, definitions: Sequence[Definition], options: Options) -> None:
         self.connection = connection
         self.options = options
-        self.design = design_of(definitions[-1].body)
+        self.design = Design.of(definitions[-1].body)
         self.first = counting.first_assigned(connection, self.design.experiment)
         *self.earlier, self.period = periods(definitions, self.first)
         self.number = len(self.earlier) + 1

@@ -118,8 +118,7 @@ def count(connection: Connection, question: Question, *earlier: datetime) -> lis
 
 def statement_of(connection: Connection, question: Question) -> Select[Any]:
     """Return the statement that :func:`count` executes, for who wants to execute it themselves."""
-    scales = {metric.name: _scale(connection, question, metric) for metric in question.metrics}
-    return _Statement(connection.dialect.name, question, scales).build()
+    return _Statement(connection.dialect.name, question, _scales(connection, question)).build((question.until,))
 
 
 def together(counts: Iterable[Counts]) -> Counts | None:
@@ -437,7 +436,27 @@ def _sums_of(row: RowMapping, suffix: str, scale: _Scale) -> Sums:
     return Sums(centre=scale.centre, is_proportion=scale.is_proportion, **found)
 
 
-# --- beside the callers who count -------------------------------------------------------------------------------------
+# --- beside the sums --------------------------------------------------------------------------------------------------
+
+
+def enrolled(question: Question) -> CTE:
+    """Return the callers who count, each with the arm, definition and time of their first hashed assignment."""
+    since = func.coalesce(Call.decided_at, Assignment.assigned_at)
+    first = func.row_number().over(partition_by=Assignment.caller_key, order_by=(since, Assignment.call_id))
+    hashed = (
+        select(Assignment.caller_key, Assignment.arm, Assignment.definition, since.label("since"), first.label("place"))
+        .outerjoin(Call, Call.call_id == Assignment.call_id)
+        .where(
+            Assignment.experiment == question.experiment,
+            Assignment.source == "hash",
+            Assignment.caller_key.is_not(None),
+        )
+    )
+    if not question.rehearsals:
+        hashed = hashed.where(not_rehearsed(Assignment.call_id))
+    rows = hashed.subquery("hashed")
+    found = select(rows.c.caller_key, rows.c.arm, rows.c.definition, rows.c.since)
+    return found.where(rows.c.place == 1, rows.c.since < question.until).cte("enrolled")
 
 
 def first_assigned(connection: Connection, experiment: str) -> Mapping[str, datetime]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask_pickup.results.model import Design, MetricDesign
-
 Body = Mapping[str, Any]
 """An experiment as it stood, as ``pickup_definitions`` keeps it."""
 
@@ -62,19 +60,6 @@ def periods(definitions: Sequence[Definition], first_assigned: Mapping[str, date
     began = {key: _began(members, first_assigned) for key, members in grouped.items()}
     earlier = sorted((start, key) for key, start in began.items() if start is not None)
     return [*(_period(grouped[key]) for _, key in earlier), _period(in_force)]
-
-
-def design_of(body: Body) -> Design:
-    """Return what the statistics need of a definition."""
-    decision = body.get("decision") or {}
-    return Design(
-        experiment=str(body["experiment"]),
-        status=str(body["status"]),
-        weights=dict(body["arms"]),
-        metrics=tuple(MetricDesign(name=name, **metric) for name, metric in body["metrics"].items()),
-        primary=str(body["primary"]),
-        **decision,
-    )
 
 
 def _key(body: Body) -> str:

@@ -13,8 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from flask_pickup.models import Call
 from flask_pickup.results.assembling import Options, results
 from flask_pickup.results.counting import Question, enrolled, not_rehearsed, statement_of
-from flask_pickup.results.model import Results
-from flask_pickup.results.periods import Body, design_of
+from flask_pickup.results.model import Design, Results
+from flask_pickup.results.periods import Body
 
 MOST_POINTS = 12
 """Looks back at how the interval narrowed; each counts anew."""
@@ -59,7 +59,7 @@ def story(engine: Engine, body: Body, found: Results, rehearsals: bool = False) 
     :param body: the definition that the results are of.
     """
     assert found.since is not None
-    design = design_of(body)
+    design = Design.of(body)
     question = Question(design.experiment, design.metrics, until=found.until, rehearsals=rehearsals)
     with engine.connect() as connection:
         return Story(
@@ -118,7 +118,7 @@ def _narrowing(engine: Engine, body: Body, found: Results, rehearsals: bool) -> 
     for week in range(weeks % step or step, weeks + 1, step):
         until = found.since + week * timedelta(weeks=1)
         then = results(engine, found.experiment, body, Options(rehearsals=rehearsals, now=until))
-        points += _points(then, design_of(body).primary, until)
+        points += _points(then, Design.of(body).primary, until)
     return tuple(points)
 
 
