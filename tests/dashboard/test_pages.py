@@ -109,7 +109,7 @@ def test_experiment_shows_its_numbers(author: Phone) -> None:
     text = page(author, "/experiments/warm-opening").text
     assert "It cannot be told yet" in text
     assert "6 callers since" in text
-    assert "WITH enrolled AS" in text
+    assert "WITH callers AS" in text
 
 
 def test_customer_on_the_page_is_heard(make_phone: MakePhone) -> None:
