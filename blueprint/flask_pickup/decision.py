@@ -243,13 +243,14 @@ class _Deciding:
         except Exception as error:  # noqa: BLE001 (a template may raise anything)
             self._fault(folders[-1], error)
             return None
-        if assignments and not is_rejection(answer):
-            answer = with_metadata(answer, self._metadata(assignments))
+        # Before our metadata takes the place of what an author has there.
         if problems := _VALIDATE(answer):
             self.faults.append(f"{folders[-1]}: the platform would not understand {_first_path(problems)}")
             log.error("%s: the platform would not understand %s.", folders[-1], _first_path(problems))
             return None
-        return answer
+        if not assignments or is_rejection(answer):
+            return answer
+        return with_metadata(answer, self._metadata(assignments))
 
     def answer(self, folders: tuple[str, ...]) -> Answer:
         """Return the answer of a stack of folders."""

@@ -64,6 +64,10 @@ NEW = {"role": "system", "content": "New."}
         ),
         ({"error": "No.", "assistant": {"x": 1}, "max_duration_seconds": 9}, "Hello.", "New.", {"error": "No."}),
         ({"error": "No.", "assistant_id": "a"}, "", "", {"error": "No."}),
+        # What is wrong stays wrong, so that the schema finds it and no opening covers it.
+        ({"assistant": "x"}, "Hello.", "New.", {"assistant": "x"}),
+        ({"assistant": {"llm_config": "x"}}, "", "New.", {"assistant": {"llm_config": "x"}}),
+        ({"assistant": {"llm_config": {"messages": {}}}}, "", "New.", {"assistant": {"llm_config": {"messages": {}}}}),
     ],
 )
 def test_answer_is_composed(override: dict[str, Any], opening: str, prompt: str, answer: dict[str, Any]) -> None:

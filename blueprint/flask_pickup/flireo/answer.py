@@ -18,18 +18,15 @@ def compose(override: Mapping[str, Any], *, opening: str = "", prompt: str = "")
     """Return the platform's answer for a rendered override, opening and prompt.
 
     ``override`` is not changed. If it rejects the call, nothing else leaves; if it names a saved agent, what an author
-    wrote under ``assistant`` becomes the override of that agent.
+    wrote under ``assistant`` becomes the override of that agent. What is of a wrong type in it stays, to be found by
+    the schema.
     """
     if "error" in override:
         return {"error": override["error"]}
     answer = dict(override)
-    assistant = answer.pop("assistant", None)
-    if opening or prompt:
-        assistant = dict(assistant) if isinstance(assistant, Mapping) else {}
-    if opening:
-        assistant["first_message"] = opening
-    if prompt:
-        assistant["llm_config"] = _with_prompt(assistant.get("llm_config"), prompt)
+    assistant = answer.pop("assistant", {} if opening or prompt else None)
+    if isinstance(assistant, Mapping):
+        assistant = _with_words(assistant, opening, prompt)
     if assistant is not None:
         answer[_key(answer)] = assistant
     return answer
@@ -117,14 +114,19 @@ def _key(answer: Mapping[str, Any]) -> str:
     return "assistant_override" if "assistant_id" in answer else "assistant"
 
 
-def _with_prompt(model: Any, prompt: str) -> dict[str, Any]:
-    with_prompt = dict(model) if isinstance(model, Mapping) else {}
-    messages = with_prompt.get("messages")
-    rest: list[Any] = messages if isinstance(messages, list) else []
-    if _leads_with_system(rest):
-        rest = rest[1:]
-    with_prompt["messages"] = [{"role": "system", "content": prompt}, *rest]
-    return with_prompt
+def _with_words(assistant: Mapping[str, Any], opening: str, prompt: str) -> dict[str, Any]:
+    words: dict[str, Any] = {"first_message": opening} if opening else {}
+    if prompt:
+        words["llm_config"] = _with_prompt(assistant.get("llm_config", {}), prompt)
+    return {**assistant, **words}
+
+
+def _with_prompt(model: Any, prompt: str) -> Any:
+    messages = model.get("messages", []) if isinstance(model, Mapping) else None
+    if not isinstance(messages, list):
+        return model
+    rest = messages[1:] if _leads_with_system(messages) else messages
+    return {**model, "messages": [{"role": "system", "content": prompt}, *rest]}
 
 
 def _leads_with_system(messages: list[Any]) -> bool:
