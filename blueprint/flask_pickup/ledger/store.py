@@ -19,6 +19,7 @@ from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBER
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry, WithdrawnEntry
 from flask_pickup.models import (
     Assignment,
+    Base,
     Call,
     Definition,
     Outcome,
@@ -49,7 +50,10 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         is_postgresql = engine.dialect.name == "postgresql"
         self._engine = engine
-        self._insert = (postgresql if is_postgresql else sqlite).insert
+        insert = (postgresql if is_postgresql else sqlite).insert
+        # Made once: making one costs more than executing it.
+        self._upsert_call = _upsert_call(insert(Call))
+        self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
         self._path = _sqlite_file(engine)
         self._lock = _KernelLock(f"{self._path}-pickup-lock" if self._path else None)
 
@@ -142,17 +146,11 @@ class Store:
 
     def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> int:
         """Insert calls, or fill in those that only a report has made; return how many were new in either way."""
-        statement = self._insert(Call)
-        statement = statement.on_conflict_do_update(
-            index_elements=[Call.call_id],
-            set_={column: statement.excluded[column] for column in DECIDED},
-            where=Call.decision.is_(None),
-        )
-        return connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
+        return connection.execute(self._upsert_call, rows, execution_options={"preserve_rowcount": True}).rowcount
 
     def _add(self, connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
-            connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+            connection.execute(self._add_new[table], rows)
 
     def _withdraw(self, connection: Connection, entry: WithdrawnEntry) -> None:
         statement = update(Call).where(Call.call_id == entry.call_id, Call.decided_at == entry.decided_at)
@@ -188,6 +186,14 @@ class Store:
         if report.transcript:
             connection.execute(delete(Transcript).where(Transcript.call_id == call_id))
             self._add(connection, Transcript.__table__, [dict(report.transcript)])
+
+
+def _upsert_call(insert: Any) -> Any:
+    return insert.on_conflict_do_update(
+        index_elements=[Call.call_id],
+        set_={column: insert.excluded[column] for column in DECIDED},
+        where=Call.decision.is_(None),
+    )
 
 
 def _place(entry: CallEntry | ReportEntry | WithdrawnEntry) -> tuple[str, bool]:
