@@ -37,7 +37,13 @@ from flask_pickup.flireo import sign
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 WEBHOOK_SECRET, CALLER_SECRET = "benchmark-webhook-secret", "benchmark-caller-secret"
-CALLERS = 20_000
+# The ranges that the United Kingdom's regulator keeps for fiction, a thousand numbers each: 20,000 callers.
+RANGES = (
+    *("113496", "114496", "115496", "116496", "117496", "118496", "121496", "131496", "141496", "151496", "161496"),
+    *("207946", "191498", "289649", "292018", "163296", "770090", "808157", "909879", "306999"),
+)
+_TAILS = {"289649": "6", "163296": "0", "770090": "0", "808157": "0"}
+CALLERS = 1_000 * len(RANGES)
 CONNECTIONS = 16
 GUNICORN = [
     "--worker-class",
@@ -237,7 +243,7 @@ def _round(server: Server, seconds: int) -> Round:
 
 
 def _requests(number: int) -> Iterator[str]:
-    """Yield lines of unique calls, of callers in the ranges of the North American plan that are kept for fiction."""
+    """Yield lines of unique calls."""
     stamp = str(int(time.time()))
     for _ in range(number):
         call = next(_calls)
@@ -247,10 +253,15 @@ def _requests(number: int) -> Iterator[str]:
             "timestamp": "2026-01-05T12:00:00.000Z",
             "call": {"id": f"bench-{_letters(call)}", "type": "inbound_phone_call", "status": "ringing"},
             "phone_number": {"number": "+31850835037", "name": "Benchmark"},
-            "customer": {"number": f"+1{200 + who // 100}55501{who % 100:02}"},
+            "customer": {"number": _number(who)},
         }
         body = json.dumps({"message": message})
         yield f"{stamp}\t{sign(WEBHOOK_SECRET, stamp, body.encode())}\t{body}\n"
+
+
+def _number(who: int) -> str:
+    start = RANGES[who // 1_000]
+    return f"+44{start}{_TAILS.get(start, '0')}{who % 1_000:03}"
 
 
 def _letters(number: int) -> str:

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, create_engine, text
@@ -29,6 +30,10 @@ NOW = 1_765_627_200
 """2025-12-13 12:00:00 UTC, a Saturday."""
 CALLER = "+31612345678"
 LINE = "+31850835037"
+
+# A machine that does something else meanwhile fails no test.
+hypothesis.settings.register_profile("pickup", deadline=None)
+hypothesis.settings.load_profile("pickup")
 
 _names = count()
 

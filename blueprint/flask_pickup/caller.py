@@ -230,9 +230,8 @@ def _plain_character(character: str) -> str:
 
 def _parse(dialled: str, region: str) -> PhoneNumber | None:
     """Return the number if one can have it in full: a local part alone is many people's."""
-    try:
-        number = phonenumbers.parse(dialled, region)
-    except NumberParseException:
+    number = _parsed(dialled) if dialled.startswith("+") else _parsed_in(dialled, region)
+    if number is None:
         return None
     is_possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
     return number if is_possible else None
@@ -256,15 +255,21 @@ def _is_somebodys(number: PhoneNumber, dialled: str, region: str) -> bool:
 
 @lru_cache(maxsize=_CACHED)
 def _parsed(number: str) -> PhoneNumber | None:
+    return _parsed_in(number, None)
+
+
+def _parsed_in(dialled: str, region: str | None) -> PhoneNumber | None:
     try:
-        return phonenumbers.parse(number)
+        return phonenumbers.parse(dialled, region)
     except NumberParseException:
         return None
 
 
 @lru_cache(maxsize=_CACHED)
 def _country(number: str) -> str | None:
-    parsed = phonenumbers.parse(number)
+    parsed = _parsed(number)
+    if parsed is None:
+        return None
     # A number that is not valid is in none of the countries that share its code; the main one is the best guess.
     country = phonenumbers.region_code_for_number(parsed) or phonenumbers.region_code_for_country_code(
         parsed.country_code or 0
