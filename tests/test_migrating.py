@@ -30,6 +30,7 @@ COLUMNS = {
     "pickup_outcomes": ["call_id", "name", "value", "reported_at"],
     "pickup_definitions": ["fingerprint", "experiment", "body", "first_seen_at"],
     "pickup_transcripts": ["call_id", "summary", "messages"],
+    "pickup_forgotten": ["mark", "forgotten_at"],
 }
 """The tables are a public interface: these names change only by a migration, and by a line in the changelog."""
 
@@ -39,6 +40,7 @@ KEYS = {
     "pickup_outcomes": ["call_id", "name"],
     "pickup_definitions": ["fingerprint"],
     "pickup_transcripts": ["call_id"],
+    "pickup_forgotten": ["mark"],
 }
 
 

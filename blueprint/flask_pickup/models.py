@@ -144,6 +144,19 @@ class Transcript(Base):
     messages: Mapped[list[Any] | None]
 
 
+class Forgotten(Base):
+    """A mark of somebody or of a call that was forgotten, so that what comes late about them is not written.
+
+    Nothing leads back from ``mark``; it goes after seven days.
+    """
+
+    __tablename__ = "pickup_forgotten"
+    __table_args__ = (_WITHOUT_ROWID,)
+
+    mark: Mapped[str] = mapped_column(primary_key=True)
+    forgotten_at: Mapped[datetime]
+
+
 def include_object(schema_item: Any, name: str | None, kind: str, *_: object) -> bool:
     """Return whether Alembic's autogenerate should look at an object: not at what is Pickup's.
 

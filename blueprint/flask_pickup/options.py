@@ -41,6 +41,7 @@ class Options:
     commit_wait: float
     spool: Path
     transcripts: bool
+    retention: float | None
     dashboard_token: str | None = field(repr=False)
 
     @property
@@ -52,7 +53,8 @@ class Options:
 NAMES = frozenset(
     {
         "experiments", "greetings", "webhook_secret", "allow_unsigned", "caller_secret", "database_url", "region",
-        "signature_tolerance", "max_body", "customer_wait", "commit_wait", "spool", "transcripts", "dashboard_token",
+        "signature_tolerance", "max_body", "customer_wait", "commit_wait", "spool", "transcripts", "retention",
+        "dashboard_token",
     }
 )  # fmt: skip
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
@@ -81,6 +83,7 @@ def read_options(config: Mapping[str, Any], arguments: Mapping[str, Any], *, roo
         commit_wait=read.number("commit_wait", 1),
         spool=Path(root, read.get("spool", str(Path(instance, "spool")))),
         transcripts=read.boolean("transcripts", default=False),
+        retention=read.number("retention", 0) if read.get("retention", None) is not None else None,
         dashboard_token=read.token("dashboard_token"),
     )
 

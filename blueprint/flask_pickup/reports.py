@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -44,7 +44,9 @@ def status_entry(message: StatusUpdate, call_id: str, now: datetime) -> ReportEn
     """Return what a status update changes: nothing before the call has ended."""
     if message.call_status not in _ENDED:
         return None
-    return ReportEntry(call_row(call_id, status=message.call_status, end_reason=message.end_reason), now)
+    ended_at = message.timestamp or now
+    row = call_row(call_id, status=message.call_status, end_reason=message.end_reason, ended_at=ended_at)
+    return ReportEntry(row, now)
 
 
 def report_entry(
@@ -64,6 +66,15 @@ def report_entry(
         delivered=_delivered(message),
         transcript=_transcript(message, call_id) if transcripts else None,
     )
+
+
+def with_caller(entry: ReportEntry, key: str | None) -> ReportEntry:
+    """Return ``entry`` with the caller's key in the call's row: whoever asks for what is held on them finds it by that.
+
+    :param key: by the message's number; where it has none, the one that the report brought back has to do.
+    """
+    brought_back = (row["caller_key"] for row in entry.assignments if row["caller_key"])
+    return replace(entry, call={**entry.call, "caller_key": key or next(brought_back, None)})
 
 
 def call_row(call_id: str, **values: Any) -> dict[str, Any]:

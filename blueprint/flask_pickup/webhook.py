@@ -16,7 +16,7 @@ from flask import Request, Response, request
 
 from flask_pickup import caller, reports
 from flask_pickup.body import read_body
-from flask_pickup.catalog import Catalog
+from flask_pickup.catalog import Catalog, Line
 from flask_pickup.customer import Lookup
 from flask_pickup.decision import CallFacts, Decision, Incoming, decide, fall_back
 from flask_pickup.errors import (
@@ -125,9 +125,11 @@ class Webhook:
             return self._pick_up_somehow(message, now)
         if isinstance(message, EndOfCallReport):
             call_id, transcripts = self._report_call_id(message), self.options.transcripts
-            self._keep(reports.report_entry(message, call_id, self.reading, now=now, transcripts=transcripts))
+            entry = reports.report_entry(message, call_id, self.reading, now=now, transcripts=transcripts)
+            self._keep(reports.with_caller(entry, self._caller(message).key))
         elif isinstance(message, StatusUpdate):
-            self._keep(reports.status_entry(message, self._call_id(message), now))
+            status = reports.status_entry(message, self._call_id(message), now)
+            self._keep(status and reports.with_caller(status, self._caller(message).key))
         return self._hand_on(message)
 
     def _pick_up_somehow(self, message: AssistantRequest, now: datetime) -> Response:
@@ -163,16 +165,21 @@ class Webhook:
 
     def incoming(self, message: AssistantRequest, now: datetime) -> Incoming:
         """Return all that the decision on a call follows from; the customer is asked for here."""
-        options = self.options
-        line = self.catalog.line(caller.line_number(message.line_number, options.region), message.line_name)
-        who = caller.identify(
+        who, line = self._caller(message), self._line(message)
+        return Incoming(CallFacts(self._call_id(message), message.call_type), who, line, self.lookup(who), now)
+
+    def _line(self, message: Message) -> Line:
+        return self.catalog.line(caller.line_number(message.line_number, self.options.region), message.line_name)
+
+    def _caller(self, message: Message) -> caller.Caller:
+        line = self._line(message)
+        return caller.identify(
             message.customer_number,
             own=(line.number, *self.catalog.settings.lines),
-            region=options.region,
-            secret=options.caller_secret,
+            region=self.options.region,
+            secret=self.options.caller_secret,
             languages=self.catalog.languages_on(line),
         )
-        return Incoming(CallFacts(self._call_id(message), message.call_type), who, line, self.lookup(who), now)
 
     def _call_id(self, message: Message) -> str:
         number = caller.e164(message.customer_number, self.options.region)

@@ -5,9 +5,10 @@ from flask_pickup.cli.database import db
 from flask_pickup.cli.group import pickup
 from flask_pickup.cli.planning import plan
 from flask_pickup.cli.previewing import preview
+from flask_pickup.cli.privacy import disclose, forget, purge
 from flask_pickup.cli.rehearsing import rehearse
 
 __all__ = ["pickup"]
 
-for command in (check, new, preview, rehearse, plan, db):
+for command in (check, new, preview, rehearse, plan, db, disclose, forget, purge):
     pickup.add_command(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -186,7 +186,8 @@ class Ledger:
 
     def _replay(self, frames: Sequence[bytes]) -> Sequence[bytes]:
         read = [(frame, _entry(frame)) for frame in frames]
-        whole = [(frame, entry) for frame, entry in read if entry is not None]
+        late = self._reach().late_calls([entry for _, entry in read if entry is not None])
+        whole = [(frame, entry) for frame, entry in read if entry is not None and not _is_of(entry, late)]
         results = self._commit([entry for _, entry in whole])
         refused = [frame for (frame, _), result in zip(whole, results, strict=True) if isinstance(result, Exception)]
         return [*refused, *(frame for frame, entry in read if entry is None)]
@@ -225,6 +226,10 @@ def _write_alone(store: Store, entry: Entry) -> Result:
     except Exception as error:
         raise Unreachable("the database takes no row") from error
     return refused
+
+
+def _is_of(entry: Entry, call_ids: Collection[str]) -> bool:
+    return isinstance(entry, CallEntry) and entry.call["call_id"] in call_ids
 
 
 def _entry(frame: bytes) -> Entry | None:

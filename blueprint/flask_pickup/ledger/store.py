@@ -10,12 +10,13 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, false, or_, select, update
+from sqlalchemy import Connection, Engine, delete, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
+from flask_pickup.ledger import forgotten
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry, WithdrawnEntry
 from flask_pickup.models import (
     Assignment,
@@ -77,17 +78,17 @@ class Store:
 
         :raises Exception: if the database would not take a row.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(update(Call).where(false()).values(decision=None))
 
     def _write(self, entries: Sequence[Entry]) -> list[Recorded | None]:
         try:
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 self._write_in_order(connection, entries, self._add_calls)
             return [None] * len(entries)
         except _AlreadyThere:
             found: dict[int, Recorded | None] = {}
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 self._write_in_order(connection, entries, partial(self._add_or_read_each, found))
             return [found.get(id(entry)) for entry in entries]
 
@@ -111,8 +112,14 @@ class Store:
                 elif isinstance(entry, WithdrawnEntry):
                     self._withdraw(connection, entry)
 
+    def late_calls(self, entries: Sequence[Entry]) -> set[str]:
+        """Return the ids of calls in ``entries`` that must not be written: their callers were forgotten since."""
+        with self._engine.connect() as connection:
+            return forgotten.late_calls(connection, entries)
+
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction that other processes' writing waits for, or that waits for theirs."""
         with self._lock, self._engine.connect() as connection:
             self._leave_a_replaced_file(connection)
             if connection.dialect.name == "postgresql":
@@ -162,8 +169,11 @@ class Store:
         call_id = report.call["call_id"]
         self._add(connection, Call.__table__, [dict(report.call)])
         # The row is the lock under which reports of one call stand in line.
-        standing = select(Call.reported_at).where(Call.call_id == call_id).with_for_update()
-        latest = connection.execute(standing).scalar_one()
+        standing = select(Call.reported_at, Call.decided_at).where(Call.call_id == call_id).with_for_update()
+        latest, decided_at = connection.execute(standing).one()
+        if forgotten.is_late(connection, report, decided_at):
+            forgotten.erase(connection, [call_id])
+            return
         self._add(connection, Assignment.__table__, [dict(row) for row in report.assignments])
         if report.delivered is not None:
             connection.execute(_fill_in_delivered(call_id, delivered=report.delivered))
@@ -176,6 +186,8 @@ class Store:
         call_id = report.call["call_id"]
         told = {key: report.call[key] for key in ("status", "end_reason", "ended_at") if report.call[key] is not None}
         told["reported_at"] = report.reported_at
+        # Where another message made the row without a number, this one may have brought it.
+        told["caller_key"] = func.coalesce(Call.caller_key, report.call["caller_key"])
         connection.execute(update(Call).where(Call.call_id == call_id).values(told))
         connection.execute(delete(Outcome).where(Outcome.call_id == call_id, _REPORTED))
         rows = [

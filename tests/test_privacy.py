@@ -1,0 +1,418 @@
+"""What a caller may ask for: to be told what is held on them, and to be forgotten; and what time asks for."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask.cli import FlaskGroup
+from sqlalchemy import create_engine, insert, text
+
+from conftest import CALLER, CALLER_SECRET, CONTENT, EXPERIMENT, NOW, MakePhone, Phone
+from flask_pickup.caller import caller_key
+from flask_pickup.ledger.store import Store
+from flask_pickup.models import Assignment, Call
+
+OTHER = "+31612345679"
+UNIQUE = "+12015550143"
+"""A caller of one test alone: the files of a PostgreSQL server hold the rows of all of them."""
+OLDER_SECRET = "an-older-caller-secret"
+KEYS = [caller_key(secret, CALLER) for secret in (CALLER_SECRET, OLDER_SECRET)]
+SAID = "my cat is called Whiskerson"
+TABLES = ("pickup_calls", "pickup_assignments", "pickup_outcomes", "pickup_transcripts")
+
+Everything = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def kept(make_phone: MakePhone, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Phone:
+    """An app that keeps transcripts; what is in flight is there in a moment."""
+    monkeypatch.setattr("flask_pickup.privacy._settling", lambda *_: 0.05)
+    return make_phone(url=database_url, PICKUP_TRANSCRIPTS=True, PICKUP_CALLER_SECRET=[CALLER_SECRET, OLDER_SECRET])
+
+
+def run(phone: Phone, *command: str, given: str | None = None) -> Result:
+    runner = phone.app.test_cli_runner()
+    return runner.invoke(FlaskGroup(create_app=lambda: phone.app), ["pickup", *command], input=given)
+
+
+def call_and_report(phone: Phone, call_id: str, caller: str | None = CALLER, **message: Any) -> None:
+    assistant = phone.ring(call_id, caller=caller).get_json()["assistant"]
+    said = SAID if caller == CALLER else f"What {str(caller)[-4:]} said"
+    words = [{"role": "user", "content": said}]
+    phone.report(call_id, caller=caller, assistant=assistant, messages=words, summary=f"Said {said}.", **message)
+
+
+def everything(phone: Phone) -> Everything:
+    return {
+        table: phone.rows(f"SELECT * FROM {table}") for table in (*TABLES, "pickup_definitions", "pickup_forgotten")
+    }
+
+
+def traces(phone: Phone) -> list[str]:
+    """Return where something of the caller's is found: their number, their keys, their words."""
+    found = [table for table, rows in everything(phone).items() if any(trace in str(rows) for trace in [*KEYS, SAID])]
+    files = [path for path in phone.app.extensions["pickup"].options.spool.glob("*") if path.is_file()]
+    needles = [needle.encode() for needle in (CALLER, CALLER.removeprefix("+"), SAID, *KEYS)]
+    return found + [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
+
+
+def close_the_database(phone: Phone) -> None:
+    """Let rows go to the spool: a table that is called something else takes none."""
+    with phone.app.extensions["pickup"].engine.begin() as connection:
+        connection.execute(text("ALTER TABLE pickup_calls RENAME TO away"))
+
+
+def open_the_database(phone: Phone) -> None:
+    with phone.app.extensions["pickup"].engine.begin() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO pickup_calls"))
+
+
+@pytest.mark.parametrize("spelling", ["0612345678", "0031 6 1234 5678", "tel:+31-6-12345678", "-"])
+def test_number_may_be_written_in_any_way(make_phone: MakePhone, spelling: str) -> None:
+    """Whichever way the number is written, the caller is found; '-' takes it from standard input."""
+    told = json.loads(run(make_phone(), "disclose", spelling, given=f"{CALLER}\n").output)
+    assert told["caller_keys"] == KEYS[:1]
+
+
+def test_forget_leaves_nothing_and_spares_others(kept: Phone) -> None:
+    """All of that caller's rows go, and nobody else's."""
+    for number in range(3):
+        call_and_report(kept, f"call-{number}")
+        call_and_report(kept, f"other-{number}", OTHER)
+    result = run(kept, "forget", CALLER)
+    assert result.exit_code == 0, result.output
+    assert "Erased 3 calls, 3 assignments" in result.output
+    assert traces(kept) == []
+    for table in TABLES:
+        assert {call for (call,) in kept.rows(f"SELECT call_id FROM {table}")} == {f"other-{n}" for n in range(3)}
+
+
+def test_call_in_flight_is_erased_too(
+    kept: Phone, make_phone: MakePhone, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that was decided before its caller is forgotten, and whose row is written after, leaves nothing."""
+    monkeypatch.undo()
+    write, begun = Store.write, Event()
+
+    def slow(store: Store, entries: Any) -> Any:
+        begun.set()
+        sleep(0.4)
+        return write(store, entries)
+
+    monkeypatch.setattr(Store, "write", slow)
+    desk = make_phone(url=database_url, migrate=False, PICKUP_SPOOL=str(kept.app.extensions["pickup"].options.spool))
+    with ThreadPoolExecutor(1) as pool:
+        ringing = pool.submit(kept.ring)
+        assert begun.wait(10)
+        assert run(desk, "forget", CALLER).exit_code == 0
+        assert ringing.result().status_code == 200
+    assert traces(kept) == []
+
+
+def test_forget_knows_every_secret(kept: Phone, make_phone: MakePhone, database_url: str) -> None:
+    """Rows that were written under a secret that is not in use any more are found as well."""
+    before = make_phone(url=database_url, migrate=False, PICKUP_CALLER_SECRET=OLDER_SECRET)
+    call_and_report(before, "long-ago")
+    call_and_report(kept, "today")
+    assert {row[0] for row in kept.rows("SELECT caller_key FROM pickup_calls")} == set(KEYS)
+    assert run(kept, "forget", CALLER).exit_code == 0
+    assert traces(kept) == []
+
+
+def test_report_of_a_forgotten_call_is_dropped(kept: Phone) -> None:
+    """The report of a call that was going on is acknowledged, and not written."""
+    assistant = kept.ring("call-1").get_json()["assistant"]
+    assert run(kept, "forget", CALLER).exit_code == 0
+    said = {"messages": [{"role": "user", "content": SAID}], "summary": SAID}
+    assert kept.report("call-1", assistant=assistant, **said).get_json() == {}
+    assert kept.report("call-1", caller=None, **said).get_json() == {}
+    assert kept.report("a-call-that-never-was", **said).get_json() == {}
+    assert traces(kept) == []
+    assert kept.rows("SELECT call_id FROM pickup_calls") == []
+
+
+def test_whoever_calls_again_is_known_again(kept: Phone, make_phone: MakePhone, database_url: str) -> None:
+    """To be forgotten is about the past: a call after it is written, and so is what comes of it."""
+    call_and_report(kept, "call-1")
+    assert run(kept, "forget", CALLER).exit_code == 0
+    kept.now = kept.client.freeze(NOW + 300)()
+    call_and_report(kept, "call-2")
+    assert kept.rows("SELECT call_id FROM pickup_outcomes WHERE name = 'duration_seconds'") == [("call-2",)]
+
+
+def test_forget_reaches_the_spool_of_a_running_process(kept: Phone) -> None:
+    """Rows that wait in the spool of a process that runs on are not written when it replays them."""
+    close_the_database(kept)
+    kept.ring("call-1")
+    kept.ring("other", caller=OTHER)
+    assert any(name.endswith(".spool") for name in traces_of_files(kept))
+    open_the_database(kept)
+    assert run(kept, "forget", CALLER).exit_code == 0
+    assert traces(kept) == []
+    assert kept.rows("SELECT call_id FROM pickup_calls") == [("other",)]
+
+
+def traces_of_files(phone: Phone) -> list[str]:
+    spool = phone.app.extensions["pickup"].options.spool
+    return [path.name for path in spool.glob("*") if KEYS[0].encode() in path.read_bytes()]
+
+
+def test_forget_takes_over_what_dead_processes_left(kept: Phone) -> None:
+    """Rows in the spool of a process that is gone are dropped too, though no other process runs here."""
+    close_the_database(kept)
+    kept.ring("call-1")
+    kept.app.extensions["pickup"].close()
+    assert traces_of_files(kept)
+    open_the_database(kept)
+    assert run(kept, "forget", CALLER).exit_code == 0
+    assert traces(kept) == []
+    assert kept.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
+
+
+def test_spool_of_another_host_brings_nothing_back(kept: Phone, make_phone: MakePhone, database_url: str) -> None:
+    """A host that was cut off while somebody was forgotten elsewhere drops what it kept of them when it is back."""
+    elsewhere = make_phone(url=database_url, migrate=False, PICKUP_SPOOL=str(Path(kept.app.instance_path, "far")))
+    close_the_database(kept)
+    elsewhere.ring("call-1")
+    elsewhere.app.extensions["pickup"].close()
+    open_the_database(kept)
+    assert run(kept, "forget", CALLER).exit_code == 0
+    assert traces_of_files(elsewhere)
+    elsewhere.app.extensions["pickup"].start()
+    elsewhere.ring("other", caller=OTHER)
+    wait_until(lambda: bool(kept.rows("SELECT call_id FROM pickup_calls")))
+    assert kept.rows("SELECT call_id FROM pickup_calls") == [("other",)]
+    assert traces_of_files(elsewhere) == []
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = monotonic() + 15
+    while not condition():
+        assert monotonic() < deadline, "it took too long"
+        sleep(0.05)
+
+
+def test_forget_blots_out_what_was_put_aside(kept: Phone) -> None:
+    """A row that no database would take is overwritten where a person was to find it; others stay."""
+    aside = kept.app.extensions["pickup"].options.spool / "aside.jsonl"
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    aside.write_text(f'{{"caller_key": "{KEYS[1]}"}}\n{{"caller_key": "somebody"}}\n', "utf-8")
+    assert run(kept, "forget", CALLER).exit_code == 0
+    assert aside.read_text("utf-8").split() == ['{"caller_key":', '"somebody"}']
+
+
+def test_forget_says_where_rows_still_wait(kept: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a process does not let go of its rows in time, the command fails and names the file."""
+    monkeypatch.setattr("flask_pickup.privacy._PATIENCE", 0.1)
+    stuck = kept.app.extensions["pickup"].options.spool / "strange.bin"
+    stuck.parent.mkdir(parents=True, exist_ok=True)
+    stuck.write_text(KEYS[0])
+    result = run(kept, "forget", CALLER)
+    assert result.exit_code == 1
+    assert "strange.bin" in result.output
+
+
+def test_pinned_number_is_taken_out_of_definitions(make_phone: MakePhone, database_url: str) -> None:
+    """The key of a pinned number goes from the definitions, and the command says which folder names the number."""
+    pinned = f'{EXPERIMENT}[pins]\n"{CALLER}" = "warm"\n'
+    phone = make_phone({**CONTENT, "experiments/warm-opening/experiment.toml": pinned}, url=database_url)
+    phone.ring()
+    assert KEYS[0] in str(everything(phone)["pickup_definitions"])
+    result = run(phone, "forget", CALLER)
+    assert "experiments/warm-opening/experiment.toml: take the number out" in result.output
+    assert KEYS[0] not in str(everything(phone))
+    assert phone.rows("SELECT COUNT(*) FROM pickup_definitions") == [(1,)]
+
+
+@pytest.mark.parametrize("command", ["forget", "disclose"])
+def test_no_number_is_asked_wrongly(kept: Phone, command: str) -> None:
+    """What is no phone number is refused, and not repeated."""
+    result = run(kept, command, "06-secret")
+    assert result.exit_code == 2
+    assert "+31612345678" in result.output
+    assert "secret" not in result.output
+
+
+def test_nothing_of_it_is_logged(kept: Phone, caplog: pytest.LogCaptureFixture) -> None:
+    """No line of the log holds the number, a key or a word of the caller's, at any level."""
+    caplog.set_level(logging.DEBUG, "flask_pickup")
+    call_and_report(kept, "call-1")
+    assert run(kept, "forget", CALLER).exit_code == 0
+    assert not [trace for trace in (CALLER, CALLER[3:], SAID, *KEYS) if trace in caplog.text]
+
+
+def test_disclose_tells_all_that_is_held(kept: Phone) -> None:
+    """Whoever asks is told each call, its arms, outcomes and words, and what still waits to be written."""
+    call_and_report(kept, "call-1", analysis={"appointment_booked": True})
+    call_and_report(kept, "other", OTHER)
+    close_the_database(kept)
+    kept.ring("call-2")
+    open_the_database(kept)
+    told = json.loads(run(kept, "disclose", CALLER).output)
+    assert [call["call_id"] for call in told["calls"]] + [row["call"]["call_id"] for row in told["waiting"]] == [
+        "call-1",
+        "call-2",
+    ]
+    assert told["calls"][0]["assignments"][0]["experiment"] == "warm-opening"
+    assert told["calls"][0]["outcomes"]["analysis.appointment_booked"] == 1
+    assert told["calls"][0]["transcript"]["summary"] == f"Said {SAID}."
+    assert told["caller_keys"] == KEYS
+
+
+def test_report_without_its_call_is_found_too(kept: Phone) -> None:
+    """A report whose call was never asked for is held under its caller, so it is told and forgotten as any other."""
+    kept.report("overtaken", summary=SAID)
+    assert json.loads(run(kept, "disclose", CALLER).output)["calls"][0]["transcript"]["summary"] == SAID
+    assert run(kept, "forget", CALLER).exit_code == 0
+    assert traces(kept) == []
+
+
+# --- the database's files ---------------------------------------------------------------------------------------------
+
+VACUUM = {
+    "sqlite": ["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
+    "postgresql": [
+        "DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relname LIKE 'pickup_%')",
+        *(f"VACUUM (FULL, ANALYZE) {table}" for table in (*TABLES, "pickup_definitions")),
+        "VACUUM FULL pg_statistic",
+        "ALTER SYSTEM SET wal_recycle = off",
+        "SELECT pg_reload_conf()",
+        "SELECT pg_switch_wal()",
+        "CHECKPOINT",
+        "ALTER SYSTEM RESET wal_recycle",
+    ],
+}
+
+
+@pytest.mark.slow
+def test_after_the_vacuum_no_file_of_the_database_holds_it(kept: Phone, database_url: str) -> None:
+    """After forget and the vacuum that the documentation names, no file of the database has number, key or words."""
+    for number in range(20):
+        call_and_report(kept, f"call-{number}", UNIQUE)
+    engine = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("ANALYZE"))
+        kind = connection.dialect.name
+        folder = Path(
+            connection.execute(text("SHOW data_directory")).scalar_one()
+            if kind == "postgresql"
+            else str(Path(str(engine.url.database)).parent)
+        )
+        assert files_with_traces(folder)
+        assert run(kept, "forget", UNIQUE).exit_code == 0
+        assert not [file for file in files_with_traces(folder) if file.endswith("-wal")]
+        for statement in VACUUM[kind]:
+            connection.execute(text(statement))
+    engine.dispose()
+    documented = (Path(__file__).parents[1] / "docs/privacy.md").read_text("utf-8")
+    assert not [statement for statement in VACUUM[kind] if f"{statement};" not in documented]
+    assert files_with_traces(folder) == []
+
+
+def files_with_traces(folder: Path) -> list[str]:
+    key = caller_key(CALLER_SECRET, UNIQUE)
+    needles = [needle.encode() for needle in (UNIQUE, UNIQUE.removeprefix("+"), f"What {UNIQUE[-4:]} said", key)]
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [str(path) for path in files if any(needle in path.read_bytes() for needle in needles)]
+
+
+# --- retention --------------------------------------------------------------------------------------------------------
+
+
+def row(call_id: str, days: float, key: str | None, **columns: Any) -> dict[str, Any]:
+    at = datetime.fromtimestamp(NOW, UTC) - timedelta(days=days)
+    return {"call_id": call_id, "caller_key": key, "decided_at": at, "decision": "arm", **columns}
+
+
+@pytest.fixture
+def aged(make_phone: MakePhone, database_url: str) -> Callable[..., Phone]:
+    """Tables with calls of all ages; each name says whose, in which experiment, how many days ago."""
+
+    def make(**config: Any) -> Phone:
+        concluded = EXPERIMENT.replace("running", "concluded") + "\n"
+        files = {
+            **CONTENT,
+            "experiments/over/experiment.toml": concluded.replace("primary", 'winner = "warm"\nprimary', 1),
+            "experiments/over/warm/first_message.j2": "Hi.",
+        }
+        phone = make_phone(files, url=database_url, **config)
+        calls = [
+            row("over-100", 100, "ann"), row("over-10", 10, "ann"), row("none-100", 100, None),
+            row("open-40", 40, "bob"), row("before-open-100", 100, "bob"), row("gone-100", 100, "cid"),
+            row("reported-100", 0, None, decided_at=None, reported_at=row("", 100, None)["decided_at"]),
+        ]  # fmt: skip
+        enrolled = [("over-100", "over", "ann"), ("open-40", "warm-opening", "bob"), ("gone-100", "no-folder", "cid")]
+        assignments = [
+            {"call_id": call, "experiment": experiment, "caller_key": key, "arm": "warm", "source": "hash"}
+            | {"definition": "d", "assigned_at": datetime.fromtimestamp(NOW, UTC)}
+            for call, experiment, key in enrolled
+        ]
+        with phone.app.extensions["pickup"].engine.begin() as connection:
+            for one in calls:
+                connection.execute(insert(Call).values(one))
+            connection.execute(insert(Assignment), assignments)
+        return phone
+
+    return make
+
+
+def test_purge_keeps_what_is_young_or_still_counted(aged: Callable[..., Phone]) -> None:
+    """Old calls go with all that belongs to them, but for the calls of those whom an open experiment counts."""
+    phone = aged(PICKUP_RETENTION=30)
+    result = run(phone, "purge")
+    assert result.exit_code == 0, result.output
+    assert "Removed 4 calls, 2 assignments" in result.output
+    assert sorted(call for (call,) in phone.rows("SELECT call_id FROM pickup_calls")) == [
+        "before-open-100",
+        "open-40",
+        "over-10",
+    ]
+    assert phone.rows("SELECT call_id FROM pickup_assignments") == [("open-40",)]
+
+
+def test_purge_spares_experiments_that_do_not_load(aged: Callable[..., Phone], tmp_path: Path) -> None:
+    """An experiment whose folder is broken today may be running tomorrow: its callers' calls stay."""
+    phone = aged(PICKUP_RETENTION=30)
+    state = phone.app.extensions["pickup"]
+    left = [experiment for experiment in state.catalog.experiments if experiment.name != "warm-opening"]
+    state.catalog = replace(state.catalog, experiments=tuple(left), left_out=("warm-opening",))
+    assert run(phone, "purge").exit_code == 0
+    assert ("open-40",) in phone.rows("SELECT call_id FROM pickup_calls")
+
+
+def test_purge_works_in_batches(aged: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the batches, all that is due goes and the rest stays."""
+    monkeypatch.setattr("flask_pickup.privacy.BATCH", 1)
+    phone = aged()
+    assert json.loads(run(phone, "purge", "--days", "30", "--format", "json").output)["rows"]["pickup_calls"] == 4
+    assert len(phone.rows("SELECT call_id FROM pickup_calls")) == 3
+
+
+def test_purge_needs_to_be_told_how_long(aged: Callable[..., Phone]) -> None:
+    """Without a retention nothing is removed."""
+    phone = aged()
+    result = run(phone, "purge")
+    assert result.exit_code == 2
+    assert "PICKUP_RETENTION" in result.output
+    assert len(phone.rows("SELECT call_id FROM pickup_calls")) == 7
+
+
+def test_status_alone_has_its_time(make_phone: MakePhone, database_url: str) -> None:
+    """A call of which only a status update came grows old as well."""
+    phone = make_phone(url=database_url)
+    phone.client.freeze(NOW)
+    phone.client.post_status("ended", "only-a-status")
+    phone.client.freeze(NOW + 40 * 86400)
+    assert run(phone, "purge", "--days", "30").exit_code == 0
+    assert phone.rows("SELECT call_id FROM pickup_calls") == []
