@@ -33,6 +33,8 @@ KNOWN: dict[str, tuple[str, Any, Any, Any]] = {
     "commit_wait": ("commit_wait", "0.5", 0.5, 1.0),
     "spool": ("spool", "/var/spool/pickup", Path("/var/spool/pickup"), Path("/app/instance/spool")),
     "transcripts": ("transcripts", "on", True, False),
+    "retention": ("retention", "90", 90.0, None),
+    "dashboard_token": ("dashboard_token", "a-long-and-random-token", "a-long-and-random-token", None),
 }  # fmt: skip
 
 
