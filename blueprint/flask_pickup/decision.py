@@ -69,26 +69,17 @@ def decide(catalog: Catalog, incoming: Incoming, recorded: Recorded | None = Non
 
     :param recorded: the call's earlier decision, whose arms are then rendered again.
     """
-    return _Deciding(catalog, incoming).decide(recorded)
+    return Deciding(catalog, incoming).decide(recorded)
 
 
 def fall_back(catalog: Catalog, incoming: Incoming, decision: Decision) -> Decision:
     """Return the base in place of ``decision``, whose arms have no durable row."""
-    return replace(decision, kind="fallback", answer=_Deciding(catalog, incoming).base_answer(), assignments=())
+    return replace(decision, kind="fallback", answer=Deciding(catalog, incoming).base_answer(), assignments=())
 
 
-def answer_of(catalog: Catalog, incoming: Incoming, folders: tuple[str, ...]) -> Answer:
-    """Return the answer of a stack of folders, however good it is. Unlike :func:`decide`, it raises what fails."""
-    return _Deciding(catalog, incoming).answer(folders)
+class Deciding:
+    """The steps of one decision. :func:`decide` takes them all, and never raises; ``check`` takes them one by one."""
 
-
-def closing_words(catalog: Catalog, incoming: Incoming) -> str | None:
-    """Return what a caller hears who is turned away; None if it is open. Unlike :func:`decide`, it raises what fails."""
-    deciding = _Deciding(catalog, incoming)
-    return None if deciding.open else deciding.closing_words()
-
-
-class _Deciding:
     def __init__(self, catalog: Catalog, incoming: Incoming) -> None:
         self.catalog = catalog
         self.incoming = incoming
@@ -102,6 +93,7 @@ class _Deciding:
         self.names["language"] = self.language
 
     def decide(self, recorded: Recorded | None) -> Decision:
+        """Take the steps in their order."""
         if self.catalog.is_broken(self.incoming.line):
             self.faults.append("greetings: the base does not load")
             return self._decision("fallback", dict(SAVED_AGENT), ())
@@ -161,7 +153,7 @@ class _Deciding:
         return {**others, "language": spoken} if spoken else others
 
     def closing_words(self) -> str:
-        """Return what ``closed.j2`` says; empty if there is none."""
+        """Return what ``closed.j2`` says; empty if there is none. Raises whatever it raises."""
         allow()
         return self.catalog.plan(self.base, self.language).closed(self.names)
 
@@ -197,7 +189,7 @@ class _Deciding:
             return None, "layer"
         if not is_enrolled(experiment.seed, experiment.traffic, draws_by):
             return None, "traffic"
-        if reason := self._outside(experiment):
+        if reason := self.outside(experiment):
             return None, reason
         if key is None and experiment.unidentified == CONTROL:
             return self._assigned(experiment, CONTROL, "unidentified"), "enrolled"
@@ -213,7 +205,7 @@ class _Deciding:
         pinned = (name for name, experiment in contenders.items() if experiment.is_running and key in experiment.pins)
         return next(pinned, None) or draw_layer(layer, contenders, key)
 
-    def _outside(self, experiment: Experiment) -> str:
+    def outside(self, experiment: Experiment) -> str:
         """Return why the caller is not in the audience; empty if they are."""
         if experiment.audience is None:
             return ""
@@ -229,7 +221,7 @@ class _Deciding:
 
     def _winners(self) -> Iterable[str]:
         for experiment in self.catalog.experiments:
-            if experiment.status == "concluded" and experiment.winner and not self._outside(experiment):
+            if experiment.status == "concluded" and experiment.winner and not self.outside(experiment):
                 yield f"experiments/{experiment.name}/{experiment.winner}"
 
     def _still_there(self, recorded: Recorded) -> tuple[Assigned, ...]:
@@ -253,7 +245,7 @@ class _Deciding:
         return with_metadata(answer, self._metadata(assignments))
 
     def answer(self, folders: tuple[str, ...]) -> Answer:
-        """Return the answer of a stack of folders."""
+        """Return the answer of a stack of folders, however good it is. Raises whatever its templates raise."""
         allow()
         plan = self.catalog.plan(folders, self.language)
         return compose(plan.override(self.names), opening=plan.opening(self.names), prompt=plan.prompt(self.names))

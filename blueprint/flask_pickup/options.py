@@ -88,6 +88,14 @@ def read_options(config: Mapping[str, Any], arguments: Mapping[str, Any], *, roo
     )
 
 
+def read_database_url(config: Mapping[str, Any], *, instance: str | os.PathLike[str]) -> str:
+    """Return the URL of the database that an app with these options uses, without the app.
+
+    :raises ConfigurationError: if it makes no sense.
+    """
+    return _Reader(config, {}).database_url(f"sqlite:///{Path(instance, 'pickup.db')}")
+
+
 def environment(instance: str | os.PathLike[str]) -> dict[str, str]:
     """Return the ``PICKUP_`` variables of the environment, and beneath them those of ``pickup.env`` in ``instance``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import cached_property, lru_cache
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from jinja2 import TemplateSyntaxError, meta
 
-from flask_pickup.catalog.complaints import Complaint, toml_line
+from flask_pickup.catalog.complaints import Complaint, toml_line, unreadable
 from flask_pickup.catalog.experiment import FIELDS, Experiment, Parts, PinKey, overlap, read_experiment, writes
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import Hours, read_hours
@@ -138,13 +138,18 @@ class Catalog:
         return hours.zone if hours else UTC
 
 
-def load(experiments: Path, greetings: Path, *, pin_key: PinKey, region: str) -> Catalog:
+At = Callable[[str], None]
+"""Is told which file comes next."""
+
+
+def load(experiments: Path, greetings: Path, *, pin_key: PinKey, region: str, at: At = lambda _: None) -> Catalog:
     """Read both folders. Never raises: what is wrong with them is in ``complaints``, and left out."""
-    return _Loader(experiments, greetings, pin_key, region).load()
+    return _Loader(experiments, greetings, pin_key, region, at).load()
 
 
 class _Loader:
-    def __init__(self, experiments: Path, greetings: Path, pin_key: PinKey, region: str) -> None:
+    def __init__(self, experiments: Path, greetings: Path, pin_key: PinKey, region: str, at: At) -> None:
+        self.at = at
         self.environment = Environment()
         self.complaints: list[Complaint] = []
         self.texts: dict[str, str] = {}
@@ -164,6 +169,7 @@ class _Loader:
 
     def load(self) -> Catalog:
         for path, text in self.texts.items():
+            self.at(path)
             if path.endswith(".j2"):
                 self._compile(path, text)
             elif path.endswith("override.json"):
@@ -200,7 +206,7 @@ class _Loader:
         try:
             self.codes[path] = self.environment.compile(text, path, path)
         except TemplateSyntaxError as error:
-            self._complain(path, error.lineno, f"the template cannot be read: {error.message}", "mend the line")
+            self._complain(path, error.lineno, *unreadable(error, self.environment))
 
     def _override(self, path: str, text: str) -> None:
         try:
@@ -228,7 +234,7 @@ class _Loader:
             # The name says where it stands, should it fail on a call.
             self.strings.setdefault(source, self.environment.compile(source, f"{path}:{line}", path))
         except TemplateSyntaxError as error:
-            self._complain(path, line, f"a string's template cannot be read: {error.message}", "mend the string")
+            self._complain(path, line, *unreadable(error, self.environment))
 
     def _settings(self) -> Settings:
         path = f"{BASE}/settings.toml"
@@ -268,6 +274,7 @@ class _Loader:
             if "." not in name:
                 self._complain(file, 0, "the file is missing", f"write it, or start with: flask pickup new {name}")
             return None
+        self.at(file)
         table = read_toml(file, self.texts[file], self.complaints)
         if not list(table):
             return None

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from jinja2 import TemplateSyntaxError
+
+from flask_pickup.rendering import Environment
+
 Level = Literal["error", "warning"]
 
 
@@ -37,6 +41,34 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"there are {', '.join(names)}" if names else "take it out"
+
+
+def unknown(kind: str, name: str, environment: Environment) -> tuple[str, str]:
+    """Return problem and remedy for a ``filter`` or ``test`` that is not there."""
+    known = environment.filters if kind == "filter" else environment.tests
+    problem = f"there is no {kind} '{name}'"
+    if kind == "filter" and name in _LEFT_OUT:
+        return problem, _LEFT_OUT[name]
+    return problem, suggest(name, (each for each in known if each.isidentifier()))
+
+
+_LEFT_OUT = {
+    "random": "who rings again has to hear the same words: make it an experiment with an arm for each",
+    "attr": "write customer.name, or customer['name']",
+    **dict.fromkeys(("pprint", "striptags", "urlize", "wordwrap", "xmlattr"), "text that is spoken does not need it"),
+}
+
+
+MEND = "mend the line"
+
+
+def unreadable(error: TemplateSyntaxError, environment: Environment, what: str = "the template") -> tuple[str, str]:
+    """Return problem and remedy for a template that does not compile; the remedy is ``MEND`` where it says no more."""
+    message = error.message or "it makes no sense"
+    if missing := re.fullmatch(r"No (filter|test) named '(.+)'\.", message):
+        return unknown(missing[1], missing[2], environment)
+    remedy = "make it simpler" if "nested too deeply" in message else MEND
+    return f"{what} cannot be read: {message}", remedy
 
 
 def toml_line(source: str, *path: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import TemplateSyntaxError
 
-from flask_pickup.catalog.complaints import suggest
+from flask_pickup.catalog.complaints import MEND, suggest, unreadable
 from flask_pickup.catalog.metrics import Kinds, read_decision, read_metrics
 from flask_pickup.catalog.reader import NAME, Table
 from flask_pickup.override import leaves
@@ -230,8 +230,9 @@ def _audience(table: Table, source: str, environment: Environment) -> Expression
     try:
         return expression(environment, source)
     except TemplateSyntaxError as error:
-        remedy = "write a Jinja expression such as \"caller.country == 'NL'\""
-        table.complain(f"the audience cannot be read: {error.message}", remedy, "audience")
+        problem, remedy = unreadable(error, environment, "the audience")
+        example = "write a Jinja expression such as \"caller.country == 'NL'\""
+        table.complain(problem, example if remedy == MEND else remedy, "audience")
         return None
 
 

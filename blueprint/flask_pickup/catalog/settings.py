@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jinja2 import TemplateSyntaxError
 
 from flask_pickup.caller import e164
-from flask_pickup.catalog.complaints import Complaint
+from flask_pickup.catalog.complaints import MEND, Complaint, unreadable
 from flask_pickup.catalog.reader import Table, read_toml
 from flask_pickup.rendering import BASE, Environment, Expression, expression
 
@@ -34,11 +34,12 @@ class Settings:
     """What ``settings.toml`` says.
 
     :param language: ISO 639-1, what the plain files are written in.
-    :param speaks: gives the language that a call should be in, if the folders have it.
+    :param speaks: gives the language that a call should be in, if the folders have it; ``speaks_source`` is its text.
     """
 
     language: str
     speaks: Expression
+    speaks_source: str
     lines: Mapping[str, Line]
 
 
@@ -48,7 +49,7 @@ def read_settings(
     """Read ``settings.toml``; an empty one is valid."""
     table = read_toml(file, source, complaints)
     language = table.get("language", "en", _is_language, 'a language code such as "nl"')
-    speaks = _speaks(table, environment)
+    speaks, speaks_source = _speaks(table, environment)
     numbers = table.table("lines")
     lines: dict[str, Line] = {}
     for number in numbers:
@@ -58,20 +59,21 @@ def read_settings(
         lines[known] = line
     numbers.accept()
     table.finish()
-    return Settings(language, speaks, lines)
+    return Settings(language, speaks, speaks_source, lines)
 
 
 def _is_language(value: object) -> bool:
     return isinstance(value, str) and value.isascii() and value.islower() and len(value) in (2, 3)
 
 
-def _speaks(table: Table, environment: Environment) -> Expression:
+def _speaks(table: Table, environment: Environment) -> tuple[Expression, str]:
     source = table.text("speaks", SPEAKS)
     try:
-        return expression(environment, source)
+        return expression(environment, source), source
     except TemplateSyntaxError as error:
-        table.complain(f"speaks cannot be read: {error.message}", f'write an expression such as "{SPEAKS}"', "speaks")
-        return expression(environment, SPEAKS)
+        problem, remedy = unreadable(error, environment, "speaks")
+        table.complain(problem, f'write an expression such as "{SPEAKS}"' if remedy == MEND else remedy, "speaks")
+        return expression(environment, SPEAKS), SPEAKS
 
 
 def _line(numbers: Table, number: str, region: str) -> tuple[str, Line]:

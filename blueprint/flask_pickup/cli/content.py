@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import click
 from rich.text import Text
 
 from flask_pickup import checking
-from flask_pickup.caller import key_of
-from flask_pickup.catalog import CONTROL, Complaint, load
+from flask_pickup.catalog import CONTROL, Complaint
 from flask_pickup.catalog.catalog import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.reader import NAME
-from flask_pickup.cli.group import ASKED_WRONGLY, NOT_WELL, console, count, fail, formatted, print_json, settings
+from flask_pickup.cli.group import (
+    ASKED_WRONGLY,
+    NOT_WELL,
+    console,
+    count,
+    fail,
+    formatted,
+    instance,
+    print_json,
+    settings,
+)
+from flask_pickup.errors import ConfigurationError
+from flask_pickup.options import read_database_url
 from flask_pickup.rendering import BASE
 
 
@@ -28,22 +37,22 @@ def check(root: Path | None, style: str) -> None:
     """Find what could go wrong on a call.
 
     Reads the content and prints every complaint at once: where, what is wrong, and what would be right. ROOT holds
-    experiments/ and greetings/; without it they are where PICKUP_EXPERIMENTS and PICKUP_GREETINGS say, or here. No app is
-    needed. The exit status is 1 if there is an error; warnings alone leave it 0.
+    experiments/ and greetings/; without it they are where PICKUP_EXPERIMENTS and PICKUP_GREETINGS say, or here. Every arm
+    is rendered for all kinds of callers, in a process that cannot harm this machine. Where a database answers, running
+    experiments are compared with what callers last heard. No app is needed. The exit status is 1 if there is an error;
+    warnings alone leave it 0.
     """
     options = settings()
     experiments, greetings = (root / "experiments", root / "greetings") if root else _folders(options)
     if not experiments.is_dir() and not greetings.is_dir():
         fail(f"There is neither '{experiments}' nor '{greetings}'. Name the folder that holds them.", ASKED_WRONGLY)
     region = options.get("PICKUP_REGION", "NL").upper()
-    # Without a secret the pins' keys are of no use, but their numbers are checked all the same.
-    pin_key = partial(key_of, region=region, secret=options.get("PICKUP_CALLER_SECRET") or secrets.token_hex())
-    catalog = load(experiments, greetings, pin_key=pin_key, region=region)
-    complaints = [_placed(complaint, experiments, greetings) for complaint in checking.check(catalog)]
+    found = checking.check_folders(experiments, greetings, region=region, recorded=lambda: _recorded(options))
+    complaints = [_placed(complaint, experiments, greetings) for complaint in found.complaints]
     if style == "json":
         print_json([checking.as_json(complaint) for complaint in complaints])
     else:
-        _print_complaints(complaints, len(catalog.experiments))
+        _print_complaints(complaints, found.experiments)
     if any(complaint.level == "error" for complaint in complaints):
         raise click.exceptions.Exit(NOT_WELL)
 
@@ -86,6 +95,13 @@ def new(name: str, arms: str, style: str) -> None:
 def _folders(options: Mapping[str, str]) -> tuple[Path, Path]:
     experiments = options.get("PICKUP_EXPERIMENTS", "experiments")
     return Path(experiments), Path(options.get("PICKUP_GREETINGS", "greetings"))
+
+
+def _recorded(options: Mapping[str, str]) -> checking.Recorded:
+    try:
+        return checking.recorded_definitions(read_database_url(options, instance=instance()))
+    except ConfigurationError:
+        return {}
 
 
 def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complaint:

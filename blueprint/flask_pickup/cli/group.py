@@ -90,7 +90,12 @@ def fail(message: str, status: int = NOT_WELL) -> NoReturn:
 
 def settings() -> dict[str, str]:
     """Return the options for the commands that need no app."""
-    return environment(Path(os.environ.get("FLASK_INSTANCE_PATH", "instance")).absolute())
+    return environment(instance())
+
+
+def instance() -> Path:
+    """Return the instance folder for the commands that need no app."""
+    return Path(os.environ.get("FLASK_INSTANCE_PATH", "instance")).absolute()
 
 
 def mounted() -> State:

@@ -1,7 +1,7 @@
 """The Jinja sandbox: what a template may do, what it sees, what it may use up, and where the names in it lead."""
 
 from flask_pickup.rendering.budget import LONGEST, TooMuch, allow
-from flask_pickup.rendering.sandbox import NAMES, Environment, Silent
+from flask_pickup.rendering.sandbox import NAMES, Environment, Silent, refused
 from flask_pickup.rendering.stack import (
     BASE,
     Expression,
@@ -28,6 +28,7 @@ __all__ = [
     "allow",
     "expression",
     "failed_at",
+    "refused",
     "render",
     "split_variant",
 ]

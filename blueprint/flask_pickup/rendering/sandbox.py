@@ -21,14 +21,18 @@ from flask_pickup.rendering.metering import MeteredCode, meter
 NAMES = frozenset({"caller", "customer", "customer_raw", "line", "call", "language", "now", "open"})
 """What every template can see."""
 
-FORBIDDEN: Mapping[type, frozenset[str]] = {
+_REFUSED: Mapping[type, frozenset[str]] = {
     # Filters do the same under guard, or it has no place in speech.
     str: frozenset({"center", "encode", "expandtabs", "format", "format_map", "ljust", "rjust", "translate", "zfill"}),
     int: frozenset({"from_bytes", "to_bytes"}),
     # The same call has to hear the same words: the time is that of its request.
     date: frozenset({"now", "today", "utcnow"}),
 }
-"""Methods that templates may not use, by type."""
+
+
+def refused(kind: type, attribute: str) -> bool:
+    """Return whether a method of Python's own is kept from templates."""
+    return any(issubclass(kind, each) and attribute in names for each, names in _REFUSED.items())
 
 
 class Silent(ChainableUndefined):
@@ -160,9 +164,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Return whether templates may have an attribute."""
-        if any(isinstance(obj, kind) and attr in names for kind, names in FORBIDDEN.items()):
-            return False
-        return super().is_safe_attribute(obj, attr, value)
+        return not refused(type(obj), attr) and super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> None:
         """Leave ``str.format`` to :meth:`is_safe_attribute`, which refuses it."""

@@ -1,0 +1,119 @@
+"""What an override says in the platform's own JSON: keys that are misspelt, values that it would not understand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from flask_pickup.catalog import Catalog, Complaint
+from flask_pickup.catalog.complaints import json_line
+from flask_pickup.flireo.answer import Answer
+from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
+from flask_pickup.override import UNTOUCHED
+from flask_pickup.rendering import BASE
+
+Path = tuple[str | int, ...]
+
+_SCHEMA = AssistantRequestResponseSchema()
+_THE_APPS = ("webhook_url", "webhook_secret", "webhook_events")
+_SECRET = re.compile(r"secret|password|api[-_]?key|authorization|(^|[-_])token$", re.IGNORECASE)
+
+
+def check_overrides(catalog: Catalog) -> Iterator[Complaint]:
+    """Yield what is wrong with each ``override.json`` as it stands."""
+    for path, patch in catalog.overrides():
+        source = catalog.texts[path]
+        for keys, _ in _walk(patch):
+            yield from _misspelt(path, source, keys)
+        if not path.startswith(BASE + "/"):
+            yield from _not_an_experiments(path, source, patch)
+
+
+def _walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield each key in ``value`` with its path."""
+    children = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        if isinstance(key, str):
+            yield (*path, key), child
+        yield from _walk(child, (*path, key))
+
+
+def _misspelt(path: str, source: str, keys: Path) -> Iterator[Complaint]:
+    """The platform grows: only a key that is nearly one of the known ones is taken for a slip."""
+    schema = _schema_at(keys[:-1])
+    known = schema.fields.keys() if schema else set()
+    name = str(keys[-1])
+    if name not in known and (close := get_close_matches(name, known, n=1, cutoff=0.8)):
+        problem = f"the platform knows no '{name}'"
+        yield Complaint(path, json_line(source, *keys), problem, f"did you mean '{close[0]}'?", "warning")
+
+
+def _schema_at(keys: Path) -> Schema | None:
+    schema: Schema | None = _SCHEMA
+    for key in keys:
+        field = schema.fields.get(str(key)) if schema else None
+        field = field.inner if isinstance(field, fields.List) else field
+        if isinstance(key, str):
+            schema = field.schema if isinstance(field, fields.Nested) else None  # type: ignore[assignment]
+    return schema
+
+
+def _not_an_experiments(path: str, source: str, patch: Mapping[str, Any]) -> Iterator[Complaint]:
+    for keys, value in _walk(patch):
+        name = str(keys[-1])
+        if name in _THE_APPS and UNTOUCHED not in keys:
+            problem = f"an experiment must not set '{name}': the reports of its calls would go elsewhere"
+            yield Complaint(path, json_line(source, *keys), problem, "take it out, or set it for all in greetings/")
+        elif "tools" in keys and isinstance(value, str) and _SECRET.search(name):
+            problem = f"'{name}' looks like a secret, and every definition is kept in the database"
+            yield Complaint(path, json_line(source, *keys), problem, "keep tools with secrets in greetings/")
+
+
+def check_answer(catalog: Catalog, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
+    """Yield what the platform would not understand in the answer of a stack of folders, at the lines that say so."""
+    for path, message in _flat(_SCHEMA.validate(answer)):
+        keys = tuple("assistant" if key == "assistant_override" else key for key in path)
+        yield _wrong(catalog, folders, keys, message)
+
+
+def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    if isinstance(problems, Mapping):
+        for key, below in problems.items():
+            yield from _flat(below, path if key == "_schema" else (*path, key))
+    else:
+        yield path, " ".join(map(str, problems))
+
+
+def _wrong(catalog: Catalog, folders: tuple[str, ...], keys: Path, message: str) -> Complaint:
+    name = ".".join(map(str, keys))
+    file, line = written_at(catalog, folders, keys)
+    if keys[-2:] in {("llm_config", "provider"), ("llm_config", "model")} and "issing" in message:
+        problem = f"a prompt is sent, and {name} is not there: the platform replaces its whole llm_config"
+        return Complaint(file, line, problem, f"write provider and model under llm_config in {BASE}/override.json")
+    return Complaint(file, line, f"the platform would not understand {name}", message[:1].lower() + message[1:])
+
+
+def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[str, int]:
+    """Return the file and line of the last layer that writes a key, or else what is nearest above it."""
+    patches = dict(catalog.overrides())
+    for length in range(len(keys), 0, -1):
+        for folder in reversed(folders):
+            path = f"{folder}/override.json"
+            if path in patches and _has(patches[path], keys[:length]):
+                return path, json_line(catalog.texts[path], *keys[:length])
+    return f"{folders[-1]}/system_prompt.j2", 0
+
+
+def _has(value: Any, keys: Path) -> bool:
+    for key in keys:
+        if (isinstance(value, Mapping) and key in value) or (
+            isinstance(value, list) and isinstance(key, int) and key < len(value)
+        ):
+            value = value[key]
+        else:
+            return False
+    return True

@@ -1,0 +1,118 @@
+"""What templates take in: whether it is there, stays in the folder, and does not take in itself."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from jinja2 import nodes
+
+from flask_pickup.catalog import Catalog, Complaint
+from flask_pickup.catalog.complaints import suggest
+from flask_pickup.rendering import BASE, split_variant
+
+_TAKING_IN = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A place where one file takes in another.
+
+    :param names: of which the first that is there is taken in.
+    :param targets: the files that these are, in each language, seen from the file's own layer.
+    """
+
+    line: int
+    names: tuple[str, ...]
+    targets: frozenset[str]
+    must_be_there: bool
+
+
+@dataclass
+class References:
+    """All references of the templates, by file."""
+
+    catalog: Catalog
+    trees: Mapping[str, nodes.Template]
+    found: dict[str, list[Reference]] = field(init=False)
+    _takers: dict[str, set[str]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.found = {path: list(self._of(path, tree)) for path, tree in self.trees.items()}
+        for path, references in self.found.items():
+            for target in (target for one in references for target in one.targets):
+                self._takers.setdefault(target, set()).add(path)
+
+    def _of(self, path: str, tree: nodes.Template) -> Iterator[Reference]:
+        for node in tree.find_all(_TAKING_IN):
+            names = _names(node.template)  # type: ignore[attr-defined]
+            must_be_there = not getattr(node, "ignore_missing", False)
+            if names:
+                targets = frozenset(target for name in names for target in self._resolve(path, name))
+                yield Reference(node.lineno, names, targets, must_be_there)
+
+    def _resolve(self, path: str, name: str) -> Iterator[str]:
+        folder, _ = self.catalog.library.homes.get(path, (BASE, ""))
+        for language in sorted(self.catalog.languages):
+            target = self.catalog.plan(tuple(dict.fromkeys((BASE, folder))), language).stack.resolve(name, path)
+            if target in self.catalog.library.codes:
+                yield target
+
+    def complaints(self) -> Iterator[Complaint]:
+        """Yield what is missing, what leads out, and each circle once."""
+        for path, references in self.found.items():
+            for reference in references:
+                if not reference.targets and reference.must_be_there:
+                    yield self._missing(path, reference)
+        yield from self._circles()
+
+    def _missing(self, path: str, reference: Reference) -> Complaint:
+        name = reference.names[0]
+        if name.startswith("/") or posixpath.normpath(posixpath.join(posixpath.dirname(path), name)).startswith(".."):
+            problem = f"'{name}' leads out of the folder"
+            return Complaint(path, reference.line, problem, "keep what templates take in beneath greetings/")
+        known = sorted({split_variant(file)[0] for file in self.catalog.library.codes})
+        return Complaint(path, reference.line, f"there is no file '{name}'", suggest(name, known))
+
+    def _circles(self) -> Iterator[Complaint]:
+        done: set[str] = set()
+        for start in sorted(self.found):
+            trail: list[str] = []
+            waiting: list[tuple[str, bool]] = [(start, False)]
+            while waiting:
+                path, leaving = waiting.pop()
+                if leaving:
+                    done.add(trail.pop())
+                elif path in trail:
+                    yield self._circle(trail, path)
+                elif path not in done:
+                    trail.append(path)
+                    waiting.append((path, True))
+                    waiting += [(target, False) for one in self.found.get(path, ()) for target in sorted(one.targets)]
+
+    def _circle(self, trail: list[str], path: str) -> Complaint:
+        last = trail[-1]
+        line = next(one.line for one in self.found[last] if path in one.targets)
+        if last == path:
+            return Complaint(last, line, "the file takes in itself", "take in another file")
+        way = " → ".join([*trail[trail.index(path) :], path])
+        return Complaint(last, line, f"the files take in each other without end: {way}", "take one of them out")
+
+    def seen_by(self, path: str) -> set[str]:
+        """Return the files whose variables ``path`` can see: whatever takes it in, however far up, and what it extends."""
+        found = {target for one in self.found.get(path, ()) for target in one.targets}
+        waiting = [path]
+        while waiting:
+            takers = self._takers.get(waiting.pop(), set()) - found
+            found |= takers
+            waiting += takers
+        return found
+
+
+def _names(node: nodes.Expr) -> tuple[str, ...]:
+    if isinstance(node, nodes.List | nodes.Tuple):
+        # A name that is worked out may be any.
+        known = [_names(item) for item in node.items]
+        return tuple(name for names in known for name in names) if all(known) else ()
+    return (node.value,) if isinstance(node, nodes.Const) and isinstance(node.value, str) else ()
