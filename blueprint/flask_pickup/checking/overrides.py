@@ -58,7 +58,7 @@ def _schema_at(keys: Path) -> Schema | None:
         field = schema.fields.get(str(key)) if schema else None
         field = field.inner if isinstance(field, fields.List) else field
         if isinstance(key, str):
-            schema = field.schema if isinstance(field, fields.Nested) else None  # type: ignore[assignment]
+            schema = field.schema if isinstance(field, fields.Nested) else None
     return schema
 
 
@@ -110,10 +110,8 @@ def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[
 
 def _has(value: Any, keys: Path) -> bool:
     for key in keys:
-        if (isinstance(value, Mapping) and key in value) or (
-            isinstance(value, list) and isinstance(key, int) and key < len(value)
-        ):
-            value = value[key]
-        else:
+        within = range(len(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else ()
+        if key not in within:
             return False
+        value = value[key]
     return True
