@@ -19,7 +19,7 @@ from flask import Request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 
-from flask_pickup.errors import BodyTooLarge, SlowBody
+from flask_pickup.errors import BadWebhook, BodyTooLarge, SlowBody
 from flask_pickup.processes import PerProcess
 
 DEADLINE = 1.0
@@ -108,6 +108,7 @@ def read_body(request: Request, most: int) -> bytes:
     :param most: bytes; some more are read and dropped, so that the sender gets to read the refusal.
     :raises SlowBody: if it does not arrive in time, or not whole.
     :raises BodyTooLarge: if it has more than ``most`` bytes.
+    :raises BadWebhook: if its chunks are none.
     """
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
@@ -132,6 +133,8 @@ def _read(request: Request, most: int) -> bytes:
                 chunks.append(chunk)
     except (OSError, ClientDisconnected) as error:
         raise SlowBody("The body did not arrive whole.") from error
+    except Exception as error:  # each server has its own for chunks that are none
+        raise BadWebhook("The body is wrongly framed.") from error
     if size > most:
         raise BodyTooLarge(f"The body has more than {most} bytes.")
     if request.content_length is not None and size < request.content_length:

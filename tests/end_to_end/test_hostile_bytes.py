@@ -1,0 +1,265 @@
+"""Hostile bytes through a real server: odd framing is a call, a refusal in JSON, or refused by gunicorn as documented."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faulty import ROOT, Server, migrate, request_message, signed
+
+pytestmark = pytest.mark.slow
+
+BODY, HEADERS = signed(request_message("a-call"))
+SIGNED = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
+SIGNATURE = f"X-Webhook-Signature: {HEADERS['X-Webhook-Signature']}\r\n".encode()
+LINE = b"POST /pickup/webhook HTTP/1.1\r\nHost: x\r\n"
+CLOSE = b"Connection: close\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CALL = LINE + CLOSE + SIGNED + LENGTH + b"\r\n" + BODY
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Gunicorn as the repository configures it."""
+    folder = tmp_path_factory.mktemp("hostile")
+    url = f"sqlite:///{folder / 'pickup.db'}"
+    migrate(url)
+    with Server(folder, url) as server:
+        yield server
+
+
+def exchange(server: Server, *pieces: bytes, end: bool = False) -> bytes:
+    """Send bytes, and return all that comes back until the server closes; with ``end`` nothing more will be sent."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with suppress(OSError):
+            for piece in pieces:
+                connection.sendall(piece)
+            if end:
+                connection.shutdown(socket.SHUT_WR)
+        back = b""
+        with suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                back += piece
+        return back
+
+
+def statuses(back: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", back) if status != b"100"]
+
+
+def assert_json(back: bytes, status: int) -> dict[str, object]:
+    """Assert one answer of ours, and return it."""
+    assert statuses(back) == [status], back
+    head, _, body = back.rpartition(b"\r\n\r\n")
+    assert b"\r\nContent-Type: application/json\r\n" in head
+    answer = json.loads(body)
+    assert isinstance(answer, dict)
+    if status >= 400:
+        assert answer.keys() <= {"detail", "field"}
+    return answer
+
+
+def chunks(body: bytes, size: int) -> bytes:
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+def test_chunked_call_is_answered(server: Server, size: int) -> None:
+    """A body in chunks is a body, and its signature is over what the chunks hold."""
+    back = exchange(server, LINE + CLOSE + SIGNED + CHUNKED + b"\r\n" + chunks(BODY, size))
+    assert "assistant" in assert_json(back, 200)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        CALL,
+        CALL.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        CALL.replace(b"/webhook", b"/webhook?a=b"),
+        CALL.replace(b"Host: x\r\n", b""),
+        CALL.replace(b"Content-Type: application/json", b"Content-Type: text/plain"),
+        CALL.replace(CLOSE, CLOSE + b"Expect: 100-continue\r\n"),
+        CALL.replace(CLOSE, CLOSE + b"X-Odd: \xe9\xff\r\n"),
+    ],
+    ids=["plain", "HTTP/1.0", "query", "no host", "content type", "expect", "bytes in a header"],
+)
+def test_signed_call_is_answered(server: Server, raw: bytes) -> None:
+    """What is signed is answered, however the request around it is dressed."""
+    assert "assistant" in assert_json(exchange(server, raw), 200)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, len(CALL) - 1), max_size=8).map(sorted))
+def test_call_may_arrive_in_pieces(server: Server, cuts: list[int]) -> None:
+    """Where the network cuts a request makes no difference."""
+    pieces = [CALL[start:end] for start, end in zip([0, *cuts], [*cuts, len(CALL)], strict=True)]
+    assert statuses(exchange(server, *pieces)) == [200]
+
+
+def test_connection_carries_many_calls(server: Server) -> None:
+    """The platform keeps its connections: after an answer, or a refusal, the next request is read from its beginning."""
+    open_ = CALL.replace(CLOSE, b"")
+    refused = open_.replace(b"POST", b"PUT")
+    unsigned = LINE + b"Content-Length: 9\r\n\r\n" + b"POST / HT"
+    assert statuses(exchange(server, open_ + refused + open_ + unsigned + CALL)) == [200, 405, 200, 401, 200]
+
+
+# --- refusals of ours -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "end", "status"),
+    [
+        (LINE + CLOSE + SIGNED + CHUNKED + b"\r\nzz\r\nabc\r\n0\r\n\r\n", False, 400),
+        (LINE + CLOSE + SIGNED + CHUNKED + b"\r\n-5\r\nabc\r\n0\r\n\r\n", False, 400),
+        (LINE + CLOSE + SIGNED + CHUNKED + b"\r\n3\r\nabcdef\r\n0\r\n\r\n", False, 400),
+        (LINE + CLOSE + SIGNED + CHUNKED + b"\r\n3\r\nabc\r\n", True, 408),
+        (LINE + CLOSE + SIGNED + CHUNKED + b"\r\nffffffffffffffff\r\nabc\r\n", True, 408),
+        (LINE + CLOSE + SIGNED + b"Content-Length: 5000\r\n\r\n" + BODY, True, 408),
+        (LINE + CLOSE + SIGNED + b"Content-Length: 99999999999999999999\r\n\r\n" + BODY, True, 408),
+        (LINE + CLOSE + SIGNED + b"Content-Length: 2000000\r\n\r\n" + b"x" * 2_000_000, False, 413),
+        (LINE + CLOSE + SIGNED + CHUNKED + b"\r\n" + chunks(b"x" * 2_000_000, 60_000), False, 413),
+        (LINE + CLOSE + SIGNED + b"\r\n" + BODY, False, 401),
+        (LINE + CLOSE + SIGNED.replace(b"X-Webhook-Signature", b"X_Webhook_Signature") + LENGTH + b"\r\n" + BODY, False, 401),
+        (CALL.replace(CLOSE, CLOSE + SIGNATURE), False, 401),
+        (CALL.replace(CLOSE, CLOSE + b"Content-Encoding: gzip\r\n"), False, 415),
+        (CALL.replace(b"POST", b"GET"), False, 405),
+        (CALL.replace(b"POST", b"BREW"), False, 405),
+        (CALL.replace(b"POST", b"TRACE"), False, 405),
+        (CALL.replace(b"webhook", b"health"), False, 405),
+    ],
+    ids=[
+        *("chunk size", "chunk below 0", "chunk length", "no last chunk", "endless chunk", "body cut", "endless body"),
+        *("2 MB", "2 MB in chunks", "no length", "underscores", "signed twice", "gzip", "GET", "BREW", "TRACE", "health"),
+    ],
+)  # fmt: skip
+def test_refusal_is_json(server: Server, raw: bytes, end: bool, status: int) -> None:  # noqa: FBT001
+    """What gunicorn lets through and we refuse is a 4xx in JSON, never a 5xx."""
+    assert_json(exchange(server, raw, end=end), status)
+    assert server.health()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        LINE + SIGNED + CHUNKED + b"\r\nzz\r\nabc\r\n0\r\n\r\n",
+        LINE + SIGNED + CHUNKED + b"\r\n3\r\nabcdef\r\n0\r\n\r\n",
+        LINE + SIGNED + b"Content-Length: 20000000\r\n\r\n" + b"x" * 1000,
+        LINE + SIGNED + LENGTH + CHUNKED + b"\r\n" + chunks(BODY, 50),
+    ],
+)
+def test_nothing_is_smuggled_behind_a_broken_body(server: Server, broken: bytes) -> None:
+    """After a body whose end nobody can tell the connection is closed: what follows is not taken for a request."""
+    back = exchange(server, broken + CALL, end=True)
+    assert len(statuses(back)) == 1
+    assert b"assistant" not in back
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.binary(min_size=1, max_size=300), st.sampled_from([b"", LINE, LINE + SIGNED, LINE + SIGNED + CHUNKED + b"\r\n"])
+)
+def test_any_bytes_leave_the_server_standing(server: Server, raw: bytes, before: bytes) -> None:
+    """Whatever a stranger sends to the port is answered with 2xx or 4xx or nothing, and the next call is answered."""
+    assert all(200 <= status < 500 or status == 501 for status in statuses(exchange(server, before + raw, end=True)))
+    assert statuses(exchange(server, CALL)) == [200]
+
+
+# --- refusals of the server's -----------------------------------------------------------------------------------------
+
+REFUSED_BY_GUNICORN: dict[str, tuple[int, list[bytes]]] = {
+    "A request line that is none: HTTP/0.9, HTTP/2, a method in small letters, bytes that are no HTTP": (
+        400,
+        [
+            b"GET /pickup/webhook\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            CALL.replace(b"HTTP/1.1", b"HTTP/2.0"),
+            CALL.replace(b"POST", b"post"),
+            b"\x00\xff\r\n\r\n",
+        ],
+    ),
+    "Two lengths, a length that is no number, a length beside `chunked`": (
+        400,
+        [
+            CALL.replace(LENGTH, LENGTH * 2),
+            CALL.replace(LENGTH, LENGTH + b"Content-Length: 5\r\n"),
+            CALL.replace(LENGTH, b"Content-Length: -1\r\n"),
+            CALL.replace(LENGTH, b"Content-Length: +5\r\n"),
+            CALL.replace(LENGTH, b"Content-Length: 1_0\r\n"),
+            CALL.replace(LENGTH, b"Content-Length:\r\n"),
+            CALL.replace(LENGTH, LENGTH + CHUNKED),
+        ],
+    ),
+    "`chunked` twice, not last, or in HTTP/1.0": (
+        400,
+        [
+            CALL.replace(LENGTH, CHUNKED * 2),
+            CALL.replace(LENGTH, b"Transfer-Encoding: chunked, identity\r\n"),
+            CALL.replace(LENGTH, CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        ],
+    ),
+    "A transfer coding that it does not know": (501, [CALL.replace(LENGTH, b"Transfer-Encoding: x\r\n")]),
+    "A header without a colon, with a blank in its name, folded, or with a NUL; lines that end in LF alone; two hosts": (
+        400,
+        [
+            CALL.replace(CLOSE, CLOSE + b"nonsense\r\n"),
+            CALL.replace(CLOSE, CLOSE + b"X Y: 1\r\n"),
+            CALL.replace(CLOSE, CLOSE + b"X-Y : 1\r\n"),
+            CALL.replace(CLOSE, CLOSE + b"X-Y: 1\r\n 2\r\n"),
+            CALL.replace(CLOSE, CLOSE + b"X-Y: a\0b\r\n"),
+            CALL.replace(b"\r\n", b"\n"),
+            CALL.replace(CLOSE, CLOSE + b"Host: y\r\n"),
+        ],
+    ),
+    "A header of more than 4 KiB, or more than 50 of them": (
+        431,
+        [
+            CALL.replace(CLOSE, CLOSE + b"X-Long: " + b"a" * 5000 + b"\r\n"),
+            CALL.replace(CLOSE, CLOSE + b"".join(b"X-%d: 1\r\n" % index for index in range(60))),
+        ],
+    ),
+    "A request line of more than 2 KiB": (414, [CALL.replace(b"/webhook", b"/webhook?" + b"a" * 3000)]),
+    "`Expect` with anything but `100-continue`": (417, [CALL.replace(CLOSE, CLOSE + b"Expect: x\r\n")]),
+}
+"""What gunicorn refuses before a request is ours, in the words of docs/reliability.md."""
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "raw"),
+    [(what, status, raw) for what, (status, all_) in REFUSED_BY_GUNICORN.items() for raw in all_],
+)
+def test_what_the_server_refuses_itself(server: Server, what: str, status: int, raw: bytes) -> None:
+    """What the page says gunicorn refuses, it refuses: a short page in HTML, and the connection closed."""
+    back = exchange(server, raw)
+    assert statuses(back) == [status], what
+    assert b"Content-Type: text/html\r\n" in back
+    assert b"assistant" not in back
+
+
+def test_what_is_no_http_at_all_is_closed(server: Server) -> None:
+    """A greeting in TLS on the plain port is no request, and is hung up on within seconds."""
+    assert exchange(server, bytes.fromhex("16030100a5010000a10303") + bytes(150)) == b""
+
+
+def test_page_lists_what_the_server_refuses() -> None:
+    """docs/reliability.md has a row for each of the above, and no other."""
+    page = (ROOT / "docs/reliability.md").read_text("utf-8")
+    section = page.partition("## What the server refuses itself\n")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("| ")
+    ]
+    assert [tuple(row) for row in rows[1:]] == [
+        (what, str(status)) for what, (status, _) in REFUSED_BY_GUNICORN.items()
+    ]
