@@ -17,7 +17,7 @@ ROOMS = [
     *("flireo", "caller", "cleaning", "customer", "assignment", "override", "rendering", "catalog"),
     *("migrating", "ledger"),
     *("decision", "results", "reports", "webhook"),
-    *("checking", "privacy", "rehearsal", "previewing", "dashboard", "blueprint", "testing", "cli"),
+    *("checking", "privacy", "rehearsal", "previewing", "simulation", "dashboard", "blueprint", "testing", "cli"),
 ]
 """From the cellar up: a room imports only from those before it. A new room needs its place here."""
 

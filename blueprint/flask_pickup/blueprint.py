@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -22,11 +22,11 @@ from flask_pickup.customer import Hook, Lookup
 from flask_pickup.dashboard import Access, Board, Dashboard
 from flask_pickup.dashboard.access import Asks
 from flask_pickup.errors import ConfigurationError
-from flask_pickup.ledger import DefinitionEntry, Ledger
+from flask_pickup.ledger import Ledger
 from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
 from flask_pickup.processes import PerProcess
-from flask_pickup.webhook import Handler, Webhook
+from flask_pickup.webhook import Handler, Webhook, definition_entries
 
 log = logging.getLogger("flask_pickup")
 
@@ -186,7 +186,7 @@ class Pickup(Blueprint):
             lambda: state.engine,
             options.spool,
             wait=options.commit_wait,
-            definitions=_definitions(catalog, datetime.fromtimestamp(self._clock(), UTC)),
+            definitions=definition_entries(catalog, datetime.fromtimestamp(self._clock(), UTC)),
             clock=self._clock,
         )
         lookup = Lookup(self._in_context(app), options.customer_wait)
@@ -238,21 +238,6 @@ def _health() -> Response:
 def _current() -> State:
     state: State = current_app.extensions[EXTENSION]
     return state
-
-
-def _definitions(catalog: Catalog, now: datetime) -> Sequence[DefinitionEntry]:
-    return [
-        DefinitionEntry(
-            {
-                "fingerprint": experiment.fingerprint,
-                "experiment": experiment.name,
-                "body": experiment.body,
-                "first_seen_at": now,
-            }
-        )
-        for experiment in catalog.experiments
-        if experiment.status != "draft"
-    ]
 
 
 def _checked(source: Callable[[], Engine]) -> Engine:

@@ -37,7 +37,7 @@ from flask_pickup.flireo import (
 )
 from flask_pickup.flireo.answer import SAVED_AGENT, Answer
 from flask_pickup.flireo.signature import EVENT, SIGNATURE, TIMESTAMP
-from flask_pickup.ledger import CallEntry, Ledger, ReportEntry
+from flask_pickup.ledger import CallEntry, DefinitionEntry, Ledger, ReportEntry
 from flask_pickup.options import Options
 
 log = logging.getLogger("flask_pickup")
@@ -148,7 +148,7 @@ class Webhook:
         incoming = self.incoming(message, now)
         decision = decide(self.catalog, incoming)
         try:
-            recorded = self.ledger.record(_call_entry(incoming, decision, datetime.fromtimestamp(self.clock(), UTC)))
+            recorded = self.ledger.record(call_entry(incoming, decision, datetime.fromtimestamp(self.clock(), UTC)))
         except NotRecorded:
             # Only an arm needs a row. Who is turned away outside the hours, or hears a winner, goes on to.
             if decision.assignments:
@@ -249,7 +249,8 @@ def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
     return response
 
 
-def _call_entry(incoming: Incoming, decision: Decision, at: datetime) -> CallEntry:
+def call_entry(incoming: Incoming, decision: Decision, at: datetime) -> CallEntry:
+    """Return the rows of a call that was decided ``at`` a moment."""
     who = incoming.caller
     row = reports.call_row(
         incoming.call.id,
@@ -277,3 +278,19 @@ def _call_entry(incoming: Incoming, decision: Decision, at: datetime) -> CallEnt
         for assigned in decision.assignments
     ]
     return CallEntry(row, rows)
+
+
+def definition_entries(catalog: Catalog, first_seen: datetime) -> list[DefinitionEntry]:
+    """Return the rows of the definitions that calls may refer to."""
+    return [
+        DefinitionEntry(
+            {
+                "fingerprint": experiment.fingerprint,
+                "experiment": experiment.name,
+                "body": experiment.body,
+                "first_seen_at": first_seen,
+            }
+        )
+        for experiment in catalog.experiments
+        if experiment.status != "draft"
+    ]

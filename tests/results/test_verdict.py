@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arms import START, design, mean, rate, results
 from flask_pickup.results.model import Design, MetricDesign, Verdict
@@ -322,6 +324,25 @@ def test_without_a_caller() -> None:
     """Before the first call there is no verdict and no crash."""
     found = verdict(of=design(BOOKED), sums={"booked": {}}, since=None)
     assert found.message == "No caller has been given an arm yet."
+
+
+@given(
+    st.tuples(st.integers(0, 400), st.integers(0, 400)),
+    st.tuples(st.integers(0, 400), st.integers(0, 400)),
+    st.sampled_from([BOOKED, replace(BOOKED, smallest=None), replace(BOOKED, smallest=1e-12), HANG_UP]),
+    st.sampled_from([None, 0.0, 0.01, 250.0]),
+    st.floats(0, 30),
+)
+def test_every_verdict_is_a_sentence(
+    control: tuple[int, int], warm: tuple[int, int], metric: MetricDesign, pace: float | None, weeks: float
+) -> None:
+    """Whatever was counted, there is a verdict in words, without a number that is none."""
+    sums = {arm: rate(min(pair), max(pair)) for arm, pair in (("control", control), ("warm", warm))}
+    of = design(metric, minimum_days=1)
+    shown = results(of, {metric.name: sums}, weeks=weeks, new_callers_a_week=pace)
+    found = decide(shown, of)
+    assert found.message.endswith((".", "…"))
+    assert not {"nan", "inf", "None"} & set(found.message.replace(".", " ").split())
 
 
 def test_verdict_is_part_of_the_json() -> None:

@@ -197,7 +197,7 @@ def callers_needed(spread: float, difference: float, alpha: float, expected: flo
     while reach(most) > difference:
         most *= 2
     least = most / 2
-    while most - least > 1:
+    while most - least > max(1.0, 1e-9 * most):
         middle = (least + most) / 2
         least, most = (middle, most) if reach(middle) > difference else (least, middle)
     return float(np.ceil(most))

@@ -34,6 +34,7 @@ _ONE_IN_TWENTY = 1.645
 """A normal's standard deviations above which lies a twentieth."""
 _EVEN = 1.25
 _LONGEST_ODDS = 20
+_TEN_YEARS = 520
 
 
 def last_whole_week(since: datetime, now: datetime) -> datetime:
@@ -249,9 +250,9 @@ class _Deciding:
         what = f"a difference of {size(smallest, self.metric)}"
         if not isfinite(weeks):
             return f"No new callers come in, and {what} takes more of them.", "cannot tell at your number of calls"
-        takes = f"Finding {what} takes about {_weeks(weeks)} more, at {pace:,.0f} new callers a week"
-        end = self.results.until + weeks * WEEK
-        if end - self.results.since <= timedelta(days=self.design.maximum_days):
+        takes = f"Finding {what} takes about {_weeks(weeks)} more, at {_pace(pace)} new callers a week"
+        passed = (self.results.until - self.results.since) / WEEK
+        if passed + weeks <= timedelta(days=self.design.maximum_days) / WEEK:
             return f"{takes}.", "cannot tell yet"
         allowed = f"{takes}, and you allow {self.design.maximum_days} days in all."
         return f"{allowed} {_FEW_CALLS}", "cannot tell at your number of calls"
@@ -269,8 +270,10 @@ class _Deciding:
         share = (weights[judged.arm] + weights[CONTROL]) / sum(weights.values())
         callers = arm.callers + control.callers
         needed = self._needed(error**2 * callers, smallest, callers)
-        needed = max(needed, self._least_callers(judged.arm))
-        return max(1, ceil((needed - callers) / (pace * share))) if pace else float("inf")
+        least = self._least_callers(judged.arm)
+        if least is None:
+            return None
+        return max(1, ceil((max(needed, least) - callers) / (pace * share))) if pace else float("inf")
 
     def _needed(self, spread: float, smallest: float, callers: int) -> float:
         """Return the callers of both arms at whom ``smallest`` is probably found; more than there are already."""
@@ -282,8 +285,11 @@ class _Deciding:
         # By then an interval has no room for both: it excludes zero, or it lies within the smallest difference.
         return estimates.callers_needed(spread, smallest / 2, alpha, expected, power=0.5)
 
-    def _least_callers(self, arm: str) -> float:
-        """Return the callers of both arms at which the always-valid interval begins to speak."""
+    def _least_callers(self, arm: str) -> float | None:
+        """Return the callers of both arms at which the always-valid interval begins to speak.
+
+        None where nobody has done it yet, or everybody: then there is no telling.
+        """
         assert self.metric is not None
         weights = self.design.weights
         smaller = min(weights[arm], weights[CONTROL]) / (weights[arm] + weights[CONTROL])
@@ -291,7 +297,9 @@ class _Deciding:
         rates = [rate for name in (arm, CONTROL) if (rate := self._arm(name).mean) is not None]
         if self.metric.is_proportion and rates:
             rarer = min(sum(rates), len(rates) - sum(rates)) / len(rates)
-            least = max(least, estimates.FEWEST_EVENTS / rarer) if rarer > 0 else float("inf")
+            if rarer <= 0:
+                return None
+            least = max(least, estimates.FEWEST_EVENTS / rarer)
         return least / smaller
 
     def _arm(self, name: str) -> ArmMean:
@@ -353,4 +361,10 @@ def _odds(odds: float) -> str:
 
 
 def _weeks(number: float) -> str:
+    if number > _TEN_YEARS:
+        return "ten years or"
     return "a week" if number == 1 else f"{number:,.0f} weeks"
+
+
+def _pace(pace: float) -> str:
+    return f"{pace:,.0f}" if pace >= 1 else "less than one"

@@ -1,0 +1,262 @@
+"""Invented callers through the real decision and into the real tables, with outcomes of a known truth.
+
+An author sees the results of an experiment before its first real call, and whether they recover what was put in. No
+hook is asked, and no number stands for a caller: their pseudonyms are none of any number's, so that a real caller who
+comes later is nobody's double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+from math import exp
+from random import Random
+from typing import Any, TypeVar
+
+import phonenumbers
+from sqlalchemy import Engine, func, insert, select
+
+from flask_pickup import migrating
+from flask_pickup.caller import Caller, caller_key, languages_of
+from flask_pickup.catalog import CONTROL, Experiment, Line
+from flask_pickup.customer import UNKNOWN
+from flask_pickup.decision import CallFacts, Incoming, decide
+from flask_pickup.flireo.report import REPORTED_NUMBERS
+from flask_pickup.ledger import CallEntry
+from flask_pickup.ledger.store import Store
+from flask_pickup.models import Call, Outcome
+from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.model import Design, MetricDesign, Results
+from flask_pickup.webhook import Webhook, call_entry, definition_entries
+
+SIMULATED = "pickup-simulated-"
+"""How the call ids of a simulation begin."""
+
+_RATE, _GUARDRAILS_RATE, _MEAN = 0.3, 0.1, 90.0
+_REGULARS, _MOST_CALLS = 0.15, 8
+_HABIT = 4.0
+_SPREAD = 0.6
+_OPENS, _HOURS, _SATURDAY = 9, 8, 5
+_LASTS = timedelta(minutes=2)
+BATCH = 500
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of the invented callers.
+
+    :param baselines: metric to its rate or mean in control.
+    :param effects: arm and metric to the difference from that.
+    """
+
+    baselines: Mapping[str, float]
+    effects: Mapping[tuple[str, str], float]
+
+    def of(self, metric: str, arm: str) -> float:
+        """Return a metric's rate or mean in an arm; of who is in none, control's."""
+        return self.baselines[metric] + self.effects.get((arm, metric), 0.0)
+
+
+def truth(design: Design, effects: Mapping[tuple[str, str], float], baseline: float | None) -> Truth:
+    """Return the truth of a simulation, with a baseline for each metric.
+
+    :param baseline: the primary metric's.
+    :raises ValueError: if an arm or a metric is not there, or a rate would not be one.
+    """
+    baselines = {metric.name: _usual(metric) for metric in design.metrics}
+    if baseline is not None and design.primary:
+        baselines[design.primary] = baseline
+    for (arm, metric), effect in effects.items():
+        if arm not in design.weights or arm == CONTROL:
+            others = ", ".join(name for name in design.weights if name != CONTROL)
+            raise ValueError(f"no arm beside control is called '{arm}'; there are: {others}")
+        if metric not in baselines:
+            raise ValueError(f"no metric is called '{metric}'; there are: {', '.join(baselines) or 'none'}")
+        del effect
+    found = Truth(baselines, effects)
+    for metric_design in design.metrics:
+        for arm in design.weights:
+            value = found.of(metric_design.name, arm)
+            if not is_number(metric_design) and not 0 <= value <= 1:
+                raise ValueError(f"{metric_design.name} would be {value:g} in {arm}; a rate lies between 0 and 1")
+    return found
+
+
+def is_number(metric: MetricDesign) -> bool:
+    """Return whether a metric's values are numbers, as far as its definition tells; else they are yes or no."""
+    return (
+        metric.outcome in REPORTED_NUMBERS
+        or metric.cap is not None
+        or (metric.per, metric.missing) == ("call", "leave out")
+        or max(metric.smallest or 0, metric.margin) >= 1
+    )
+
+
+def prepare(engine: Engine) -> bool:
+    """Make the tables where there are none; return whether there is no call in them."""
+    migrating.upgrade(engine)
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(Call)).scalar_one() == 0
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Callers who come evenly over some weeks, one in seven of them a regular.
+
+    :param until: the end of the last week.
+    """
+
+    webhook: Webhook
+    experiment: Experiment
+    truth: Truth
+    callers: int
+    weeks: int
+    until: datetime
+    seed: int = 0
+
+    def fill(self, engine: Engine) -> Iterator[int]:
+        """Write all calls, and yield after each batch how many callers are done. The database must be empty."""
+        store = Store(engine)
+        store.write(definition_entries(self.webhook.catalog, self.until - self._span))
+        for numbers in _batches(iter(range(self.callers)), BATCH):
+            calls = [call for number in numbers for call in self._calls(number)]
+            store.write([entry for entry, _ in calls])
+            with engine.begin() as connection:
+                rows = [row for entry, outcomes in calls for row in _outcome_rows(entry, outcomes)]
+                if rows:
+                    connection.execute(insert(Outcome), rows)
+            yield numbers[-1] + 1
+
+    @property
+    def _span(self) -> timedelta:
+        """The weeks, and a day in which the first caller comes: whole weeks count from then on."""
+        return timedelta(weeks=self.weeks, days=1)
+
+    def _calls(self, number: int) -> Iterator[tuple[CallEntry, Mapping[str, float]]]:
+        random = Random(f"{self.seed}:{number}")  # noqa: S311 (made-up callers need no secrecy)
+        who, line = self._caller(number), self._line(random)
+        outcomes, in_arm = self._outcomes(CONTROL, random), False
+        for index, moment in enumerate(self._moments(random)):
+            facts = CallFacts(f"{SIMULATED}{number}-{index}", "inbound_phone_call")
+            incoming = Incoming(facts, who, line, UNKNOWN, moment)
+            entry = call_entry(incoming, decide(self.webhook.catalog, incoming), moment)
+            arm = _arm(entry, self.experiment.name)
+            if arm and not in_arm:
+                outcomes, in_arm = self._outcomes(arm, random), True
+            yield _ended(entry, moment + _LASTS), {} if entry.call["decision"] == "closed" else next(outcomes)
+
+    def _caller(self, number: int) -> Caller:
+        """Return somebody from the business's own country; the number, the same for all, is that of an example."""
+        region = self.webhook.options.region
+        spoken = self.webhook.catalog.languages
+        return Caller(
+            number=_example(region),
+            country=region,
+            language=next((language for language in languages_of(region) if language in spoken), None),
+            key=caller_key(self.webhook.options.caller_secret, f"{SIMULATED}{number}"),
+        )
+
+    def _line(self, random: Random) -> Line:
+        lines = sorted(self.webhook.catalog.settings.lines)
+        return self.webhook.catalog.line(random.choice(lines) if lines else None, None)
+
+    def _moments(self, random: Random) -> list[datetime]:
+        """Return a caller's calls: the first at any time, the others after it, all on working days."""
+        calls = 1 if random.random() > _REGULARS else random.randint(2, _MOST_CALLS)
+        first = random.random()
+        shares = sorted([first, *(first + (1 - first) * random.random() for _ in range(calls - 1))])
+        moments = (self.until - self._span * (1 - share) for share in shares)
+        return sorted(self._at_work(moment, random) for moment in moments)
+
+    def _at_work(self, moment: datetime, random: Random) -> datetime:
+        local = moment.astimezone(self.webhook.catalog.zone(self._line(random)))
+        if local.weekday() >= _SATURDAY:
+            local -= timedelta(days=local.weekday() - _SATURDAY + 1)
+        opens = local.replace(hour=_OPENS, minute=0, second=0, microsecond=0)
+        return (opens + timedelta(hours=_HOURS * random.random())).astimezone(self.until.tzinfo)
+
+    def _outcomes(self, arm: str, random: Random) -> Iterator[Mapping[str, float]]:
+        """Yield what comes of each of a caller's calls, from their first in the arm on."""
+        values = {
+            metric.outcome: _values(metric, self.truth.of(metric.name, arm), random)
+            for metric in Design.of(self.experiment.body).metrics
+        }
+        while True:
+            drawn = {name: next(each) for name, each in values.items()}
+            yield {name: value for name, value in drawn.items() if value is not None}
+
+
+@lru_cache
+def _example(region: str) -> str | None:
+    number = phonenumbers.example_number(region)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else None
+
+
+def _usual(metric: MetricDesign) -> float:
+    if is_number(metric):
+        return _MEAN
+    return _GUARDRAILS_RATE if metric.guardrail else _RATE
+
+
+def _values(metric: MetricDesign, mean: float, random: Random) -> Iterator[float | None]:
+    """Yield a caller's values, call by call. What is counted once a caller comes of their first call."""
+    if is_number(metric):
+        own = _factor(random) * mean
+        yield own * _factor(random)
+        while True:
+            yield None if metric.per == "caller" else own * _factor(random)
+    rate = mean if metric.per == "caller" else _habit(mean, random)
+    yield float(random.random() < rate)
+    while True:
+        yield 0.0 if metric.per == "caller" else float(random.random() < rate)
+
+
+def _habit(rate: float, random: Random) -> float:
+    """Return one caller's own rate; all callers' have ``rate`` as their mean."""
+    return random.betavariate(_HABIT * rate, _HABIT * (1 - rate)) if 0 < rate < 1 else rate
+
+
+def _factor(random: Random) -> float:
+    """Return a positive number whose mean is 1."""
+    return random.lognormvariate(0, _SPREAD) * exp(-(_SPREAD**2) / 2)
+
+
+def _arm(entry: CallEntry, experiment: str) -> str | None:
+    return next((row["arm"] for row in entry.assignments if row["experiment"] == experiment), None)
+
+
+def _ended(entry: CallEntry, at: datetime) -> CallEntry:
+    """Return the entry of a call that has ended and was reported, its arm spoken."""
+    call: dict[str, Any] = {**entry.call, "status": "ended", "ended_at": at, "reported_at": at}
+    return CallEntry(call, [{**row, "delivered": True} for row in entry.assignments])
+
+
+def _outcome_rows(entry: CallEntry, outcomes: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    for name, value in outcomes.items():
+        reported = entry.call["reported_at"]
+        yield {"call_id": entry.call["call_id"], "name": name, "value": value, "reported_at": reported}
+
+
+def looks(engine: Engine, experiment: Experiment, until: datetime) -> Iterator[Results]:
+    """Yield what results say at the end of each whole week, and at last ``until`` then.
+
+    :raises ValueError: if no caller was given an arm.
+    """
+    last = results(engine, experiment.name, experiment.body, Options(now=until))
+    if last.since is None:
+        raise ValueError("none of the invented callers was given an arm")
+    week = last.since + timedelta(weeks=1)
+    while week < until:
+        yield results(engine, experiment.name, experiment.body, Options(now=week))
+        week += timedelta(weeks=1)
+    yield last
+
+
+def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch

@@ -1,0 +1,178 @@
+"""``flask pickup simulate``: what results would say, before the first real call."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import create_engine, text
+
+from conftest import CONTENT, MakePhone, Phone
+from flask_pickup.cli import pickup
+
+EXPERIMENT = """\
+status = "running"
+primary = "booked"
+[arms]
+control = 1
+warm = 1
+[metrics.booked]
+outcome = "analysis.booked"
+smallest = 0.05
+[metrics.asked]
+outcome = "analysis.asked"
+per = "call"
+[metrics.early_hang_up]
+goal = "decrease"
+guardrail = true
+margin = 0.1
+[metrics.duration_seconds]
+[metrics.sale]
+smallest = 5
+"""
+FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": EXPERIMENT}
+EFFECTS = ("--effect", "warm=+0.3", "--effect", "warm:asked=-0.1", "--effect", "warm:duration_seconds=20")
+
+
+def simulate(phone: Phone, *arguments: str) -> Result:
+    return phone.app.test_cli_runner().invoke(pickup, ["simulate", "warm-opening", *arguments])
+
+
+@pytest.fixture
+def made(make_phone: MakePhone) -> Phone:
+    """An app that has had no calls."""
+    return make_phone(FILES)
+
+
+def test_results_recover_the_truth(made: Phone) -> None:
+    """What was put in comes out: of each kind of metric the estimate is within four errors of the truth."""
+    found = simulate(made, "--callers", "800", *EFFECTS, "--format", "json")
+    assert found.exit_code == 0, found.output
+    last = json.loads(found.stdout)["weeks"][-1]
+    truth = {"booked": 0.3, "asked": -0.1, "early_hang_up": 0.0, "duration_seconds": 20.0, "sale": 0.0}
+    metrics = {metric["metric"]: metric["comparisons"][0] for metric in last["metrics"]}
+    assert metrics.keys() == truth.keys()
+    for name, compared in metrics.items():
+        assert abs(compared["difference"] - truth[name]) < 4 * compared["standard_error"], name
+    assert last["verdict"]["state"] == "better"
+    assert last["warnings"] == []
+    assert [arm["delivered"] for arm in last["arms"]] == [1.0, 1.0]
+
+
+def test_it_shows_week_by_week_what_results_would_say(made: Phone) -> None:
+    """People see the truth that was put in, a line for each week, and the verdict."""
+    found = simulate(made, "--callers", "400", "--weeks", "4", "--effect", "warm=+0.4")
+    lines = found.stdout.splitlines()
+    assert "put in   booked: control 0.3, warm +0.4" in lines
+    weeks = [line.split() for line in lines if line[1:2].isdigit()]
+    assert [week[0] for week in weeks] == ["1", "2", "3", "4"]
+    assert " ".join(weeks[0][2:]) == "nothing yet cannot tell yet"
+    assert lines[-1].startswith("Warm does better on booked: at least")
+
+
+def test_it_fills_an_empty_database(made: Phone, database_url: str) -> None:
+    """The rows are those that real calls leave, in the real tables, with nobody's number."""
+    found = simulate(made, "--callers", "30", "--into", database_url)
+    assert found.exit_code == 0, found.output
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        rows = {
+            table: connection.execute(text(f"SELECT * FROM pickup_{table}")).all()
+            for table in ("calls", "assignments", "outcomes", "definitions", "results")
+        }
+    engine.dispose()
+    assert len({row.caller_key for row in rows["assignments"]}) == 30
+    assert len(rows["calls"]) == len(rows["assignments"]) >= 30
+    assert {row.definition for row in rows["assignments"]} == {row.fingerprint for row in rows["definitions"]}
+    assert {row.arm for row in rows["results"]} == {"control", "warm"}
+    assert "+31" not in str(rows["calls"])
+
+
+def test_it_fills_no_other(make_phone: MakePhone, database_url: str) -> None:
+    """A database that has calls is left as it is."""
+    phone = make_phone(FILES, url=database_url)
+    phone.ring()
+    found = simulate(phone, "--callers", "30", "--into", database_url)
+    assert (found.exit_code, phone.rows("SELECT COUNT(*) FROM pickup_calls")) == (1, [(1,)])
+    assert "has calls already" in found.output
+
+
+def test_the_apps_own_database_is_left_alone(made: Phone) -> None:
+    """Without --into everything is thrown away."""
+    assert simulate(made, "--callers", "30").exit_code == 0
+    assert made.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
+
+
+def test_the_same_seed_invents_the_same_callers(made: Phone) -> None:
+    """A simulation can be repeated, and another seed is another simulation."""
+    one, same, other = (simulate(made, "--callers", "60", "--weeks", "2", "--seed", seed).stdout for seed in "334")
+    assert one == same != other
+
+
+def test_no_hook_is_asked(make_phone: MakePhone) -> None:
+    """The host's customers are real people's: no invented caller is looked up."""
+    from flask_pickup import Pickup  # noqa: PLC0415
+
+    asked: list[Any] = []
+    pickup_ = Pickup()
+    pickup_.customer(asked.append)
+    assert simulate(make_phone(FILES, pickup=pickup_), "--callers", "20").exit_code == 0
+    assert asked == []
+
+
+def test_false_alarms_are_counted(made: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --no-effect it counts how often nothing is taken for something, by our interval and by a fixed one."""
+    from flask_pickup.results import false_alarms  # noqa: PLC0415
+
+    monkeypatch.setattr(false_alarms, "SCENARIOS", false_alarms.SCENARIOS[:1])
+    found: list[dict[str, Any]] = json.loads(simulate(made, "--no-effect", "--format", "json").stdout)
+    assert [each["weights"] for each in found] == [[1, 1], [1, 9]]
+    assert all(each["always_valid"] < 0.05 < each["fixed"] for each in found)
+    assert "a rate of 30 %" in simulate(made, "--no-effect").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--effect", "warm"), "--effect warm makes no sense. Write an arm and a difference: warm=+0.05"),
+        (("--effect", "warm=1.2.3"), "makes no sense"),
+        (("--effect", "cold=0.1"), "no arm beside control is called 'cold'; there are: warm"),
+        (("--effect", "control=0.1"), "no arm beside control is called 'control'"),
+        (("--effect", "warm:sold=0.1"), "no metric is called 'sold'"),
+        (("--effect", "warm=0.9"), "booked would be 1.2 in warm; a rate lies between 0 and 1"),
+        (("--into", "nonsense"), "--into is no SQLAlchemy URL"),
+        (("--into", "mysql://host/db"), "--into is no SQLAlchemy URL"),
+    ],
+)
+def test_what_makes_no_sense_is_said(made: Phone, arguments: tuple[str, ...], says: str) -> None:
+    """Asked wrongly, it says what to write, with exit status 2."""
+    found = simulate(made, *arguments)
+    assert found.exit_code == 2
+    assert says in found.output
+
+
+def test_a_draft_is_not_simulated(make_phone: MakePhone) -> None:
+    """In a draft nobody would be: it says what to set."""
+    draft = EXPERIMENT.replace('"running"', '"draft"')
+    found = simulate(make_phone({**FILES, "experiments/warm-opening/experiment.toml": draft}))
+    assert found.exit_code == 2
+    assert "'warm-opening' is draft: nobody would be in it." in found.output
+
+
+def test_an_audience_of_nobody_is_said(make_phone: MakePhone) -> None:
+    """Where no invented caller is in the audience, that is said, and no verdict is made up."""
+    closed = EXPERIMENT.replace('"running"', '"running"\naudience = "customer.vip"')
+    found = simulate(make_phone({**FILES, "experiments/warm-opening/experiment.toml": closed}), "--callers", "20")
+    assert found.exit_code == 1
+    assert "none of the invented callers was given an arm" in found.output
+
+
+def test_nothing_is_left_behind(made: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database that was thrown away is gone."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    assert simulate(made, "--callers", "20").exit_code == 0
+    assert list((tmp_path / "temporary").iterdir()) == []
