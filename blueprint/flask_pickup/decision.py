@@ -6,14 +6,14 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from flask_pickup.assignment import Assigned, Recorded, draw_arm, draw_layer, is_enrolled
 from flask_pickup.caller import Caller, plain_language
-from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
+from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line, Plan, Words
 from flask_pickup.customer import Customer, CustomerFailed, Unavailable
-from flask_pickup.flireo.answer import SAVED_AGENT, Answer, compose, is_rejection, reject, with_metadata
+from flask_pickup.flireo.answer import SAVED_AGENT, Answer, is_rejection, reject, with_metadata
 from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
 from flask_pickup.rendering import Silent, allow, failed_at
 
@@ -230,16 +230,19 @@ class Deciding:
 
     def _answer(self, folders: tuple[str, ...], assignments: tuple[Assigned, ...]) -> Answer | None:
         """Return the answer of a stack of folders; None if it cannot be rendered or the platform would refuse it."""
+        plan = self.catalog.plan(folders, self.language)
         try:
-            answer = self.answer(folders)
+            allow()
+            words = plan.words(self.names)
         except Exception as error:  # noqa: BLE001 (a template may raise anything)
             self._fault(folders[-1], error)
             return None
-        # Before our metadata takes the place of what an author has there.
-        if problems := _VALIDATE(answer):
-            self.faults.append(f"{folders[-1]}: the platform would not understand {_first_path(problems)}")
-            log.error("%s: the platform would not understand %s.", folders[-1], _first_path(problems))
+        if path := _not_understood(plan, words.strings, opens=bool(words.opening), tells=bool(words.prompt)):
+            self.faults.append(f"{folders[-1]}: the platform would not understand {path}")
+            log.error("%s: the platform would not understand %s.", folders[-1], path)
             return None
+        # Looked at before our metadata takes the place of what an author has there.
+        answer = plan.answer(words)
         if not assignments or is_rejection(answer):
             return answer
         return with_metadata(answer, self._metadata(assignments))
@@ -248,7 +251,7 @@ class Deciding:
         """Return the answer of a stack of folders, however good it is. Raises whatever its templates raise."""
         allow()
         plan = self.catalog.plan(folders, self.language)
-        return compose(plan.override(self.names), opening=plan.opening(self.names), prompt=plan.prompt(self.names))
+        return plan.answer(plan.words(self.names))
 
     def _metadata(self, assignments: Iterable[Assigned]) -> dict[str, Any]:
         return {
@@ -267,6 +270,17 @@ class Deciding:
         place = f"{file}:{line}" if file else where
         self.faults.append(f"{place}: {type(error).__name__}")
         log.error("%s failed: %s.", place, type(error).__name__)
+
+
+@lru_cache(maxsize=4096)
+def _not_understood(plan: Plan, strings: tuple[str, ...], *, opens: bool, tells: bool) -> str:
+    """Return the path of what the platform would not understand in a plan's answer; empty if it understands all.
+
+    An opening and a prompt are texts, and any text will do: whether they are there is all that matters of them. So the
+    answer is validated once for all callers to whom the override's own strings are the same.
+    """
+    problems = _VALIDATE(plan.answer(Words("…" if opens else "", "…" if tells else "", strings)))
+    return _first_path(problems) if problems else ""
 
 
 def _first_path(problems: Mapping[Any, Any]) -> str:

@@ -7,12 +7,15 @@ copied: :class:`Filling` knows at start which branches a call has to make anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 Render = Callable[[str], str]
 
 # The platform itself fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
 UNTOUCHED = "analysis_plan"
+
+_KEPT = 64
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -62,18 +65,33 @@ class Filling:
     def __init__(self, merged: Mapping[str, Any]) -> None:
         self._merged = merged
         self._fill = _filler(merged)
+        self._sources = tuple(source for _, source in templates(merged))
+        # Most answers of a plan have the same few strings: a language, a model.
+        self.filled: Callable[[tuple[str, ...]], dict[str, Any]] = lru_cache(maxsize=_KEPT)(self._filled)
+        """Returns the override with these strings in place of its templates; read-only, as it is shared."""
 
     def __call__(self, render: Render) -> dict[str, Any]:
         """Return the override with each template replaced by what ``render`` makes of it.
 
-        Treat it as read-only below its first level: what holds no template is shared between calls.
+        Treat it as read-only: it is shared between calls.
         """
-        return dict(self._merged) if self._fill is None else self._fill(render)
+        return self.filled(self.strings(render))
+
+    def strings(self, render: Render) -> tuple[str, ...]:
+        """Return what ``render`` makes of each template, in the order in which they stand."""
+        return tuple(map(render, self._sources))
+
+    def _filled(self, strings: tuple[str, ...]) -> dict[str, Any]:
+        return dict(self._merged) if self._fill is None else self._fill(iter(strings))
 
 
-def _filler(value: Any) -> Callable[[Render], Any] | None:
+Fill = Callable[[Iterator[str]], Any]
+"""Takes the next strings for a value's templates, in their order."""
+
+
+def _filler(value: Any) -> Fill | None:
     if isinstance(value, str):
-        return (lambda render: render(value)) if is_template(value) else None
+        return next if is_template(value) else None
     if isinstance(value, Mapping):
         return _dict_filler(value)
     if isinstance(value, list):
@@ -81,15 +99,15 @@ def _filler(value: Any) -> Callable[[Render], Any] | None:
     return None
 
 
-def _dict_filler(value: Mapping[str, Any]) -> Callable[[Render], Any] | None:
+def _dict_filler(value: Mapping[str, Any]) -> Fill | None:
     changing = {key: fill for key, child in value.items() if key != UNTOUCHED and (fill := _filler(child))}
     if not changing:
         return None
-    return lambda render: {**value, **{key: fill(render) for key, fill in changing.items()}}
+    return lambda strings: {**value, **{key: fill(strings) for key, fill in changing.items()}}
 
 
-def _list_filler(value: list[Any]) -> Callable[[Render], Any] | None:
+def _list_filler(value: list[Any]) -> Fill | None:
     fills = [_filler(child) for child in value]
     if not any(fills):
         return None
-    return lambda render: [fill(render) if fill else child for child, fill in zip(value, fills, strict=True)]
+    return lambda strings: [fill(strings) if fill else child for child, fill in zip(value, fills, strict=True)]

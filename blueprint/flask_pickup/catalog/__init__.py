@@ -1,8 +1,8 @@
 """Reading ``experiments/`` and ``greetings/`` into frozen objects, and every complaint about them."""
 
-from flask_pickup.catalog.catalog import Catalog, Plan, load
+from flask_pickup.catalog.catalog import Catalog, Plan, Words, load
 from flask_pickup.catalog.complaints import Complaint
 from flask_pickup.catalog.experiment import CONTROL, Arm, Experiment
 from flask_pickup.catalog.settings import Line
 
-__all__ = ["CONTROL", "Arm", "Catalog", "Complaint", "Experiment", "Line", "Plan", "load"]
+__all__ = ["CONTROL", "Arm", "Catalog", "Complaint", "Experiment", "Line", "Plan", "Words", "load"]

@@ -20,10 +20,20 @@ from flask_pickup.catalog.hours import Hours, read_hours
 from flask_pickup.catalog.metrics import Kinds, analysed
 from flask_pickup.catalog.reader import read_toml
 from flask_pickup.catalog.settings import Line, Settings, read_settings
+from flask_pickup.flireo.answer import Answer, compose
 from flask_pickup.override import Filling, merge, templates
 from flask_pickup.rendering import BASE, Environment, Library, Namespace, Stack, render, split_variant
 
 EXPERIMENTS = "experiments"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a plan's templates say to one caller; ``strings`` are the override's, in the order in which they stand."""
+
+    opening: str
+    prompt: str
+    strings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,9 +55,18 @@ class Plan:
         """Return what a caller hears outside the hours; empty if no layer says anything."""
         return self._render("closed.j2", namespace)
 
-    def override(self, namespace: Namespace) -> dict[str, Any]:
-        """Return the merged override, its strings rendered."""
-        return self.filling(lambda source: render(self.stack.string(source), namespace))
+    def words(self, namespace: Namespace) -> Words:
+        """Return what the templates say to one caller. Raises whatever they raise."""
+        strings = self.filling.strings(lambda source: render(self.stack.string(source), namespace))
+        words = Words(self.opening(namespace), self.prompt(namespace), strings)
+        for text in (words.opening, words.prompt, *strings):
+            # Half a surrogate pair, which raw data may hold and JSON cannot, is met here and not on the way out.
+            text.encode()
+        return words
+
+    def answer(self, words: Words) -> Answer:
+        """Return the platform's answer with these words in it."""
+        return compose(self.filling.filled(words.strings), opening=words.opening, prompt=words.prompt)
 
     def _render(self, name: str, namespace: Namespace) -> str:
         template = self.stack.find(name)
