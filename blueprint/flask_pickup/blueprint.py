@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from flask_pickup.ledger import Ledger
 from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
 from flask_pickup.processes import PerProcess
+from flask_pickup.results.model import Results
 from flask_pickup.webhook import Handler, Webhook, definition_entries
 
 log = logging.getLogger("flask_pickup")
@@ -68,6 +69,27 @@ class State:
 
     def _make_engine(self) -> Engine:
         return _own_engine(self.options.database_url) if self.source is None else _checked(self.source)
+
+    def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
+        """Return what is known of an experiment; see :meth:`Pickup.results`."""
+        # Importing takes a second and 100 MB: no worker that only answers calls pays for it.
+        from flask_pickup.results import assembling  # noqa: PLC0415
+
+        asked = assembling.Options(pool=pool, rehearsals=rehearsals, now=self._now())
+        return assembling.results(self.engine, experiment, self._body(experiment), asked)
+
+    def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:
+        """Yield a row for each caller who counts in an experiment."""
+        from flask_pickup.results import assembling  # noqa: PLC0415
+
+        asked = assembling.Options(rehearsals=rehearsals, now=self._now())
+        return assembling.export(self.engine, experiment, self._body(experiment), asked)
+
+    def _body(self, experiment: str) -> Mapping[str, Any] | None:
+        return next((each.body for each in self.catalog.experiments if each.name == experiment), None)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.webhook.clock(), UTC)
 
     def start(self) -> None:
         """Take the spool's space and start the ledger's threads in this process, before the first call does."""
@@ -153,6 +175,18 @@ class Pickup(Blueprint):
             return handler
 
         return keep
+
+    def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
+        """Return what is known of an experiment: means, intervals, warnings and a verdict.
+
+        Call it inside the app's context, and not in a worker that answers calls: it takes seconds over a million calls,
+        and needs the extra ``results``.
+
+        :param pool: whether earlier periods of equal weights count too.
+        :param rehearsals: whether rehearsed calls count.
+        :raises UnknownExperiment: if neither the folders nor the tables have it.
+        """
+        return _current().results(experiment, pool=pool, rehearsals=rehearsals)
 
     def _bind(self, state: BlueprintSetupState) -> None:
         app = state.app

@@ -7,9 +7,10 @@ from flask_pickup.cli.planning import plan
 from flask_pickup.cli.previewing import preview
 from flask_pickup.cli.privacy import disclose, forget, purge
 from flask_pickup.cli.rehearsing import rehearse
+from flask_pickup.cli.results import export, results
 from flask_pickup.cli.simulating import simulate
 
 __all__ = ["pickup"]
 
-for command in (check, new, preview, rehearse, plan, simulate, db, disclose, forget, purge):
+for command in (check, new, preview, rehearse, plan, simulate, results, export, db, disclose, forget, purge):
     pickup.add_command(command)

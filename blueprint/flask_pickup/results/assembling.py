@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -47,13 +48,9 @@ def results(engine: Engine, experiment: str, in_force: Body | None = None, optio
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
     """
     options = options or Options()
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            # One snapshot, so that all figures are of the same calls; nothing of it is written.
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        with connection.begin():
-            definitions = _definitions(connection, experiment, in_force, options)
-            return _Assembling(connection, definitions, options).results()
+    with _snapshot(engine) as connection:
+        definitions = _definitions(connection, experiment, in_force, options)
+        return _Assembling(connection, definitions, options).results()
 
 
 def recorded(engine: Engine) -> list[str]:
@@ -61,6 +58,32 @@ def recorded(engine: Engine) -> list[str]:
     with engine.connect() as connection:
         names = connection.execute(select(DefinitionRow.experiment).distinct())
         return sorted(names.scalars())
+
+
+def export(
+    engine: Engine, experiment: str, in_force: Body | None = None, options: Options | None = None
+) -> Iterator[Mapping[str, object]]:
+    """Yield a row for each caller who counts, of all periods, as the database gives them.
+
+    :raises UnknownExperiment: as :func:`results` does.
+    """
+    options = options or Options()
+    with _snapshot(engine) as connection:
+        assembling = _Assembling(connection, _definitions(connection, experiment, in_force, options), options)
+        numbers = assembling.numbers()
+        statement = counting.callers(connection, assembling.question)
+        for row in connection.execution_options(yield_per=1000).execute(statement).mappings():
+            yield {"period": numbers.get(row["definition"]), **row}
+
+
+@contextmanager
+def _snapshot(engine: Engine) -> Iterator[Connection]:
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            # One snapshot, so that all figures are of the same calls; nothing of it is written.
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin():
+            yield connection
 
 
 def _definitions(connection: Connection, experiment: str, in_force: Body | None, options: Options) -> list[Definition]:
@@ -114,6 +137,11 @@ class _Assembling:
         tally = replace(tally, warnings=tuple(self._found(tally, earlier, self._of_period(now))))
         found = results_of(self.design, tally, earlier)
         return replace(found, verdict=self._verdict(found, week, weeks))
+
+    def numbers(self) -> dict[str, int]:
+        """Return the number of each definition's period."""
+        numbered = [*enumerate(self.earlier, 1), (self.number, self.period)]
+        return {definition: number for number, period in numbered for definition in period.definitions}
 
     def _pool(self) -> None:
         equal = [period for period in self.earlier if period.has_weights_of(self.period)]

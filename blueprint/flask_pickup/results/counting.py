@@ -8,7 +8,7 @@ that were turned away before an arm could be heard do not count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import add
@@ -121,6 +121,15 @@ def statement_of(connection: Connection, question: Question) -> Select[Any]:
     return _Statement(connection.dialect.name, question, _scales(connection, question)).build((question.until,))
 
 
+def callers(connection: Connection, question: Question) -> Select[Any]:
+    """Return the statement of all who count: pseudonym, arm, definition, first call, calls, and each metric's pair.
+
+    A metric is the sum of its column over the sum of the column ``…_of``; where both are null the caller is left out.
+    """
+    scales = {name: replace(scale, centre=0.0) for name, scale in _scales(connection, question).items()}
+    return _Statement(connection.dialect.name, question, scales).pairs()
+
+
 def together(counts: Iterable[Counts]) -> Counts | None:
     """Return several counts as one; None if there are none."""
     found = list(counts)
@@ -193,6 +202,21 @@ class _Statement:
         if self._question.one_arm:
             statement = statement.where(callers.c.two_armed == 0)
         return statement.group_by(callers.c.definition, callers.c.arm)
+
+    def pairs(self) -> Select[Any]:
+        """Return the statement: a row for each caller."""
+        until = self._question.until
+        found = self._callers((until,)).c
+        columns: list[ColumnElement[Any]] = []
+        for index, metric in enumerate(self._question.metrics):
+            parts = (found[f"{name}_{index}_0"] for name in _PARTS)
+            pair = self._pair(metric, found.since < until, found.since, until, *parts)
+            columns += [
+                case((pair.has, pair.s)).label(metric.name),
+                case((pair.has, pair.d)).label(f"{metric.name}_of"),
+            ]
+        who = (found.caller, found.arm, found.definition, found.since, found.calls_0.label("calls"))
+        return select(*who, *columns).where(found.since < until)
 
     def values_of(self, metric: MetricDesign) -> Select[Any]:
         """Return the values of a metric, one for each call or caller that has any."""
@@ -288,7 +312,14 @@ class _Statement:
         ]
         two = case((func.min(calls.c.arm) != func.max(calls.c.arm), 1), else_=0)
         return (
-            select(calls.c.first_arm.label("arm"), calls.c.definition, calls.c.since, two.label("two_armed"), *columns)
+            select(
+                calls.c.caller,
+                calls.c.first_arm.label("arm"),
+                calls.c.definition,
+                calls.c.since,
+                two.label("two_armed"),
+                *columns,
+            )
             .where(calls.c.is_other == 0)
             .group_by(*who)
             .cte("callers")
