@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import time
@@ -75,7 +75,9 @@ class State:
         # Importing takes a second and 100 MB: no worker that only answers calls pays for it.
         from flask_pickup.results import assembling  # noqa: PLC0415
 
-        asked = assembling.Options(pool=pool, rehearsals=rehearsals, now=self._now())
+        days = self.options.retention
+        purged = self._now() - timedelta(days=days) if days else None
+        asked = assembling.Options(pool=pool, rehearsals=rehearsals, now=self._now(), purged_before=purged)
         return assembling.results(self.engine, experiment, self._body(experiment), asked)
 
     def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:

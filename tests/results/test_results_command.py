@@ -27,6 +27,12 @@ def host(make_phone: MakePhone, database_url: str) -> Phone:
     return make_phone({}, url=database_url, pickup=Pickup(clock=(START + 57 * DAY).timestamp))
 
 
+@pytest.fixture
+def small(make_phone: MakePhone) -> Phone:
+    """The same on SQLite alone, for what follows from sums and definitions and not from the database."""
+    return make_phone({}, pickup=Pickup(clock=(START + 57 * DAY).timestamp))
+
+
 def engine(phone: Phone) -> Any:
     return phone.app.extensions["pickup"].engine
 
@@ -92,11 +98,11 @@ SAME = {"number": 600, "booked": 0.3}
     ],
 )
 def test_each_verdict_is_reached_from_rows(  # noqa: PLR0913 (a case of each)
-    host: Phone, control: Any, warm: Any, changed: Any, state: str, *, stop: bool
+    small: Phone, control: Any, warm: Any, changed: Any, state: str, *, stop: bool
 ) -> None:
     """Better, worse, no difference, not yet, never at this number of calls, and broken."""
-    write(host, control, warm, **changed)
-    verdict = shown(host)["verdict"]
+    write(small, control, warm, **changed)
+    verdict = shown(small)["verdict"]
     assert (verdict["state"], verdict["stop"]) == (state, stop), verdict["message"]
 
 
@@ -158,10 +164,10 @@ def test_all_experiments_are_a_list(host: Phone) -> None:
     assert float(rows[1]["mean"]) == 0.3
 
 
-def test_broken_is_not_well(host: Phone) -> None:
+def test_broken_is_not_well(small: Phone) -> None:
     """A script learns from the exit status that a result must not be read."""
-    write(host, {"number": 400, "booked": 0.3}, {"number": 600, "booked": 0.3})
-    assert run(host, "results", "opening").exit_code == 1
+    write(small, {"number": 400, "booked": 0.3}, {"number": 600, "booked": 0.3})
+    assert run(small, "results", "opening").exit_code == 1
 
 
 def test_export_reproduces_the_means(host: Phone) -> None:
@@ -202,10 +208,10 @@ def in_two_periods(phone: Phone, **changed: Any) -> None:
         {"seed": "another"},
     ],
 )
-def test_what_callers_can_tell_begins_a_period(host: Phone, changed: Any) -> None:
+def test_what_callers_can_tell_begins_a_period(small: Phone, changed: Any) -> None:
     """Other weights, arms, words, audience or caller secret: the verdict is about the latest callers alone."""
-    in_two_periods(host, **changed)
-    found = shown(host)
+    in_two_periods(small, **changed)
+    found = shown(small)
     assert (found["period"], [period["period"] for period in found["earlier_periods"]]) == (2, [1])
     assert sum(arm["callers"] for arm in found["arms"]) == 400
     assert sum(arm["callers"] for arm in found["earlier_periods"][0]["arms"]) == 600
@@ -222,10 +228,10 @@ def test_what_callers_can_tell_begins_a_period(host: Phone, changed: Any) -> Non
         {"pins": {"k": "warm"}},
     ],
 )
-def test_what_callers_cannot_tell_begins_none(host: Phone, changed: Any) -> None:
+def test_what_callers_cannot_tell_begins_none(small: Phone, changed: Any) -> None:
     """More traffic, another pin or another metric's key: all callers count together."""
-    in_two_periods(host, **changed)
-    found = shown(host)
+    in_two_periods(small, **changed)
+    found = shown(small)
     assert (found["period"], found["earlier_periods"]) == (1, [])
     assert sum(arm["callers"] for arm in found["arms"]) == 1000
 
@@ -238,10 +244,10 @@ def test_pooling_is_for_equal_weights(host: Phone) -> None:
     assert "pooled" in next(each["message"] for each in found["warnings"] if each["code"] == "changed")
 
 
-def test_pooling_leaves_other_weights_apart(host: Phone) -> None:
+def test_pooling_leaves_other_weights_apart(small: Phone) -> None:
     """Callers drawn with other weights are never pooled."""
-    in_two_periods(host, arms={"control": 1, "warm": 3})
-    assert sum(arm["callers"] for arm in shown(host, "--pool")["arms"]) == 400
+    in_two_periods(small, arms={"control": 1, "warm": 3})
+    assert sum(arm["callers"] for arm in shown(small, "--pool")["arms"]) == 400
 
 
 # --- what a reader must know ----------------------------------------------------------------------------------------------
@@ -316,3 +322,10 @@ def test_calls_after_the_end_do_not_count(host: Phone) -> None:
     rows.write(engine(host), [("a", body(METRICS)), ("b", body(METRICS, status="concluded"))])
     # The second definition was first seen a minute after the experiment began.
     assert sum(arm["callers"] for arm in shown(host)["arms"]) == 1
+
+
+def test_purged_calls_are_told(make_phone: MakePhone) -> None:
+    """Where calls are purged after some days, callers may have begun before the rows that are left."""
+    phone = make_phone({}, pickup=Pickup(clock=(START + 57 * DAY).timestamp), PICKUP_RETENTION=57)
+    write(phone, SAME, SAME)
+    assert "2026-03-02" in codes(phone)["purged"]

@@ -14,7 +14,7 @@ from flask_pickup.models import Definition as DefinitionRow
 from flask_pickup.results import counting
 from flask_pickup.results.counting import ByArm, Counts, Question, together
 from flask_pickup.results.model import ArmCounts, Design, Finding, Results, Verdict
-from flask_pickup.results.periods import Body, Definition, Period, periods
+from flask_pickup.results.periods import Body, Definition, Period, in_order, periods
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 from flask_pickup.results.verdict import decide, last_whole_week
@@ -106,7 +106,7 @@ class _Assembling:
     def __init__(self, connection: Connection, definitions: Sequence[Definition], options: Options) -> None:
         self.connection = connection
         self.options = options
-        self.design = Design.of(definitions[-1].body)
+        self.design = _in_order(Design.of(definitions[-1].body))
         self.first = counting.first_assigned(connection, self.design.experiment)
         *self.earlier, self.period = periods(definitions, self.first)
         self.number = len(self.earlier) + 1
@@ -228,6 +228,11 @@ class _Assembling:
                 f"{_calls(calls)} came in without an arm: the audience asks for the customer, and the hook failed."
             )
             yield Finding("hook-failed", message)
+
+
+def _in_order(design: Design) -> Design:
+    metrics = sorted(design.metrics, key=lambda metric: metric.name != design.primary)
+    return replace(design, weights=in_order(design.weights), metrics=tuple(metrics))
 
 
 def _one_caller(counts: Sequence[Counts]) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_pickup.results.model import CONTROL
+
 Body = Mapping[str, Any]
 """An experiment as it stood, as ``pickup_definitions`` keeps it."""
 
@@ -29,7 +31,7 @@ class Definition:
 class Period:
     """Definitions of an experiment between which nothing changed that its callers could tell.
 
-    :param weights: arm to weight, in the order of the definition.
+    :param weights: arm to weight, control first.
     :param definitions: their fingerprints.
     """
 
@@ -62,6 +64,11 @@ def periods(definitions: Sequence[Definition], first_assigned: Mapping[str, date
     return [*(_period(grouped[key]) for _, key in earlier), _period(in_force)]
 
 
+def in_order(weights: Mapping[str, float]) -> dict[str, float]:
+    """Return control first: PostgreSQL keeps a definition's keys in an order of its own."""
+    return dict(sorted(weights.items(), key=lambda arm: arm[0] != CONTROL))
+
+
 def _key(body: Body) -> str:
     return json.dumps([body.get(name) for name in _BEGINS_ANOTHER], sort_keys=True)
 
@@ -75,7 +82,7 @@ def _began(members: Iterable[Definition], first_assigned: Mapping[str, datetime]
 def _period(members: Sequence[Definition]) -> Period:
     body = members[-1].body
     fingerprints = frozenset(member.fingerprint for member in members)
-    return Period(dict(body["arms"]), fingerprints, uses_customer="customer" in (body.get("audience") or ""))
+    return Period(in_order(body["arms"]), fingerprints, uses_customer="customer" in (body.get("audience") or ""))
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:
