@@ -22,12 +22,14 @@ from flask_pickup.customer import Hook, Lookup
 from flask_pickup.dashboard import Access, Board, Dashboard
 from flask_pickup.dashboard.access import Asks
 from flask_pickup.errors import ConfigurationError
+from flask_pickup.handlers import Handler, Handlers
 from flask_pickup.ledger import Ledger
 from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
 from flask_pickup.processes import PerProcess
 from flask_pickup.results.model import Results
-from flask_pickup.webhook import Handler, Webhook, definition_entries
+from flask_pickup.signals import Sender, fault
+from flask_pickup.webhook import Webhook, definition_entries
 
 log = logging.getLogger("flask_pickup")
 
@@ -98,8 +100,9 @@ class State:
         self.webhook.ledger.start()
 
     def close(self) -> None:
-        """Write what waits and end the ledger's threads, before this process ends; a later call starts them again."""
+        """Write what waits and end Pickup's threads, before this process ends; a later call starts them again."""
         self.webhook.ledger.close()
+        self.webhook.signals.close()
         self.board.close()
         if self.source is None and (engine := self._engines.made):
             engine.dispose()
@@ -163,7 +166,10 @@ class Pickup(Blueprint):
     def on(self, event: str) -> Callable[[SomeHandler], SomeHandler]:
         """Let a function handle the platform's other events, such as ``tool-calls``, under the same verification.
 
-        It gets the frozen message; the mapping that it returns is the answer's body.
+        It gets the frozen message, inside the request's context, on a thread of Pickup's, and has nine seconds. The
+        mapping that it returns is the answer's body; None is an empty one. Whatever it raises, and if it takes too long,
+        a tool's answer is ``{"error": …}`` without the exception's text, and any other event's is empty. The platform may
+        send an event again.
 
         :raises ConfigurationError: if the event is Pickup's own to answer, is unknown, or has a handler already.
         """
@@ -218,6 +224,7 @@ class Pickup(Blueprint):
         catalog = load(options.experiments, options.greetings, pin_key=pin_key, region=options.region)
         for complaint in catalog.complaints:
             log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
+        signals = Sender(app)
         ledger = Ledger(
             lambda: state.engine,
             options.spool,
@@ -225,8 +232,9 @@ class Pickup(Blueprint):
             definitions=definition_entries(catalog, datetime.fromtimestamp(self._clock(), UTC)),
             clock=self._clock,
         )
+        ledger.on_fault = lambda kind, what: signals.send(fault, kind=kind, what=what)
         lookup = Lookup(self._in_context(app), options.customer_wait)
-        webhook = Webhook(options, catalog, ledger, lookup, self._handlers, self._clock)
+        webhook = Webhook(options, catalog, ledger, lookup, Handlers(self._handlers), signals, self._clock)
         board = Board(lambda: _child_settings(state))
         state = State(options, catalog, webhook, board, self._source(app), endpoint)
         return state
@@ -253,7 +261,7 @@ class Pickup(Blueprint):
 
         def ask(who: caller.Caller) -> Any:
             with app.app_context():
-                return hook(who)
+                return app.ensure_sync(hook)(who)
 
         return ask
 

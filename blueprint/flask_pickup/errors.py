@@ -18,6 +18,8 @@ No message carries a caller's number, a secret or a piece of a request's body.
 
 from __future__ import annotations
 
+import traceback
+
 from werkzeug.exceptions import HTTPException
 
 
@@ -94,3 +96,9 @@ class WrongMethod(BadWebhook):
     def __init__(self, *allowed: str) -> None:
         super().__init__(f"Send {' or '.join(allowed)}; no other method is answered here.")
         self.allowed = allowed
+
+
+def place_of(error: BaseException) -> str:
+    """Return where an exception rose: file and line alone, for a log that quotes nobody."""
+    places = traceback.extract_tb(error.__traceback__)
+    return f"{places[-1].filename}:{places[-1].lineno}" if places else "an unknown place"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,31 +17,31 @@ from flask_pickup import caller, reports
 from flask_pickup.body import read_body
 from flask_pickup.catalog import Catalog, Line
 from flask_pickup.customer import Lookup
-from flask_pickup.decision import CallFacts, Decision, Incoming, decide, fall_back
+from flask_pickup.decision import FAULTS, CallFacts, Decision, Incoming, decide, fall_back
 from flask_pickup.errors import (
     BadSignature,
     BadWebhook,
     NotRecorded,
     UnsupportedBody,
     WrongMethod,
+    place_of,
 )
 from flask_pickup.flireo import (
     AssistantRequest,
     EndOfCallReport,
     Message,
     StatusUpdate,
-    ToolCalls,
     read,
     verify,
 )
 from flask_pickup.flireo.answer import SAVED_AGENT, Answer
 from flask_pickup.flireo.signature import EVENT, SIGNATURE, TIMESTAMP
+from flask_pickup.handlers import Handlers
 from flask_pickup.ledger import CallEntry, DefinitionEntry, Ledger, ReportEntry
 from flask_pickup.options import Options
+from flask_pickup.signals import Sender, assigned, fault, reported
 
 log = logging.getLogger("flask_pickup")
-
-Handler = Callable[[Any], Mapping[str, Any] | None]
 
 
 @dataclass
@@ -56,7 +55,8 @@ class Webhook:
     catalog: Catalog
     ledger: Ledger
     lookup: Lookup
-    handlers: Mapping[str, Handler]
+    handlers: Handlers
+    signals: Sender
     clock: Callable[[], float]
     decisions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -91,6 +91,7 @@ class Webhook:
             "refused": dict(self.refusals),
             "reports": {"dropped": dict(self.reading.dropped)},
             "own_faults": self.faults,
+            "signals": {"dropped": self.signals.dropped},
             "customer": {"skipped": self.lookup.skipping, "faults": self.lookup.faults},
             "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
         }
@@ -126,11 +127,12 @@ class Webhook:
         if isinstance(message, EndOfCallReport):
             call_id, transcripts = self._report_call_id(message), self.options.transcripts
             entry = reports.report_entry(message, call_id, self.reading, now=now, transcripts=transcripts)
-            self._keep(reports.with_caller(entry, self._caller(message).key))
+            self._keep(entry := reports.with_caller(entry, self._caller(message).key))
+            self._tell_reported(entry)
         elif isinstance(message, StatusUpdate):
             status = reports.status_entry(message, self._call_id(message), now)
             self._keep(status and reports.with_caller(status, self._caller(message).key))
-        return self._hand_on(message)
+        return json_response(self.handlers.answer(message))
 
     def _pick_up_somehow(self, message: AssistantRequest, now: datetime) -> Response:
         try:
@@ -156,12 +158,24 @@ class Webhook:
         else:
             if recorded and (recorded.kind, recorded.assignments) != (decision.kind, decision.assignments):
                 decision = decide(self.catalog, incoming, recorded)
+            if recorded is None and decision.assignments:
+                names = {"call_id": incoming.call.id, "caller_key": incoming.caller.key}
+                self.signals.send(assigned, **names, assignments=decision.assignments)
+        self._tell_faults(decision)
         self.decisions[decision.kind] += 1
         log.info(
             "Call %s, caller %s: %s in %.0f ms.",
             incoming.call.id, incoming.caller.short_key, decision.kind, 1000 * (perf_counter() - started),
         )  # fmt: skip
         return decision.answer
+
+    def _tell_faults(self, decision: Decision) -> None:
+        for what in decision.reasons.get(FAULTS, ()):
+            self.signals.send(fault, kind="customer" if what.startswith("customer:") else "content", what=what)
+
+    def _tell_reported(self, entry: ReportEntry) -> None:
+        names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
+        self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
 
     def incoming(self, message: AssistantRequest, now: datetime) -> Incoming:
         """Return all that the decision on a call follows from; the customer is asked for here."""
@@ -197,17 +211,6 @@ class Webhook:
             # The only honest answer to a report that no disk has: the platform may send it again.
             raise Unavailable("The report could not be recorded; send it again.") from error
 
-    def _hand_on(self, message: Message) -> Response:
-        handler = self.handlers.get(message.type)
-        if handler is None:
-            return json_response({})
-        try:
-            return json_response(dict(handler(message) or {}))
-        except Exception as error:  # noqa: BLE001 (the host's code may raise anything)
-            # No traceback: its last line often quotes the caller's number or words.
-            log.error("The handler of '%s' failed: %s in %s.", message.type, type(error).__name__, _place(error))
-            return json_response({"error": "The tool failed."} if isinstance(message, ToolCalls) else {})
-
     def _own_fault(self, error: Exception) -> Response:
         if request.headers.get(EVENT) == "assistant-request":
             return self._saved_agent(error)
@@ -217,7 +220,8 @@ class Webhook:
 
     def _log_own_fault(self, error: Exception) -> None:
         self.faults += 1
-        log.critical("A fault of Pickup's own: %s in %s. Please report it.", type(error).__name__, _place(error))
+        self.signals.send(fault, kind="own", what=type(error).__name__)
+        log.critical("A fault of Pickup's own: %s in %s. Please report it.", type(error).__name__, place_of(error))
 
     def _refuse(self, refusal: BadWebhook) -> Response:
         self.refusals[str(refusal.code)] += 1
@@ -234,12 +238,6 @@ class Unavailable(BadWebhook):
     """What was sent could not be recorded."""
 
     code = 503
-
-
-def _place(error: Exception) -> str:
-    """Return where an exception rose: file and line alone, for a log that quotes nobody."""
-    places = traceback.extract_tb(error.__traceback__)
-    return f"{places[-1].filename}:{places[-1].lineno}" if places else "an unknown place"
 
 
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:

@@ -47,6 +47,8 @@ class Ledger:
     :param wait: seconds that a call waits for the commit.
     :param definitions: written once per process, before anything that refers to them.
     :param clock: gives the Unix time in seconds.
+
+    ``on_fault`` is told the kind of each fault and of its error; it must neither raise nor wait.
     """
 
     spool_wait = 0.5
@@ -68,6 +70,7 @@ class Ledger:
         self._unwritten = list(definitions)
         self._withdrawn: deque[WithdrawnEntry] = deque(maxlen=_MOST_WITHDRAWN)
         self._clock = clock
+        self.on_fault: Callable[[str, str], None] = lambda _kind, _what: None
         self._spool = Spool(folder)
         self._committer = Writer[Entry, Recorded | None]("pickup-commit", self._commit, chores=self._heal)
         self._spooler = Writer[bytes, None]("pickup-spool", self._append)
@@ -200,6 +203,7 @@ class Ledger:
 
     def _fault(self, kind: str, error: BaseException) -> None:
         self.faults[kind] += 1
+        self.on_fault(kind, type(error).__name__)
         # A database's message quotes the row: its kind has to do.
         log.error("A row was not taken by the %s: %s.", kind, type(error).__name__)
 

@@ -60,17 +60,18 @@ class Writer(Generic[In, Out]):
 
     def start(self) -> None:
         """Start the thread, if this process has none yet."""
-        if self._runs:
+        if self.runs:
             return
         with self._starting():
-            if not self._runs:
+            if not self.runs:
                 self._queue = SimpleQueue()
                 self._thread = Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
                 self._thread.start()
                 self._pid = os.getpid()
 
     @property
-    def _runs(self) -> bool:
+    def runs(self) -> bool:
+        """Whether this process has the thread."""
         return self._pid == os.getpid() and self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:

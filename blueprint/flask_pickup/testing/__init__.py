@@ -78,7 +78,7 @@ class PickupClient(FlaskClient):
 
     def __init__(self, app: Flask, response_wrapper: type[Response] | None = None, **options: Any) -> None:
         super().__init__(app, response_wrapper or app.response_class, **options)
-        self.last_call = ""
+        self.last_call = f"test-call-{next(_ids)}"
         self._calls: dict[str, _Call] = {}
 
     @property
@@ -150,11 +150,11 @@ class PickupClient(FlaskClient):
         signed = {"Content-Type": "application/json", TIMESTAMP: stamp}
         if secrets := self.pickup.options.webhook_secrets:
             signed[SIGNATURE] = sign(secrets[0], stamp, body)
-        return self.post(
-            self.webhook_url,
-            data=body,
-            headers={**signed, **{name.replace("_", "-"): value for name, value in headers.items()}},
-        )
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = self.post(self.webhook_url, data=body, headers={**signed, **more})
+        # A test looks at once for what its receivers were told.
+        self.pickup.webhook.signals.wait()
+        return response
 
     def _post_about(self, call_id: str | None, kind: str, status: str, message: Mapping[str, Any]) -> TestResponse:
         call = self._call(call_id)

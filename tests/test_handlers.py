@@ -1,0 +1,163 @@
+"""``@pickup.on``: the host's own handlers of the platform's other events."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+from threading import Event
+from typing import Any
+
+import pytest
+from flask import current_app, got_request_exception, request
+
+from conftest import CALLER, NOW, MakePhone, Phone
+from flask_pickup import ConfigurationError, Pickup
+from flask_pickup.flireo import EndOfCallReport, StatusUpdate, ToolCalls
+from flask_pickup.handlers import Handlers
+
+Handle = Callable[..., Phone]
+
+
+@pytest.fixture
+def handle(make_phone: MakePhone) -> Handle:
+    """Make an app whose events a function handles."""
+
+    def make(handler: Callable[[Any], Any], *events: str) -> Phone:
+        pickup = Pickup(clock=lambda: NOW)
+        for event in events or ("tool-calls",):
+            pickup.on(event)(handler)
+        return make_phone(pickup=pickup)
+
+    return make
+
+
+def use_tool(phone: Phone) -> Any:
+    return phone.client.post_tool_call("lookup", {"phone": CALLER}).get_json()
+
+
+def test_handler_gets_the_message_and_gives_the_body(handle: Handle) -> None:
+    """A tool's handler gets the normalised message; what it returns is the answer, in the app's own JSON."""
+    seen: list[ToolCalls] = []
+
+    def lookup(message: ToolCalls) -> dict[str, Any]:
+        seen.append(message)
+        return {"results": [{"tool_call_id": "tool-1", "result": {"born": date(1990, 1, 2), "owes": Decimal("1.50")}}]}
+
+    answer = use_tool(handle(lookup))
+    assert answer["results"][0]["result"] == {"born": "Tue, 02 Jan 1990 00:00:00 GMT", "owes": "1.50"}
+    [call] = seen[0].tool_calls
+    assert (call.name, call.arguments) == ("lookup", {"phone": CALLER})
+    with pytest.raises(AttributeError):
+        seen[0].type = "other"  # type: ignore[misc]
+
+
+def test_handler_runs_in_the_hosts_contexts(handle: Handle) -> None:
+    """A handler sees the app and the request, as a view of the host's does; it may be asynchronous."""
+
+    async def lookup(_: ToolCalls) -> dict[str, Any]:
+        return {"result": [current_app.name, request.path]}
+
+    pytest.importorskip("asgiref")
+    assert use_tool(handle(lookup)) == {"result": ["conftest", "/pickup/webhook"]}
+
+
+def test_each_event_has_its_handler(handle: Handle) -> None:
+    """Reports and status updates are recorded, then handed on; without a handler the answer is empty."""
+    seen: list[Any] = []
+    phone = handle(seen.append, "status-update", "end-of-call-report")
+    phone.client.post_call()
+    assert use_tool(phone) == {}
+    phone.client.post_status("ended")
+    phone.client.post_report()
+    assert [type(message) for message in seen] == [StatusUpdate, EndOfCallReport]
+    assert phone.rows("SELECT status FROM pickup_calls") == [("ended",)]
+
+
+def test_one_handler_a_type() -> None:
+    """A second handler of an event, one of Pickup's own event, and one of an unknown event are refused."""
+    pickup = Pickup()
+    pickup.on("tool-calls")(dict)
+    for event, match in [("tool-calls", "already"), ("assistant-request", "cannot"), ("hang-up", "cannot")]:
+        with pytest.raises(ConfigurationError, match=match):
+            pickup.on(event)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        [1, 2], "text", object(), {"a": object()}, {"a": float("nan")}, {"a": "x" * 2_000_000}, {"a": "\ud800"},
+        ValueError(f"no customer {CALLER}"), RecursionError(),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_failed_handler_is_answered(handle: Handle, result: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a handler raises or returns, the agent learns that the tool failed, and nobody reads why but the log."""
+
+    def fail(_: Any) -> Any:
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    phone = handle(fail, "tool-calls", "status-update")
+    assert use_tool(phone) == {"error": "The tool failed."}
+    assert phone.client.post_status("ended", "call-1").get_json() == {}
+    assert "The handler of 'tool-calls' failed" in caplog.text
+    assert CALLER not in caplog.text
+
+
+@pytest.mark.parametrize("result", [None, {}])
+def test_nothing_is_an_empty_body(handle: Handle, result: Any) -> None:
+    """A handler that has nothing to say answers an empty object."""
+    assert use_tool(handle(lambda _: result)) == {}
+
+
+def test_hosts_error_tracker_sees_the_exception(handle: Handle) -> None:
+    """What a handler raises reaches the host's error tracker the way its views' exceptions do, and a bad tracker does no harm."""
+    seen: list[BaseException] = []
+
+    def track(_: Any, exception: BaseException, **__: Any) -> None:
+        seen.append(exception)
+        raise RuntimeError
+
+    phone = handle(lambda _: 1 / 0)
+    with got_request_exception.connected_to(track, phone.app):
+        assert use_tool(phone) == {"error": "The tool failed."}
+    assert [type(error) for error in seen] == [ZeroDivisionError]
+
+
+def test_hanging_handlers_hold_neither_the_platform_nor_callers(
+    handle: Handle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A tool that hangs is answered in time; when many do, the next is told at once, and calls are answered as ever."""
+    caplog.set_level(logging.CRITICAL, "flask_pickup")
+    monkeypatch.setattr(Handlers, "deadline", 0.3)
+    over = Event()
+    phone = handle(lambda _: {"waited": over.wait(30)})
+    try:
+        with ThreadPoolExecutor(Handlers.threads) as pool:
+            answers = list(pool.map(lambda _: use_tool(phone), range(Handlers.threads)))
+        assert answers == [{"error": "The tool took too long."}] * Handlers.threads
+        started = time.monotonic()
+        assert use_tool(phone) == {"error": "Too many tools are at work."}
+        assert phone.ring().get_json()["assistant"]
+        assert time.monotonic() - started < 4
+    finally:
+        over.set()
+
+
+def test_unrecorded_report_is_not_handed_on(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report that could not be kept is sent again by the platform, so the handler gets it then."""
+    seen: list[Any] = []
+    phone = handle(seen.append, "end-of-call-report")
+    ledger = phone.app.extensions["pickup"].webhook.ledger
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "_committer", None)
+        patch.setattr(ledger, "_spooler", None)
+        assert phone.report().status_code == 503
+    assert seen == []
+    assert phone.report().status_code == 200
+    assert len(seen) == 1
