@@ -21,6 +21,7 @@ from flask_pickup.cli.group import (
     formatted,
     mounted,
     print_json,
+    print_table,
     with_results,
 )
 from flask_pickup.results.model import Design, MetricDesign
@@ -117,10 +118,11 @@ def _print(found: Plan) -> None:
         screen.print("Say which difference would matter: --lift, or smallest in the metric.")
     else:
         screen.print(f"\nTo find a difference of {size(found.lift, found)}:")
-        screen.print(_needed(found))
+        print_table(_needed(found))
     if found.detectable:
-        screen.print("\nThe least difference that would be found:")
-        screen.print(_detectable(found))
+        unit = f"in a hundred {found.per}s" if found.is_proportion else f"a {found.per}"
+        screen.print(f"\nThe least difference that would be found, {unit}:")
+        print_table(_detectable(found))
     else:
         screen.print("\nWith --callers-a-week it also says what could be found when.")
 
@@ -139,7 +141,7 @@ def _now(found: Plan) -> str:
 
 
 def _needed(found: Plan) -> Table:
-    table = Table("confidence", "interval", box=None)
+    table = Table("confidence", "interval", box=None, pad_edge=False)
     table.add_column("callers", justify="right")
     table.add_column("weeks", justify="right")
     for each in found.needed:
@@ -150,16 +152,17 @@ def _needed(found: Plan) -> Table:
 
 
 def _detectable(found: Plan) -> Table:
-    table = Table("weeks", "callers", box=None)
+    table = Table("weeks", "callers", box=None, pad_edge=False)
     kinds: dict[tuple[float, str], dict[int, Any]] = {}
     rows: dict[int, int] = {}
+    scale = 100 if found.is_proportion else 1
     for each in found.detectable:
         kinds.setdefault((each.confidence, each.interval), {})[each.weeks] = each.difference
         rows[each.weeks] = each.callers
     for confidence, interval in kinds:
-        table.add_column(f"{confidence:.0%} {interval}", justify="right")
+        table.add_column(f"{confidence:.0%}\n{interval}", justify="right")
     for weeks, callers in rows.items():
         differences = [kind[weeks] for kind in kinds.values()]
-        cells = ["none" if each is None else size(float(f"{each:.2g}"), found) for each in differences]
+        cells = ["none" if each is None else f"{float(f'{scale * each:.2g}'):,g}" for each in differences]
         table.add_row(f"{weeks}", f"{callers:,}", *cells)
     return table

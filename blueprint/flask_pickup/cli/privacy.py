@@ -33,9 +33,9 @@ number_argument = click.argument("number")
 @number_argument
 @with_pickup
 def disclose(number: str) -> None:
-    """Print all that is held on the caller with NUMBER, as JSON.
+    """Print all that is held on a caller.
 
-    '-' for NUMBER reads it from standard input, so that it stands in no shell's history.
+    The caller is the one with NUMBER; what is held is printed as JSON. '-' for NUMBER reads it from standard input, so that it stands in no shell's history.
     """
     state, asked = mounted(), _read(number)
     print_json(_known(lambda: privacy.disclose(state.engine, state.options, asked)))
@@ -46,9 +46,9 @@ def disclose(number: str) -> None:
 @formatted
 @with_pickup
 def forget(number: str, style: str) -> None:
-    """Erase all that is held on the caller with NUMBER, under every caller secret.
+    """Erase all that is held on a caller.
 
-    '-' for NUMBER reads it from standard input, so that it stands in no shell's history. It takes a few seconds: calls
+    The caller is the one with NUMBER, under every caller secret that is set. '-' for NUMBER reads it from standard input, so that it stands in no shell's history. It takes a few seconds: calls
     that are being answered are waited for. docs/privacy.md says what to do about free space and backups.
     """
     state, asked = mounted(), _read(number)
@@ -68,9 +68,9 @@ def forget(number: str, style: str) -> None:
 @formatted
 @with_pickup
 def purge(days: float | None, style: str) -> None:
-    """Remove calls that are older than PICKUP_RETENTION days, with all that belongs to them.
+    """Remove calls that are old enough.
 
-    Calls of callers whom an experiment counts that is not concluded stay.
+    Those that are older than PICKUP_RETENTION days, or --days, go with all that belongs to them. Calls of callers whom an experiment counts that is not concluded stay.
     """
     state = mounted()
     days = days or state.options.retention
