@@ -62,9 +62,9 @@ def simulate(
     no_effect: bool,
     style: str,
 ) -> None:
-    """Invent callers of the experiment NAME, send them through it, and show what results say, week by week.
+    """Send invented callers through an experiment.
 
-    Decisions and rows are the real ones; only callers and outcomes are invented, with the differences that --effect puts
+    Shows week by week what results would say of the experiment NAME. Decisions and rows are the real ones; only callers and outcomes are invented, with the differences that --effect puts
     in. Nothing is written into a database that has calls.
     """
     from flask_pickup import simulation  # noqa: PLC0415 (only who simulates pays for numpy)
