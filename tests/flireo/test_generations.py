@@ -266,6 +266,15 @@ def test_every_sample_is_accepted(make_phone: MakePhone, path: Path) -> None:
     assert make_phone().post(path.read_bytes()).status_code == 200
 
 
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b"null", b"\xff"])
+def test_what_is_no_json_object_is_refused(make_phone: MakePhone, body: bytes) -> None:
+    """A signed body that is no JSON object is a 400 without a field to blame, and no row."""
+    phone = make_phone()
+    response = phone.post(body)
+    assert (response.status_code, response.get_json().keys()) == (400, {"detail"})
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

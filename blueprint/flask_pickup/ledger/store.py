@@ -138,7 +138,10 @@ class Store:
     def _add_calls(self, connection: Connection, calls: Sequence[CallEntry]) -> None:
         if self._upsert(connection, [dict(entry.call) for entry in calls]) != len(calls):
             raise _AlreadyThere
-        self._add(connection, Assignment.__table__, [dict(row) for entry in calls for row in entry.assignments])
+        # A report that overtook its call may have brought an assignment back, which stands.
+        rows = [dict(row) for entry in calls for row in entry.assignments]
+        if self._add(connection, Assignment.__table__, rows) != len(rows):
+            raise _AlreadyThere
 
     def _add_or_read_each(
         self, found: dict[int, Recorded | None], connection: Connection, calls: Sequence[CallEntry]
@@ -147,17 +150,20 @@ class Store:
 
     def _add_or_read(self, connection: Connection, entry: CallEntry) -> Recorded | None:
         if self._upsert(connection, [dict(entry.call)]):
-            self._add(connection, Assignment.__table__, [dict(row) for row in entry.assignments])
-            return None
+            rows = [dict(row) for row in entry.assignments]
+            if self._add(connection, Assignment.__table__, rows) == len(rows):
+                return None
         return _recorded(connection, entry.call["call_id"])
 
     def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> int:
         """Insert calls, or fill in those that only a report has made; return how many were new in either way."""
         return connection.execute(self._upsert_call, rows, execution_options={"preserve_rowcount": True}).rowcount
 
-    def _add(self, connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            connection.execute(self._add_new[table], rows)
+    def _add(self, connection: Connection, table: Any, rows: list[dict[str, Any]]) -> int:
+        """Insert the rows whose keys are not there; return how many that were."""
+        if not rows:
+            return 0
+        return connection.execute(self._add_new[table], rows, execution_options={"preserve_rowcount": True}).rowcount
 
     def _withdraw(self, connection: Connection, entry: WithdrawnEntry) -> None:
         statement = update(Call).where(Call.call_id == entry.call_id, Call.decided_at == entry.decided_at)
