@@ -422,7 +422,7 @@ def test_handlers_nonsense_is_answered_in_json(make_phone: MakePhone) -> None:
     """A host's handler that returns what is no JSON object costs its own answer, and is never a 5xx."""
     from flask_pickup import Pickup  # noqa: PLC0415
 
-    returned: list[Any] = ["text", [1, 2], 3, {"x": object()}, {"x": 2**70}, {"x": "\ud800"}, {1: 2}]
+    returned: list[Any] = ["text", [1, 2], 3, {"x": object()}, {"x": "\ud800"}]
     pickup = Pickup(clock=lambda: NOW)
     pickup.on("tool-calls")(lambda message: returned[-1])
     phone = make_phone(CONTENT, pickup=pickup)
