@@ -16,7 +16,7 @@ from flask.blueprints import BlueprintSetupState
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_pickup import caller
+from flask_pickup import caller, outcomes
 from flask_pickup.catalog import Catalog, load
 from flask_pickup.customer import Hook, Lookup
 from flask_pickup.dashboard import Access, Board, Dashboard
@@ -183,6 +183,33 @@ class Pickup(Blueprint):
             return handler
 
         return keep
+
+    def record_outcome(
+        self,
+        name: str,
+        value: float,
+        *,
+        call_id: str | None = None,
+        caller: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        """Record what came of a call in the host's own system: a sale, a visit. Call it inside the app's context.
+
+        It is as durable as an assignment. Of several with one name for one call the latest stands.
+
+        :param name: a metric's ``outcome``; none of those that reports bring.
+        :param value: a number; true and false are 1 and 0.
+        :param call_id: the call's, as the platform gave it.
+        :param caller: instead of it, the caller's number in any spelling: it belongs to their latest call before ``at``.
+        :param at: when it happened, aware; now by default.
+        :raises BadOutcome: if it cannot be recorded as it is.
+        :raises NotRecorded: if neither the database nor the spool took it in time.
+        """
+        state = _current()
+        happened = at or datetime.fromtimestamp(self._clock(), UTC)
+        state.webhook.ledger.record(
+            outcomes.entry(state.options, name, value, happened, call_id=call_id, caller=caller)
+        )
 
     def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
         """Return what is known of an experiment: means, intervals, warnings and a verdict.

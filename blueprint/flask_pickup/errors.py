@@ -10,6 +10,7 @@
     │   ├── BodyTooLarge        413
     │   ├── UnsupportedBody     415: compressed
     │   └── WrongMethod         405
+    ├── BadOutcome              also a ValueError: an outcome that cannot be recorded
     ├── UnknownExperiment       also a LookupError: no folder and no row has it
     └── NotRecorded             neither the database nor the spool took a row in time
 
@@ -29,6 +30,10 @@ class PickupError(Exception):
 
 class ConfigurationError(PickupError, RuntimeError):
     """An option is missing or makes no sense; the message says what to set."""
+
+
+class BadOutcome(PickupError, ValueError):
+    """An outcome that cannot be recorded; the message says why, without repeating it."""
 
 
 class UnknownExperiment(PickupError, LookupError):

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, up
 from flask_pickup.caller import caller_key, e164
 from flask_pickup.catalog import Catalog
 from flask_pickup.ledger import Ledger
-from flask_pickup.ledger.entries import CallEntry, ReportEntry, from_frame
+from flask_pickup.ledger.entries import CallEntry, OutcomeEntry, ReportEntry, from_frame
 from flask_pickup.ledger.forgotten import erase, mark
 from flask_pickup.ledger.spool import find_frames
 from flask_pickup.ledger.store import Store
@@ -84,6 +84,8 @@ def _told(connection: Connection, call: dict[str, Any]) -> dict[str, Any]:
 
 def _as_json(frame: bytes) -> Any:
     entry = from_frame(frame)
+    if isinstance(entry, OutcomeEntry):
+        return {"outcomes": {entry.name: entry.value}, "reported_at": entry.reported_at}
     assert isinstance(entry, CallEntry | ReportEntry)
     return {"call": dict(entry.call), "assignments": [dict(row) for row in entry.assignments]}
 

@@ -3,6 +3,7 @@
 from flask_pickup.cli.content import check, new
 from flask_pickup.cli.database import db
 from flask_pickup.cli.group import pickup
+from flask_pickup.cli.outcomes import assign, outcomes
 from flask_pickup.cli.planning import plan
 from flask_pickup.cli.previewing import preview
 from flask_pickup.cli.privacy import disclose, forget, purge
@@ -12,5 +13,20 @@ from flask_pickup.cli.simulating import simulate
 
 __all__ = ["pickup"]
 
-for command in (check, new, preview, rehearse, plan, simulate, results, export, db, disclose, forget, purge):
+for command in (
+    check,
+    new,
+    preview,
+    rehearse,
+    plan,
+    simulate,
+    results,
+    assign,
+    outcomes,
+    export,
+    db,
+    disclose,
+    forget,
+    purge,
+):
     pickup.add_command(command)

@@ -1,6 +1,6 @@
 """Writing rows so that none is lost."""
 
-from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, ReportEntry
+from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, OutcomeEntry, ReportEntry
 from flask_pickup.ledger.ledger import Ledger
 
-__all__ = ["CallEntry", "DefinitionEntry", "Ledger", "ReportEntry"]
+__all__ = ["CallEntry", "DefinitionEntry", "Ledger", "OutcomeEntry", "ReportEntry"]

@@ -57,10 +57,26 @@ class WithdrawnEntry:
     decided_at: datetime
 
 
-Entry = CallEntry | ReportEntry | DefinitionEntry | WithdrawnEntry
+@dataclass(frozen=True, slots=True)
+class OutcomeEntry:
+    """An outcome that the host tells: of a call, or of a caller's latest call before it happened.
+
+    :param caller_keys: the caller's pseudonyms, under every secret; used where there is no ``call_id``.
+    :param reported_at: when it happened.
+    """
+
+    name: str
+    value: float
+    reported_at: datetime
+    call_id: str | None = None
+    caller_keys: Sequence[str] = ()
+
+
+Entry = OutcomeEntry | CallEntry | ReportEntry | DefinitionEntry | WithdrawnEntry
 
 _KINDS: dict[str, type[Entry]] = {
     "call": CallEntry, "report": ReportEntry, "definition": DefinitionEntry, "withdrawn": WithdrawnEntry,
+    "outcome": OutcomeEntry,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _MOMENTS = ("decided_at", "ended_at", "assigned_at", "first_seen_at", "reported_at")

@@ -123,6 +123,7 @@ class Ledger:
             "last_commit": self.last_commit.isoformat() if self.last_commit else None,
             "waiting": {"memory": self._committer.waiting + self._spooler.waiting, "spool": self._spool.rows},
             "put_aside": self._spool.aside,
+            "unjoined_outcomes": store.unjoined if (store := self._stores.made) else 0,
             "faults": dict(self.faults),
         }
 

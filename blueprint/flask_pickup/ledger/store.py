@@ -15,9 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from flask_pickup.assignment import Assigned, Recorded
+from flask_pickup.caller import REHEARSAL
 from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 from flask_pickup.ledger import forgotten
-from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry, WithdrawnEntry
+from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry, WithdrawnEntry
 from flask_pickup.models import (
     Assignment,
     Base,
@@ -54,6 +55,8 @@ class Store:
         insert = (postgresql if is_postgresql else sqlite).insert
         # Made once: making one costs more than executing it.
         self._upsert_call = _upsert_call(insert(Call))
+        self._tell_later = _tell_later(insert(Outcome))
+        self.unjoined = 0
         self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
         self._path = _sqlite_file(engine)
         self._lock = _KernelLock(f"{self._path}-pickup-lock" if self._path else None)
@@ -101,7 +104,7 @@ class Store:
         """
         definitions = [dict(entry.definition) for entry in entries if isinstance(entry, DefinitionEntry)]
         self._add(connection, Definition.__table__, sorted(definitions, key=lambda row: str(row["fingerprint"])))
-        of_calls = [entry for entry in entries if not isinstance(entry, DefinitionEntry)]
+        of_calls = [entry for entry in entries if not isinstance(entry, DefinitionEntry | OutcomeEntry)]
         for kind, group in groupby(sorted(of_calls, key=_place), key=type):
             if kind is CallEntry:
                 add(connection, [entry for entry in group if isinstance(entry, CallEntry)])
@@ -111,6 +114,7 @@ class Store:
                     self._report(connection, entry)
                 elif isinstance(entry, WithdrawnEntry):
                     self._withdraw(connection, entry)
+        self._tell(connection, [entry for entry in entries if isinstance(entry, OutcomeEntry)])
 
     def late_calls(self, entries: Sequence[Entry]) -> set[str]:
         """Return the ids of calls in ``entries`` that must not be written: their callers were forgotten since."""
@@ -171,6 +175,17 @@ class Store:
             statement = update(Assignment).where(Assignment.call_id == entry.call_id)
             connection.execute(statement.values(delivered=False))
 
+    def _tell(self, connection: Connection, entries: Sequence[OutcomeEntry]) -> None:
+        """Write the host's outcomes. Of two with one name of one call the later stands; so nothing changes twice."""
+        told = [(call_id, entry) for entry in entries if (call_id := _call_of(connection, entry))]
+        self.unjoined += len(entries) - len(told)
+        rows = [
+            {"call_id": call_id, "name": entry.name, "value": entry.value, "reported_at": entry.reported_at}
+            for call_id, entry in sorted(told, key=lambda each: (each[0], each[1].name))
+        ]
+        if rows:
+            connection.execute(self._tell_later, rows)
+
     def _report(self, connection: Connection, report: ReportEntry) -> None:
         call_id = report.call["call_id"]
         self._add(connection, Call.__table__, [dict(report.call)])
@@ -212,6 +227,30 @@ def _upsert_call(insert: Any) -> Any:
         set_={column: insert.excluded[column] for column in DECIDED},
         where=Call.decision.is_(None),
     )
+
+
+def _tell_later(insert: Any) -> Any:
+    return insert.on_conflict_do_update(
+        index_elements=[Outcome.call_id, Outcome.name],
+        set_={"value": insert.excluded.value, "reported_at": insert.excluded.reported_at},
+        where=Outcome.reported_at < insert.excluded.reported_at,
+    )
+
+
+def _call_of(connection: Connection, entry: OutcomeEntry) -> str | None:
+    """Return the call that an outcome belongs to, if it is there: a rehearsal is nobody's latest."""
+    if entry.call_id is not None:
+        statement = select(Call.call_id).where(Call.call_id == entry.call_id)
+    else:
+        statement = (
+            select(Call.call_id)
+            .where(Call.caller_key.in_(entry.caller_keys), Call.decided_at <= entry.reported_at)
+            .where(~Call.call_id.startswith(REHEARSAL))
+            .order_by(Call.decided_at.desc(), Call.call_id)
+            .limit(1)
+        )
+    found: str | None = connection.execute(statement).scalar()
+    return found
 
 
 def _place(entry: CallEntry | ReportEntry | WithdrawnEntry) -> tuple[str, bool]:

@@ -1,0 +1,152 @@
+"""The host's own outcomes: the sale that happened a day later, in the shop's system."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, tzinfo
+from itertools import islice
+from math import isfinite
+
+from sqlalchemy import Engine
+
+from flask_pickup.caller import key_of, pseudonymous_call_id
+from flask_pickup.errors import BadOutcome
+from flask_pickup.flireo.report import is_reported
+from flask_pickup.ledger.entries import OutcomeEntry
+from flask_pickup.ledger.store import Store
+from flask_pickup.options import Options
+
+COLUMNS = ("call_id", "caller", "outcome", "value", "at")
+"""The columns of a file: one of the first two, the outcome's name, its value (1 if left out), and when it happened."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_BATCH = 500
+_SEPARATORS = ",;\t"
+
+
+def entry(  # noqa: PLR0913 (all that an outcome is)
+    options: Options,
+    name: str,
+    value: float,
+    at: datetime,
+    *,
+    call_id: str | None = None,
+    caller: str | None = None,
+) -> OutcomeEntry:
+    """Return what is to be written.
+
+    :raises BadOutcome: naming what is wrong with it, and nothing of what it says.
+    """
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise BadOutcome("An outcome's name has up to 64 letters, digits, '_', '.' and '-'.")
+    if is_reported(name):
+        raise BadOutcome(f"'{name}' comes from the platform's reports. Give the outcome a name of your own.")
+    if not (isinstance(value, bool | int | float) and isfinite(value)):
+        raise BadOutcome("An outcome's value is a finite number, or true or false.")
+    if at.tzinfo is None:
+        raise BadOutcome("The time has no time zone.")
+    if bool(call_id) is bool(caller):
+        raise BadOutcome("Name either the call or the caller.")
+    if call_id:
+        return OutcomeEntry(name, float(value), at, call_id=pseudonymous_call_id(options.caller_secret, call_id, None))
+    return OutcomeEntry(name, float(value), at, caller_keys=_keys(options, str(caller)))
+
+
+def _keys(options: Options, number: str) -> Sequence[str]:
+    keys = [key_of(number, region=options.region, secret=secret) for secret in options.caller_secrets]
+    found = [key for key in keys if key]
+    if not found:
+        raise BadOutcome("The caller is no phone number. Write it in full, such as +1 201 555 0123.")
+    return found
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Imported:
+    """What became of a file's lines.
+
+    :param joined: those that belong to a call.
+    :param unjoined: those of callers or calls that are not there.
+    :param bad: line to what is wrong with it, without anything that it says.
+    """
+
+    joined: int = 0
+    unjoined: int = 0
+    bad: dict[int, str] = field(default_factory=dict)
+
+
+def import_file(engine: Engine, options: Options, lines: Iterable[str], zone: tzinfo) -> Imported:
+    """Write a file's outcomes. Importing it again changes nothing.
+
+    :param zone: that of times which name none.
+    :raises BadOutcome: if the first line does not name the columns.
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take them.
+    """
+    imported = Imported()
+    entries = _entries(options, lines, zone, imported)
+    store = Store(engine)
+    while batch := list(islice(entries, _BATCH)):
+        before = store.unjoined
+        store.write(batch)
+        lost = store.unjoined - before
+        imported.unjoined += lost
+        imported.joined += len(batch) - lost
+    return imported
+
+
+def _entries(options: Options, lines: Iterable[str], zone: tzinfo, imported: Imported) -> Iterator[OutcomeEntry]:
+    for line, row in _rows(lines):
+        try:
+            yield _read(options, row, zone)
+        except BadOutcome as error:
+            imported.bad[line] = str(error)
+
+
+def _read(options: Options, row: Mapping[str, str] | None, zone: tzinfo) -> OutcomeEntry:
+    if row is None:
+        raise BadOutcome("The line has more or fewer cells than the first. Put a cell with commas in quotes.")
+    value, at = _value(row.get("value", "")), _moment(row["at"], zone)
+    return entry(options, row["outcome"], value, at, call_id=row.get("call_id"), caller=row.get("caller"))
+
+
+def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str] | None]]:
+    """Yield each line's number and cells by column; None where a cell too many or too few has shifted them."""
+    iterator = iter(lines)
+    header = next(iterator, "").lstrip("\ufeff")
+    separator = max(_SEPARATORS, key=header.count)
+    names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
+    known = set(names) & set(COLUMNS)
+    if not ({"outcome", "at"} <= known and known & {"call_id", "caller"}):
+        raise BadOutcome("The first line has to name the columns: outcome, at, caller or call_id, and perhaps value.")
+    reader = csv.reader(iterator, delimiter=separator)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                cells = zip(names, map(str.strip, row), strict=False)
+                yield reader.line_num + 1, dict(cells) if len(row) == len(names) else None
+    except csv.Error as error:
+        raise BadOutcome(f"Line {reader.line_num + 1} is no CSV. What came before it is imported.") from error
+
+
+def _value(text: str) -> float:
+    words = {"": 1.0, "true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+    try:
+        return words[text.lower()] if text.lower() in words else float(text)
+    except ValueError as error:
+        raise BadOutcome("The value is no number. Write it as 12.50.") from error
+
+
+def _moment(text: str, zone: tzinfo) -> datetime:
+    """Return a time; a day without one means its end, so that calls of that day came before it."""
+    try:
+        if "T" not in text and ":" not in text:
+            return datetime.combine(date.fromisoformat(text), time(), zone) + timedelta(days=1, microseconds=-1)
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadOutcome("There is no time in 'at'. Write it as 2026-03-02T14:30 or 2026-03-02.") from error
+    return found if found.tzinfo else found.replace(tzinfo=zone)

@@ -1,0 +1,282 @@
+"""The host's own outcomes: told in Python or imported from a file, joined to the right call, and once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import text
+
+from conftest import CALLER, CONTENT, NOW, MakePhone, Phone
+from flask_pickup import Pickup
+from flask_pickup.cli import pickup as commands
+from flask_pickup.errors import BadOutcome
+
+AT = datetime.fromtimestamp(NOW, UTC)
+
+
+@pytest.fixture
+def pickup() -> Pickup:
+    return Pickup(clock=lambda: NOW)
+
+
+@pytest.fixture
+def shop(make_phone: MakePhone, database_url: str, pickup: Pickup) -> Phone:
+    """An app that somebody rang, on each database in turn."""
+    phone = make_phone(url=database_url, pickup=pickup)
+    phone.ring("call-1")
+    return phone
+
+
+def told(phone: Phone) -> list[tuple[Any, ...]]:
+    return phone.rows("SELECT call_id, name, value FROM pickup_outcomes ORDER BY call_id, name")
+
+
+def record(phone: Phone, pickup: Pickup, *arguments: Any, **options: Any) -> None:
+    with phone.app.app_context():
+        pickup.record_outcome(*arguments, **options)
+
+
+def test_outcome_of_a_call(shop: Phone, pickup: Pickup) -> None:
+    """The host tells what came of a call, by the platform's id of it."""
+    record(shop, pickup, "sale", 12.5, call_id="call-1")
+    assert told(shop) == [("call-1", "sale", 12.5)]
+
+
+@pytest.mark.parametrize("number", [CALLER, "06 1234 5678", "tel:0031612345678"])
+def test_outcome_of_a_caller_in_any_spelling(shop: Phone, pickup: Pickup, number: str) -> None:
+    """A caller's outcome belongs to their call, however the shop writes the number."""
+    record(shop, pickup, "sale", value=True, caller=number)
+    assert told(shop) == [("call-1", "sale", 1.0)]
+
+
+def test_outcome_of_a_caller_belongs_to_their_latest_call_before_it(shop: Phone, pickup: Pickup) -> None:
+    """Of several calls the last one before it happened; one that came later, or was rehearsed, has no part in it."""
+    for call, hours in (("call-0", -5), ("call-2", 1), ("pickup-rehearsal-a", -1)):
+        shop.ring(call)
+        with shop.app.extensions["pickup"].engine.begin() as connection:
+            moved = (AT + timedelta(hours=hours)).isoformat(sep=" ")
+            moved = moved if connection.dialect.name == "postgresql" else moved.removesuffix("+00:00") + ".000000"
+            connection.execute(text(f"UPDATE pickup_calls SET decided_at = '{moved}' WHERE call_id = '{call}'"))
+    record(shop, pickup, "sale", 1, caller=CALLER)
+    record(shop, pickup, "visit", 1, caller=CALLER, at=AT - timedelta(hours=2))
+    assert told(shop) == [("call-0", "visit", 1.0), ("call-1", "sale", 1.0)]
+
+
+def test_report_leaves_the_hosts_outcomes(shop: Phone, pickup: Pickup) -> None:
+    """A report replaces what reports told, and nothing that the host did."""
+    record(shop, pickup, "sale", 1, call_id="call-1")
+    shop.report()
+    shop.report(timestamp="2025-12-13T12:06:00Z", duration_seconds=3)
+    assert ("call-1", "sale", 1.0) in told(shop)
+
+
+def test_later_word_stands(shop: Phone, pickup: Pickup) -> None:
+    """Of two outcomes of one name for one call the one that happened later stands, in whichever order they come."""
+    for value, hours in ((2, 2), (1, 1), (3, 3), (3.5, 3)):
+        record(shop, pickup, "sale", value, call_id="call-1", at=AT + timedelta(hours=hours))
+    assert told(shop) == [("call-1", "sale", 3.0)]
+
+
+def test_outcome_of_nobody_is_counted(shop: Phone, pickup: Pickup) -> None:
+    """What belongs to no call leaves no row, and the operator sees how much that was."""
+    record(shop, pickup, "sale", 1, caller="+31687654321")
+    record(shop, pickup, "sale", 1, call_id="nothing")
+    assert told(shop) == []
+    assert shop.client.get("/pickup/health").get_json()["unjoined_outcomes"] == 2
+
+
+def test_call_under_an_earlier_secret_is_found(make_phone: MakePhone, database_url: str) -> None:
+    """After the caller secret changed, the outcome of an earlier call still finds it."""
+    make_phone(url=database_url, PICKUP_CALLER_SECRET="old").ring("call-1")
+    pickup = Pickup(clock=lambda: NOW)
+    phone = make_phone(url=database_url, pickup=pickup, PICKUP_CALLER_SECRET="new,old")
+    record(phone, pickup, "sale", 1, caller=CALLER)
+    assert told(phone) == [("call-1", "sale", 1.0)]
+
+
+def test_outcome_is_kept_while_no_database_answers(make_phone: MakePhone, tmp_path: Path) -> None:
+    """It is as durable as an assignment: it waits in the spool, and is joined once the database is back."""
+    pickup = Pickup(clock=lambda: NOW)
+    database = tmp_path / "later" / "pickup.db"
+    url, spool = f"sqlite:///{database}", str(tmp_path / "spool")
+    phone = make_phone(url=f"sqlite:///{tmp_path}", pickup=pickup, migrate=False, PICKUP_SPOOL=spool)
+    phone.ring("call-1")
+    record(phone, pickup, "sale", 1, caller=CALLER)
+    phone.app.extensions["pickup"].close()
+    database.parent.mkdir()
+    back = make_phone(url=url, PICKUP_SPOOL=spool)
+    back.ring("call-2")
+    deadline = monotonic() + 10
+    while not told(back) and monotonic() < deadline:
+        sleep(0.05)
+    assert told(back) == [("call-1", "sale", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "options", "says"),
+    [
+        ("my sale", 1, {"call_id": "x"}, "name"),
+        ("x" * 65, 1, {"call_id": "x"}, "name"),
+        ("duration_seconds", 1, {"call_id": "x"}, "comes from the platform's reports"),
+        ("analysis.booked", 1, {"call_id": "x"}, "comes from the platform's reports"),
+        ("sale", float("nan"), {"call_id": "x"}, "finite"),
+        ("sale", "12", {"call_id": "x"}, "finite"),
+        ("sale", 1, {}, "either the call or the caller"),
+        ("sale", 1, {"call_id": "x", "caller": CALLER}, "either the call or the caller"),
+        ("sale", 1, {"caller": "anonymous"}, "no phone number"),
+        ("sale", 1, {"call_id": "x", "at": datetime(2026, 3, 2)}, "no time zone"),  # noqa: DTZ001
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(
+    make_phone: MakePhone, name: str, value: Any, options: dict[str, Any], says: str
+) -> None:
+    """A wrong outcome is an error that the host sees, and that repeats nothing of it."""
+    pickup = Pickup(clock=lambda: NOW)
+    phone = make_phone(pickup=pickup)
+    with pytest.raises(BadOutcome, match=says) as error:
+        record(phone, pickup, name, value, **options)
+    assert CALLER not in str(error.value)
+    assert told(phone) == []
+
+
+# --- files ----------------------------------------------------------------------------------------------------------------
+
+
+def imported(phone: Phone, folder: Path, text_: str, *arguments: str, encoding: str = "utf-8") -> Result:
+    file = folder / "outcomes.csv"
+    file.write_bytes(text_.encode(encoding))
+    return phone.app.test_cli_runner().invoke(commands, ["outcomes", "import", str(file), *arguments])
+
+
+FILE = """caller,outcome,value,at
+0612345678,sale,12.50,2025-12-13T14:00+00:00
++31687654321,sale,3,2025-12-13T14:00+00:00
+0612345678,visit,,2025-12-13
+"""
+
+
+def test_importing_twice_changes_nothing(shop: Phone, tmp_path: Path) -> None:
+    """A file of buyers becomes rows; what belongs to nobody is counted; the same file again changes no row."""
+    first = imported(shop, tmp_path, FILE)
+    rows = shop.rows("SELECT * FROM pickup_outcomes ORDER BY name")
+    assert first.stdout == "2 outcomes belong to calls, 1 to none that is here; 0 lines could not be read.\n"
+    assert told(shop) == [("call-1", "sale", 12.5), ("call-1", "visit", 1.0)]
+    shop.ring("call-2", caller="+31699999999")
+    assert imported(shop, tmp_path, FILE).exit_code == 0
+    assert shop.rows("SELECT * FROM pickup_outcomes ORDER BY name") == rows
+
+
+def test_importing_again_after_another_call_changes_nothing(shop: Phone, tmp_path: Path) -> None:
+    """What was joined to a call stays there: a later call does not take it over."""
+    imported(shop, tmp_path, FILE)
+    later = make_later(shop, "call-9")
+    assert later > AT
+    imported(shop, tmp_path, FILE)
+    assert [row[0] for row in told(shop)] == ["call-1", "call-1"]
+
+
+def make_later(phone: Phone, call_id: str) -> datetime:
+    later = AT + timedelta(days=2)
+    phone.ring(call_id)
+    with phone.app.extensions["pickup"].engine.begin() as connection:
+        shown = later.isoformat(sep=" ")
+        shown = shown if connection.dialect.name == "postgresql" else shown.removesuffix("+00:00") + ".000000"
+        connection.execute(text(f"UPDATE pickup_calls SET decided_at = '{shown}' WHERE call_id = '{call_id}'"))
+    return later
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("0612345678,sale,twelve,2025-12-13", "The value is no number"),
+        ("0612345678,sale,1,yesterday", "There is no time in 'at'"),
+        ("0612345678,sale,1,", "There is no time in 'at'"),
+        ("0612345678,sale,nan,2025-12-13", "finite number"),
+        ("0612345678,completed,1,2025-12-13", "comes from the platform's reports"),
+        ("0612345678,0612345678 sale,1,2025-12-13", "An outcome's name"),
+        ("nobody,sale,1,2025-12-13", "no phone number"),
+        (",sale,1,2025-12-13", "either the call or the caller"),
+        ("0612345678,sale,12,50,2025-12-13", "more or fewer cells"),
+    ],
+)
+def test_bad_line_is_told_by_its_number(make_phone: MakePhone, tmp_path: Path, line: str, says: str) -> None:
+    """Every bad line is reported with its place and what is wrong, and never with a phone number; the others count."""
+    phone = make_phone()
+    phone.ring("call-1")
+    good = "0612345678,sale,1,2025-12-13"
+    found = imported(phone, tmp_path, f"caller,outcome,value,at\n{good}\n{line}\n")
+    assert found.exit_code == 1
+    assert "outcomes.csv:3: " in found.stderr
+    assert says in found.stderr
+    assert "12345678" not in found.output
+    assert told(phone) == [("call-1", "sale", 1.0)]
+
+
+def test_files_of_spreadsheets_are_read(make_phone: MakePhone, tmp_path: Path) -> None:
+    """A byte-order mark, semicolons, quotes, blank lines, capitals in the first line: as programs save them."""
+    phone = make_phone()
+    phone.ring("call-1")
+    text_ = '\ufeffCaller;Outcome;At\r\n"06 12345678";sale;"2025-12-13 15:00"\r\n;;\r\n'
+    assert imported(phone, tmp_path, text_).exit_code == 0
+    assert told(phone) == [("call-1", "sale", 1.0)]
+
+
+def test_file_without_its_columns_is_asked_wrongly(make_phone: MakePhone, tmp_path: Path) -> None:
+    """A file whose first line names no columns is refused as a whole, its first line unrepeated."""
+    found = imported(make_phone(), tmp_path, "0612345678,sale,1,2025-12-13\n")
+    assert found.exit_code == 2
+    assert "has to name the columns" in found.stderr
+    assert "12345678" not in found.output
+
+
+def test_import_for_programs(make_phone: MakePhone, tmp_path: Path) -> None:
+    """Programs get the numbers as JSON."""
+    found = imported(make_phone(), tmp_path, FILE, "--format", "json")
+    assert json.loads(found.stdout) == {"joined": 0, "unjoined": 3, "bad": {}}
+
+
+def test_times_without_a_zone_are_the_business_s_own(make_phone: MakePhone, tmp_path: Path) -> None:
+    """A shop writes the hour on its wall: 13:30 in Amsterdam is after a call at 12:00 UTC, 12:30 is before it."""
+    files = {**CONTENT, "greetings/hours.toml": 'timezone = "Europe/Amsterdam"\n[week]\nsaturday = "00:00-24:00"\n'}
+    phone = make_phone(files)
+    phone.ring("call-1")
+    row = "0612345678,{},1,2025-12-13T{}\n"
+    imported(
+        phone, tmp_path, "caller,outcome,value,at\n" + row.format("after", "13:30") + row.format("before", "12:30")
+    )
+    assert told(phone) == [("call-1", "after", 1.0)]
+
+
+# --- what somebody heard --------------------------------------------------------------------------------------------------
+
+
+def test_assign_says_which_arm_each_number_gets(make_phone: MakePhone, tmp_path: Path) -> None:
+    """Support learns what a customer heard; nothing is recorded, and no number is repeated."""
+    phone = make_phone()
+    heard = phone.ring("call-1").get_json()["assistant"]["metadata"]["pickup"]
+    file = tmp_path / "numbers.csv"
+    file.write_text("number\n06 12345678\n")
+    runner = phone.app.test_cli_runner()
+    found = runner.invoke(commands, ["assign", "--from", str(file), "--format", "json"])
+    [line] = json.loads(found.stdout)
+    arm = heard["assignments"]["warm-opening"]["arm"]
+    assert (line["line"], line["caller"]) == (2, heard["caller_key"])
+    assert line["assignments"]["warm-opening"]["arm"] == arm
+    text_ = runner.invoke(commands, ["assign", "--from", str(file)]).stdout
+    assert text_ == f"line 2: {heard['caller_key'][:8]}, warm-opening: {arm}\n"
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(1,)]
+
+
+def test_assign_says_where_there_is_no_number(make_phone: MakePhone, tmp_path: Path) -> None:
+    """A line that identifies nobody is said, and the exit status is 1."""
+    file = tmp_path / "numbers.csv"
+    file.write_text("+31612345678\nanonymous\n")
+    found = make_phone().app.test_cli_runner().invoke(commands, ["assign", "--from", str(file)])
+    assert found.exit_code == 1
+    assert "line 2: this identifies nobody" in found.stdout
