@@ -317,7 +317,7 @@ WRONG_OVERRIDES: list[dict[str, Any]] = [
     {"assistant": {"metadata": "x"}},
     {"assistant": {"llm_config": "gpt-4o"}},
     {"assistant_override": {}},
-    {"error": ""},
+    {"error": 42},
     {"error": 7},
     {"assistant_id": ""},
 ]

@@ -64,6 +64,12 @@ NEW = {"role": "system", "content": "New."}
         ),
         ({"error": "No.", "assistant": {"x": 1}, "max_duration_seconds": 9}, "Hello.", "New.", {"error": "No."}),
         ({"error": "No.", "assistant_id": "a"}, "", "", {"error": "No."}),
+        (
+            {"error": "", "max_duration_seconds": 9},
+            "Hello.",
+            "",
+            {"max_duration_seconds": 9, "assistant": {"first_message": "Hello."}},
+        ),
         # What is wrong stays wrong, so that the schema finds it and no opening covers it.
         ({"assistant": "x"}, "Hello.", "New.", {"assistant": "x"}),
         ({"assistant": {"llm_config": "x"}}, "", "New.", {"assistant": {"llm_config": "x"}}),

@@ -17,13 +17,13 @@ SAVED_AGENT: Mapping[str, Any] = {}
 def compose(override: Mapping[str, Any], *, opening: str = "", prompt: str = "") -> Answer:
     """Return the platform's answer for a rendered override, opening and prompt.
 
-    ``override`` is not changed. If it rejects the call, nothing else leaves; if it names a saved agent, what an author
-    wrote under ``assistant`` becomes the override of that agent. What is of a wrong type in it stays, to be found by
-    the schema.
+    ``override`` is not changed. If it rejects the call, by an ``error`` that did not come out empty, nothing else leaves;
+    if it names a saved agent, what an author wrote under ``assistant`` becomes the override of that agent. What is of a
+    wrong type in it stays, to be found by the schema.
     """
-    if "error" in override:
+    if override.get("error", "") != "":
         return {"error": override["error"]}
-    answer = dict(override)
+    answer = {key: value for key, value in override.items() if key != "error"}
     assistant = answer.pop("assistant", {} if opening or prompt else None)
     if isinstance(assistant, Mapping):
         assistant = _with_words(assistant, opening, prompt)
