@@ -239,7 +239,7 @@ class Pickup(Blueprint):
         for rule, endpoint, view, methods in dashboard.routes():
             state.add_url_rule(rule, endpoint, view, methods=methods)
 
-    def _add_rule(self, state: BlueprintSetupState, path: str, endpoint: str, view: Callable[[], Response]) -> None:
+    def _add_rule(self, state: BlueprintSetupState, path: str, endpoint: str, view: Callable[..., Response]) -> None:
         """Add a rule for every method there is: a stranger's method is answered by Pickup too, in JSON."""
         state.add_url_rule(path, endpoint, view, provide_automatic_options=False)
         for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")):
@@ -298,11 +298,12 @@ def _child_settings(state: State) -> Mapping[str, Any]:
     return {"database_url": state.engine.url.render_as_string(hide_password=False)}
 
 
-def _receive() -> Response:
+# A host's prefix or its url_defaults may bring values, which are the host's own.
+def _receive(**_: Any) -> Response:
     return _current().webhook.receive()
 
 
-def _health() -> Response:
+def _health(**_: Any) -> Response:
     return _current().webhook.health()
 
 

@@ -110,6 +110,9 @@ def read_body(request: Request, most: int) -> bytes:
     :raises BodyTooLarge: if it has more than ``most`` bytes.
     :raises BadWebhook: if its chunks are none.
     """
+    # Where a hook of the host's has read it, the request has kept it, and its stream is at the end.
+    if (kept := getattr(request, "_cached_data", None)) is not None:
+        return _kept(kept, most)
     connection = request.environ.get("gunicorn.socket")
     if connection is None:
         return _read(request, most)
@@ -118,6 +121,12 @@ def read_body(request: Request, most: int) -> bytes:
         return _read(request, most)
     finally:
         _watches().end(reading)
+
+
+def _kept(body: bytes, most: int) -> bytes:
+    if len(body) > most:
+        raise BodyTooLarge(f"The body has more than {most} bytes.")
+    return body
 
 
 def _read(request: Request, most: int) -> bytes:

@@ -1,0 +1,113 @@
+"""The servers that a host may run, each for real."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from conftest import CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
+from faulty import free_port, request_message, signed
+from flask_pickup import migrating
+from flask_pickup.models import make_engine
+
+HOST = f"""\
+import sys
+from pathlib import Path
+from flask import Flask
+from flask_pickup import Pickup
+
+here = Path(__file__).parent
+app = Flask(__name__, root_path=str(here), instance_path=str(here))
+app.config.update(PICKUP_WEBHOOK_SECRET="{WEBHOOK_SECRET}", PICKUP_CALLER_SECRET="{CALLER_SECRET}")
+app.register_blueprint(Pickup(), url_prefix="/pickup")
+"""
+
+GUNICORN = [sys.executable, "-m", "gunicorn", "host:app", "--bind=127.0.0.1:{port}", "--workers=2"]
+SERVERS = {
+    "gunicorn sync": [*GUNICORN, "--worker-class=sync"],
+    "gunicorn gthread": [*GUNICORN, "--worker-class=gthread", "--threads=4"],
+    "gunicorn gthread, preloaded": [*GUNICORN, "--worker-class=gthread", "--threads=4", "--preload"],
+    "gunicorn gevent": [*GUNICORN, "--worker-class=gevent"],
+    "waitress": [sys.executable, "-m", "waitress", "--listen=127.0.0.1:{port}", "host:app"],
+    "flask run": [sys.executable, "-m", "flask", "--app=host", "run", "--port={port}"],
+}
+"""The rows of the table in docs/hosts.md."""
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """The port of each server in turn, and its process."""
+    write(tmp_path, {**CONTENT, "host.py": HOST})
+    engine = make_engine(f"sqlite:///{tmp_path / 'pickup.db'}")
+    migrating.upgrade(engine)
+    engine.dispose()
+    port = free_port()
+    command = [part.format(port=port) for part in SERVERS[request.param]]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log) as process,
+    ):
+        try:
+            _wait_for(port, process, tmp_path / "log")
+            yield port, process
+        finally:
+            process.kill()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = monotonic() + 30
+    while True:
+        assert process.poll() is None, log.read_text()
+        with closing(socket.socket()) as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert monotonic() < deadline, log.read_text()
+        sleep(0.05)
+
+
+@pytest.mark.slow
+def test_server_answers_and_keeps_every_call(server: tuple[int, subprocess.Popen[bytes]], tmp_path: Path) -> None:
+    """Calls that come at once, each twice, are answered with one arm each and are all in the table when the server ends."""
+    port, process = server
+    calls = [f"call-{letter}" for letter in "abcdefghijklmnopqrst"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda call: _ring(port, call), calls * 2))
+    assert answers[: len(calls)] == answers[len(calls) :]
+    process.send_signal(signal.SIGTERM)
+    process.wait(40)
+    with closing(sqlite3.connect(tmp_path / "pickup.db")) as database:
+        recorded = database.execute("SELECT COUNT(*) FROM pickup_assignments").fetchone()
+    assert recorded == (len(calls),), (tmp_path / "log").read_text()
+
+
+def _ring(port: int, call: str) -> bytes:
+    """Ring, and return the answer."""
+    body, headers = signed(request_message(call))
+    connection = HTTPConnection("127.0.0.1", port, timeout=15)
+    with closing(connection):
+        connection.request("POST", "/pickup/webhook", body, headers)
+        response = connection.getresponse()
+        assert response.status == 200
+        return response.read()
+
+
+def test_documentation_names_these_servers() -> None:
+    """The table of servers says something of each that is tested, and of no other."""
+    page = (Path(__file__).parents[2] / "docs/hosts.md").read_text("utf-8")
+    table = page.partition("| server |")[2].partition("\n\n")[0]
+    assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == sorted(SERVERS, key=_place(table))
+
+
+def _place(table: str) -> Callable[[str], int]:
+    return lambda name: table.index(f"| {name} |")
