@@ -54,6 +54,22 @@ def own_names(tree: nodes.Template) -> frozenset[str]:
     return frozenset(found)
 
 
+def _exported(node: nodes.Node) -> Iterator[str]:
+    """Yield the names that are made outside all blocks and loops, which blocks can see."""
+    for child in node.iter_child_nodes():
+        if (isinstance(child, nodes.Name) and child.ctx == "store") or isinstance(child, nodes.Macro):
+            yield child.name
+        elif isinstance(child, nodes.Import):
+            yield child.target
+        elif isinstance(child, nodes.FromImport):
+            yield from (name if isinstance(name, str) else name[1] for name in child.names)
+        elif not isinstance(child, _SCOPES):
+            yield from _exported(child)
+
+
+_SCOPES = (nodes.For, nodes.Block, nodes.CallBlock, nodes.With, nodes.FilterBlock)
+
+
 def check_names(source: Source, environment: Environment) -> Iterator[Complaint]:
     """Yield what is wrong with the names in a template."""
     return _Names(source, environment).complaints()
@@ -82,7 +98,7 @@ class _Names:
     def __init__(self, source: Source, environment: Environment) -> None:
         self.source = source
         self.environment = environment
-        self.known = NAMES | environment.globals.keys() | source.known
+        self.known = NAMES | environment.globals.keys() | source.known | set(_exported(source.tree))
         free = _Free(environment)
         free.visit(source.tree)
         self.free = free.found

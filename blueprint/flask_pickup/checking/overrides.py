@@ -13,7 +13,7 @@ from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import json_line
 from flask_pickup.flireo.answer import Answer
 from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
-from flask_pickup.override import UNTOUCHED
+from flask_pickup.override import UNTOUCHED, is_template
 from flask_pickup.rendering import BASE
 
 Path = tuple[str | int, ...]
@@ -29,8 +29,18 @@ def check_overrides(catalog: Catalog) -> Iterator[Complaint]:
         source = catalog.texts[path]
         for keys, _ in _walk(patch):
             yield from _misspelt(path, source, keys)
+        for keys, message in _own_mistakes(patch):
+            yield _mistake(path, json_line(source, *keys), keys, message)
         if not path.startswith(BASE + "/"):
             yield from _not_an_experiments(path, source, patch)
+
+
+def _own_mistakes(patch: Any) -> Iterator[tuple[Path, str]]:
+    """Yield what is wrong whatever it is laid over: not what it lacks, takes away or works out."""
+    for keys, message in _flat(_SCHEMA.validate(patch)):
+        value = _at(patch, keys)
+        if value is not None and not (isinstance(value, str) and is_template(value)):
+            yield keys, message
 
 
 def _walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -75,9 +85,13 @@ def _not_an_experiments(path: str, source: str, patch: Mapping[str, Any]) -> Ite
 
 def check_answer(catalog: Catalog, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
     """Yield what the platform would not understand in the answer of a stack of folders, at the lines that say so."""
+    known = {
+        message for _, patch in catalog.overrides() for keys, message in _own_mistakes(patch) if "messages" in keys
+    }
     for path, message in _flat(_SCHEMA.validate(answer)):
-        keys = tuple("assistant" if key == "assistant_override" else key for key in path)
-        yield _wrong(catalog, folders, keys, message)
+        # The prompt goes before the author's messages, so that their places are others here.
+        if not ("messages" in path and message in known):
+            yield _wrong(catalog, folders, path, message)
 
 
 def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -89,11 +103,20 @@ def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def _wrong(catalog: Catalog, folders: tuple[str, ...], keys: Path, message: str) -> Complaint:
-    name = ".".join(map(str, keys))
     file, line = written_at(catalog, folders, keys)
+    if not file.endswith(".json") or "assistant_override" not in catalog.texts[file]:
+        # An author writes "assistant", whatever is sent.
+        keys = tuple("assistant" if key == "assistant_override" else key for key in keys)
+        file, line = written_at(catalog, folders, keys)
+    name = ".".join(map(str, keys))
     if keys[-2:] in {("llm_config", "provider"), ("llm_config", "model")} and "issing" in message:
         problem = f"a prompt is sent, and {name} is not there: the platform replaces its whole llm_config"
         return Complaint(file, line, problem, f"write provider and model under llm_config in {BASE}/override.json")
+    return _mistake(file, line, keys, message)
+
+
+def _mistake(file: str, line: int, keys: Path, message: str) -> Complaint:
+    name = ".".join(map(str, keys))
     return Complaint(file, line, f"the platform would not understand {name}", message[:1].lower() + message[1:])
 
 
@@ -103,15 +126,18 @@ def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[
     for length in range(len(keys), 0, -1):
         for folder in reversed(folders):
             path = f"{folder}/override.json"
-            if path in patches and _has(patches[path], keys[:length]):
+            if path in patches and _at(patches[path], keys[:length], _MISSING) is not _MISSING:
                 return path, json_line(catalog.texts[path], *keys[:length])
     return f"{folders[-1]}/system_prompt.j2", 0
 
 
-def _has(value: Any, keys: Path) -> bool:
+_MISSING = object()
+
+
+def _at(value: Any, keys: Path, missing: object = None) -> Any:
     for key in keys:
         within = range(len(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else ()
         if key not in within:
-            return False
+            return missing
         value = value[key]
-    return True
+    return value

@@ -220,27 +220,32 @@ class _Strict(fields.Field[Any]):
     """A field that is of its type already: marshmallow's own take ``"1"`` for 1 and ``"yes"`` for true."""
 
     kinds: ClassVar[tuple[type, ...]]
+    right: ClassVar[str]
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, self.kinds) or isinstance(value, bool) is not (bool in self.kinds):
-            raise ValidationError("Not of the right type.")
+            raise ValidationError(f"It has to be {self.right}.")
         return value
 
 
 class _Text(_Strict):
     kinds = (str,)
+    right = "a text, in quotes"
 
 
 class _Boolean(_Strict):
     kinds = (bool,)
+    right = "true or false, without quotes"
 
 
 class _Integer(_Strict):
     kinds = (int,)
+    right = "a whole number, without quotes: a template gives a text"
 
 
 class _Number(_Strict):
     kinds = (int, float)
+    right = "a number, without quotes: a template gives a text"
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if isinstance(value, float) and not isfinite(value):
@@ -250,10 +255,12 @@ class _Number(_Strict):
 
 class _Object(_Strict):
     kinds = (Mapping,)
+    right = "an object: {…}"
 
 
 class _List(_Strict):
     kinds = (list, tuple)
+    right = "a list: […]"
 
 
 _SAID = Length(min=1)

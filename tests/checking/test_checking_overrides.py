@@ -1,0 +1,102 @@
+"""What ``check`` says of overrides: values of a wrong type, keys that are misspelt, keys that are not an experiment's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from complaints import BASE, Fault, all_complaints, assert_said, complaints_about, override
+
+FAULTS = {
+    # values
+    "text-for-number": override({"max_duration_seconds": "300"}, "has to be a whole number", 2),
+    "template-for-number": override({"assistant": {}, "max_duration_seconds": "{{ 300 }}"}, "a template gives a text", 3),
+    "float-for-integer": override({"max_duration_seconds": 2.5}, "the platform would not understand max_duration_seconds", 2),
+    "negative": override({"max_duration_seconds": -1}, "must be greater than 0", 2),
+    "number-for-text": override({"assistant": {"first_message": 1}}, "has to be a text, in quotes", 3),
+    "text-for-boolean": override({"assistant": {"analysis_plan": {"structured_data_plan": {"enabled": "yes"}}}},
+                                 "has to be true or false", 5),
+    "text-for-object": override({"assistant": {"tts_config": "eleven"}}, "assistant.tts_config", 3),
+    "temperature": override({"assistant": {"llm_config": {"temperature": 7}}}, "less than or equal to 2", 4),
+    "role": override({"assistant": {"llm_config": {"messages": [{"role": "boss", "content": "Hi"}]}}},
+                     "assistant.llm_config.messages.0.role", 6),
+    "missing-voice": override({"assistant": {"tts_config": {"provider": "elevenlabs"}}}, "assistant.tts_config.voice_id", 3),
+    "override-of-nobody": override({"assistant_override": {"first_message": "Hi."}}, "there is no assistant_id", 2),
+    "empty-model": override({"assistant": {"llm_config": {"model": "{{ customer.model }}"}}}, "assistant.llm_config.model", 4),
+    "no-json": override('{\n  "assistant": {,}\n}', "this is no JSON", 2),
+    "no-object": override("[]", 'write {"assistant": {…}}', 1),
+    "deep": override("[" * 100_000, "make it flatter", 1),
+    "fails": override({"assistant": {"metadata": {"a": "{{ 1 / 0 }}"}}}, "ZeroDivisionError", 4),
+    # keys
+    "misspelt": override({"assistant": {"frist_message": "Hi."}}, "did you mean 'first_message'?", 3, "warning"),
+    "misspelt-above": override({"asistant": {"first_message": "Hi."}}, "did you mean 'assistant'?", 2, "warning"),
+    "misspelt-below": override({"assistant": {"llm_config": {"temprature": 1}}}, "did you mean 'temperature'?", 4, "warning"),
+    "webhook-url": override({"assistant": {"webhook_url": "https://example.com"}}, "must not set 'webhook_url'", 3),
+    "webhook-secret": override({"assistant": {"webhook_secret": "x"}}, "must not set 'webhook_secret'", 3),
+    "webhook-removed": override({"assistant": {"webhook_events": None}}, "must not set 'webhook_events'", 3),
+    "tool-secret": override({"assistant": {"llm_config": {"tools": [{"server": {"headers": {"Authorization": "Bearer x"}}}]}}},
+                            "keep tools with secrets in greetings/", 8),
+    "tool-key": override({"assistant": {"llm_config": {"tools": [{"api_key": "x"}]}}}, "'api_key' looks like a secret", 6),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is said of all faults, each in an experiment of its own."""
+    return all_complaints(tmp_path_factory.mktemp("overrides"), FAULTS)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_found(complaints: list[dict[str, Any]], name: str) -> None:
+    """Each fault is complained about in its file, at its line, with what would be right."""
+    assert_said(complaints, name, FAULTS[name])
+
+
+def test_prompt_needs_provider_and_model(tmp_path: Path) -> None:
+    """A prompt without provider and model would take both from the agent: the platform replaces the whole block."""
+    found = complaints_about(tmp_path, {"greetings/system_prompt.j2": "You are kind."})
+    assert [(each["file"], each["level"]) for each in found] == [("greetings/system_prompt.j2", "error")] * 2
+    assert all(
+        "write provider and model under llm_config in greetings/override.json" in each["remedy"] for each in found
+    )
+
+
+def test_prompt_names_what_is_missing_where_the_rest_is(tmp_path: Path) -> None:
+    """Where one of the two is written, the complaint leads there."""
+    files = {
+        "greetings/system_prompt.j2": "A",
+        "greetings/override.json": '{"assistant": {\n"llm_config": {"model": "m"}}}',
+    }
+    [found] = complaints_about(tmp_path, files)
+    assert (found["file"], found["line"]) == ("greetings/override.json", 2)
+    assert "llm_config.provider" in found["problem"]
+
+
+def test_arm_that_takes_the_model_away(tmp_path: Path) -> None:
+    """What an arm removes by null is missed there."""
+    fault = override({"assistant": {"llm_config": {"model": None}}}, "llm_config.model")
+    found = all_complaints(tmp_path, {"one": fault})
+    assert [each["file"] for each in found] == ["experiments/one/warm/override.json"]
+
+
+def test_base_may_set_what_an_experiment_must_not(tmp_path: Path) -> None:
+    """Where reports go, and tools with their secrets, are set for all calls in greetings/; unknown keys may be new."""
+    assistant = {
+        **BASE["greetings/override.json"]["assistant"],
+        "webhook_url": "https://example.com",
+        "something_new": {"provider_of_it": "x"},
+        "analysis_plan": {
+            "structured_data_plan": {"messages": [{"role": "user", "content": "{{schema}} {{transcript}}"}]}
+        },
+    }
+    assistant["llm_config"] = {**assistant["llm_config"], "tools": [{"api_key": "x"}]}
+    assert complaints_about(tmp_path, {**BASE, "greetings/override.json": {"assistant": assistant}}) == []
+
+
+def test_properties_of_a_tool_are_no_secrets(tmp_path: Path) -> None:
+    """A tool that takes a token has one among its parameters."""
+    tool = {"function": {"name": "f", "parameters": {"properties": {"token": {"type": "string"}}}}}
+    good = Fault({"warm/override.json": {"assistant": {"llm_config": {"tools": [tool]}}}}, "", 0, "")
+    assert all_complaints(tmp_path, {"tool": good}) == []

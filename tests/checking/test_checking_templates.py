@@ -1,0 +1,134 @@
+"""What ``check`` says of names, filters, files taken in, and attempts at the sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from complaints import DRAFT, Fault, all_complaints, assert_said, opening, override
+
+FAULTS = {
+    # names
+    "name": opening("Hello.\n{{ custmer.name }}", "nothing is called 'custmer'; did you mean 'customer'?", 2),
+    "name-in-if": opening("{% if custmer.vip %}A{% else %}B{% endif %}", "did you mean 'customer'?"),
+    "name-in-for": opening("A{% for one in custmer.pets %}{{ one }}{% endfor %}", "did you mean 'customer'?"),
+    "name-after-for": opening("A{% for pet in customer.pets %}{% endfor %}\n{{ pet }}", "nothing is called 'pet'", 2),
+    "name-in-set": opening("A{% set who = custmer.name %}{{ who }}", "did you mean 'customer'?"),
+    "name-in-macro": opening("A{% macro m(a) %}{{ a }}{{ langage }}{% endmacro %}{{ m(1) }}", "did you mean 'language'?"),
+    "name-of-macro": opening("A{% macro greet() %}{% endmacro %}{{ gret() }}", "did you mean 'greet'?"),
+    "name-in-filter": opening("{{ 'A'|default(custmer.name) }}", "did you mean 'customer'?"),
+    "name-in-block": opening("{% block b %}A{{ opn }}{% endblock %}", "did you mean 'open'?"),
+    "name-in-override": override({"assistant": {"metadata": {"a": "{{ custmer.id }}"}}}, "did you mean 'customer'?", 4),
+    "name-in-audience": Fault({"experiment.toml": f"audience = 'custmer.vip'\n{DRAFT}", "warm/first_message.j2": "Hi."},
+                              "experiment.toml", 1, "did you mean 'customer'?"),
+    "function": opening("A{{ uppercase('x') }}", "nothing is called 'uppercase'"),
+    "lipsum": opening("A{{ lipsum.__globals__ }}", "nothing is called 'lipsum'"),
+    "loop": opening("A{{ loop.index }}", "nothing is called 'loop'"),
+    "loop-attribute": opening("A{% for i in [1] %}{{ loop.idx }}{% endfor %}", "loop has no 'idx'; did you mean 'index'?"),
+    "super": opening("A{{ super() }}", "nothing is called 'super'"),
+    "attribute": opening("A{{ caller.contry }}", "caller has no 'contry'; did you mean 'country'?"),
+    "attribute-as-item": opening("A{{ caller['contry'] }}", "did you mean 'country'?"),
+    "attribute-of-line": opening("A{{ line.nmae }}", "line has no 'nmae'; did you mean 'name'?"),
+    "attribute-of-call": opening("A{{ call.status }}", "call has no 'status'; there are id, type"),
+    "attribute-of-now": opening("A{{ now.strftme('%H') }}", "did you mean 'strftime'?"),
+    "attribute-of-language": opening("A{{ language.code }}", "language has no 'code'; write {{ language }}"),
+    "attribute-in-audience": Fault({"experiment.toml": f"audience = \"caller.contry == 'NL'\"\n{DRAFT}", "warm/first_message.j2": "Hi."},
+                                   "experiment.toml", 1, "did you mean 'country'?"),
+    "method": opening("{{ 'A'.uper() }}", "'A' has no 'uper'"),
+    "caller-in-macro": opening("A{% macro m() %}{{ caller.country }}{% endmacro %}", "inside a macro", level="warning"),
+    # filters and tests
+    "filter": opening("Hello.\n{{ customer.name|uper }}", "there is no filter 'uper'; did you mean 'upper'?", 2),
+    "filter-within-if": opening("A{% if open %}{{ customer.name|uper }}{% endif %}", "did you mean 'upper'?"),
+    "filter-in-override": override({"assistant": {"first_message": "{{ 'a'|uper }}"}}, "did you mean 'upper'?", 3),
+    "filter-in-audience": Fault({"experiment.toml": f"audience = 'customer.name|uper'\n{DRAFT}"},
+                                "experiment.toml", 1, "did you mean 'upper'?"),
+    "test": opening("A{% if customer is defind %}{% endif %}", "there is no test 'defind'; did you mean 'defined'?"),
+    "test-in-loop": opening("{% for i in [1] if i is od %}A{% endfor %}", "did you mean 'odd'?"),
+    "random": opening("{{ ['A', 'B']|random }}", "who rings again has to hear the same words"),
+    "attr": opening("A{{ customer|attr('name') }}", "write customer.name"),
+    "syntax": opening("Hello.\n\n{% if open %}", "the template cannot be read", 3),
+    "syntax-in-override": override({"assistant": {"first_message": "{{ a"}}, "the template cannot be read", 3),
+    "syntax-in-audience": Fault({"experiment.toml": f"audience = 'a ='\n{DRAFT}"},
+                                "experiment.toml", 1, "write a Jinja expression"),
+    "too-deep": opening("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "make it simpler"),
+    "deep-audience": Fault({"experiment.toml": f"audience = '{'(' * 5000}1{')' * 5000}'\n{DRAFT}"},
+                           "experiment.toml", 1, "make it simpler"),
+    # files
+    "missing": opening("A\n{% include 'asid.j2' %}", "there is no file 'asid.j2'", 2),
+    "missing-base": opening("{% extends 'greetings/first_mesage.j2' %}", "did you mean 'greetings/first_message.j2'?"),
+    "missing-import": opening("A{% import 'tools.j2' as tools %}", "there is no file 'tools.j2'"),
+    "missing-all": opening("A{% include ['a.j2', 'b.j2'] %}", "there is no file 'a.j2'"),
+    "missing-dynamic": opening("A\n{% include language ~ '.j2' %}", "TemplateNotFound", 2),
+    "itself": opening("A{% include 'first_message.j2' %}", "the file takes in itself"),
+    "circle": Fault({"warm/first_message.j2": "{% include 'b.j2' %}", "warm/b.j2": "\n{% include 'c.j2' %}",
+                     "warm/c.j2": "\n\n{% import 'b.j2' as b %}A"}, "warm/c.j2", 3, "the files take in each other without end"),
+    "circle-of-parents": Fault({"warm/a.j2": "{% extends 'b.j2' %}", "warm/b.j2": "{% extends 'a.j2' %}"},
+                               "warm/b.j2", 1, "without end"),
+    "outside": opening("A{% include '../../../../../../etc/passwd' %}", "leads out of the folder"),
+    "absolute": opening("A{% include '/etc/passwd' %}", "leads out of the folder"),
+    "outside-dynamic": opening("A{% include '../../../../../etc/pass' ~ 'wd' %}", "TemplateNotFound"),
+    # the sandbox
+    "class": opening("A\n{{ ''.__class__ }}", "'__class__' is not for templates", 2),
+    "class-as-item": opening("A{{ ''['__class__'] }}", "'__class__' is not for templates"),
+    "class-in-pieces": opening("A\n{{ ''['__cl' ~ 'ass__'] }}", "SecurityError", 2),
+    "class-by-map": opening("A{{ ['']|map(attribute='__class__')|list }}", "SecurityError"),
+    "mro": opening("A{{ dict.mro() }}", "SecurityError"),
+    "format": opening("A{{ '{}'.format(1) }}", "'format' is not for templates"),
+    "format-map": opening("A{{ '{a.__class__}'.format_map({'a': 1}) }}", "'format_map' is not for templates"),
+    "globals": opening("A{{ cycler.__init__.__globals__ }}", "is not for templates"),
+    "clock": opening("A{{ now.now() }}", "'now' asks the clock"),
+    "changing": opening("A{% set l = [1] %}{{ l.append(1) }}", "SecurityError"),
+    # what should not be said
+    "raw": opening("A{{ customer_raw.name }}", "use customer, which is cleaned", level="warning"),
+    "record": opening("A\n{{ customer }}", "all that is known of the customer would be said", 2),
+    "record-as-json": opening("A{{ customer|tojson }}", "name what is meant, such as customer.first_name"),
+    "record-joined": opening("A{% set all = 'We know: ' ~ customer %}{{ all }}", "all that is known of the customer"),
+    "record-of-caller": opening("A{{ caller }}", "all that is known of the caller would be said"),
+    "record-by-items": opening("A{% for k, v in customer.items() %}{{ v }}{% endfor %}", "all that is known of the customer"),
+    "record-in-override": override({"assistant": {"metadata": {"who": "{{ customer }}"}}}, "all that is known", 4),
+    "number": opening("A{{ caller.number }}", "the caller's number would be in the text", level="warning"),
+    "literal-number": opening("Hello.\nCall +31 6 12345678.", "there is a phone number in the text", 2, "warning"),
+    "national-number": opening("Call 06-12345678.", "there is a phone number in the text", 1, "warning"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is said of all faults, each in an experiment of its own."""
+    return all_complaints(tmp_path_factory.mktemp("templates"), FAULTS)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_found(complaints: list[dict[str, Any]], name: str) -> None:
+    """Each fault is complained about in its file, at its line, with what would be right."""
+    assert_said(complaints, name, FAULTS[name])
+
+
+def test_no_number_is_repeated(complaints: list[dict[str, Any]]) -> None:
+    """A complaint ends in logs: the number that it is about is not in it."""
+    assert not any("12345678" in each["problem"] + each["remedy"] for each in complaints)
+
+
+GOOD = {
+    "scopes": "{% set who = customer.name %}{% for a in [1] %}{{ who }}{{ a }}{{ loop.index }}{% else %}b{% endfor %}",
+    "macros": "{% macro m(a, b=1) %}{{ a }}{{ b }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1) }}",
+    "call-block": "{% macro m() %}{{ caller('x') }}{% endmacro %}{% call(a) m() %}{{ a }}{% endcall %}",
+    "blocks": "{% set who = 'x' %}{% block b %}{{ who }}{% block c scoped %}A{% endblock %}{{ self.c() }}{% endblock %}",
+    "with": "{% with a = 1 %}{{ a }}{% endwith %}{% filter upper %}a{% endfilter %}",
+    "namespace": "{% set n = namespace(x=1) %}{% set n.x = 2 %}{{ n.x }}{{ cycler('a').next() }}{{ joiner()() }}A",
+    "time": "{{ now.strftime('%H') }}{{ now.hour }}{{ now.date().isoformat() }}",
+    "partial": "{% for slot in [1, 2] %}{% include 'slot.j2' %}{% endfor %}",
+    "optional": "{% set slot = 1 %}A{% include 'nowhere.j2' ignore missing %}{% include ['nowhere.j2', 'slot.j2'] %}",
+    "super": "{% extends 'greetings/system_prompt.j2' %}{% block tone %}{{ super() }}{% endblock %}",
+    "decides": "{% if customer %}A{% elif caller.number and customer.new is not defined %}B{% else %}C{% endif %}",
+}
+
+
+def test_what_is_right_is_not_complained_about(tmp_path: Path) -> None:
+    """Names that a template makes itself, or gets from the one that takes it in, are known."""
+    faults = {name: opening(text, "") for name, text in GOOD.items()}
+    for name in ("partial", "optional"):
+        faults[name] = Fault({**faults[name].files, "warm/slot.j2": "{{ slot }}"}, "", 0, "")
+    assert all_complaints(tmp_path, faults) == []

@@ -1,0 +1,87 @@
+"""Running ``flask pickup check --format json`` on folders, and what it should say of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from conftest import write
+from flask_pickup.cli import pickup
+
+BASE: Mapping[str, Any] = {
+    "greetings/first_message.j2": "Good day.",
+    "greetings/system_prompt.j2": "You are a receptionist.\n{% block tone %}Be kind.{% endblock %}",
+    "greetings/override.json": {"assistant": {"llm_config": {"provider": "openai", "model": "gpt-4o"}}},
+}
+DRAFT = "[arms]\ncontrol = 1\nwarm = 1\n"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong in an experiment, and how it is complained about.
+
+    :param files: by their path in the experiment's folder; without a toml of its own it is a draft with an arm "warm".
+    :param file: which file is complained about.
+    :param says: a piece of the complaint, problem and remedy together.
+    """
+
+    files: Mapping[str, Any]
+    file: str
+    line: int
+    says: str
+    level: str = "error"
+
+    def written(self, name: str) -> dict[str, Any]:
+        """Return the files by their whole path."""
+        files = {"experiment.toml": DRAFT, **self.files}
+        return {f"experiments/{name}/{path}": content for path, content in files.items()}
+
+
+def opening(text: str, says: str, line: int = 1, level: str = "error") -> Fault:
+    """Return the fault of an arm's opening."""
+    return Fault({"warm/first_message.j2": text}, "warm/first_message.j2", line, says, level)
+
+
+def override(patch: Any, says: str, line: int = 1, level: str = "error") -> Fault:
+    """Return the fault of an arm's override; what is no text is written with two spaces and a line for each key."""
+    text = patch if isinstance(patch, str) else json.dumps(patch, indent=2)
+    return Fault({"warm/override.json": text}, "warm/override.json", line, says, level)
+
+
+def toml(text: str, says: str, line: int, level: str = "error", **files: Any) -> Fault:
+    """Return the fault of an ``experiment.toml`` whose arm "warm" has an opening."""
+    return Fault(
+        {"experiment.toml": text, "warm/first_message.j2": "Hi.", **files}, "experiment.toml", line, says, level
+    )
+
+
+def complaints_about(root: Path, files: Mapping[str, Any], **variables: str) -> list[dict[str, Any]]:
+    """Write files beneath ``root``, check them, and return the complaints with their files as beneath ``root``."""
+    write(root, files)
+    runner = CliRunner(env={"FLASK_INSTANCE_PATH": str(root / "instance"), **variables})
+    result = runner.invoke(pickup, ["check", str(root), "--format", "json"])
+    assert result.stdout, result
+    found: list[dict[str, Any]] = json.loads(result.stdout)
+    assert result.exit_code == any(each["level"] == "error" for each in found)
+    named = [{**each, "file": str(Path(each["file"]).relative_to(root))} for each in found]
+    return [each for each in named if each["problem"] != "there is no folder 'experiments'"]
+
+
+def all_complaints(root: Path, faults: Mapping[str, Fault], base: Mapping[str, Any] = BASE) -> list[dict[str, Any]]:
+    """Check many faults at once, each in an experiment of its name."""
+    return complaints_about(
+        root, {**base, **{path: c for name, f in faults.items() for path, c in f.written(name).items()}}
+    )
+
+
+def assert_said(complaints: Iterable[Mapping[str, Any]], name: str, fault: Fault) -> None:
+    """Require a complaint at the fault's file, line and level, which says what it should."""
+    about = [each for each in complaints if each["file"].startswith(f"experiments/{name}/")]
+    wanted = (f"experiments/{name}/{fault.file}", fault.line, fault.level)
+    at = [each for each in about if (each["file"], each["line"], each["level"]) == wanted]
+    assert any(fault.says in f"{each['problem']}; {each['remedy']}" for each in at), about
