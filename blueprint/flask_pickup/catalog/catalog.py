@@ -178,6 +178,7 @@ class _Loader:
         self.pin_key = pin_key
         self.region = region
         for folder, name in ((greetings, BASE), (experiments, EXPERIMENTS)):
+            self.at(name)
             texts, complaints = read_tree(folder, name)
             self.texts |= texts
             self.complaints += complaints
@@ -314,12 +315,18 @@ class _Loader:
         return {arm: self._part(prefix + arm, inside) for arm, inside in files.items()}
 
     def _part(self, folder: str, files: Mapping[str, str]) -> Parts:
-        for forbidden in ("hours.toml", "settings.toml", "closed.j2"):
-            if forbidden in files:
-                self._complain(f"{folder}/{forbidden}", 0, f"an arm cannot change {forbidden}", "keep it in greetings/")
+        for path in files:
+            forbidden = split_variant(path.rpartition("/")[2])[0]
+            if forbidden in {"hours.toml", "settings.toml", "closed.j2"}:
+                self._complain(f"{folder}/{path}", 0, f"an arm cannot change {forbidden}", "keep it in greetings/")
         override = self.overrides.get(folder, {})
         logical = {split_variant(path)[0]: text for path, text in files.items()}
-        return Parts(files, override, writes(logical, override, {name: self._taken_in(name) for name in FIELDS}))
+        return Parts(files, override, writes(logical, override, self.taken_in))
+
+    @cached_property
+    def taken_in(self) -> Mapping[str, frozenset[str]]:
+        """The base's files that each of the answer's templates takes in."""
+        return {name: self._taken_in(name) for name in FIELDS}
 
     def _taken_in(self, name: str) -> frozenset[str]:
         """Return the base's files that one of the answer's templates takes in, itself included, by logical name."""
@@ -347,14 +354,16 @@ class _Loader:
             file = f"{EXPERIMENTS}/{experiment.name}/experiment.toml"
             twin = seeds.setdefault(experiment.seed, experiment)
             if twin is not experiment:
-                self._complain(file, 1, f"the seed is that of '{twin.name}' too", "give each its own seed")
+                line = toml_line(self.texts[file], "seed")
+                self._complain(file, line, f"the seed is that of '{twin.name}' too", "give each its own seed")
         running = [experiment for experiment in experiments if experiment.is_running]
         for index, one in enumerate(running):
             for other in running[index + 1 :]:
                 shared = None if one.layer and one.layer == other.layer else overlap(one, other)
                 if shared:
+                    file = f"{EXPERIMENTS}/{other.name}/experiment.toml"
                     self._complain(
-                        f"{EXPERIMENTS}/{other.name}/experiment.toml", 1,
+                        file, toml_line(self.texts[file], "layer" if other.layer else "status"),
                         f"'{one.name}' is running too and can write the same field, {'.'.join(shared)}",
                         'give both one layer, such as layer = "opening"',
                     )  # fmt: skip

@@ -12,7 +12,9 @@ from flask_pickup.catalog.complaints import Complaint
 LARGEST = 256 * 1024
 """Bytes. A prompt is a few thousand; what is larger is no greeting."""
 MOST = 5_000
-"""Files below one folder."""
+"""Files below one folder, of whatever kind."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Bytes below one folder. Hundreds of experiments have a few."""
 SUFFIXES = (".j2", ".json", ".toml")
 
 
@@ -23,18 +25,37 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
     """
     texts: dict[str, str] = {}
     complaints: list[Complaint] = []
-    for path in _walk(folder):
-        label = f"{name}/{path.relative_to(folder).as_posix()}"
-        if len(texts) >= MOST:
+    size = 0
+    for number, (path, is_content) in enumerate(_walk(folder)):
+        if number >= MOST:
             complaints.append(
-                Complaint(name, 0, f"there are more than {MOST} files", "keep content in smaller folders")
+                Complaint(name, 0, f"there are more than {MOST:,} files", "keep content in smaller folders")
             )
             break
+        if not is_content:
+            continue
+        label = f"{name}/{path.relative_to(folder).as_posix()}"
         try:
-            texts[label] = _read(path, folder)
+            texts[_checked(label)] = text = _read(path, folder)
         except _Unreadable as error:
-            complaints.append(Complaint(label, 0, error.problem, error.remedy))
+            complaints.append(Complaint(_shown(label), 0, error.problem, error.remedy))
+            continue
+        size += len(text)
+        if size > MOST_BYTES:
+            problem = f"all files together have more than {MOST_BYTES:,} characters"
+            complaints.append(Complaint(name, 0, problem, "keep content smaller"))
+            break
     return texts, complaints
+
+
+def _checked(label: str) -> str:
+    if _shown(label) != label:
+        raise _Unreadable("the file's name is no UTF-8", "rename it")
+    return label
+
+
+def _shown(label: str) -> str:
+    return os.fsencode(label).decode("utf-8", "replace")
 
 
 class _Unreadable(Exception):
@@ -42,21 +63,22 @@ class _Unreadable(Exception):
         self.problem, self.remedy = problem, remedy
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield each file, and whether it is content."""
     for directory, folders, files in os.walk(folder):
         folders.sort()
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in sorted(files):
-            if name.endswith(SUFFIXES):
-                yield Path(directory, name)
+            yield Path(directory, name), name.endswith(SUFFIXES)
         for name in folders:
             # os.walk does not follow links to folders; they are met here, to be refused.
             if Path(directory, name).is_symlink():
-                yield Path(directory, name)
+                yield Path(directory, name), True
 
 
 def _read(path: Path, folder: Path) -> str:
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+    # Path.resolve raises on a link that goes round; realpath leaves that to the reading.
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
         raise _Unreadable("this link leads out of the folder", "put the file itself here")
     try:
         status = path.stat()

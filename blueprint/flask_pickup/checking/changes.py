@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from flask_pickup.catalog import Catalog, Complaint, Experiment
 from flask_pickup.catalog.complaints import toml_line
@@ -101,5 +102,5 @@ def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         parsed = parsed.set(database=f"file:{parsed.database}", query={"mode": "ro", "uri": "true"})
-        return create_engine(parsed)
-    return create_engine(parsed, connect_args={"connect_timeout": PATIENCE})
+        return create_engine(parsed, poolclass=NullPool)
+    return create_engine(parsed, poolclass=NullPool, connect_args={"connect_timeout": PATIENCE})

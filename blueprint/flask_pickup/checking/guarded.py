@@ -89,9 +89,11 @@ def _found(child: subprocess.Popen[bytes], said: list[Mapping[str, Any]]) -> Fou
 
 
 def _cause(child: subprocess.Popen[bytes]) -> str:
-    if child.poll() is None:
+    try:
+        # Its pipe may close a moment before it ends.
+        status = child.wait(1)
+    except subprocess.TimeoutExpired:
         return f"nothing happened for {PATIENCE:.0f} seconds"
-    status = child.wait()
     if status in {-signal.SIGXCPU, -signal.SIGKILL}:
         return "it takes too long"
     if status < 0:

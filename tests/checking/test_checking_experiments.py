@@ -1,0 +1,111 @@
+"""What ``check`` says of experiments: their keys, arms, seeds, layers and metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from complaints import BASE, DRAFT, Fault, all_complaints, assert_said, complaints_about, opening, toml
+
+METRIC = '[metrics.duration_seconds]\ngoal = "decrease"\nsmallest = 5\n'
+RUNNING = f'status = "running"\nprimary = "duration_seconds"\n{DRAFT}{METRIC}'
+
+FAULTS = {
+    "unknown-key": toml(f"trafic = 0.5\n{DRAFT}", "nothing is called 'trafic' here; did you mean 'traffic'?", 1),
+    "unknown-status": toml(f'status = "runing"\n{DRAFT}', 'write one of "draft", "running"', 1),
+    "no-toml": toml("status = \n", "this is no TOML", 1),
+    "negative-weight": toml("[arms]\ncontrol = 1\nwarm = -1\n", "write a positive number: the arm's weight", 3),
+    "no-weight": toml("[arms]\ncontrol = 1\nwarm = 0\n", "write a positive number", 3),
+    "text-weight": toml('[arms]\ncontrol = 1\nwarm = "1"\n', "write a positive number", 3),
+    "infinite-weight": toml("[arms]\ncontrol = 1\nwarm = inf\n", "write a positive number", 3),
+    "nan-weight": toml("[arms]\ncontrol = 1\nwarm = nan\n", "write a positive number", 3),
+    "true-weight": toml("[arms]\ncontrol = 1\nwarm = true\n", "write a positive number", 3),
+    "huge-weight": toml(f"[arms]\ncontrol = 1\nwarm = {10**400}\n", "write a positive number", 3),
+    "no-arms": toml('status = "draft"\n', "there are no arms", 1, **{"warm/first_message.j2": "Hi."}),
+    "no-control": toml("[arms]\nwarm = 1\n", "name the arm that changes nothing control", 1),
+    "no-folder": Fault({}, "experiment.toml", 3, "arm 'warm' has no folder; make the folder 'warm/'"),
+    "no-arm": toml(DRAFT, "the folder 'cold/' is no arm; write cold = 1 under [arms]", 1, **{"cold/first_message.j2": "Hi."}),
+    "no-words": Fault({"warm/note.j2": "x"}, "experiment.toml", 3, "arm 'warm' changes nothing", "warning"),
+    "hours": Fault({"warm/hours.toml": 'timezone = "UTC"\n'}, "warm/hours.toml", 0, "an arm cannot change hours.toml"),
+    "settings": Fault({"warm/settings.toml": ""}, "warm/settings.toml", 0, "an arm cannot change settings.toml"),
+    "closed": Fault({"warm/closed.j2": "Bye."}, "warm/closed.j2", 0, "an arm cannot change closed.j2"),
+    "closed-dutch": Fault({"warm/closed.nl.j2": "Dag."}, "warm/closed.nl.j2", 0, "an arm cannot change closed.j2"),
+    "no-primary": toml(f'primary = "booked"\n{DRAFT}{METRIC}', "no metric is called 'booked'", 1),
+    "no-winner": toml(f'status = "concluded"\n{DRAFT}', 'write winner = "control", or an arm', 1, "warning"),
+    "unknown-winner": toml(f'status = "concluded"\nwinner = "warmer"\n{DRAFT}', "did you mean 'warm'?", 2),
+    "no-number": toml(f'{DRAFT}[pins]\n"12" = "warm"\n', "pin 1 is no phone number", 5),
+    "pinned-nowhere": toml(f'{DRAFT}[pins]\n"+31612345678" = "wram"\n', "did you mean 'warm'?", 5),
+    "running-blindly": toml(f'status = "running"\nlayer = "a"\n{DRAFT}', "running without a metric", 1, "warning"),
+    "no-variant": Fault({"warm/bye.j2": "Bye."}, "warm/bye.j2", 0, "the arm has no 'bye.nl.j2', which greetings/ has"),
+    "no-plain-file": Fault({"warm/bye.nl.j2": "Dag."}, "warm/bye.nl.j2", 0, "the arm has no 'bye.j2', which greetings/ has"),
+    "no-variant-of-line": Fault({"warm/desk.j2": "A"}, "warm/desk.j2", 0, "the arm has no 'desk.fr.j2', which greetings/lines/desk/ has"),
+}  # fmt: skip
+CONTENT: dict[str, Any] = {
+    **BASE,
+    "greetings/bye.j2": "Bye.",
+    "greetings/bye.nl.j2": "Dag.",
+    "greetings/lines/desk/desk.fr.j2": "Au revoir.",
+    "greetings/settings.toml": '[lines."+31850123456"]\ngreetings = "lines/desk"\n',
+}
+
+
+@pytest.fixture(scope="module")
+def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is said of all faults, each in an experiment of its own."""
+    return all_complaints(tmp_path_factory.mktemp("experiments"), FAULTS, CONTENT)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_found(complaints: list[dict[str, Any]], name: str) -> None:
+    """Each fault is complained about in its file, at its line, with what would be right."""
+    assert_said(complaints, name, FAULTS[name])
+
+
+def test_experiments_that_trip_over_each_other(tmp_path: Path) -> None:
+    """Two of one seed, and two running ones that write the same field without a shared layer, are named."""
+    faults = {
+        "one": Fault({**opening("A").files, "experiment.toml": RUNNING}, "", 0, "") if False else toml(RUNNING, "", 0),
+        "other-field": Fault(
+            {"experiment.toml": RUNNING, "warm/override.json": {"max_duration_seconds": 9}}, "", 0, ""
+        ),
+        "same-field": toml(RUNNING, "'one' is running too and can write the same field, assistant.first_message", 1),
+        "same-seed": toml(
+            f'description = "x"\nseed = "one"\n{DRAFT}', "the seed is that of 'one' too; give each its own", 2
+        ),
+    }
+    found = all_complaints(tmp_path, faults)
+    assert_said(found, "same-field", faults["same-field"])
+    assert_said(found, "same-seed", faults["same-seed"])
+    assert {each["file"] for each in found} == {
+        "experiments/same-field/experiment.toml",
+        "experiments/same-seed/experiment.toml",
+    }
+
+
+def test_shared_layer_is_enough(tmp_path: Path) -> None:
+    """Experiments of one layer may write the same field: no caller is in two of them."""
+    toml_in_layer = toml(f'layer = "opening"\n{RUNNING}', "", 0)
+    assert all_complaints(tmp_path, {"one": toml_in_layer, "two": toml_in_layer}) == []
+
+
+BASE_FAULTS = [
+    ({"greetings/settings.toml": "langauge = 'nl'\n"}, "greetings/settings.toml", 1, "did you mean 'language'?"),
+    ({"greetings/settings.toml": "\nspeaks = 'custmer.language'\n"}, "greetings/settings.toml", 2, "did you mean 'customer'?"),
+    ({"greetings/settings.toml": "speaks = 'range(9999)|sum'\n"}, "greetings/settings.toml", 1, "speaks fails"),
+    ({"greetings/settings.toml": "speaks = 'a b'\n"}, "greetings/settings.toml", 1, "write an expression such as"),
+    ({"greetings/hours.toml": 'timezone = "Europe/Amsterdm"\n'}, "greetings/hours.toml", 1, "there is no time zone"),
+    ({"greetings/closed.j2": "A\n{{ 1 / 0 }}", "greetings/hours.toml": 'timezone = "UTC"\n'}, "greetings/closed.j2", 2,
+     "ZeroDivisionError"),
+    ({"greetings/system_prompt.j2": "A\n{{ custmer }}"}, "greetings/system_prompt.j2", 2, "did you mean 'customer'?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "file", "line", "says"), BASE_FAULTS)
+def test_fault_of_the_base_is_found(tmp_path: Path, files: dict[str, str], file: str, line: int, says: str) -> None:
+    """What is wrong in greetings/ is complained about in its file, at its line, with what would be right."""
+    found = complaints_about(tmp_path, {**BASE, **files})
+    assert any((c["file"], c["line"]) == (file, line) and says in f"{c['problem']}; {c['remedy']}" for c in found), (
+        found
+    )
