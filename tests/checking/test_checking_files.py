@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,78 +13,51 @@ from complaints import BASE, complaints_about
 from conftest import write
 
 
-def said_of(root: Path, path: str) -> str:
-    """Check the folder and return what is said of one file, and require that it is an error."""
-    found = [each for each in complaints_about(root, BASE) if each["file"] == path]
-    assert [each["level"] for each in found] == ["error"], found
-    return f"{found[0]['problem']}; {found[0]['remedy']}"
-
-
-@pytest.fixture
-def greetings(tmp_path: Path) -> Path:
-    return write(tmp_path, BASE) / "greetings"
-
-
-def test_link_out_of_the_folder(greetings: Path) -> None:
-    """A link that leads out is named, and what it leads to is not read."""
-    (greetings / "bye.j2").symlink_to("/etc/hostname")
-    assert "this link leads out of the folder; put the file itself here" in said_of(
-        greetings.parent, "greetings/bye.j2"
-    )
-
-
-def test_link_to_a_folder_outside(greetings: Path) -> None:
-    """So is a link to a folder."""
-    (greetings / "partials").symlink_to("/etc")
-    assert "leads out of the folder" in said_of(greetings.parent, "greetings/partials")
-
-
-def test_link_that_goes_round(greetings: Path) -> None:
-    """A link to itself is no file."""
-    (greetings / "bye.j2").symlink_to(greetings / "bye.j2")
-    assert "it cannot be read" in said_of(greetings.parent, "greetings/bye.j2")
-
-
-def test_pipe(greetings: Path) -> None:
-    """A pipe would hold up whoever opens it: it is not opened."""
-    os.mkfifo(greetings / "bye.j2")
-    assert "this is no regular file; put a text file here" in said_of(greetings.parent, "greetings/bye.j2")
-
-
-def test_huge_file(greetings: Path) -> None:
-    """A file of gigabytes is not read."""
-    with (greetings / "bye.j2").open("wb") as file:
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
         file.truncate(8 * 1024**3)
-    assert "the file has 8,589,934,592 bytes; at most 262,144 are read" in said_of(greetings.parent, "greetings/bye.j2")
+
+
+FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "link.j2": (lambda path: path.symlink_to("/etc/hostname"), "this link leads out of the folder; put the file itself here"),
+    "folder": (lambda path: path.symlink_to("/etc"), "this link leads out of the folder"),
+    "round.j2": (lambda path: path.symlink_to(path), "it cannot be read"),
+    "pipe.j2": (os.mkfifo, "this is no regular file; put a text file here"),
+    "huge.j2": (huge, "the file has 8,589,934,592 bytes; at most 262,144 are read"),
+    "latin.j2": (lambda path: path.write_bytes(b"caf\xe9"), "byte 3 is no UTF-8; save the file as UTF-8"),
+    "nul.j2": (lambda path: path.write_bytes(b"a\0b"), "there is a NUL character in it; save it as plain text"),
+    "caf\udce9.j2": (lambda path: path.write_text("A"), "the file's name is no UTF-8; rename it"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What is said of a folder that has all of it."""
+    root = write(tmp_path_factory.mktemp("files"), BASE)
+    for name, (make, _) in FAULTS.items():
+        make(root / "greetings" / name)
+    return complaints_about(root, {})
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_no_content_is_not_read(complaints: list[dict[str, Any]], name: str) -> None:
+    """What leads out, would block, is too large or no text is named with what is right, and nothing of it is read."""
+    shown = name.replace("\udce9", "\N{REPLACEMENT CHARACTER}")
+    [found] = [each for each in complaints if each["file"] == f"greetings/{shown}"]
+    assert FAULTS[name][1] in f"{found['problem']}; {found['remedy']}"
+    assert found["level"] == "error"
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
-    [(b"caf\xe9", "byte 3 is no UTF-8; save the file as UTF-8"), (b"a\0b", "there is a NUL character in it")],
+    ("files", "says"),
+    [
+        ({f"greetings/{number:02}.j2": "x" * 250_000 for number in range(35)}, "keep content smaller"),
+        # Such as somebody's modules, beside the content.
+        ({f"greetings/{number}.txt": "" for number in range(5_100)}, "keep content in smaller folders"),
+    ],
+    ids=["text", "files"],
 )
-def test_what_is_no_text(greetings: Path, content: bytes, says: str) -> None:
-    """What is no text is named with what is right."""
-    (greetings / "bye.j2").write_bytes(content)
-    assert says in said_of(greetings.parent, "greetings/bye.j2")
-
-
-def test_name_that_is_no_text(greetings: Path) -> None:
-    """A file whose name no terminal can show is complained about all the same."""
-    Path(os.fsdecode(os.fsencode(greetings) + b"/caf\xe9.j2")).write_text("A")
-    assert "the file's name is no UTF-8; rename it" in said_of(
-        greetings.parent, "greetings/caf\N{REPLACEMENT CHARACTER}.j2"
-    )
-
-
-def test_too_much_text(greetings: Path) -> None:
-    """Many files that are each small enough are not all read."""
-    for number in range(35):
-        (greetings / f"{number:02}.j2").write_text("x" * 250_000)
-    assert "keep content smaller" in said_of(greetings.parent, "greetings")
-
-
-def test_too_many_files(greetings: Path) -> None:
-    """A folder in which something else lies, such as somebody's modules, is not walked to its end."""
-    for number in range(5_100):
-        (greetings / f"{number}.txt").touch()
-    assert "keep content in smaller folders" in said_of(greetings.parent, "greetings")
+def test_too_much(tmp_path: Path, files: dict[str, str], says: str) -> None:
+    """A folder that is no folder of greetings is not read to its end."""
+    found = complaints_about(tmp_path, {**BASE, **files})
+    assert any(each["file"] == "greetings" and each["remedy"] == says for each in found)

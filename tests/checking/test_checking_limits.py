@@ -21,10 +21,9 @@ ATTACKS: dict[str, Any] = {
     "greetings/bomb.j2": "{% set x = " + "[" * 90 + "]" * 90 + " %}" * 200,
     "greetings/wide.j2": "{{ " + " ~ ".join(["caller.country"] * 9_000) + " }}",
     "greetings/many.j2": "{{ x }}" * 37_000,
-    **{f"experiments/a{n}/experiment.toml": DRAFT for n in range(30)},
+    **{f"experiments/a{n}/experiment.toml": DRAFT for n in range(9)},
     **{
-        f"experiments/a{n}/warm/first_message.j2": "{% for a in range(9999) %}{{ a }}{% endfor %}" * 9
-        for n in range(30)
+        f"experiments/a{n}/warm/first_message.j2": "{% for a in range(9999) %}{{ a }}{% endfor %}" * 9 for n in range(9)
     },
 }
 
