@@ -40,7 +40,11 @@ def main() -> None:
         Path(where["experiments"]), Path(where["greetings"]), pin_key=pin_key, region=where["region"], at=_at
     )
     for complaint in all_complaints(
-        catalog, region=where["region"], at=_at, recorded=lambda: json.loads(sys.stdin.readline() or "{}")
+        catalog,
+        region=where["region"],
+        at=_at,
+        recorded=lambda: json.loads(sys.stdin.readline() or "{}"),
+        retention=where["retention"],
     ):
         _say(as_json(complaint))
     _say({"experiments": len(catalog.experiments)})

@@ -17,6 +17,7 @@ from flask_pickup.checking.names import Source, check_names, own_names
 from flask_pickup.checking.numbers import check_numbers
 from flask_pickup.checking.overrides import check_overrides
 from flask_pickup.checking.references import References
+from flask_pickup.checking.retention import check_retention
 from flask_pickup.override import templates
 from flask_pickup.rendering import BASE, allow
 
@@ -32,11 +33,13 @@ def all_complaints(
     region: str,
     at: Callable[[str], None] = lambda _: None,
     recorded: Callable[[], Recorded] = dict,
+    retention: float | None = None,
 ) -> Iterator[Complaint]:
     """Yield all complaints about the content, some of them twice.
 
     :param at: is told, before each step, which file or folder comes next.
     :param recorded: asked at the end for what the database has of the experiments.
+    :param retention: the days that calls are kept.
     """
     yield from catalog.complaints
     trees = dict(_trees(catalog, at))
@@ -51,6 +54,7 @@ def all_complaints(
         yield from check_numbers(path, catalog.texts[path], region)
     yield from check_overrides(catalog)
     yield from check_experiments(catalog)
+    yield from check_retention(catalog, retention)
     yield from check_answers(catalog, at)
     yield from check_changes(catalog, recorded())
 

@@ -28,15 +28,23 @@ class Found:
     experiments: int
 
 
-def check_folders(experiments: Path, greetings: Path, *, region: str, recorded: Callable[[], Recorded] = dict) -> Found:
+def check_folders(
+    experiments: Path,
+    greetings: Path,
+    *,
+    region: str,
+    recorded: Callable[[], Recorded] = dict,
+    retention: float | None = None,
+) -> Found:
     """Check both folders, whatever is in them.
 
     What takes too long or too much memory is a complaint about the file at which it happened.
 
     :param recorded: asked, while the checks run, for what the database has of the experiments.
+    :param retention: the days that calls are kept.
     :raises RuntimeError: if the checks cannot even begin.
     """
-    where = {"experiments": str(experiments), "greetings": str(greetings), "region": region}
+    where = {"experiments": str(experiments), "greetings": str(greetings), "region": region, "retention": retention}
     command = [sys.executable, "-P", "-m", "flask_pickup.checking"]
     with subprocess.Popen(  # noqa: S603 (our own module)
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def check(root: Path | None, style: str) -> None:
     if not experiments.is_dir() and not greetings.is_dir():
         fail(f"There is neither '{experiments}' nor '{greetings}'. Name the folder that holds them.", ASKED_WRONGLY)
     region = options.get("PICKUP_REGION", "NL").upper()
-    found = checking.check_folders(experiments, greetings, region=region, recorded=lambda: _recorded(options))
+    found = checking.check_folders(
+        experiments, greetings, region=region, recorded=lambda: _recorded(options), retention=_retention(options)
+    )
     complaints = [_placed(complaint, experiments, greetings) for complaint in found.complaints]
     if style == "json":
         print_json([checking.as_json(complaint) for complaint in complaints])
@@ -95,6 +98,13 @@ def new(name: str, arms: str, style: str) -> None:
 def _folders(options: Mapping[str, str]) -> tuple[Path, Path]:
     experiments = options.get("PICKUP_EXPERIMENTS", "experiments")
     return Path(experiments), Path(options.get("PICKUP_GREETINGS", "greetings"))
+
+
+def _retention(options: Mapping[str, str]) -> float | None:
+    # What is no number stops the app, with a sentence of its own.
+    with suppress(ValueError):
+        return float(options.get("PICKUP_RETENTION", ""))
+    return None
 
 
 def _recorded(options: Mapping[str, str]) -> checking.Recorded:
