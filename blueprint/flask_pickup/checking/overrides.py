@@ -117,7 +117,9 @@ def _wrong(catalog: Catalog, folders: tuple[str, ...], keys: Path, message: str)
 
 def _mistake(file: str, line: int, keys: Path, message: str) -> Complaint:
     name = ".".join(map(str, keys))
-    return Complaint(file, line, f"the platform would not understand {name}", message[:1].lower() + message[1:])
+    return Complaint(
+        file, line, f"the platform would not understand {name}", message[:1].lower() + message[1:].rstrip(".")
+    )
 
 
 def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[str, int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from jinja2 import nodes
 
 from flask_pickup.catalog import Catalog, Complaint
-from flask_pickup.catalog.complaints import suggest
 from flask_pickup.rendering import BASE, split_variant
 
 _TAKING_IN = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
@@ -69,11 +69,14 @@ class References:
 
     def _missing(self, path: str, reference: Reference) -> Complaint:
         name = reference.names[0]
-        if name.startswith("/") or posixpath.normpath(posixpath.join(posixpath.dirname(path), name)).startswith(".."):
+        beside = "" if name.startswith((f"{BASE}/", "experiments/")) else posixpath.dirname(path)
+        if name.startswith("/") or posixpath.normpath(posixpath.join(beside, name)).startswith(".."):
             problem = f"'{name}' leads out of the folder"
             return Complaint(path, reference.line, problem, "keep what templates take in beneath greetings/")
-        known = sorted({split_variant(file)[0] for file in self.catalog.library.codes})
-        return Complaint(path, reference.line, f"there is no file '{name}'", suggest(name, known))
+        known = {split_variant(file)[0] for file in self.catalog.library.codes}
+        close = get_close_matches(name, known | {file.removeprefix(f"{beside}/") for file in known}, n=1)
+        remedy = f"did you mean '{close[0]}'?" if close else "write it, or take out what asks for it"
+        return Complaint(path, reference.line, f"there is no file '{name}'", remedy)
 
     def _circles(self) -> Iterator[Complaint]:
         done: set[str] = set()
