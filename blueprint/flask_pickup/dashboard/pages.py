@@ -7,25 +7,28 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
-from pathlib import Path
-from threading import BoundedSemaphore
+from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
-from flask import Response, abort, render_template, request, send_from_directory, url_for
+from flask import Response, abort, render_template, request, url_for
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from flask_pickup.catalog import Catalog, Line
-from flask_pickup.dashboard import plan, rows
+from flask_pickup.catalog import Catalog, Experiment, Line
+from flask_pickup.dashboard import places, plan, rows
 from flask_pickup.dashboard.access import Access, is_own_form
+from flask_pickup.dashboard.assets import asset
 from flask_pickup.dashboard.board import Board
+from flask_pickup.dashboard.changes import changes_of
 from flask_pickup.dashboard.heard import Imagined, customer_names, heard
-from flask_pickup.dashboard.plots import shown
-from flask_pickup.dashboard.speech import Speech, speech_of
+from flask_pickup.dashboard.places import Places
+from flask_pickup.dashboard.plots import difference_in, shown
+from flask_pickup.dashboard.speech import NOTHING, Speech, speech_of
 from flask_pickup.flireo.answer import spoken
 from flask_pickup.previewing import preview
 from flask_pickup.webhook import Webhook
@@ -35,7 +38,8 @@ log = logging.getLogger("flask_pickup")
 ALARMING = frozenset({"split", "delivery", "missing", "changed", "two-arms"})
 """The findings that stand above everything else."""
 
-_ASSETS = Path(__file__).parents[1] / "static"
+_BATCH = 500
+"""Rows that are written at once; between them other threads come first."""
 
 # The hash is of the one style sheet that the plots' library writes into the page; a test computes it anew.
 PLOT_STYLE = "sha256-jSYQUrW7J0b3jPqhZP9C2Xh1PyJKHKXd4s0fpGGKrww="
@@ -63,8 +67,8 @@ class Dashboard:
     webhook: Webhook
     board: Board
     engine: Callable[[], Engine]
-    # Two of the usual four threads of a worker stay with the calls, however often a page is loaded.
-    _places = BoundedSemaphore(2)
+    _pages: Places = field(default_factory=lambda: Places(places.PAGES))
+    _files: Places = field(default_factory=lambda: Places(places.FILES))
 
     @property
     def catalog(self) -> Catalog:
@@ -90,7 +94,7 @@ class Dashboard:
         @wraps(view)
         def guarded(**arguments: Any) -> Response:
             refusal = self.access.refuse(request, url_for(".overview"))
-            response = self._refused(refusal) if refusal else self._made(view, arguments)
+            response = self._refused(refusal) if refusal else self._bounded(view, arguments)
             for header, value in _HEADERS.items():
                 response.headers.setdefault(header, value)
             return response
@@ -102,11 +106,17 @@ class Dashboard:
             return refusal
         return self._page("closed", refusal.status_code)
 
+    def _bounded(self, view: Callable[..., Any], arguments: Mapping[str, Any]) -> Response:
+        """Make a page while no more of them are being made, or sent, than leave threads to the calls."""
+        if view == self._asset:
+            return view(**arguments)  # type: ignore[no-any-return]
+        if not self._pages.take():
+            return self._problem("Too many pages are being made at once. This one comes again by itself.", 503)
+        return self._pages.hold(self._made(view, arguments))
+
     def _made(self, view: Callable[..., Any], arguments: Mapping[str, Any]) -> Response:
-        if request.method != "GET" and not is_own_form(request):
+        if request.method not in {"GET", "HEAD"} and not is_own_form(request):
             return self._problem("This form came from another site.", 403)
-        if not self._places.acquire(timeout=1):
-            return self._problem("Too many pages are being made at once. Try again in a moment.", 503)
         try:
             return view(**arguments)  # type: ignore[no-any-return]
         except HTTPException as error:
@@ -117,19 +127,26 @@ class Dashboard:
                 "The database does not answer, or not in time. Calls are answered all the same, and their rows wait.",
                 503,
             )
-        finally:
-            self._places.release()
 
     def _problem(self, text: str, status: int) -> Response:
-        return self._page("problem", status, text=text)
+        again = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
+        return self._page("problem", status, text=text, again=again)
 
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
         speech = self._speech()
-        html = render_template(f"pickup/{name}.html", _=speech, here=request.path, spoken=spoken, **values)
+        shared = {
+            "_": speech, "here": request.path, "spoken": spoken, "asset": _address, "line_name": self._line_name,
+            "difference_in": difference_in,
+        }  # fmt: skip
+        html = render_template(f"pickup/{name}.html", **shared, **values)
         return Response(html, status, mimetype="text/html")
 
     def _speech(self) -> Speech:
         return speech_of(request, self.catalog.zone(Line(None)))
+
+    def _line_name(self, number: str | None) -> str:
+        """Return what the business calls a number of its own; the number where it has no name."""
+        return self.catalog.line(number, None).name or number or NOTHING
 
     def _overview(self) -> Response:
         bodies = [one.body for one in self.catalog.experiments if one.status != "draft"]
@@ -166,9 +183,11 @@ class Dashboard:
         experiment = next((one for one in self.catalog.experiments if one.name == name), None)
         if experiment is None:
             abort(404)
-        answer = self.board.ask({"do": "experiment", "body": experiment.body})
+        speech = self._speech()
+        results, story = self._results(experiment, speech)
         asked = customer_names(self.catalog)
         imagined = Imagined.read(request.args, asked)
+        definitions = rows.definitions(self.engine(), name)
         return self._page(
             "experiment",
             experiment=experiment,
@@ -176,10 +195,17 @@ class Dashboard:
             customer_names=asked,
             languages=sorted(self.catalog.languages),
             heard=heard(self.catalog, experiment, imagined),
-            definitions=rows.definitions(self.engine(), name),
-            changes=[],
-            **shown(answer, experiment, self._speech()),
+            definitions=definitions,
+            changes=changes_of(definitions, speech),
+            **shown(results, story, experiment, speech),
         )
+
+    def _results(self, experiment: Experiment, speech: Speech) -> tuple[Any, Any]:
+        """Return the board's answers: the results, and the story beside them, which takes longer."""
+        if experiment.status == "draft":
+            return {}, {}
+        results = self.board.ask({"do": "results", "body": experiment.body})
+        return results, self.board.ask({"do": "story", "body": experiment.body, "zone": str(speech.zone)}, wait=0)
 
     def _definition(self, fingerprint: str) -> Response:
         found = rows.definition(self.engine(), fingerprint)
@@ -235,9 +261,25 @@ class Dashboard:
         return response
 
     def _asset(self, name: str) -> Response:
-        response = send_from_directory(_ASSETS, name, max_age=3600)
-        response.headers["Cache-Control"] = "private, max-age=3600"
-        return response
+        file = asset(name)
+        if file is None:
+            return Response(status=404)
+        packs = "gzip" in request.headers.get("Accept-Encoding", "")
+        response = Response(file.packed if packs else file.content, mimetype=file.type)
+        response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+        response.headers["Vary"] = "Accept-Encoding"
+        if packs:
+            response.headers["Content-Encoding"] = "gzip"
+        if not file.is_large:
+            return response
+        return self._files.hold(response) if self._files.take() else Response(status=503)
+
+
+def _address(name: str) -> str:
+    """Return a file's address, which changes with its content."""
+    file = asset(name)
+    assert file
+    return url_for(".asset", name=name, v=file.version)
 
 
 def _moment(written: str | None) -> datetime | None:
@@ -248,19 +290,29 @@ def _moment(written: str | None) -> datetime | None:
 
 
 def _csv(pieces: Iterator[Any]) -> Iterator[str]:
-    for piece in pieces:
-        line = io.StringIO()
-        csv.writer(line).writerow([json.dumps(v) if isinstance(v, dict | list) else _plain(v) for v in piece])
-        yield line.getvalue()
+    for some in _batches(pieces):
+        lines = io.StringIO()
+        csv.writer(lines).writerows([_as_text(value) for value in piece] for piece in some)
+        yield lines.getvalue()
 
 
 def _json(pieces: Iterator[Any]) -> Iterator[str]:
     names = next(pieces)
-    yield "["
-    for index, piece in enumerate(pieces):
-        row = {name: _plain(value) for name, value in zip(names, piece, strict=True)}
-        yield (",\n" if index else "") + json.dumps(row, ensure_ascii=False)
-    yield "]\n"
+    before = "["
+    for some in _batches(pieces):
+        rows = [{name: _plain(value) for name, value in zip(names, piece, strict=True)} for piece in some]
+        yield before + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        before = ",\n"
+    yield "]\n" if before != "[" else "[]\n"
+
+
+def _batches(pieces: Iterator[Any]) -> Iterator[list[Any]]:
+    while some := list(islice(pieces, _BATCH)):
+        yield some
+
+
+def _as_text(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from flask_pickup.catalog import CONTROL, Experiment
@@ -13,27 +12,40 @@ from flask_pickup.dashboard.speech import Speech
 Json = Mapping[str, Any]
 
 
-def shown(answer: Json | None, experiment: Experiment, speech: Speech) -> dict[str, Any]:
-    """Return what the template needs of the board's answer, and of its not being there yet.
+def shown(answer: Json | None, told: Json | None, experiment: Experiment, speech: Speech) -> dict[str, Any]:
+    """Return what the template needs of the board's answers, and of their not being there yet.
 
-    :param answer: ``results`` and ``story``, or ``failed``; None while they are being computed.
+    :param answer: ``results``, or ``failed``; None while they are being computed.
+    :param told: ``story``, or ``failed``; None while it is being computed.
     """
     result = (answer or {}).get("results")
-    found: dict[str, Any] = {"computing": answer is None, "failed": "failed" in (answer or {})}
+    found: dict[str, Any] = {
+        "computing": answer is None or (bool(result) and told is None),
+        "failed": "failed" in (answer or {}),
+    }
     if not result or not result["since"]:
         return {**found, "result": None}
-    story = answer["story"] if answer else {}
+    story = (told or {}).get("story")
     return {
         **found,
         "result": result,
         "story": story,
         "callers": sum(arm["callers"] for arm in result["arms"]),
-        "since": speech.day(datetime.fromisoformat(result["since"])),
+        "since": speech.iso(result["since"]),
         "plots": _plots(result, story, experiment, speech),
     }
 
 
-def _plots(result: Json, story: Json, experiment: Experiment, speech: Speech) -> dict[str, Any]:
+def difference_in(metric: Json, speech: Speech) -> str:
+    """Return what a difference is counted in: of shares it is no percentage, for that would be taken for a relative one."""
+    if not metric["is_proportion"]:
+        return speech("difference")
+    if metric["per"] == "call":
+        return speech("difference, in a hundred calls")
+    return speech("difference, in a hundred callers")
+
+
+def _plots(result: Json, story: Json | None, experiment: Experiment, speech: Speech) -> dict[str, Any]:
     # As the arms above, so that each keeps its colour.
     arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
     plots: dict[str, Any] = {
@@ -41,28 +53,40 @@ def _plots(result: Json, story: Json, experiment: Experiment, speech: Speech) ->
         for metric in result["metrics"]
         if (plot := _intervals(metric, experiment, arms, speech))
     }
-    days = [
-        {"day": day, "arm": arm, "callers": count}
-        for day, counts in story["days"].items()
-        for arm, count in counts.items()
-    ]
-    label = speech("new callers a day")
-    plots["days"] = json.dumps(
-        {"kind": "days", "arms": arms, "rows": days, "label": label, "says": label, "language": speech.language}
-    )
     plots["arms"] = arms
-    plots["narrowing"] = dict(_narrowing(story["narrowing"], arms, speech))
+    if story:
+        plots["days"] = json.dumps(_days(story["days"], arms, speech))
+        primary = next((metric for metric in result["metrics"] if metric["metric"] == experiment.primary), None)
+        plots["narrowing"] = dict(_narrowing(story["narrowing"], primary, arms, speech)) if primary else {}
     return plots
 
 
+def _days(days: Json, arms: list[str], speech: Speech) -> Json:
+    label = speech("new callers a day")
+    return {
+        "kind": "days",
+        "arms": arms,
+        "rows": [
+            {"day": day, "arm": arm, "callers": counts[arm]}
+            for day, counts in days.items()
+            for arm in arms
+            if arm in counts
+        ],
+        "label": label,
+        "says": label,
+        "language": speech.language,
+    }
+
+
 def _intervals(metric: Json, experiment: Experiment, arms: list[str], speech: Speech) -> Json | None:
+    times = _times(metric)
     rows = [
         {
             "arm": each["arm"] if each["against"] == CONTROL else f"{each['arm']} / {each['against']}",
             "index": arms.index(each["arm"]),
-            "low": each["always_valid_interval"][0],
-            "high": each["always_valid_interval"][1],
-            "difference": each["difference"],
+            "low": times * each["always_valid_interval"][0],
+            "high": times * each["always_valid_interval"][1],
+            "difference": times * each["difference"],
         }
         for each in metric["comparisons"]
         if each["always_valid_interval"]
@@ -72,13 +96,15 @@ def _intervals(metric: Json, experiment: Experiment, arms: list[str], speech: Sp
     return {
         "kind": "intervals",
         "rows": rows,
-        "marks": list(_marks(metric, experiment, speech)),
-        "marginLeft": 24 + 8 * max(len(row["arm"]) for row in rows),
-        "label": speech("difference to the base"),
+        "marks": [{**mark, "at": times * mark["at"]} for mark in _marks(metric, experiment, speech)],
+        "label": difference_in(metric, speech),
         "says": speech("Intervals of %(metric)s; the table below has the same figures.", metric=metric["metric"]),
-        "percent": metric["is_proportion"],
         "language": speech.language,
     }
+
+
+def _times(metric: Json) -> int:
+    return 100 if metric["is_proportion"] else 1
 
 
 def _marks(metric: Json, experiment: Experiment, speech: Speech) -> Iterator[Json]:
@@ -91,14 +117,14 @@ def _marks(metric: Json, experiment: Experiment, speech: Speech) -> Iterator[Jso
         yield {"at": sign * design["smallest"], "kind": "added", "text": speech("the difference that matters")}
 
 
-def _narrowing(rows: list[Json], arms: list[str], speech: Speech) -> Iterator[tuple[str, str]]:
+def _narrowing(points: list[Json], metric: Json, arms: list[str], speech: Speech) -> Iterator[tuple[str, str]]:
+    times, label = _times(metric), difference_in(metric, speech)
     for arm in arms:
-        mine = [row for row in rows if row["arm"] == arm]
+        mine = [
+            {"until": point["until"], "low": times * point["low"], "high": times * point["high"]}
+            for point in points
+            if (point["arm"], point["against"]) == (arm, CONTROL)
+        ]
         if mine:
-            label = speech("difference to the base")
-            yield arm, json.dumps(
-                {
-                    "kind": "narrowing", "rows": mine, "index": arms.index(arm), "label": label,
-                    "says": label, "percent": mine[0]["is_proportion"], "language": speech.language,
-                }
-            )  # fmt: skip
+            plot = {"kind": "narrowing", "rows": mine, "index": arms.index(arm), "label": label, "says": label}
+            yield arm, json.dumps({**plot, "language": speech.language, "zone": str(speech.zone)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 
@@ -58,6 +58,16 @@ class Speech:
     def day(self, at: datetime | None) -> str:
         """Return the day, in the business's time zone."""
         return NOTHING if at is None else dates.format_date(at.astimezone(self.zone), "d MMM y", self.locale)
+
+    def iso(self, written: str) -> str:
+        """Return the day of an ISO 8601 date, or of a moment in the business's time zone."""
+        if len(written) == len("2026-01-01"):
+            return dates.format_date(date.fromisoformat(written), "d MMM y", self.locale)
+        return self.day(datetime.fromisoformat(written))
+
+    def written_moment(self, written: str) -> str:
+        """Return day and time of a moment in ISO 8601."""
+        return self.moment(datetime.fromisoformat(written))
 
     def days(self, count: int) -> str:
         """Return "3 days"."""

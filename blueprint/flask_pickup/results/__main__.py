@@ -1,21 +1,24 @@
 """Computes results for another process: a line of JSON in, a line of JSON out, until nobody asks for a minute.
 
-The first line is the settings: ``{"database_url"}``. Then each line is a question: ``{"do": "overview", "bodies"}``,
-``{"do": "experiment", "body"}`` or ``{"do": "plan", "baseline", "lift", "callers_a_week"}``.
+The first line is the settings: ``{"database_url", "deadline"}``. Then each line is a question: ``{"do": "overview",
+"bodies"}``, ``{"do": "results", "body"}``, ``{"do": "story", "body", "zone"}`` or ``{"do": "plan", "baseline", "lift",
+"callers_a_week"}``. When the asking process is gone this one ends, whatever it is doing.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import select
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from io import FileIO
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from flask_pickup.models import make_engine
 from flask_pickup.results import planning
@@ -32,11 +35,13 @@ _GIVES_WAY = 10
 def main() -> None:
     """Answer questions."""
     os.nice(_GIVES_WAY)
-    # Without a buffer: select cannot see what has been read ahead.
-    with FileIO(sys.stdin.fileno(), closefd=False) as lines:
-        settings = json.loads(lines.readline())
-        engine = make_engine(settings["database_url"])
-        for question in iter(lambda: _next_line(lines), b""):
+    settings = json.loads(sys.stdin.buffer.readline())
+    engine = _bounded(settings["database_url"], settings["deadline"])
+    questions: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=_listen, args=(questions,), daemon=True).start()
+    with suppress(Empty):
+        while True:
+            question = questions.get(timeout=LINGERS)
             sys.stdout.write(json.dumps(answer(engine, json.loads(question))) + "\n")
             sys.stdout.flush()
 
@@ -49,9 +54,23 @@ def answer(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
         return {"failed": type(error).__name__}
 
 
-def _next_line(lines: FileIO) -> bytes:
-    ready, _, _ = select.select([lines], [], [], LINGERS)
-    return lines.readline() if ready else b""
+def _listen(questions: SimpleQueue[bytes]) -> None:
+    for line in sys.stdin.buffer:
+        questions.put(line)
+    os._exit(0)
+
+
+def _bounded(url: str, seconds: float) -> Engine:
+    """Return an engine whose statements end when nobody waits for them any more."""
+    engine = make_engine(url)
+    if engine.dialect.name == "postgresql":
+
+        @event.listens_for(engine, "connect")
+        def limit(connection: Any, _record: object) -> None:
+            connection.execute(f"SET statement_timeout = {int(1000 * seconds)}")
+            connection.commit()
+
+    return engine
 
 
 def _overview(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,11 +82,16 @@ def _brief(found: Results) -> dict[str, Any]:
     return {**found.as_json(), "callers": sum(arm.callers for arm in found.arms), "days": days}
 
 
-def _experiment(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
+def _results(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
+    body: Body = question["body"]
+    return {"results": results(engine, body["experiment"], body).as_json()}
+
+
+def _story(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
     body: Body = question["body"]
     found = results(engine, body["experiment"], body)
-    told = story(engine, body, found).as_json() if found.since else None
-    return {"results": found.as_json(), "story": told}
+    told = story(engine, body, found, ZoneInfo(question["zone"])).as_json() if found.since else None
+    return {"story": told}
 
 
 def _plan(_: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +101,7 @@ def _plan(_: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
     return planning.plan(design, metric, start, question["lift"]).as_json()
 
 
-_ANSWERS = {"overview": _overview, "experiment": _experiment, "plan": _plan}
+_ANSWERS = {"overview": _overview, "results": _results, "story": _story, "plan": _plan}
 
 if __name__ == "__main__":
     main()

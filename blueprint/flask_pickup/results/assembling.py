@@ -53,6 +53,21 @@ def results(engine: Engine, experiment: str, in_force: Body | None = None, optio
         return _Assembling(connection, definitions, options).results()
 
 
+def primary_at(
+    engine: Engine, in_force: Body, moments: Sequence[datetime], *, rehearsals: bool = False
+) -> list[Results]:
+    """Return the primary metric as it stood at each moment, without verdicts or warnings; all with one count.
+
+    :param moments: in their order, the latest last.
+    """
+    design = Design.of(in_force)
+    options = Options(rehearsals=rehearsals, now=moments[-1])
+    with engine.connect() as connection, connection.begin():
+        definitions = _definitions(connection, design.experiment, in_force, options)
+        assembling = _Assembling(connection, definitions, options)
+        return assembling.primary_at(moments)
+
+
 def recorded(engine: Engine) -> list[str]:
     """Return the names of all experiments that calls were ever answered from."""
     with engine.connect() as connection:
@@ -142,6 +157,15 @@ class _Assembling:
         """Return the number of each definition's period."""
         numbered = [*enumerate(self.earlier, 1), (self.number, self.period)]
         return {definition: number for number, period in numbered for definition in period.definitions}
+
+    def primary_at(self, moments: Sequence[datetime]) -> list[Results]:
+        design = replace(self.design, metrics=tuple(m for m in self.design.metrics if m.name == self.design.primary))
+        *earlier, last = moments
+        now, *counts = counting.count(self.connection, replace(self.question, metrics=design.metrics), *earlier)
+        return [
+            results_of(design, _tally(design, self.period, self.number, moment, counted, {}))
+            for moment, counted in zip((*earlier, last), (*counts, now), strict=True)
+        ]
 
     def _pool(self) -> None:
         equal = [period for period in self.earlier if period.has_weights_of(self.period)]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Engine, case, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flask_pickup.models import Call
-from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.assembling import primary_at
 from flask_pickup.results.counting import Question, enrolled, not_rehearsed, statement_of
 from flask_pickup.results.model import Design, Results
 from flask_pickup.results.periods import Body
 
 MOST_POINTS = 12
-"""Looks back at how the interval narrowed; each counts anew."""
+"""Looks back at how the interval narrowed."""
 
 
 @dataclass(frozen=True)
@@ -53,32 +53,42 @@ class Story:
         return asdict(self)
 
 
-def story(engine: Engine, body: Body, found: Results, rehearsals: bool = False) -> Story:  # noqa: FBT001, FBT002
+def story(engine: Engine, body: Body, found: Results, zone: tzinfo = UTC, *, rehearsals: bool = False) -> Story:
     """Return the story of results.
 
     :param body: the definition that the results are of.
+    :param zone: says when a day begins.
     """
     assert found.since is not None
     design = Design.of(body)
     question = Question(design.experiment, design.metrics, until=found.until, rehearsals=rehearsals)
     with engine.connect() as connection:
         return Story(
-            days=_days(connection, question, found.since),
-            narrowing=_narrowing(engine, body, found, rehearsals),
+            days=_days(connection, question, found.since, zone),
+            narrowing=_narrowing(engine, body, found, rehearsals=rehearsals),
             reasons=_reasons(connection, question, found.since),
             regulars=_regulars(connection, question, found.since),
             sql=_sql(connection, question),
         )
 
 
-def _days(connection: Connection, question: Question, since: datetime) -> dict[str, dict[str, int]]:
+def _days(connection: Connection, question: Question, since: datetime, zone: tzinfo) -> dict[str, dict[str, int]]:
     who = enrolled(question)
-    day = func.date(who.c.since)
-    statement = select(day, who.c.arm, func.count()).where(who.c.since >= since).group_by(day, who.c.arm).order_by(day)
+    hour = _hour(connection, who.c.since)
+    statement = select(hour, who.c.arm, func.count()).where(who.c.since >= since).group_by(hour, who.c.arm)
     days: dict[str, dict[str, int]] = {}
-    for at, arm, callers in connection.execute(statement):
-        days.setdefault(str(at), {})[arm] = callers
+    for at, arm, callers in sorted(connection.execute(statement).tuples()):
+        day = datetime.strptime(at, "%Y-%m-%d %H").replace(tzinfo=UTC).astimezone(zone).date().isoformat()
+        arms = days.setdefault(day, {})
+        arms[arm] = arms.get(arm, 0) + callers
     return days
+
+
+def _hour(connection: Connection, moment: ColumnElement[datetime]) -> ColumnElement[str]:
+    """Return the hour in UTC. Which day it belongs to is the time zone's to say, of which SQLite knows none."""
+    if connection.dialect.name == "postgresql":
+        return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD HH24")
+    return func.strftime("%Y-%m-%d %H", moment)
 
 
 def _reasons(connection: Connection, question: Question, since: datetime) -> dict[str, int]:
@@ -109,25 +119,26 @@ def _regulars(connection: Connection, question: Question, since: datetime) -> di
     return {arm: (int(once), int(more)) for arm, once, more in connection.execute(statement)}
 
 
-def _narrowing(engine: Engine, body: Body, found: Results, rehearsals: bool) -> tuple[Point, ...]:  # noqa: FBT001
+def _narrowing(engine: Engine, body: Body, found: Results, *, rehearsals: bool) -> tuple[Point, ...]:
     """Return the intervals at the ends of whole weeks, the latest ``MOST_POINTS`` of evenly spread ones."""
     assert found.since is not None
     weeks = (found.until - found.since) // timedelta(weeks=1)
     step = max(1, -(-weeks // MOST_POINTS))
-    points: list[Point] = []
-    for week in range(weeks % step or step, weeks + 1, step):
-        until = found.since + week * timedelta(weeks=1)
-        then = results(engine, found.experiment, body, Options(rehearsals=rehearsals, now=until))
-        points += _points(then, Design.of(body).primary, until)
-    return tuple(points)
+    moments = [found.since + week * timedelta(weeks=1) for week in range(weeks % step or step, weeks + 1, step)]
+    if not moments:
+        return ()
+    primary = Design.of(body).primary
+    return tuple(
+        point for then in primary_at(engine, body, moments, rehearsals=rehearsals) for point in _points(then, primary)
+    )
 
 
-def _points(found: Results, primary: str, until: datetime) -> list[Point]:
+def _points(found: Results, primary: str) -> list[Point]:
     metric = found.metric(primary)
     if metric is None:
         return []
     return [
-        Point(until.isoformat(), each.arm, each.against, *each.always_valid_interval, metric.is_proportion)
+        Point(found.until.isoformat(), each.arm, each.against, *each.always_valid_interval, metric.is_proportion)
         for each in metric.comparisons
         if each.always_valid_interval
     ]

@@ -12,15 +12,27 @@ for (const button of document.querySelectorAll("button.speak")) {
   });
 }
 
-const arm = (index) => `var(--arm-${index % 5})`;
+const arm = (index) => `var(--arm-${index % 10})`;
 const style = { background: "transparent", fontFamily: "inherit", fontSize: "13px" };
-const axis = (data) => ({ label: data.label, tickFormat: format(data), nice: true, labelAnchor: "center", labelOffset: 40 });
 
-// Numbers are written by the browser as the page's language writes them.
-function format({ percent, language }) {
-  const options = percent ? { style: "percent", maximumFractionDigits: 1 } : { maximumSignificantDigits: 3 };
-  const written = new Intl.NumberFormat(language, options);
+// Numbers and days are written by the browser as the page's language writes them; "en" alone would be American.
+const locale = (language) => (language === "en" ? "en-GB" : language);
+
+function numbers({ language }, options = {}) {
+  const written = new Intl.NumberFormat(locale(language), { maximumSignificantDigits: 3, ...options });
   return (value) => written.format(value);
+}
+
+function days({ language, zone = "UTC" }) {
+  const written = new Intl.DateTimeFormat(locale(language), { day: "numeric", month: "short", timeZone: zone });
+  return (value) => written.format(value);
+}
+
+// A long name keeps its beginning and its end, by which names of one experiment differ.
+function shortened(name, room) {
+  if (name.length <= room) return name;
+  const end = Math.floor((room - 1) / 2);
+  return `${name.slice(0, room - 1 - end)}…${name.slice(name.length - end)}`;
 }
 
 const draw = {
@@ -28,13 +40,19 @@ const draw = {
   intervals(data, width) {
     const ends = data.rows.flatMap((row) => [row.low, row.high]).concat(0, data.marks.map((mark) => mark.at));
     const edge = 1.08 * Math.max(...ends.map(Math.abs), 1e-9);
+    const letters = Math.min(Math.max(...data.rows.map((row) => row.arm.length)), Math.floor((0.4 * width) / 8));
     return Plot.plot({
-      width, height: 84 + 46 * data.rows.length, marginLeft: data.marginLeft, marginTop: 28, marginBottom: 44, style,
-      x: { ...axis(data), domain: [-edge, edge] },
-      y: { label: null, domain: data.rows.map((row) => row.arm) },
+      width, height: 84 + 46 * data.rows.length, marginLeft: 24 + 8 * letters, marginTop: 28, marginBottom: 44, style,
+      x: {
+        label: data.label, tickFormat: numbers(data, { signDisplay: "exceptZero" }), labelAnchor: "center",
+        labelArrow: "none", labelOffset: 40, domain: [-edge, edge], ticks: width / 90,
+      },
+      y: { label: null, domain: data.rows.map((row) => row.arm), tickFormat: (name) => shortened(name, letters) },
       marks: [
         Plot.rectX(data.marks, { x1: "at", x2: (mark) => Math.sign(mark.at || 1) * edge, fill: (mark) => `var(--${mark.kind})`, fillOpacity: 0.55 }),
-        Plot.text(data.marks, { x: "at", text: "text", frameAnchor: "top", dy: -16, textAnchor: (mark) => (mark.at > 0 ? "start" : "end"), fill: "var(--quiet)" }),
+        ...[-1, 1].map((side) => Plot.text(data.marks.filter((mark) => mark.at * side > 0), {
+          x: side * edge, text: "text", frameAnchor: "top", dy: -16, textAnchor: side > 0 ? "end" : "start", fill: "var(--quiet)",
+        })),
         Plot.ruleX([0], { stroke: "var(--ink)" }),
         Plot.ruleY(data.rows, { x1: "low", x2: "high", y: "arm", stroke: (row) => arm(row.index), strokeWidth: 5, strokeLinecap: "round" }),
         Plot.dot(data.rows, { x: "difference", y: "arm", r: 6, fill: "var(--card)", stroke: (row) => arm(row.index), strokeWidth: 3 }),
@@ -47,9 +65,9 @@ const draw = {
     const rows = data.rows.map((row) => ({ ...row, day: new Date(row.day) }));
     return Plot.plot({
       width, height: 240, style,
-      x: { label: null },
-      y: { label: data.label, labelAnchor: "top", grid: true, tickFormat: format(data) },
-      color: { domain: data.arms, range: data.arms.map((_, index) => arm(index)), },
+      x: { label: null, type: "utc", tickFormat: days(data), ticks: width / 110 },
+      y: { label: data.label, labelAnchor: "top", labelArrow: "none", grid: true, tickFormat: numbers(data) },
+      color: { domain: data.arms, range: data.arms.map((_, index) => arm(index)) },
       marks: [Plot.rectY(rows, { x: "day", interval: "day", y: "callers", fill: "arm", insetLeft: 0.5, insetRight: 0.5 }), Plot.ruleY([0])],
     });
   },
@@ -59,8 +77,8 @@ const draw = {
     const rows = data.rows.map((row) => ({ ...row, until: new Date(row.until) }));
     return Plot.plot({
       width, height: 240, style,
-      x: { label: null, type: "time" },
-      y: { label: data.label, labelAnchor: "top", tickFormat: format(data), grid: true },
+      x: { label: null, type: "time", tickFormat: days(data), ticks: width / 110 },
+      y: { label: data.label, labelAnchor: "top", labelArrow: "none", tickFormat: numbers(data, { signDisplay: "exceptZero" }), grid: true },
       marks: [
         Plot.areaY(rows, { x: "until", y1: "low", y2: "high", fill: arm(data.index), fillOpacity: 0.25 }),
         Plot.lineY(rows, { x: "until", y: "low", stroke: arm(data.index), strokeWidth: 2 }),
