@@ -11,6 +11,9 @@ from flask_pickup.dashboard.speech import Speech
 
 Json = Mapping[str, Any]
 
+_MOST_ROWS = 12
+"""Intervals in a picture; of more only those against control are drawn. The table has them all."""
+
 
 def shown(answer: Json | None, told: Json | None, experiment: Experiment, speech: Speech) -> dict[str, Any]:
     """Return what the template needs of the board's answers, and of their not being there yet.
@@ -83,6 +86,7 @@ def _intervals(metric: Json, experiment: Experiment, arms: list[str], speech: Sp
     rows = [
         {
             "arm": each["arm"] if each["against"] == CONTROL else f"{each['arm']} / {each['against']}",
+            "against": each["against"],
             "index": arms.index(each["arm"]),
             "low": times * each["always_valid_interval"][0],
             "high": times * each["always_valid_interval"][1],
@@ -93,6 +97,8 @@ def _intervals(metric: Json, experiment: Experiment, arms: list[str], speech: Sp
     ]
     if not rows:
         return None
+    if len(rows) > _MOST_ROWS:
+        rows = [row for row in rows if row["against"] == CONTROL]
     return {
         "kind": "intervals",
         "rows": rows,

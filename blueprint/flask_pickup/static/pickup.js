@@ -28,32 +28,27 @@ function days({ language, zone = "UTC" }) {
   return (value) => written.format(value);
 }
 
-// A long name keeps its beginning and its end, by which names of one experiment differ.
-function shortened(name, room) {
-  if (name.length <= room) return name;
-  const end = Math.floor((room - 1) / 2);
-  return `${name.slice(0, room - 1 - end)}…${name.slice(name.length - end)}`;
-}
-
 const draw = {
   // Each arm's difference to control with its interval; a rule at zero, the difference that matters, the harm accepted.
   intervals(data, width) {
     const ends = data.rows.flatMap((row) => [row.low, row.high]).concat(0, data.marks.map((mark) => mark.at));
     const edge = 1.08 * Math.max(...ends.map(Math.abs), 1e-9);
-    const letters = Math.min(Math.max(...data.rows.map((row) => row.arm.length)), Math.floor((0.4 * width) / 8));
     return Plot.plot({
-      width, height: 84 + 46 * data.rows.length, marginLeft: 24 + 8 * letters, marginTop: 28, marginBottom: 44, style,
+      width, height: 84 + 46 * data.rows.length, marginLeft: 16, marginRight: 16, marginTop: 28, marginBottom: 44, style,
       x: {
         label: data.label, tickFormat: numbers(data, { signDisplay: "exceptZero" }), labelAnchor: "center",
         labelArrow: "none", labelOffset: 40, domain: [-edge, edge], ticks: width / 90,
       },
-      y: { label: null, domain: data.rows.map((row) => row.arm), tickFormat: (name) => shortened(name, letters) },
+      y: { axis: null, domain: data.rows.map((row) => row.arm) },
       marks: [
         Plot.rectX(data.marks, { x1: "at", x2: (mark) => Math.sign(mark.at || 1) * edge, fill: (mark) => `var(--${mark.kind})`, fillOpacity: 0.55 }),
         ...[-1, 1].map((side) => Plot.text(data.marks.filter((mark) => mark.at * side > 0), {
           x: side * edge, text: "text", frameAnchor: "top", dy: -16, textAnchor: side > 0 ? "end" : "start", fill: "var(--quiet)",
         })),
         Plot.ruleX([0], { stroke: "var(--ink)" }),
+        Plot.text(data.rows, {
+          x: -edge, y: "arm", text: "arm", textAnchor: "start", dy: -15, fill: "var(--ink)", stroke: "var(--card)", strokeWidth: 4,
+        }),
         Plot.ruleY(data.rows, { x1: "low", x2: "high", y: "arm", stroke: (row) => arm(row.index), strokeWidth: 5, strokeLinecap: "round" }),
         Plot.dot(data.rows, { x: "difference", y: "arm", r: 6, fill: "var(--card)", stroke: (row) => arm(row.index), strokeWidth: 3 }),
       ],
