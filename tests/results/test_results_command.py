@@ -106,6 +106,21 @@ def test_each_verdict_is_reached_from_rows(  # noqa: PLR0913 (a case of each)
     assert (verdict["state"], verdict["stop"]) == (state, stop), verdict["message"]
 
 
+def test_verdict_is_about_whole_weeks(small: Phone) -> None:
+    """What the callers of the week that is not over did is in the figures, and not yet in the verdict."""
+    rows = Rows()
+    callers(rows, "control", 300, 0.3, last=56)
+    callers(rows, "warm", 300, 0.3, last=56)
+    late = START + 56 * DAY + DAY / 2
+    for caller in range(400):
+        rows.call(f"late-{caller}", late, ("control", "warm")[caller % 2], {"analysis.booked": float(caller % 2)})
+    rows.write(engine(small), [("d", body({"booked": BOOKED}))])
+    found = shown(small)
+    assert found["verdict"]["until"] == (START + 56 * DAY).isoformat()
+    assert found["metrics"][0]["comparisons"][0]["state"] == "better"
+    assert found["verdict"]["state"] != "better"
+
+
 def test_people_read_the_verdict_first(host: Phone) -> None:
     """The verdict stands above the tables, and no line is wider than a terminal of 80 columns."""
     write(host, SAME, {"number": 600, "booked": 0.5, "hang_up": 0.05})

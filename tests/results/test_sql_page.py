@@ -1,0 +1,101 @@
+"""docs/sql.md: each query runs on both databases, and the last ones give our numbers."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.model import Results
+from result_rows import START, Rows, body, tables
+
+PAGE = Path(__file__).parents[2] / "docs/sql.md"
+VIEW, *QUERIES = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+NOW = START + timedelta(days=60)
+METRICS = {
+    "booked": {"outcome": "analysis.appointment_booked"},
+    "seconds": {"outcome": "duration_seconds", "per": "call", "missing": "leave out"},
+}
+
+
+def made_up() -> Rows:
+    chance, rows = random.Random(3), Rows()
+    for caller in range(120):
+        arm = chance.choice(["control", "warm"])
+        at = START + timedelta(days=chance.uniform(0, 40))
+        for call in range(chance.choice([1, 1, 2, 4])):
+            told = {"duration_seconds": chance.expovariate(1 / 80), "user_messages": float(chance.randrange(3))}
+            if chance.random() < 0.7:
+                told["analysis.appointment_booked"] = float(chance.random() < 0.4)
+            language = chance.choice(["nl", "en"])
+            rows.call(f"caller-{caller}", at + timedelta(days=call), arm if call < 2 else None, told, language=language)
+    rows.call("team", START, "warm", {"duration_seconds": 9999.0}, source="pin")
+    rows.call("test", START, "warm", {"duration_seconds": 9999.0}, call_id="pickup-rehearsal-x")
+    rows.call("caller-1", START + timedelta(days=50), None, decision="closed")
+    return rows
+
+
+@pytest.fixture
+def asked(database_url: str) -> Iterator[tuple[Connection, Results]]:
+    """A session in which the view was made, and what ``flask pickup results`` shows of the same rows."""
+    engine = tables(database_url)
+    made_up().write(engine, [("d", body(METRICS))])
+    found = results(engine, "opening", options=Options(now=NOW))
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            VIEW.replace("warm-opening", "opening").replace("%", "%%" if "postgres" in database_url else "%")
+        )
+        yield connection, found
+    engine.dispose()
+
+
+def rows(connection: Connection, query: str) -> list[Any]:
+    return list(connection.exec_driver_sql(query).mappings())
+
+
+def test_every_query_says_something_of_both_arms(asked: tuple[Connection, Results]) -> None:
+    """Each query of the page runs, and its rows are about both arms."""
+    for query in QUERIES:
+        assert {row["arm"] for row in rows(asked[0], query)} == {"control", "warm"}, query
+
+
+def test_days_and_languages_add_up_to_the_arms(asked: tuple[Connection, Results]) -> None:
+    """By day, language, line and kind of call the calls are those of the arms: nobody else's, and none is lost."""
+    connection, found = asked
+    expected = {arm.arm: arm.calls for arm in found.arms}
+    for query in QUERIES[:4]:
+        calls: dict[str, int] = {}
+        for row in rows(connection, query):
+            calls[row["arm"]] = calls.get(row["arm"], 0) + row["calls"]
+        assert calls == expected, query
+
+
+def test_funnel_begins_with_all_callers(asked: tuple[Connection, Results]) -> None:
+    """The funnel begins with the callers who count, and narrows."""
+    connection, found = asked
+    [funnel] = [query for query in QUERIES if "AS spoke" in query]
+    for row in rows(connection, funnel):
+        [arm] = [arm for arm in found.arms if arm.arm == row["arm"]]
+        assert arm.callers == row["rang"] >= row["spoke"] >= 0
+        assert row["rang"] > row["booked"] > 0
+
+
+@pytest.mark.parametrize(("metric", "place"), [("booked", -2), ("seconds", -1)])
+def test_query_reproduces_our_numbers(asked: tuple[Connection, Results], metric: str, place: int) -> None:
+    """Mean and standard error of a metric are those that anybody gets from the tables, to nine digits."""
+    connection, found = asked
+    shown = found.metric(metric)
+    assert shown is not None
+    for row in rows(connection, QUERIES[place]):
+        arm = shown.arm(row["arm"])
+        assert arm.standard_error is not None
+        assert arm.callers == row["callers"]
+        assert arm.mean == pytest.approx(row["mean"], rel=1e-9)
+        assert arm.standard_error**2 == pytest.approx(row["squared_error"], rel=1e-9)
