@@ -135,6 +135,9 @@ def test_threshold_is_longer_than_the_longest_opening(make_phone: MakePhone) -> 
     opening_as_spoken = len(LONG) / 15
     assert threshold(make_phone, {**CONTENT, **arm}) > opening_as_spoken + 5
     assert threshold(make_phone, CONTENT) < 15
+    words = "x" * 200
+    spoken = {"experiments/warm-opening/warm/first_message.j2": words}
+    assert threshold(make_phone, {**CONTENT, **spoken}) == len(words) / 10 + 5
 
 
 @pytest.mark.parametrize(
