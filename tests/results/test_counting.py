@@ -191,8 +191,17 @@ def test_assignment_that_a_report_brought_back_counts_from_its_call(engine: Engi
     rows.call("ann", at(1), "warm", {"analysis.booked": 1})
     rows.assignments[0]["assigned_at"] = at(1) + timedelta(minutes=5)
     found = shown(engine, rows)
-    assert arms(found, "calls")["warm"] == 1
+    assert (arms(found, "calls")["warm"], found.since) == (1, at(1))
     assert metric_of(found, "m0").arm("warm").mean == 1
+
+
+def test_caller_who_was_pinned_counts_from_their_draw(engine: Engine) -> None:
+    """Who was pinned, and later drew an arm like everybody else, counts in that arm and from then on."""
+    rows = Rows()
+    rows.call("ann", at(1), "warm", {}, source="pin")
+    rows.call("ann", at(2), "control", {})
+    found = shown(engine, rows)
+    assert (arms(found, "callers"), arms(found, "calls")) == ({"control": 1, "warm": 0}, {"control": 1, "warm": 0})
 
 
 def test_delivery_reports_and_coverage_are_counted(engine: Engine) -> None:

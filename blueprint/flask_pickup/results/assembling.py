@@ -14,7 +14,7 @@ from flask_pickup.models import Definition as DefinitionRow
 from flask_pickup.results import counting
 from flask_pickup.results.counting import ByArm, Counts, Question, together
 from flask_pickup.results.model import ArmCounts, Design, Finding, Results, Verdict
-from flask_pickup.results.periods import Body, Definition, Period, in_order, periods
+from flask_pickup.results.periods import Body, Definition, Period, periods
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 from flask_pickup.results.verdict import decide, last_whole_week
@@ -121,7 +121,7 @@ class _Assembling:
     def __init__(self, connection: Connection, definitions: Sequence[Definition], options: Options) -> None:
         self.connection = connection
         self.options = options
-        self.design = _in_order(Design.of(definitions[-1].body))
+        self.design = _primary_first(Design.of(definitions[-1].body))
         self.first = counting.first_assigned(connection, self.design.experiment)
         *self.earlier, self.period = periods(definitions, self.first)
         self.number = len(self.earlier) + 1
@@ -254,9 +254,9 @@ class _Assembling:
             yield Finding("hook-failed", message)
 
 
-def _in_order(design: Design) -> Design:
+def _primary_first(design: Design) -> Design:
     metrics = sorted(design.metrics, key=lambda metric: metric.name != design.primary)
-    return replace(design, weights=in_order(design.weights), metrics=tuple(metrics))
+    return replace(design, metrics=tuple(metrics))
 
 
 def _one_caller(counts: Sequence[Counts]) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ def periods(definitions: Sequence[Definition], first_assigned: Mapping[str, date
     return [*(_period(grouped[key]) for _, key in earlier), _period(in_force)]
 
 
-def in_order(weights: Mapping[str, float]) -> dict[str, float]:
+def _control_first(weights: Mapping[str, float]) -> dict[str, float]:
     """Return control first: PostgreSQL keeps a definition's keys in an order of its own."""
     return dict(sorted(weights.items(), key=lambda arm: arm[0] != CONTROL))
 
@@ -82,7 +82,7 @@ def _began(members: Iterable[Definition], first_assigned: Mapping[str, datetime]
 def _period(members: Sequence[Definition]) -> Period:
     body = members[-1].body
     fingerprints = frozenset(member.fingerprint for member in members)
-    return Period(in_order(body["arms"]), fingerprints, uses_customer="customer" in (body.get("audience") or ""))
+    return Period(_control_first(body["arms"]), fingerprints, uses_customer="customer" in (body.get("audience") or ""))
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:
