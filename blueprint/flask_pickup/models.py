@@ -76,7 +76,11 @@ class Call(Base):
     """
 
     __tablename__ = "pickup_calls"
-    __table_args__ = (Index("pickup_calls_caller", "caller_key", "decided_at"), _WITHOUT_ROWID)
+    __table_args__ = (
+        Index("pickup_calls_caller", "caller_key", "decided_at"),
+        Index("pickup_calls_decided_at", "decided_at"),
+        _WITHOUT_ROWID,
+    )
 
     call_id: Mapped[str] = mapped_column(primary_key=True)
     caller_key: Mapped[str | None]
