@@ -119,3 +119,11 @@ def worker_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunic
     """Write what waits, and let the next worker have this one's spool."""
     if getattr(worker, "wsgi", None):  # a worker whose app did not start has none
         worker.wsgi.extensions["pickup"].close()
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunicorn calls it so)
+    """Let the metrics forget what waited in a worker that is gone."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        from prometheus_client import multiprocess  # noqa: PLC0415 (an extra)
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -34,6 +34,7 @@ KNOWN: dict[str, tuple[str, Any, Any, Any]] = {
     "spool": ("spool", "/var/spool/pickup", Path("/var/spool/pickup"), Path("/app/instance/spool")),
     "transcripts": ("transcripts", "on", True, False),
     "retention": ("retention", "90", 90.0, None),
+    "metrics_token": ("metrics_token", "another-long-and-random-token", "another-long-and-random-token", None),
     "dashboard_token": ("dashboard_token", "a-long-and-random-token", "a-long-and-random-token", None),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ ROOMS = [
     *("errors", "processes", "models", "options", "body"),
     *("flireo", "caller", "cleaning", "customer", "assignment", "override", "rendering", "catalog"),
     *("migrating", "ledger"),
-    *("outcomes", "decision", "results", "reports", "handlers", "signals", "webhook"),
+    *("outcomes", "decision", "results", "reports", "handlers", "signals", "metrics", "webhook"),
     *("checking", "privacy", "rehearsal", "previewing", "simulation", "dashboard", "blueprint", "testing", "cli"),
 ]
 """From the cellar up: a room imports only from those before it. A new room needs its place here."""

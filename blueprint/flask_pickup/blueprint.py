@@ -24,11 +24,12 @@ from flask_pickup.dashboard.access import Asks
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
 from flask_pickup.ledger import Ledger
+from flask_pickup.metrics import make_metrics
 from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
 from flask_pickup.processes import PerProcess
 from flask_pickup.results.model import Results
-from flask_pickup.signals import Sender, fault
+from flask_pickup.signals import Sender
 from flask_pickup.webhook import Webhook, definition_entries
 
 log = logging.getLogger("flask_pickup")
@@ -234,6 +235,7 @@ class Pickup(Blueprint):
         mounted = app.extensions[EXTENSION] = self._state(app, f"{name}.webhook")
         self._add_rule(state, "/webhook", "webhook", _receive)
         self._add_rule(state, "/health", "health", _health)
+        state.add_url_rule("/metrics", "metrics", _metrics, methods=["GET"])
         access = Access(mounted.options.dashboard_token, self._asks)
         dashboard = Dashboard(access, mounted.webhook, mounted.board, lambda: mounted.engine)
         for rule, endpoint, view, methods in dashboard.routes():
@@ -259,9 +261,18 @@ class Pickup(Blueprint):
             definitions=definition_entries(catalog, datetime.fromtimestamp(self._clock(), UTC)),
             clock=self._clock,
         )
-        ledger.on_fault = lambda kind, what: signals.send(fault, kind=kind, what=what)
         lookup = Lookup(self._in_context(app), options.customer_wait)
-        webhook = Webhook(options, catalog, ledger, lookup, Handlers(self._handlers), signals, self._clock)
+        webhook = Webhook(
+            options,
+            catalog,
+            ledger,
+            lookup,
+            Handlers(self._handlers),
+            signals,
+            make_metrics(options.metrics_token),
+            self._clock,
+        )
+        ledger.on_fault = webhook.tell_fault
         board = Board(lambda: _child_settings(state))
         state = State(options, catalog, webhook, board, self._source(app), endpoint)
         return state
@@ -301,6 +312,10 @@ def _child_settings(state: State) -> Mapping[str, Any]:
 # A host's prefix or its url_defaults may bring values, which are the host's own.
 def _receive(**_: Any) -> Response:
     return _current().webhook.receive()
+
+
+def _metrics(**_: Any) -> Response:
+    return _current().webhook.show_metrics()
 
 
 def _health(**_: Any) -> Response:

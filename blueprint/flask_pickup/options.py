@@ -43,6 +43,7 @@ class Options:
     transcripts: bool
     retention: float | None
     dashboard_token: str | None = field(repr=False)
+    metrics_token: str | None = field(repr=False)
 
     @property
     def caller_secret(self) -> str:
@@ -54,7 +55,7 @@ NAMES = frozenset(
     {
         "experiments", "greetings", "webhook_secret", "allow_unsigned", "caller_secret", "database_url", "region",
         "signature_tolerance", "max_body", "customer_wait", "commit_wait", "spool", "transcripts", "retention",
-        "dashboard_token",
+        "dashboard_token", "metrics_token",
     }
 )  # fmt: skip
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
@@ -85,6 +86,7 @@ def read_options(config: Mapping[str, Any], arguments: Mapping[str, Any], *, roo
         transcripts=read.boolean("transcripts", default=False),
         retention=read.number("retention", 0) if read.get("retention", None) is not None else None,
         dashboard_token=read.token("dashboard_token"),
+        metrics_token=read.token("metrics_token"),
     )
 
 

@@ -38,6 +38,7 @@ from flask_pickup.flireo.answer import SAVED_AGENT, Answer
 from flask_pickup.flireo.signature import EVENT, SIGNATURE, TIMESTAMP
 from flask_pickup.handlers import Handlers
 from flask_pickup.ledger import CallEntry, DefinitionEntry, Ledger, ReportEntry
+from flask_pickup.metrics import Metrics
 from flask_pickup.options import Options
 from flask_pickup.signals import Sender, assigned, fault, reported
 
@@ -57,6 +58,7 @@ class Webhook:
     lookup: Lookup
     handlers: Handlers
     signals: Sender
+    metrics: Metrics
     clock: Callable[[], float]
     decisions: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -163,15 +165,35 @@ class Webhook:
                 self.signals.send(assigned, **names, assignments=decision.assignments)
         self._tell_faults(decision)
         self.decisions[decision.kind] += 1
-        log.info(
-            "Call %s, caller %s: %s in %.0f ms.",
-            incoming.call.id, incoming.caller.short_key, decision.kind, 1000 * (perf_counter() - started),
-        )  # fmt: skip
+        self._log_call(incoming, decision, perf_counter() - started)
         return decision.answer
+
+    def _log_call(self, incoming: Incoming, decision: Decision, seconds: float) -> None:
+        self.metrics.call(decision.kind, seconds, decision.assignments)
+        facts = {
+            "call": incoming.call.id,
+            "caller": incoming.caller.short_key,
+            "decision": decision.kind,
+            "arms": {assigned.experiment: assigned.arm for assigned in decision.assignments},
+            "milliseconds": round(1000 * seconds, 1),
+        }
+        log.info(
+            "Call %(call)s, caller %(caller)s: %(decision)s in %(milliseconds).0f ms.", facts, extra={"pickup": facts}
+        )
+
+    def tell_fault(self, kind: str, what: str) -> None:
+        """Tell whoever listens that something failed; neither raises nor waits."""
+        self.metrics.fault(kind)
+        self.signals.send(fault, kind=kind, what=what)
+
+    def show_metrics(self) -> Response:
+        """Answer Prometheus, or nobody."""
+        self.metrics.waiting(self.ledger.health()["waiting"])
+        return self.metrics.answer(request) or json_response({"detail": "There is nothing here."}, 404)
 
     def _tell_faults(self, decision: Decision) -> None:
         for what in decision.reasons.get(FAULTS, ()):
-            self.signals.send(fault, kind="customer" if what.startswith("customer:") else "content", what=what)
+            self.tell_fault("customer" if what.startswith("customer:") else "content", what)
 
     def _tell_reported(self, entry: ReportEntry) -> None:
         names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
@@ -220,7 +242,7 @@ class Webhook:
 
     def _log_own_fault(self, error: Exception) -> None:
         self.faults += 1
-        self.signals.send(fault, kind="own", what=type(error).__name__)
+        self.tell_fault("own", type(error).__name__)
         log.critical("A fault of Pickup's own: %s in %s. Please report it.", type(error).__name__, place_of(error))
 
     def _refuse(self, refusal: BadWebhook) -> Response:

@@ -1,0 +1,102 @@
+"""Metrics for Prometheus: off until a token is set, for all processes together, without a number."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from conftest import CALLER, CALLER_SECRET, CONTENT, WEBHOOK_SECRET, MakePhone, Phone, write
+from flask_pickup.caller import caller_key
+
+TOKEN = "a-long-and-random-token"
+
+Samples = dict[tuple[str, tuple[str, ...]], float]
+
+
+def parsed(page: str) -> Samples:
+    families = text_string_to_metric_families(page)
+    return {(s.name, tuple(s.labels.values())): s.value for family in families for s in family.samples}
+
+
+def scrape(phone: Phone) -> Samples:
+    return parsed(phone.client.get("/pickup/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text)
+
+
+def test_calls_are_counted(make_phone: MakePhone) -> None:
+    """Calls by decision, arms by experiment, time to an answer and rows that wait are told."""
+    phone = make_phone(PICKUP_METRICS_TOKEN=TOKEN)
+    phone.ring("call-1")
+    phone.ring("call-2", caller=None)
+    found = scrape(phone)
+    assert found["pickup_calls_total", ("arm",)] == found["pickup_calls_total", ("base",)] == 1
+    assert sum(value for (name, _), value in found.items() if name == "pickup_assignments_total") == 1
+    assert found["pickup_answer_seconds_count", ()] == 2
+    assert found["pickup_answer_seconds_bucket", ("5.0",)] == 2
+    assert found["pickup_rows_waiting", ("spool",)] == 0
+
+
+def test_faults_are_counted(make_phone: MakePhone) -> None:
+    """What fails is counted by its kind, and rows that wait in the spool are seen."""
+    phone = make_phone(migrate=False, PICKUP_METRICS_TOKEN=TOKEN)
+    phone.ring()
+    found = scrape(phone)
+    assert found["pickup_faults_total", ("database",)] >= 1
+    assert found["pickup_rows_waiting", ("spool",)] >= 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}])
+def test_only_the_token_opens_it(make_phone: MakePhone, headers: dict[str, str]) -> None:
+    """Nobody without the token learns that there is anything."""
+    assert make_phone(PICKUP_METRICS_TOKEN=TOKEN).client.get("/pickup/metrics", headers=headers).status_code == 404
+
+
+def test_off_by_default(make_phone: MakePhone) -> None:
+    """Without a token there is no page, whatever is shown."""
+    assert make_phone().client.get("/pickup/metrics", headers={"Authorization": "Bearer "}).status_code == 404
+
+
+def test_processes_are_told_of_together(tmp_path: Path) -> None:
+    """Where a folder is shared, the page of one process has the calls of all."""
+    program = f"""
+import sys
+from pathlib import Path
+from flask import Flask
+from flask_pickup import Pickup, migrating
+from flask_pickup.testing import PickupClient
+app = Flask("host", root_path={str(tmp_path)!r}, instance_path={str(tmp_path)!r})
+app.config.update(PICKUP_WEBHOOK_SECRET="{WEBHOOK_SECRET}", PICKUP_CALLER_SECRET="{CALLER_SECRET}")
+app.config.update(PICKUP_METRICS_TOKEN="{TOKEN}")
+app.register_blueprint(Pickup())
+migrating.upgrade(app.extensions["pickup"].engine)
+client = PickupClient(app)
+client.post_call()
+print(client.get("/metrics", headers={{"Authorization": "Bearer {TOKEN}"}}).text)
+client.pickup.close()
+"""
+    write(tmp_path, CONTENT)
+    (tmp_path / "metrics").mkdir()
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    for expected in (1, 2):
+        done = subprocess.run(
+            [sys.executable, "-c", program], check=False, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert parsed(done.stdout)["pickup_calls_total", ("arm",)] == expected
+
+
+def test_each_call_has_a_line_with_fields(make_phone: MakePhone, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has one line a call, with fields for a program to read, and the first digits of the caller's key alone."""
+    caplog.set_level(logging.INFO, "flask_pickup")
+    make_phone().ring("call-1")
+    [record] = [record for record in caplog.records if hasattr(record, "pickup")]
+    key = caller_key(CALLER_SECRET, CALLER)
+    assert {"call": "call-1", "caller": key[:8], "decision": "arm"}.items() <= record.pickup.items()
+    assert record.pickup["arms"].keys() == {"warm-opening"}
+    assert record.pickup["milliseconds"] > 0
+    assert record.getMessage().startswith(f"Call call-1, caller {key[:8]}: arm in ")
+    assert key not in str(record.__dict__)
