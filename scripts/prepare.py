@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from threading import Timer
 
 from flask.cli import ScriptInfo
 
@@ -17,6 +18,8 @@ from flask_pickup.cli.group import ASKED_WRONGLY
 SECRETS = ("PICKUP_WEBHOOK_SECRET", "PICKUP_CALLER_SECRET", "PICKUP_DASHBOARD_TOKEN")
 PLACE = Path("instance/pickup.env")
 DATABASE_IS_NOT_THERE = 3
+PATIENCE = 15.0
+"""Seconds for bringing the database up to date; it is tried again, with more patience, beside the running server."""
 
 
 def make_secrets() -> None:
@@ -45,6 +48,12 @@ def run(*arguments: str) -> int:
     return pickup.main(arguments, "flask pickup", standalone_mode=False, obj=ScriptInfo("app:app")) or 0
 
 
+def give_up() -> None:
+    """End this process, from a thread beside one that does not come back."""
+    print("The database does not answer.", flush=True)
+    os._exit(DATABASE_IS_NOT_THERE)
+
+
 def main() -> int:
     """Return the exit status."""
     make_secrets()
@@ -52,7 +61,12 @@ def main() -> int:
     if run("check"):
         sys.exit("Mend the errors above, then start again.")
     print("Bringing the database up to date …")
+    # A database that hangs must not keep the server from answering. An upgrade that is given up leaves nothing behind.
+    watch = Timer(PATIENCE, give_up)
+    watch.daemon = True
+    watch.start()
     status = run("db", "upgrade")
+    watch.cancel()
     if status == ASKED_WRONGLY:
         sys.exit("Mend the setting above, then start again.")
     return DATABASE_IS_NOT_THERE if status else 0
