@@ -208,6 +208,20 @@ def test_answered_in_every_trouble(
         action()
 
 
+def test_back_is_a_database_that_would_take_a_row(
+    make_phone: MakePhone, faulty_postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    """With nothing in the spool to try it with, a read-only database is still not taken for healthy."""
+    trouble = database_is_read_only(faulty_postgresql, tmp_path)
+    (tmp_path / "no-folder").touch()
+    phone = make_phone(url=trouble.url, migrate=False, PICKUP_SPOOL=str(tmp_path / "no-folder" / "spool"))
+    phone.ring()
+    time.sleep(1.2)
+    assert phone.client.get("/pickup/health").get_json()["database"] == "skipped"
+    trouble.mend()
+    eventually(lambda: phone.client.get("/pickup/health").get_json()["database"] == "ok")
+
+
 def test_deleted_file_takes_no_more_rows(make_phone: MakePhone, tmp_path: Path) -> None:
     """A deleted SQLite file would take commits that nobody can read: they wait until there are tables again."""
     url, path = file_database(tmp_path)
@@ -273,6 +287,21 @@ def test_hook_cannot_spoil_an_answer(name: str, make_phone: MakePhone, caplog: p
     assert len(answer.data) < 10_000
     assert "612345678" not in caplog.text
     assert phone.client.get("/pickup/health").status_code == 200
+
+
+def test_hook_that_is_late_is_waited_for_once(make_phone: MakePhone, caplog: pytest.LogCaptureFixture) -> None:
+    """After a time-out no call waits for the hook, though threads are free, until it was in time again."""
+    pickup = Pickup(clock=lambda: NOW)
+    waits = [0.4]
+    pickup.customer(lambda _: time.sleep(waits[0]))
+    phone = make_phone(NAMED, pickup=pickup, PICKUP_CUSTOMER_WAIT=0.2)
+    for index in range(5):
+        phone.ring(f"call-{index}")
+        time.sleep(0.25)
+    assert caplog.text.count("gave nothing: time-out") == 1
+    assert phone.client.get("/pickup/health").get_json()["customer"] == {"skipped": True, "faults": 5}
+    waits[0] = 0
+    eventually(lambda: phone.ring("again") and not phone.client.get("/pickup/health").get_json()["customer"]["skipped"])
 
 
 def test_hook_that_hangs_holds_few_threads(make_phone: MakePhone) -> None:

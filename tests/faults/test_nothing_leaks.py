@@ -141,7 +141,9 @@ def test_own_fault_costs_no_call(
     phone = make_phone(pickup=Pickup(clock=lambda: NOW))
     monkeypatch.setattr(flask_pickup.webhook, name, broken)
     body = json.dumps({"message": request_message("call", CALLER)}).encode()
-    answer = phone.post(body, **{"X-Webhook-Event": "assistant-request"})
+    # Only what breaks before the message is read has to go by what the header says of it.
+    header = {"X-Webhook-Event": "assistant-request"} if name in {"read", "verify", "read_body"} else {}
+    answer = phone.post(body, **header)
     assert (answer.status_code, answer.mimetype, answer.get_json()) == (200, "application/json", {})
     assert "612345678" not in caplog.text
     assert "ZeroDivisionError in" in caplog.text

@@ -173,8 +173,8 @@ def test_another_process_replays_after_a_crash(tmp_path: Path) -> None:
 
 PRELOADED = """\
 app.extensions["pickup"].start()
-time.sleep(0.5)
-app.test_client().post("/pickup/webhook")
+while not app.test_client().get("/pickup/health").json["last_commit"]:
+    time.sleep(0.1)
 """
 
 
@@ -184,14 +184,15 @@ def test_survives_a_fork_after_its_threads_started(kind: str, request: pytest.Fi
     postgresql: PostgreSQL | None = request.getfixturevalue("faulty_postgresql") if kind == "postgresql" else None
     url = postgresql.new_database() if postgresql else f"sqlite:///{tmp_path / 'pickup.db'}"
     migrate(url)
-    with Server(tmp_path, url, preload=True, after=PRELOADED) as server:
+    with Server(tmp_path, url, preload=True, after=PRELOADED, commit_wait=10) as server:
         with load(server) as answers:
             time.sleep(0.7)
             kill_workers(server, 1)
         answered = [heard for heard in answers if heard.status]
-        assert_answered(answered)
+        assert {heard.status for heard in answered} == {200}
         server.assert_recorded(answered)
-        assert "take" not in server.output.split("A row was not")[1:]
+    # Two processes on one connection read each other's answers, which the ledger survives, but not without a word.
+    assert "A row was not taken" not in server.output
 
 
 def hosted(make_phone: MakePhone, url: str, *, spool: bool = True, tmp_path: Path, **config: Any) -> Phone:

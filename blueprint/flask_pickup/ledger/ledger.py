@@ -35,7 +35,7 @@ class Refused(Exception):
 
 
 class Unreachable(OSError):
-    """There is no engine, or the database would take no row at all."""
+    """The database would take no row at all."""
 
 
 class Ledger:
@@ -150,14 +150,8 @@ class Ledger:
             engine.dispose(close=False)
         return Store(engine)
 
-    def _reach(self) -> Store:
-        try:
-            return self._stores()
-        except Exception as error:
-            raise Unreachable("there is no engine") from error
-
     def _commit(self, entries: Sequence[Entry]) -> list[Result]:
-        store = self._reach()
+        store = self._stores()
         first: list[Entry] = [*self._unwritten, *self._withdrawn]
         try:
             results: Sequence[Result] = store.write([*first, *entries])
@@ -178,7 +172,7 @@ class Ledger:
         try:
             self._spool.sweep()
             self._spool.replay(self._replay)
-            self._reach().probe()
+            self._stores().probe()
             self._commit([])
         except Exception as error:  # noqa: BLE001 (the host's engine may raise anything)
             self._skip(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -53,9 +52,8 @@ class Writer(Generic[In, Out]):
         self._write = write
         self._chores = chores
         self._every = every
-        self._pid = 0
-        self._thread: Thread | None = None
         self._starting = PerProcess(Lock)
+        self._thread: Thread | None = None
         self._queue: Waiting[In, Out] = SimpleQueue()
 
     def start(self) -> None:
@@ -67,21 +65,20 @@ class Writer(Generic[In, Out]):
                 self._queue = SimpleQueue()
                 self._thread = Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
                 self._thread.start()
-                self._pid = os.getpid()
 
     @property
     def runs(self) -> bool:
         """Whether this process has the thread."""
-        return self._pid == os.getpid() and self._thread is not None and self._thread.is_alive()
+        # To the child of a fork its parent's threads are dead.
+        return self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:
         """Write what waits and end the thread; whoever hands something in later starts it again."""
         with self._starting():
-            if self._pid != os.getpid() or self._thread is None:
-                return
-            self._pid = 0
-        self._queue.put(None)
-        self._thread.join(self._patience)
+            thread, self._thread = self._thread, None
+        if thread is not None and thread.is_alive():
+            self._queue.put(None)
+            thread.join(self._patience)
 
     def submit(self, item: In) -> Future[Out]:
         """Hand in ``item``; the future has its result once it is written.

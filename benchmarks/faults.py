@@ -1,0 +1,167 @@
+"""How long calls take while something is broken: the figures of docs/reliability.md.
+
+``PYTHONPATH=tests:tests/faults .venv/bin/python benchmarks/faults.py`` after ``scripts/test`` has made the environment; a few minutes, two cores.
+Nginx is measured where it is installed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from test_answered import SLEEPING, fill, locked, small_disk
+from test_slow_strangers import STRANGERS, strangers
+
+from faulty import Heard, PostgreSQL, Server, free_port, migrate
+
+NGINX = """\
+worker_processes 1;
+error_log {folder}/error.log;
+pid {folder}/nginx.pid;
+daemon off;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_header_timeout 5s;
+    client_body_timeout 5s;
+    client_max_body_size 1m;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location /pickup/ {{ proxy_pass http://127.0.0.1:{behind}; proxy_read_timeout 10s; }}
+    }}
+}}
+"""
+
+
+def tell(fault: str, answers: list[Heard]) -> None:
+    """Print a line: how many were answered, the median, the slowest."""
+    seconds = sorted(heard.seconds for heard in answers)
+    well = sum(heard.status == 200 for heard in answers)
+    print(
+        f"| {fault} | {well} of {len(answers)} | {seconds[len(seconds) // 2]:.2f} s | {seconds[-1]:.2f} s |", flush=True
+    )
+
+
+def crowd(server: Server, name: str, seconds: float, at_once: int = 8) -> list[Heard]:
+    """Ring for so many seconds, eight at once."""
+    answers: list[Heard] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        answers += server.ring_all([f"{name}-{len(answers)}-{index}" for index in range(at_once)], at_once)
+    return answers
+
+
+@contextmanager
+def served(url: str, **options: Any) -> Iterator[Server]:
+    """Serve from a new folder."""
+    migrate(url)
+    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), url, **options) as server:
+        server.assert_recorded(crowd(server, "warm", 0.5))
+        yield server
+
+
+def under(fault: str, server: Server, broken: Any = None, seconds: float = 10, **options: Any) -> None:
+    """Ring while something is broken; then see that every row is there."""
+    with broken or nullcontext():
+        answers = crowd(server, fault.replace(" ", "-"), seconds, **options)
+    tell(fault, answers)
+    server.assert_recorded(answers, 60)
+
+
+def postgresql() -> None:
+    """Stop, kill, and hang both."""
+    database = PostgreSQL()
+    try:
+        with served(database.new_database()) as server:
+            under("nothing, PostgreSQL", server)
+            under("PostgreSQL stopped for 10 s", server, database.stopped())
+            under("PostgreSQL killed for 10 s", server, killed(database))
+        with served(database.new_database(), more=SLEEPING) as server:
+            under("PostgreSQL stopped and the hook hanging", server, database.stopped(), at_once=20)
+    finally:
+        database.close()
+
+
+@contextmanager
+def killed(database: PostgreSQL) -> Iterator[None]:
+    """Have the database dead for a while."""
+    database.kill()
+    try:
+        yield
+    finally:
+        database.start()
+
+
+def sqlite() -> None:
+    """Lock, fill and sleep."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pickup.db"
+        with served(f"sqlite:///{path}") as server:
+            under("nothing, SQLite", server)
+            under("SQLite locked for 20 s", server, locked(path), 20)
+        with served(f"sqlite:///{folder}/hook.db", more=SLEEPING) as server:
+            under("the hook hanging", server, at_once=20)
+        with (
+            small_disk(Path(folder) / "disk", "16m") as disk,
+            served(f"sqlite:///{disk}/pickup.db", spool=disk / "spool") as server,
+        ):
+            under("disk full for 10 s", server, full(disk))
+
+
+@contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """Have the disk full for a while."""
+    filler = fill(disk)
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@contextmanager
+def behind_nginx(server: Server) -> Iterator[None]:
+    """Put nginx before the server."""
+    with tempfile.TemporaryDirectory() as folder:
+        port, behind = free_port(), server.port
+        Path(folder).chmod(0o755)
+        Path(folder, "nginx.conf").write_text(NGINX.format(folder=folder, port=port, behind=behind), "utf-8")
+        process = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf"])
+        server.port = port
+        time.sleep(1)
+        try:
+            yield
+        finally:
+            server.port = behind
+            process.terminate()
+            process.wait()
+
+
+def slow_strangers() -> None:
+    """A hundred of each kind, with and without nginx."""
+    fronts: dict[str, Callable[[Server], Any]] = {"": lambda _: nullcontext()}
+    if shutil.which("nginx"):
+        fronts[", nginx in front"] = behind_nginx
+    with tempfile.TemporaryDirectory() as folder, served(f"sqlite:///{folder}/pickup.db") as server:
+        for front, put in fronts.items():
+            with put(server):
+                for kind, begin in STRANGERS.items():
+                    under(f"100 strangers send {kind} slowly{front}", server, strangers(server.port, begin), at_once=4)
+
+
+if __name__ == "__main__":
+    print(f"SQLite {sqlite3.sqlite_version}\n\n| while | answered | median | slowest |\n|---|---|--:|--:|")
+    sqlite()
+    postgresql()
+    slow_strangers()
