@@ -19,9 +19,6 @@ import flask_pickup.cli  # noqa: F401
 from flask_pickup import environment
 from flask_pickup.body import headers_are_in, watching_headers
 
-# gunicorn lets a connection that sends nothing hold a thread for five seconds; the poller can wait for it.
-gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.05
-
 
 class PickupWorker(gthread.ThreadWorker):  # type: ignore[misc]
     """Reads a request's headers under a deadline, as Pickup reads its body; gunicorn itself knows none."""

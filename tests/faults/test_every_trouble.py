@@ -212,13 +212,18 @@ def test_back_is_a_database_that_would_take_a_row(
     make_phone: MakePhone, faulty_postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
     """With nothing in the spool to try it with, a read-only database is still not taken for healthy."""
-    trouble = database_is_read_only(faulty_postgresql, tmp_path)
+    url = faulty_postgresql.new_database()
+    name = make_url(url).database
     (tmp_path / "no-folder").touch()
-    phone = make_phone(url=trouble.url, migrate=False, PICKUP_SPOOL=str(tmp_path / "no-folder" / "spool"))
-    phone.ring()
+    phone = make_phone(url=url, PICKUP_SPOOL=str(tmp_path / "no-folder" / "spool"))
+    phone.ring("before")
+    command(url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    phone.app.extensions["pickup"].engine.dispose()
+    # A call without an arm leaves nothing behind that would be tried again.
+    phone.ring("read-only", caller=None)
     time.sleep(1.2)
     assert phone.client.get("/pickup/health").get_json()["database"] == "skipped"
-    trouble.mend()
+    mend_read_only(faulty_postgresql.url, name)
     eventually(lambda: phone.client.get("/pickup/health").get_json()["database"] == "ok")
 
 

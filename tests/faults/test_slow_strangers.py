@@ -146,6 +146,7 @@ def upload():
         connection.sendall(b"late")
         answer = connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"late")
 
 
 def test_gunicorn_quotes_no_stranger(server: Server) -> None:

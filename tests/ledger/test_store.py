@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from sqlalchemy import create_engine, event
 
 from conftest import new_postgresql_database
@@ -33,14 +34,21 @@ def definition(name: str) -> DefinitionEntry:
     return DefinitionEntry({"fingerprint": name, "experiment": name, "body": {}, "first_seen_at": NOW})
 
 
-def test_crossing_batches_do_not_deadlock(postgresql: str) -> None:
-    """Two processes write each other's calls, reports and definitions the other way round, slowly: neither fails."""
+CROSSING: list[list[Sequence[Entry]]] = [
+    [[call("a"), report("b")], [call("b"), report("a")]],
+    [[call("b"), call("a")], [call("a"), call("b")]],
+    [[definition("x"), definition("y")], [definition("y"), definition("x")]],
+    [[call("a"), definition("x")], [definition("x"), report("a")]],
+]
+
+
+@pytest.mark.parametrize(
+    "batches", CROSSING, ids=["calls and reports", "calls", "definitions", "calls and definitions"]
+)
+def test_crossing_batches_do_not_deadlock(batches: list[Sequence[Entry]], postgresql: str) -> None:
+    """Two processes write the same rows the other way round, slowly: neither fails, and neither waits for a deadlock."""
     url = new_postgresql_database(postgresql)
     migrate(url)
-    batches: list[Sequence[Entry]] = [
-        [call("a"), report("b"), definition("x"), definition("y")],
-        [call("b"), report("a"), definition("y"), definition("x")],
-    ]
     gate = threading.Barrier(2)
 
     def write(batch: Sequence[Entry]) -> Any:
@@ -54,7 +62,7 @@ def test_crossing_batches_do_not_deadlock(postgresql: str) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, batches))
-    assert rows(url, "SELECT call_id, decision, status FROM pickup_calls ORDER BY call_id") == [
-        ("a", "base", "ended"),
-        ("b", "base", "ended"),
-    ]
+    expected = len(
+        {entry.call["call_id"] for batch in batches for entry in batch if isinstance(entry, CallEntry | ReportEntry)}
+    )
+    assert rows(url, "SELECT COUNT(*) FROM pickup_calls") == [(expected,)]
