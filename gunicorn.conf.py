@@ -19,6 +19,10 @@ import flask_pickup.cli  # noqa: F401
 from flask_pickup import environment
 from flask_pickup.body import headers_are_in, watching_headers
 
+# The kernel keeps a connection that sends nothing for some seconds (see when_ready); then gunicorn would let it hold a
+# thread for five more, and the poller can wait for it as well.
+gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.05
+
 
 class PickupWorker(gthread.ThreadWorker):  # type: ignore[misc]
     """Reads a request's headers under a deadline, as Pickup reads its body; gunicorn itself knows none."""

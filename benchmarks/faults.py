@@ -68,7 +68,9 @@ def served(url: str, **options: Any) -> Iterator[Server]:
     """Serve from a new folder."""
     migrate(url)
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder), url, **options) as server:
-        server.assert_recorded(crowd(server, "warm", 0.5))
+        if not options.get("more"):
+            # A hook that hangs is to be met by the calls that are measured.
+            server.assert_recorded(crowd(server, "warm", 0.5))
         yield server
 
 
