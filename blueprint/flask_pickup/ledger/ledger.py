@@ -184,7 +184,7 @@ class Ledger:
 
     def _replay(self, frames: Sequence[bytes]) -> Sequence[bytes]:
         read = [(frame, _entry(frame)) for frame in frames]
-        late = self._reach().late_calls([entry for _, entry in read if entry is not None])
+        late = self._stores().late_calls([entry for _, entry in read if entry is not None])
         whole = [(frame, entry) for frame, entry in read if entry is not None and not _is_of(entry, late)]
         results = self._commit([entry for _, entry in whole])
         refused = [frame for (frame, _), result in zip(whole, results, strict=True) if isinstance(result, Exception)]
