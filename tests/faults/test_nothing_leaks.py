@@ -132,7 +132,7 @@ def broken(*_: Any, **__: Any) -> Any:
     raise ZeroDivisionError(CALLER)
 
 
-@pytest.mark.parametrize("name", ["decide", "CallFacts", "_call_entry", "read", "verify", "read_body"])
+@pytest.mark.parametrize("name", ["decide", "CallFacts", "call_entry", "read", "verify", "read_body"])
 def test_own_fault_costs_no_call(
     name: str, make_phone: MakePhone, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
