@@ -95,9 +95,9 @@ def test_killing_workers_loses_nothing(kind: str, request: pytest.FixtureRequest
                 other.execute("BEGIN EXCLUSIVE")
                 kill_workers(server, 2)
                 other.close()
-            kill_workers(server, 1)
+            # A busy machine answers fewer meanwhile.
+            eventually(lambda: kill_workers(server, 1) or sum(heard.status == 200 for heard in answers) > 60, 30)  # type: ignore[func-returns-value]
         answered = [heard for heard in answers if heard.status]
-        assert len(answered) > 20
         assert_answered(answered)
         server.assert_recorded(answered)
         eventually(lambda: server.ring("quiet").arm)
