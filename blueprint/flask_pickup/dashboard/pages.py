@@ -150,7 +150,7 @@ class Dashboard:
 
     def _overview(self) -> Response:
         bodies = [one.body for one in self.catalog.experiments if one.status != "draft"]
-        answer = self.board.ask({"do": "overview", "bodies": bodies})
+        answer = self.board.ask({"do": "overview", "bodies": bodies, "language": self._speech().language})
         results = {one["experiment"]: one for one in (answer or {}).get("results", ())}
         return self._page(
             "overview",
@@ -204,7 +204,7 @@ class Dashboard:
         """Return the board's answers: the results, and the story beside them, which takes longer."""
         if experiment.status == "draft":
             return {}, {}
-        results = self.board.ask({"do": "results", "body": experiment.body})
+        results = self.board.ask({"do": "results", "body": experiment.body, "language": speech.language})
         return results, self.board.ask({"do": "story", "body": experiment.body, "zone": str(speech.zone)}, wait=0)
 
     def _definition(self, fingerprint: str) -> Response:

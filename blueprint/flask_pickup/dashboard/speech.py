@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
-from functools import cache
-from pathlib import Path
 
 from babel import Locale, dates, negotiate_locale, numbers
-from babel.messages.pofile import read_po
 from flask import Request
 
-LANGUAGES = ("en", "nl")
-"""English is what the texts are written in; each other language is a file in ``translations/``."""
+from flask_pickup.saying import LANGUAGES, translated
 
 NOTHING = "\N{EN DASH}"
 """Stands for what is not known."""
-
-_TRANSLATIONS = Path(__file__).with_name("translations")
 
 
 @dataclass(frozen=True)
@@ -30,8 +23,7 @@ class Speech:
 
     def __call__(self, text: str, /, **values: object) -> str:
         """Return a text in the page's language, with its ``%(names)s`` filled in."""
-        said = _words(self.language).get(text, text)
-        return said % values
+        return translated(self.language, text, values)
 
     def count(self, number: int | None) -> str:
         """Return a whole number: "12,345" or "12.345"."""
@@ -83,12 +75,3 @@ def speech_of(request: Request, zone: tzinfo) -> Speech:
     """Return how to speak to a visitor, by what their browser asks for."""
     asked = [code for code, _ in request.accept_languages]
     return Speech(negotiate_locale(asked, LANGUAGES, sep="-") or LANGUAGES[0], zone)
-
-
-@cache
-def _words(language: str) -> Mapping[str, str]:
-    path = _TRANSLATIONS / f"{language}.po"
-    if not path.exists():
-        return {}
-    with path.open("rb") as file:
-        return {str(message.id): str(message.string) for message in read_po(file) if message.id and message.string}

@@ -2,7 +2,7 @@
 
 The first line is the settings: ``{"database_url", "deadline"}``. Then each line is a question: ``{"do": "overview",
 "bodies"}``, ``{"do": "results", "body"}``, ``{"do": "story", "body", "zone"}`` or ``{"do": "plan", "baseline", "lift",
-"callers_a_week"}``. When the asking process is gone this one ends, whatever it is doing.
+"callers_a_week"}``; with ``"language"`` it is answered in that. When the asking process is gone this one ends, whatever it is doing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from flask_pickup.results.assembling import results
 from flask_pickup.results.model import Design, MetricDesign, Results
 from flask_pickup.results.periods import Body
 from flask_pickup.results.story import story
+from flask_pickup.saying import speaking
 
 LINGERS = 60.0
 """Seconds that the process waits for another question."""
@@ -49,7 +50,8 @@ def main() -> None:
 def answer(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer to a question; what fails is told by its kind alone, for the message may quote a row."""
     try:
-        return _ANSWERS[question["do"]](engine, question)
+        with speaking(question.get("language", "en")):
+            return _ANSWERS[question["do"]](engine, question)
     except Exception as error:  # noqa: BLE001 (another process waits for this line)
         return {"failed": type(error).__name__}
 

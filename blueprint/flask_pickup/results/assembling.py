@@ -18,6 +18,7 @@ from flask_pickup.results.periods import Body, Definition, Period, periods
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 from flask_pickup.results.verdict import decide, last_whole_week
+from flask_pickup.saying import count, number_as, say
 
 _LARGEST_SHARE = 0.05
 _FEWEST_CALLS = 100
@@ -204,27 +205,29 @@ class _Assembling:
         yield from _one_caller(counts)
         yield from self._hook_failed(tally)
         if self.options.rehearsals and (calls := counting.rehearsed(self.connection, self.question)):
-            yield Finding("rehearsal", f"{_calls(calls)} of a rehearsal count here, as was asked.")
+            text = "%(calls)s of a rehearsal count here, as was asked."
+            yield Finding("rehearsal", say(text, calls=_calls(calls)))
         before = self.options.purged_before
         if before and tally.since and tally.since - before < timedelta(days=1):
-            message = (
-                f"Calls from before {before:%Y-%m-%d} are purged: some callers may have begun earlier than it seems."
-            )
-            yield Finding("purged", message)
+            text = "Calls from before %(day)s are purged: some callers may have begun earlier than it seems."
+            yield Finding("purged", say(text, day=f"{before:%Y-%m-%d}"))
 
     def _changed(self, tally: Tally, earlier: Sequence[Tally]) -> Iterator[Finding]:
         if self.pooled:
-            periods = "period is" if self.pooled == 1 else f"{self.pooled} periods are"
-            message = f"The earlier {periods} pooled with this one, as was asked: other words, in equal shares."
-            yield Finding("changed", message)
+            text = (
+                "The earlier %(periods)s periods are pooled with this one, as was asked: other words, in equal shares."
+            )
+            if self.pooled == 1:
+                text = "The earlier period is pooled with this one, as was asked: other words, in equal shares."
+            yield Finding("changed", say(text, periods=self.pooled))
         callers = sum(arm.callers for period in earlier for arm in period.arms)
         if callers:
-            since = f"{tally.since:%Y-%m-%d}" if tally.since else "now"
-            yield Finding(
-                "changed",
-                f"The arms, their words or weights, the audience or the caller secret changed: this is about callers "
-                f"from {since} on. {callers:,} from before are in earlier periods.",
+            since = f"{tally.since:%Y-%m-%d}" if tally.since else say("now")
+            text = (
+                "The arms, their words or weights, the audience or the caller secret changed: this is about callers "
+                "from %(since)s on. %(callers)s from before are in earlier periods."
             )
+            yield Finding("changed", say(text, since=since, callers=count(callers)))
 
     def _two_arms(self, tally: Tally, counts: Sequence[Counts]) -> Iterator[Finding]:
         both = sum(each.two_armed for each in counts)
@@ -234,24 +237,25 @@ class _Assembling:
         without = results_of(self.design, _tally(self.design, self.period, 1, tally.until, alone, {}))
         metric = without.metric(self.design.primary)
         differences = [
-            f"{each.arm} {each.difference:+.4g}"
+            f"{each.arm} {number_as('+0.####;-0.####', float(f'{each.difference:.4g}'))}"
             for each in (metric.comparisons if metric else ())
             if each.difference is not None
         ]
-        tail = (
-            f" Without them the difference on {self.design.primary} is {', '.join(differences)}." if differences else ""
-        )
-        who = "1 caller was" if both == 1 else f"{both:,} callers were"
-        yield Finding("two-arms", f"{who} given two arms, and count in the first.{tail}")
+        text = "%(callers)s callers were given two arms, and count in the first."
+        if both == 1:
+            text = "1 caller was given two arms, and counts in the first."
+        found = [say(text, callers=count(both))]
+        if differences:
+            text = "Without them the difference on %(metric)s is %(differences)s."
+            found.append(say(text, metric=self.design.primary, differences=", ".join(differences)))
+        yield Finding("two-arms", " ".join(found))
 
     def _hook_failed(self, tally: Tally) -> Iterator[Finding]:
         if not (self.period.uses_customer and tally.since):
             return
         if calls := counting.hook_failed(self.connection, self.question, tally.since):
-            message = (
-                f"{_calls(calls)} came in without an arm: the audience asks for the customer, and the hook failed."
-            )
-            yield Finding("hook-failed", message)
+            text = "%(calls)s came in without an arm: the audience asks for the customer, and the hook failed."
+            yield Finding("hook-failed", say(text, calls=_calls(calls)))
 
 
 def _primary_first(design: Design) -> Design:
@@ -262,15 +266,15 @@ def _primary_first(design: Design) -> Design:
 def _one_caller(counts: Sequence[Counts]) -> Iterator[Finding]:
     calls, most = sum(each.calls for each in counts), max((each.most_calls for each in counts), default=0)
     if calls >= _FEWEST_CALLS and most > _LARGEST_SHARE * calls:
-        yield Finding(
-            "one-caller",
-            f"One caller made {most:,} of the {calls:,} calls: a forwarded line, or a switchboard that shows one number "
-            "for everybody.",
+        text = (
+            "One caller made %(most)s of the %(calls)s calls: a forwarded line, or a switchboard that shows one number "
+            "for everybody."
         )
+        yield Finding("one-caller", say(text, most=count(most), calls=count(calls)))
 
 
 def _calls(number: int) -> str:
-    return "1 call" if number == 1 else f"{number:,} calls"
+    return say("1 call") if number == 1 else say("%(number)s calls", number=count(number))
 
 
 # --- sums into a tally ------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from flask_pickup.results.model import (
     SampleRatio,
 )
 from flask_pickup.results.sums import EMPTY, Sums, Tally
+from flask_pickup.saying import count, number_as, say
 
 _MOVED = 0.005
 """The error of the always-valid comparison of calls per caller: over all looks together."""
@@ -207,26 +208,37 @@ def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Collecti
     if not ratio.ok:
         yield Finding("split", _split_message(arms))
     if "unreported" in uneven:
-        yield Finding("missing", "The share of callers with a call that has no report differs between the arms.")
+        yield Finding("missing", say("The share of callers with a call that has no report differs between the arms."))
     if "undelivered" in uneven:
-        yield Finding("delivery", f"Arms differ in how often their words were really spoken: {_delivered(arms)}.")
+        text = "Arms differ in how often their words were really spoken: %(shares)s."
+        yield Finding("delivery", say(text, shares=_delivered(arms)))
     for name in (metric.name for metric in design.metrics if _MISSING + metric.name in uneven):
-        yield Finding("missing", f"What is missing of {name} differs between the arms: nothing is said about it.")
+        text = "What is missing of %(metric)s differs between the arms: nothing is said about it."
+        yield Finding("missing", say(text, metric=name))
     yield from _moved(design, tally)
     yield from _few(design, tally)
 
 
 def _split_message(arms: Sequence[ArmCounts]) -> str:
     callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
-    counts = ", ".join(f"{arm.arm} {arm.callers:,} of {callers * arm.weight / weights:,.0f}" for arm in arms)
-    return (
-        f"The callers are not spread over the arms as the weights say ({counts} expected), or those with a report are "
-        "not: something loses callers of an arm, and what is left cannot be compared."
+    counts = [
+        say(
+            "%(arm)s %(found)s of %(all)s",
+            arm=arm.arm,
+            found=count(arm.callers),
+            all=count(callers * arm.weight / weights),
+        )
+        for arm in arms
+    ]
+    return say(
+        "The callers are not spread over the arms as the weights say (%(counts)s expected), or those with a report are "
+        "not: something loses callers of an arm, and what is left cannot be compared.",
+        counts=", ".join(counts),
     )
 
 
 def _delivered(arms: Sequence[ArmCounts]) -> str:
-    return ", ".join(f"{arm.arm} {arm.delivered:.1%}" for arm in arms if arm.delivered is not None)
+    return ", ".join(f"{arm.arm} {number_as('0.0%', arm.delivered)}" for arm in arms if arm.delivered is not None)
 
 
 def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
@@ -240,22 +252,31 @@ def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
         reach = estimates.always_valid_half_width(sums[arm], sums[against], alpha, design.expected_callers, equal=equal)
         if abs(difference) > reach:
             per_call = ", ".join(metric.name for metric in design.metrics if metric.per == "call")
-            more = "more" if difference > 0 else "less"
-            tail = f" Read {per_call} with that in mind: they are averages of other calls." if per_call else ""
-            yield Finding("calls-moved", f"Callers of {arm} call {more} often than those of {against}.{tail}")
+            often = (
+                say("Callers of %(arm)s call more often than those of %(against)s.", arm=arm, against=against)
+                if difference > 0
+                else say("Callers of %(arm)s call less often than those of %(against)s.", arm=arm, against=against)
+            )
+            tail = say("Read %(metrics)s with that in mind: they are averages of other calls.", metrics=per_call)
+            yield Finding("calls-moved", f"{often} {tail}" if per_call else often)
 
 
 def _few(design: Design, tally: Tally) -> Iterator[Finding]:
-    few = [f"{arm.arm} {arm.callers:,}" for arm in tally.arms if arm.callers < FEWEST_CALLERS]
+    few = [f"{arm.arm} {count(arm.callers)}" for arm in tally.arms if arm.callers < FEWEST_CALLERS]
     if few:
-        yield Finding("few", f"Nothing is said below {FEWEST_CALLERS} callers an arm: so far {', '.join(few)}.")
+        text = "Nothing is said below %(least)s callers an arm: so far %(counts)s."
+        yield Finding("few", say(text, least=FEWEST_CALLERS, counts=", ".join(few)))
         return
     rare = [metric.name for metric in design.metrics if _is_rare(design, tally.metrics.get(metric.name, {}))]
     if rare:
         yield Finding(
             "few",
-            f"Of {', '.join(rare)} nothing is said until each arm would expect {FEWEST_EVENTS} callers or calls with it, "
-            f"and {FEWEST_EVENTS} without.",
+            say(
+                "Of %(metrics)s nothing is said until each arm would expect %(least)s callers or calls with it, and "
+                "%(least)s without.",
+                metrics=", ".join(rare),
+                least=FEWEST_EVENTS,
+            ),
         )
 
 

@@ -25,7 +25,8 @@ from flask_pickup.results.model import (
     VerdictState,
 )
 from flask_pickup.results.statistics import error_share, gain
-from flask_pickup.results.wording import at_least, listed, sentence, size
+from flask_pickup.results.wording import at_least, either, listed, sentence, size
+from flask_pickup.saying import count, say
 
 WEEK = timedelta(weeks=1)
 POWERS = (0.8, 0.95, 0.99)
@@ -82,11 +83,12 @@ class _Deciding:
 
     def decide(self) -> Verdict:
         if self._is_broken():
-            return Verdict("broken", f"Do not read this. {self._reasons()}")
+            return Verdict("broken", say("Do not read this. %(why)s", why=self._reasons()))
         if self.metric is None:
-            return Verdict("cannot tell yet", 'No metric is the primary one: write primary = "…" in experiment.toml.')
+            message = say('No metric is the primary one: write primary = "…" in experiment.toml.')
+            return Verdict("cannot tell yet", message)
         if self.results.since is None:
-            return Verdict("cannot tell yet", "No caller has been given an arm yet.")
+            return Verdict("cannot tell yet", say("No caller has been given an arm yet."))
         if self.results.until - self.results.since < timedelta(days=self.design.minimum_days):
             return self._too_early()
         judged = [self._judge(each) for each in self.metric.comparisons if each.against == CONTROL]
@@ -101,7 +103,7 @@ class _Deciding:
         return " ".join(finding.message for finding in self.results.warnings if finding.code in codes)
 
     def _too_early(self) -> Verdict:
-        message = f"A verdict comes after whole weeks, and not before {self.design.minimum_days} days."
+        message = say("A verdict comes after whole weeks, and not before %(days)s days.", days=self.design.minimum_days)
         return Verdict("cannot tell yet", message)
 
     def _judge(self, comparison: Comparison) -> _Judged:
@@ -131,12 +133,13 @@ class _Deciding:
     # --- better -------------------------------------------------------------------------------------------------------
 
     def _better(self, winners: Sequence[_Judged], losers: Sequence[_Judged]) -> Verdict:
-        parts = [self._found(winners, "better"), self._too_small(winners), *self._between(winners)]
+        parts = [self._found(winners), self._too_small(winners), *self._between(winners)]
         safe = self._stoppable(winners)
         parts += [self._not_known(each) for each in winners if each.unknown]
         parts += self._losses(losers)
         if safe:
-            parts.append("You can stop." if len(safe) == len(winners) else f"You can stop with {_names(safe)}.")
+            is_all = len(safe) == len(winners)
+            parts.append(say("You can stop.") if is_all else say("You can stop with %(arms)s.", arms=_names(safe)))
         return Verdict("better", " ".join(filter(None, parts)), stop=bool(safe))
 
     def _stoppable(self, winners: Sequence[_Judged]) -> list[_Judged]:
@@ -145,14 +148,19 @@ class _Deciding:
         asked = self.design.arm_to_arm and len(winners) > 1
         return [each for each in winners if not each.unknown and (not asked or each.arm == best)]
 
-    def _found(self, judged: Sequence[_Judged], how: str) -> str:
+    def _found(self, winners: Sequence[_Judged]) -> str:
+        assert self.metric is not None
+        values = {"arms": _names(winners), "metric": self.metric.metric, "ends": self._ends(winners)}
+        text = {
+            1: "%(arms)s does better on %(metric)s: %(ends)s.",
+            2: "%(arms)s both do better than control on %(metric)s: %(ends)s.",
+        }.get(len(winners), "%(arms)s all do better than control on %(metric)s: %(ends)s.")
+        return sentence(say(text, **values))
+
+    def _ends(self, judged: Sequence[_Judged]) -> str:
         assert self.metric is not None
         ends = [at_least(_cautious_end(each.comparison), self.metric) for each in judged]
-        both = "both " if len(judged) == 2 else "all " if len(judged) > 2 else ""  # noqa: PLR2004
-        do = "does" if len(judged) == 1 else "do"
-        than = " than control" if len(judged) > 1 else ""
-        least = listed([f"at least {end}" for end in ends])
-        return sentence(f"{_names(judged)} {both}{do} {how}{than} on {self.metric.metric}: {least}.")
+        return listed([say("at least %(amount)s", amount=end) for end in ends])
 
     def _too_small(self, winners: Sequence[_Judged]) -> str:
         """Say where an improvement is sure, and as sure to be less than matters."""
@@ -160,19 +168,19 @@ class _Deciding:
         if design.smallest is None or metric is None:
             return ""
         tops = [max(map(abs, each.comparison.always_valid_interval or (float("inf"),))) for each in winners]
-        return (
-            f"It is less than the {size(design.smallest, metric)} that matter." if max(tops) < design.smallest else ""
-        )
+        if max(tops) >= design.smallest:
+            return ""
+        return say("It is less than the %(amount)s that matter.", amount=size(design.smallest, metric))
 
     def _between(self, winners: Sequence[_Judged]) -> Iterator[str]:
         if len(winners) == 1:
             return
         if not self.design.arm_to_arm:
-            yield "Which of them is better was not asked: it takes arm_to_arm = true under [decision]."
+            yield say("Which of them is better was not asked: it takes arm_to_arm = true under [decision].")
         elif best := self._best(winners):
-            yield sentence(f"{best} is the best of them.")
+            yield sentence(say("%(arm)s is the best of them.", arm=best))
         else:
-            yield "Which of them is better cannot be told yet."
+            yield say("Which of them is better cannot be told yet.")
 
     def _best(self, winners: Sequence[_Judged]) -> str | None:
         """Return the arm that beats all other winners, where arms were compared with each other."""
@@ -193,69 +201,95 @@ class _Deciding:
         if draws:
             parts.append(self._same(draws))
         if open_ones := [each for each in others if not each.draws]:
-            parts.append(f"About {_names(open_ones)} it cannot be told yet.")
+            parts.append(say("About %(arms)s it cannot be told yet.", arms=_names(open_ones)))
         return Verdict("worse", " ".join(parts), stop=not others)
 
     def _losses(self, losers: Sequence[_Judged]) -> Iterator[str]:
         for each in losers:
             if each.comparison.state == "worse":
-                yield f"{self._found([each], 'worse')} Take it back."
+                yield self._found_worse(each)
             for metric, comparison in each.harmed:
-                margin = self.designs[metric.metric].margin
-                accepted = f", and {size(margin, metric)} were accepted" if margin else ""
                 harm = at_least(_cautious_end(comparison), metric)
-                yield sentence(f"{each.arm} harms {metric.metric}: at least {harm}{accepted}. Take it back.")
+                yield self._found_harm(each.arm, metric, harm)
+
+    def _found_worse(self, judged: _Judged) -> str:
+        assert self.metric is not None
+        text = "%(arms)s does worse on %(metric)s: %(ends)s. Take it back."
+        return sentence(say(text, arms=judged.arm, metric=self.metric.metric, ends=self._ends([judged])))
+
+    def _found_harm(self, arm: str, metric: Metric, harm: str) -> str:
+        margin = self.designs[metric.metric].margin
+        text = "%(arm)s harms %(metric)s: at least %(harm)s. Take it back."
+        if margin:
+            text = "%(arm)s harms %(metric)s: at least %(harm)s, and %(margin)s were accepted. Take it back."
+        return sentence(say(text, arm=arm, metric=metric.metric, harm=harm, margin=size(margin, metric)))
 
     def _no_difference(self, draws: Sequence[_Judged]) -> Verdict:
         unknown = [each for each in draws if each.unknown]
         if unknown:
             doubts = " ".join(map(self._not_known, unknown))
-            return Verdict("no difference", f"{self._same(draws)} {doubts} Keep control, or go on.")
-        return Verdict("no difference", f"{self._same(draws)} Keep either; you can stop.", stop=True)
+            return Verdict("no difference", f"{self._same(draws)} {doubts} {say('Keep control, or go on.')}")
+        return Verdict("no difference", f"{self._same(draws)} {say('Keep either; you can stop.')}", stop=True)
 
     def _same(self, draws: Sequence[_Judged]) -> str:
         assert self.metric is not None
         least = size(self.designs[self.design.primary].smallest or 0, self.metric)
-        return f"Between {_names(draws)} and control no difference on {self.metric.metric} is as large as {least}."
+        return say(
+            "Between %(arms)s and control no difference on %(metric)s is as large as %(amount)s.",
+            arms=_names(draws),
+            metric=self.metric.metric,
+            amount=least,
+        )
 
     def _not_known(self, judged: _Judged) -> str:
         clauses = [self._harm(metric) for metric in judged.unknown]
-        return f"Whether {judged.arm} {listed(clauses, 'or')} is not known yet."
+        return say("Whether %(arm)s %(worsens)s is not known yet.", arm=judged.arm, worsens=either(clauses))
 
     def _harm(self, design: MetricDesign) -> str:
         metric = self.results.metric(design.name)
-        much = f"by more than {size(design.margin, metric)}" if design.margin and metric else "at all"
-        return f"worsens {design.name} {much}"
+        if not design.margin or metric is None:
+            return say("worsens %(metric)s at all", metric=design.name)
+        return say("worsens %(metric)s by more than %(margin)s", metric=design.name, margin=size(design.margin, metric))
 
     # --- not known ----------------------------------------------------------------------------------------------------
 
     def _cannot_tell(self, judged: Sequence[_Judged]) -> Verdict:
         metric, design = self.metric, self.designs[self.design.primary]
         assert metric is not None
-        question = f"Whether {_names(judged, 'or')} or control is better on {metric.metric} cannot be told"
+        values = {"arms": either([each.arm for each in judged]), "metric": metric.metric}
+        question = say("Whether %(arms)s or control is better on %(metric)s cannot be told yet.", **values)
         bet = self._bet(judged)
         if design.smallest is None:
-            return Verdict("cannot tell yet", f"{question} yet. {_NO_SMALLEST}", bet=bet)
+            return Verdict("cannot tell yet", f"{question} {_no_smallest()}", bet=bet)
         left = [weeks for each in judged if (weeks := self._weeks_left(each, design.smallest)) is not None]
         if not left:
-            return Verdict("cannot tell yet", f"{question} yet, nor how long it will take.", bet=bet)
+            text = "Whether %(arms)s or control is better on %(metric)s cannot be told yet, nor how long it will take."
+            return Verdict("cannot tell yet", say(text, **values), bet=bet)
         takes, state = self._takes(max(left), design.smallest)
-        when = " yet" if state == "cannot tell yet" else " at your number of calls"
-        return Verdict(state, f"{question}{when}. {takes}", bet=bet)
+        if state != "cannot tell yet":
+            text = "Whether %(arms)s or control is better on %(metric)s cannot be told at your number of calls."
+            question = say(text, **values)
+        return Verdict(state, f"{question} {takes}", bet=bet)
 
     def _takes(self, weeks: float, smallest: float) -> tuple[str, VerdictState]:
         assert self.metric is not None
         assert self.results.since is not None
         pace = self.results.new_callers_a_week or 0
-        what = f"a difference of {size(smallest, self.metric)}"
+        amount = size(smallest, self.metric)
         if not isfinite(weeks):
-            return f"No new callers come in, and {what} takes more of them.", "cannot tell at your number of calls"
-        takes = f"Finding {what} takes about {_weeks(weeks)} more, at {_pace(pace)} new callers a week"
+            text = "No new callers come in, and a difference of %(amount)s takes more of them."
+            return say(text, amount=amount), "cannot tell at your number of calls"
+        takes = say(
+            "Finding a difference of %(amount)s takes about %(weeks)s more, at %(pace)s new callers a week",
+            amount=amount,
+            weeks=_weeks(weeks),
+            pace=_pace(pace),
+        )
         passed = (self.results.until - self.results.since) / WEEK
         if passed + weeks <= timedelta(days=self.design.maximum_days) / WEEK:
             return f"{takes}.", "cannot tell yet"
-        allowed = f"{takes}, and you allow {self.design.maximum_days} days in all."
-        return f"{allowed} {_FEW_CALLS}", "cannot tell at your number of calls"
+        allowed = say("and you allow %(days)s days in all.", days=self.design.maximum_days)
+        return f"{takes}, {allowed} {_few_calls()}", "cannot tell at your number of calls"
 
     def _weeks_left(self, judged: _Judged, smallest: float) -> float | None:
         """Return the weeks until a difference of ``smallest`` would probably be found, or its absence.
@@ -318,22 +352,28 @@ class _Deciding:
         chance, arm = max(chances, key=lambda each: abs(each[0] - 1 / 2))
         favourite, other = (arm, CONTROL) if chance >= 1 / 2 else (CONTROL, arm)
         odds = max(chance, 1 - chance) / max(min(chance, 1 - chance), 1e-9)
-        start = (
-            f"It starts from the belief that a difference of {size(design.smallest, metric)} or more has one chance "
-        )
-        message = (
-            f"If you had to bet today: {_odds(odds)} that {favourite} is better than {other}. {start}in twenty to either "
-            "side. This is a bet and no finding; the verdict does not use it."
+        message = say(
+            "If you had to bet today: %(odds)s that %(arm)s is better than %(other)s. It starts from the belief that a "
+            "difference of %(amount)s or more has one chance in twenty to either side. This is a bet and no finding; the "
+            "verdict does not use it.",
+            odds=_odds(odds),
+            arm=favourite,
+            other=other,
+            amount=size(design.smallest, metric),
         )
         return Bet(favourite, odds, prior, message)
 
 
-_NO_SMALLEST = "Write in experiment.toml what difference matters (smallest); then this says how long it takes."
-_FEW_CALLS = "Bolder differences, fewer arms, all traffic and a more frequent outcome need fewer callers."
+def _no_smallest() -> str:
+    return say("Write in experiment.toml what difference matters (smallest); then this says how long it takes.")
 
 
-def _names(judged: Sequence[_Judged], word: str = "and") -> str:
-    return listed([each.arm for each in judged], word)
+def _few_calls() -> str:
+    return say("Bolder differences, fewer arms, all traffic and a more frequent outcome need fewer callers.")
+
+
+def _names(judged: Sequence[_Judged]) -> str:
+    return listed([each.arm for each in judged])
 
 
 def _cautious_end(comparison: Comparison) -> float:
@@ -354,17 +394,19 @@ def _chance(comparison: Comparison, design: MetricDesign, prior: float) -> float
 
 def _odds(odds: float) -> str:
     if odds < _EVEN:
-        return "about even odds"
+        return say("about even odds")
     if odds < 2:  # noqa: PLR2004
-        return "3 to 2"
-    return f"{odds:.0f} to 1" if odds < _LONGEST_ODDS else f"more than {_LONGEST_ODDS} to 1"
+        return say("3 to 2")
+    if odds < _LONGEST_ODDS:
+        return say("%(odds)s to 1", odds=count(odds))
+    return say("more than %(odds)s to 1", odds=_LONGEST_ODDS)
 
 
 def _weeks(number: float) -> str:
     if number > _TEN_YEARS:
-        return "ten years or"
-    return "a week" if number == 1 else f"{number:,.0f} weeks"
+        return say("ten years or")
+    return say("a week") if number == 1 else say("%(number)s weeks", number=count(number))
 
 
 def _pace(pace: float) -> str:
-    return f"{pace:,.0f}" if pace >= 1 else "less than one"
+    return count(pace) if pace >= 1 else say("less than one")

@@ -7,6 +7,7 @@ from math import floor, log10
 from typing import Protocol
 
 from flask_pickup.results.model import Per
+from flask_pickup.saying import number_as, say
 
 
 class Unit(Protocol):
@@ -21,13 +22,13 @@ class Unit(Protocol):
         """Whether it is so many in a hundred of them."""
 
 
-_HUNDREDS = {100: "a hundred", 1_000: "a thousand", 10_000: "ten thousand", 100_000: "a hundred thousand"}
+_HUNDREDS = (100, 1_000, 10_000, 100_000)
 _DIGITS = 2
 
 
 def at_least(difference: float, metric: Unit) -> str:
     """Return the size of a difference with its direction, rounded towards nothing: "2.3 more in a hundred callers"."""
-    more = "more" if difference > 0 else "fewer" if metric.is_proportion else "less"
+    more = say("more") if difference > 0 else say("fewer") if metric.is_proportion else say("less")
     return _amount(abs(difference), metric, more, floor)
 
 
@@ -36,8 +37,17 @@ def size(amount: float, metric: Unit) -> str:
     return _amount(amount, metric, "", round)
 
 
-def listed(names: Sequence[str], word: str = "and") -> str:
+def listed(names: Sequence[str]) -> str:
     """Return "a, b and c"."""
+    return _listed(names, say("and"))
+
+
+def either(names: Sequence[str]) -> str:
+    """Return "a, b or c"."""
+    return _listed(names, say("or"))
+
+
+def _listed(names: Sequence[str], word: str) -> str:
     return f" {word} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 
@@ -47,11 +57,27 @@ def sentence(text: str) -> str:
 
 
 def _amount(amount: float, metric: Unit, more: str, rounding: Callable[[float], int]) -> str:
-    unit = metric.per
     if not metric.is_proportion:
-        return f"{_number(amount, rounding)} {more + ' ' if more else ''}a {unit}"
+        how_many = f"{_number(amount, rounding)} {more}".rstrip()
+        return (
+            say("%(number)s a call", number=how_many)
+            if metric.per == "call"
+            else say("%(number)s a caller", number=how_many)
+        )
     base = next((base for base in _HUNDREDS if amount * base >= 1), max(_HUNDREDS))
-    return f"{_number(amount * base, rounding)} {more + ' ' if more else ''}in {_HUNDREDS[base]} {unit}s"
+    how_many = f"{_number(amount * base, rounding)} {more}".rstrip()
+    return say("%(number)s in %(hundred)s %(callers)s", number=how_many, hundred=_hundred(base), callers=_units(metric))
+
+
+def _hundred(base: int) -> str:
+    names = {
+        100: say("a hundred"), 1_000: say("a thousand"), 10_000: say("ten thousand"), 100_000: say("a hundred thousand")
+    }  # fmt: skip
+    return names[base]
+
+
+def _units(metric: Unit) -> str:
+    return say("calls") if metric.per == "call" else say("callers")
 
 
 def _number(value: float, rounding: Callable[[float], int]) -> str:
@@ -60,4 +86,4 @@ def _number(value: float, rounding: Callable[[float], int]) -> str:
         return "0"
     digits = 6 if rounding is round else _DIGITS
     step = 10.0 ** (floor(log10(value)) + 1 - digits)
-    return f"{rounding(round(value / step, 6)) * step:,.10g}"
+    return number_as("#,##0.##########", float(f"{rounding(round(value / step, 6)) * step:.10g}"))
