@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from flask_pickup.catalog import Catalog, Complaint, Experiment
 from flask_pickup.catalog.complaints import toml_line
-from flask_pickup.models import Definition
+from flask_pickup.models import Call, Definition
+
+T = TypeVar("T")
 
 Recorded = Mapping[str, Mapping[str, Any]]
 """The last definition that was served of each experiment, by its name."""
@@ -67,6 +69,9 @@ def _first_difference(old: str, new: str) -> int:
     return min(len(old.splitlines()), len(new.splitlines())) + 1
 
 
+FEWEST = 30
+"""Calls with a caller below which no look at results is worth its time."""
+
 PATIENCE = 2
 """Seconds that a database has to answer. Without one all else is checked."""
 
@@ -76,26 +81,44 @@ def recorded_definitions(url: str) -> Recorded:
 
     :param url: an SQLAlchemy URL; of SQLite only a file that is there is opened, and never written.
     """
-    found: dict[str, Mapping[str, Any]] = {}
-    asking = Thread(target=lambda: found.update(_ask(url)), daemon=True)
-    asking.start()
-    asking.join(PATIENCE)
-    return dict(found)
+    return ask(url, last_definitions) or {}
 
 
-def _ask(url: str) -> Recorded:
-    try:
-        engine = _engine(url)
-        with engine.connect() as connection:
-            last = func.row_number().over(
-                partition_by=Definition.experiment,
-                order_by=(Definition.first_seen_at.desc(), Definition.fingerprint.desc()),
-            )
-            numbered = select(Definition.experiment, Definition.body, last.label("place")).subquery()
-            rows = connection.execute(select(numbered.c.experiment, numbered.c.body).where(numbered.c.place == 1))
-            return dict(tuple(row) for row in rows)
-    except (SQLAlchemyError, ImportError, OSError):
-        return {}
+def ask(url: str, question: Callable[[Engine], T]) -> T | None:
+    """Return what a database answers; None if there is none, or it does not answer in time."""
+    answers: list[T] = []
+
+    def asking() -> None:
+        # Whatever fails here, the content is checked all the same.
+        with suppress(Exception):
+            answers.append(question(_engine(url)))
+
+    thread = Thread(target=asking, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return answers[0] if answers else None
+
+
+def has_callers(engine: Engine) -> bool:
+    """Return whether enough calls are there to measure anything on."""
+    some = select(Call.call_id).where(Call.caller_key.is_not(None)).limit(FEWEST).subquery()
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(some)).scalar_one() >= FEWEST
+
+
+def last_definitions(engine: Engine) -> Recorded:
+    """Return the last definition that each experiment was served from.
+
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
+    """
+    last = func.row_number().over(
+        partition_by=Definition.experiment,
+        order_by=(Definition.first_seen_at.desc(), Definition.fingerprint.desc()),
+    )
+    numbered = select(Definition.experiment, Definition.body, last.label("place")).subquery()
+    with engine.connect() as connection:
+        rows = connection.execute(select(numbered.c.experiment, numbered.c.body).where(numbered.c.place == 1))
+        return dict(tuple(row) for row in rows)
 
 
 def _engine(url: str) -> Engine:

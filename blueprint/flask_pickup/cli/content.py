@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from rich.text import Text
+from sqlalchemy import Engine
 
 from flask_pickup import checking
 from flask_pickup.catalog import CONTROL, Complaint
@@ -56,6 +58,7 @@ def check(root: Path | None, style: str) -> None:
         print_json([checking.as_json(complaint) for complaint in complaints])
     else:
         _print_complaints(complaints, found.experiments)
+        _print_prospects(options)
     if any(complaint.level == "error" for complaint in complaints):
         raise click.exceptions.Exit(NOT_WELL)
 
@@ -112,6 +115,22 @@ def _recorded(options: Mapping[str, str]) -> checking.Recorded:
         return checking.recorded_definitions(read_database_url(options, instance=instance()))
     except ConfigurationError:
         return {}
+
+
+def _print_prospects(options: Mapping[str, str]) -> None:
+    """Say what running experiments could find, where a database has callers enough and results can be computed."""
+    with suppress(ConfigurationError):
+        for sentence in checking.ask(read_database_url(options, instance=instance()), _prospects) or ():
+            click.echo(sentence)
+
+
+def _prospects(engine: Engine) -> list[str]:
+    if not checking.has_callers(engine):
+        return []
+    # Only a check that finds callers pays for numpy.
+    from flask_pickup.results.prospects import prospects  # noqa: PLC0415
+
+    return list(prospects(engine, checking.last_definitions(engine), now=datetime.now(UTC)))
 
 
 def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complaint:

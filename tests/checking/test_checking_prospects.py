@@ -1,0 +1,60 @@
+"""What ``check`` says that a running experiment could find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import time
+
+from click.testing import CliRunner
+
+from conftest import CONTENT, MakePhone, Phone, write
+from flask_pickup import Pickup
+from flask_pickup.cli import pickup as commands
+
+TOML = """\
+status = "running"
+primary = "booked"
+[arms]
+control = 1
+warm = 1
+[metrics.booked]
+outcome = "analysis.booked"
+per = "caller"
+smallest = 0.05
+"""
+FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": TOML}
+
+
+def checked(root: Path, url: str) -> str:
+    environment = {"PICKUP_DATABASE_URL": url, "PICKUP_CALLER_SECRET": "a-caller-secret"}
+    return CliRunner().invoke(commands, ["check", str(root)], env=environment).stdout
+
+
+def ring_often(phone: Phone, callers: int) -> None:
+    for index in range(callers):
+        phone.ring(f"call-{chr(97 + index // 10)}{chr(97 + index % 10)}", caller=f"+120155501{index:02}")
+        phone.report(
+            f"call-{chr(97 + index // 10)}{chr(97 + index % 10)}",
+            caller=f"+120155501{index:02}",
+            analysis={"booked": index % 3 == 0},
+        )
+
+
+def test_says_what_twelve_weeks_can_find(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
+    """With callers enough in the database, check says which difference twelve weeks of them could show."""
+    phone = make_phone(FILES, url=database_url, pickup=Pickup())
+    phone.now = time()
+    ring_often(phone, 40)
+    phone.app.extensions["pickup"].close()
+    text = checked(write(tmp_path / "content", FILES), database_url)
+    assert "warm-opening: in 12 weeks, at " in text
+    assert "it can find " in text
+
+
+def test_says_nothing_of_few_callers(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
+    """With hardly a caller there is nothing to go by, and nothing is said."""
+    phone = make_phone(FILES, url=database_url, pickup=Pickup())
+    phone.now = time()
+    ring_often(phone, 3)
+    phone.app.extensions["pickup"].close()
+    assert "in 12 weeks" not in checked(write(tmp_path / "content", FILES), database_url)
