@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -11,16 +13,17 @@ from typing import Any
 import pytest
 
 from complaints import complaints_about
-from conftest import CONTENT, EXPERIMENT, MakePhone, Phone
+from conftest import CONTENT, EXPERIMENT, NOW, MakePhone, Phone
+from flask_pickup import Pickup
 from flask_pickup.checking import recorded_definitions
 
 TOML = "experiments/warm-opening/experiment.toml"
 OPENING = "experiments/warm-opening/warm/first_message.j2"
 
 
-def serve(make_phone: MakePhone, url: str, files: Mapping[str, Any] = CONTENT) -> Phone:
+def serve(make_phone: MakePhone, url: str, files: Mapping[str, Any] = CONTENT, *, now: float = NOW) -> Phone:
     """Serve content until its definitions are in the database."""
-    phone = make_phone(files, url=url)
+    phone = make_phone(files, url=url, pickup=Pickup(clock=lambda: now))
     phone.ring()
     for _ in range(100):
         if phone.rows("SELECT 1 FROM pickup_definitions"):
@@ -102,7 +105,8 @@ def test_last_definition_counts(make_phone: MakePhone, tmp_path: Path) -> None:
     """Of several definitions the one that was served last is what callers heard."""
     url = f"sqlite:///{tmp_path / 'pickup.db'}"
     serve(make_phone, url)
-    serve(make_phone, url, {**CONTENT, OPENING: "Hi there!"})
+    serve(make_phone, url, {**CONTENT, OPENING: "Hi there!"}, now=NOW + 60)
+    serve(make_phone, url, {**CONTENT, OPENING: "Never served last."}, now=NOW - 60)
     assert changes(tmp_path / "now", url, {OPENING: "Hi there!"}) == []
     assert [change[0] for change in changes(tmp_path / "then", url, {})] == [OPENING]
 
@@ -110,9 +114,9 @@ def test_last_definition_counts(make_phone: MakePhone, tmp_path: Path) -> None:
 def test_sqlite_in_the_instance_folder_is_found(make_phone: MakePhone, tmp_path: Path) -> None:
     """Without any option the database is where an app has it; where there is none, none is made."""
     root = tmp_path / "now"
+    (root / "instance").mkdir(parents=True)
     assert complaints_about(root, CONTENT) == []
-    assert not (root / "instance").exists()
-    (root / "instance").mkdir()
+    assert list((root / "instance").iterdir()) == []
     serve(make_phone, f"sqlite:///{root / 'instance' / 'pickup.db'}")
     [complaint] = complaints_about(root, {**CONTENT, OPENING: "Hi!"})
     assert complaint["remedy"] == NEW_PERIOD
@@ -135,6 +139,18 @@ def test_no_answer_is_no_fault(tmp_path: Path, url: str) -> None:
     (tmp_path / "empty.db").touch()
     (tmp_path / "text.db").write_text("This is no database, however long it may be. " * 100)
     assert changes(tmp_path / "now", url.format(root=tmp_path), {}) == []
+
+
+def test_database_that_is_locked_is_not_waited_for(make_phone: MakePhone, tmp_path: Path) -> None:
+    """Nor is one in whose tables somebody else is at work."""
+    file = tmp_path / "pickup.db"
+    serve(make_phone, f"sqlite:///{file}")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        began = monotonic()
+        assert recorded_definitions(f"sqlite:///{file}") == {}
+        assert monotonic() - began < 4
 
 
 def test_database_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
