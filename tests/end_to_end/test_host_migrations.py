@@ -97,6 +97,7 @@ def test_flask_alembic_proposes_nothing_about_our_tables(tmp_path: Path, databas
     ("item", "name", "kind"),
     [
         (sa.Table("pickup_calls", sa.MetaData()), "pickup_calls", "table"),
+        (sa.Table("pickup_calls_7", sa.MetaData()), "pickup_calls_7", "table"),
         (sa.Table("pickup_alembic_version", sa.MetaData()), "pickup_alembic_version", "table"),
         (sa.Table("pickup_results", sa.MetaData()), "pickup_results", "table"),
         (sa.Table("pickup_calls", sa.MetaData(), sa.Column("line")).c.line, "line", "column"),
