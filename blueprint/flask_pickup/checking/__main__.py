@@ -26,7 +26,7 @@ ALTOGETHER = 2.5
 """Seconds of a processor for all steps, of which starting takes one."""
 A_PLACE = 0.01
 """Seconds more for each file or arm: hundreds of experiments may take longer."""
-MEMORY = 160 * 1024 * 1024
+MEMORY = 128 * 1024 * 1024
 """Bytes of memory, beside the code."""
 
 
