@@ -104,7 +104,6 @@ class State:
         """Write what waits and end Pickup's threads, before this process ends; a later call starts them again."""
         self.webhook.ledger.close()
         self.webhook.signals.close()
-        self.board.close()
         if self.source is None and (engine := self._engines.made):
             engine.dispose()
 
@@ -273,7 +272,7 @@ class Pickup(Blueprint):
             self._clock,
         )
         ledger.on_fault = webhook.tell_fault
-        board = Board(lambda: _child_settings(state))
+        board = Board(lambda: state.engine.url.render_as_string(hide_password=False))
         state = State(options, catalog, webhook, board, self._source(app), endpoint)
         return state
 
@@ -304,12 +303,6 @@ class Pickup(Blueprint):
         return ask
 
 
-def _child_settings(state: State) -> Mapping[str, Any]:
-    """Return what the process that computes results needs to reach the same rows."""
-    return {"database_url": state.engine.url.render_as_string(hide_password=False)}
-
-
-# A host's prefix or its url_defaults may bring values, which are the host's own.
 def _receive(**_: Any) -> Response:
     return _current().webhook.receive()
 

@@ -96,7 +96,7 @@ def imagine(
     customer: Mapping[str, Any] | None = None,
     at: datetime,
 ) -> Preview:
-    """Return what a made-up caller would hear in an arm; nobody is looked up.
+    """Return what a made-up caller would hear in an arm, or when turned away; nobody is looked up.
 
     :param customer: what would be known of them.
     :param at: when; aware.
@@ -104,6 +104,9 @@ def imagine(
     known = UNKNOWN if customer is None else Customer(customer, customer)
     call = CallFacts(REHEARSAL + "preview", "inbound_phone_call")
     incoming = Incoming(call, caller, Line(None), known, at)
+    decision = decide(catalog, incoming)
+    if decision.kind == "closed":
+        return Preview(incoming, decision)
     return Preview(incoming, decide(catalog, incoming, _given(arm)))
 
 

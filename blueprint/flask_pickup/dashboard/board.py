@@ -18,6 +18,8 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
+from flask_pickup.processes import PerProcess
+
 log = logging.getLogger("flask_pickup")
 
 FRESH = 10.0
@@ -48,111 +50,121 @@ class _Kept:
         return self.at + max(FRESH, _TIMES_AS_LONG * self.took)
 
 
-class Board:
-    """Asks a child process, one question at a time.
+@dataclass
+class _Memory:
+    """The answers that a process has."""
 
-    :param settings: what the child needs to reach the rows, as JSON; asked for when a child is started.
+    kept: dict[str, _Kept] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+
+class Board:
+    """Asks the process's child.
+
+    :param database_url: gives the place of the rows, as an SQLAlchemy URL; asked for with each question.
     """
 
-    def __init__(self, settings: Callable[[], Mapping[str, Any]]) -> None:
-        self._settings = settings
-        self._kept: dict[str, _Kept] = {}
-        self._lock = Lock()
-        self._one_at_a_time = Lock()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._pid = 0
+    def __init__(self, database_url: Callable[[], str]) -> None:
+        self._database_url = database_url
+        self._memories = PerProcess(_Memory)
 
     def ask(self, question: Question, wait: float = WAIT) -> Any:
-        """Return the answer to a question, perhaps one of a while ago; None while there is none yet."""
-        kept = self._keep(json.dumps(question, sort_keys=True))
+        """Return the answer to a question, perhaps one of a while ago; None while there is none yet.
+
+        :param wait: seconds.
+        """
+        kept = self._keep(json.dumps(question, sort_keys=True), question)
         if monotonic() > kept.until + LATEST:
             kept.done.wait(wait)
         return kept.answer if monotonic() <= kept.until + LATEST else None
 
-    def close(self) -> None:
-        """End the child, whatever it is doing."""
-        if (child := self._child) and self._pid == os.getpid():
-            child.kill()
-            with self._one_at_a_time:
-                self._end()
-
-    def _keep(self, question: str) -> _Kept:
-        with self._lock:
-            if self._pid != os.getpid():
-                # Of another process: its child is not ours to ask, and a lock of it may be held for ever.
-                self._kept, self._child, self._one_at_a_time, self._pid = {}, None, Lock(), os.getpid()
-            kept = self._kept.setdefault(question, _Kept())
+    def _keep(self, key: str, question: Question) -> _Kept:
+        memory = self._memories()
+        with memory.lock:
+            kept = memory.kept.setdefault(key, _Kept())
             if kept.asked or monotonic() < kept.until:
                 return kept
             kept.asked = True
             kept.done.clear()
-            self._forget_the_oldest()
+            _forget_the_oldest(memory.kept)
         Thread(target=self._answer, args=(question, kept), name="pickup-board", daemon=True).start()
         return kept
 
-    def _forget_the_oldest(self) -> None:
-        settled = sorted((kept.at, question) for question, kept in self._kept.items() if not kept.asked)
-        for _, question in settled[: max(0, len(self._kept) - _MOST_KEPT)]:
-            del self._kept[question]
-
-    def _answer(self, question: str, kept: _Kept) -> None:
-        began = monotonic()
+    def _answer(self, question: Question, kept: _Kept) -> None:
         try:
-            with self._one_at_a_time:
-                began = monotonic()
-                kept.answer = self._of_child(question)
+            kept.answer, kept.took = _child().ask({**question, "database_url": self._database_url()})
         except Exception as error:  # noqa: BLE001 (the host's engine, too, may raise anything)
             log.error("Results could not be computed: %s.", type(error).__name__)
-            kept.answer = {"failed": type(error).__name__}
+            kept.answer, kept.took = {"failed": type(error).__name__}, 0.0
         finally:
-            kept.at = monotonic()
-            kept.took, kept.asked = kept.at - began, False
+            kept.at, kept.asked = monotonic(), False
             kept.done.set()
 
-    def _of_child(self, question: str) -> Any:
-        if self._child is not None:
-            # It may be about to end, or have been killed by somebody who needed memory: a new one answers.
-            with suppress(BrokenPipeError, EOFError):
-                return self._of_this_child(question)
-        return self._of_this_child(question)
 
-    def _of_this_child(self, question: str) -> Any:
-        child = self._started()
-        assert child.stdin
+def _forget_the_oldest(kept: dict[str, _Kept]) -> None:
+    settled = sorted((each.at, key) for key, each in kept.items() if not each.asked)
+    for _, key in settled[: max(0, len(kept) - _MOST_KEPT)]:
+        del kept[key]
+
+
+class _Child:
+    """A process that answers one question at a time; started when the first is asked."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, question: Question) -> tuple[Any, float]:
+        """Return the answer, and the seconds that it took.
+
+        :raises OSError: if there is none.
+        :raises EOFError: likewise.
+        """
+        # Through a pipe and not in its arguments or its environment, which others can read: there are secrets in it.
+        line = json.dumps(question).encode() + b"\n"
+        with self._lock:
+            began = monotonic()
+            if self._process is not None:
+                # It may be about to end, or have been killed by somebody who needed memory: a new one answers.
+                with suppress(BrokenPipeError, EOFError):
+                    return self._answer(line), monotonic() - began
+            return self._answer(line), monotonic() - began
+
+    def _answer(self, line: bytes) -> Any:
+        process = self._running()
+        assert process.stdin
         try:
-            child.stdin.write(question.encode() + b"\n")
-            child.stdin.flush()
-            return json.loads(_line(child))
-        except (OSError, ValueError, EOFError):
+            process.stdin.write(line)
+            process.stdin.flush()
+            return json.loads(_line(process))
+        except (OSError, EOFError):
             self._end()
             raise
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._child is None or self._child.poll() is not None:
-            self._end()
-            child = self._child = subprocess.Popen(
-                [sys.executable, "-m", "flask_pickup.results"],
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(  # noqa: S603 (a module of ours)
+                [sys.executable, "-m", "flask_pickup.results", str(DEADLINE)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={name: value for name, value in os.environ.items() if not name.startswith("PICKUP_")},
             )
-            assert child.stdin
-            # Not in its arguments or its environment, which others can read: there are secrets in it.
-            child.stdin.write(json.dumps({**self._settings(), "deadline": DEADLINE}).encode() + b"\n")
             # A child that ends by itself is waited for, or it would stay in the table of processes.
-            Thread(target=child.wait, name="pickup-board-wait", daemon=True).start()
-        return self._child
+            Thread(target=self._process.wait, name="pickup-board-wait", daemon=True).start()
+        return self._process
 
     def _end(self) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
-        child.kill()
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
+        process, self._process = self._process, None
+        assert process
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
             if pipe:
                 with suppress(BrokenPipeError):
                     pipe.close()
+
+
+_child = PerProcess(_Child)
 
 
 def _line(child: subprocess.Popen[bytes]) -> bytes:

@@ -30,7 +30,7 @@ _TOKEN = re.compile(r"\s+|[^\s\w]|\w+")
 class Imagined:
     """A caller that somebody chose on the page.
 
-    :param hours: ``now``, ``open``, ``closed``: the next moment at which it is so.
+    :param hours: ``now``, or ``open`` or ``closed``: the next moment at which it is so.
     """
 
     identified: bool
@@ -44,7 +44,7 @@ class Imagined:
         return cls(
             identified=chosen.get("who") != "withheld",
             language=chosen.get("language", ""),
-            hours=chosen.get("hours", "now"),
+            hours=chosen.get("hours", "open"),
             customer={name: value for name in customer if (value := chosen.get(f"customer.{name}", "").strip())},
         )
 

@@ -1,8 +1,9 @@
 """Computes results for another process: a line of JSON in, a line of JSON out, until nobody asks for a minute.
 
-The first line is the settings: ``{"database_url", "deadline"}``. Then each line is a question: ``{"do": "overview",
-"bodies"}``, ``{"do": "results", "body"}``, ``{"do": "story", "body", "zone"}`` or ``{"do": "plan", "baseline", "lift",
-"callers_a_week"}``; with ``"language"`` it is answered in that. When the asking process is gone this one ends, whatever it is doing.
+Each line is a question: ``{"do": "overview", "bodies"}``, ``{"do": "results", "body"}``, ``{"do": "story", "body",
+"zone"}`` or ``{"do": "plan", "baseline", "lift", "callers_a_week"}``, with ``"database_url"``, and with ``"language"``
+where it is not English that the answer should be in. The argument is the seconds that a statement may take. When the
+asking process is gone this one ends, whatever it is doing.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ _GIVES_WAY = 10
 def main() -> None:
     """Answer questions."""
     os.nice(_GIVES_WAY)
-    settings = json.loads(sys.stdin.buffer.readline())
-    engine = _bounded(settings["database_url"], settings["deadline"])
     questions: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_listen, args=(questions,), daemon=True).start()
     with suppress(Empty):
         while True:
-            question = questions.get(timeout=LINGERS)
-            sys.stdout.write(json.dumps(answer(engine, json.loads(question))) + "\n")
+            question = json.loads(questions.get(timeout=LINGERS))
+            engine = _bounded(question["database_url"], float(sys.argv[1]))
+            sys.stdout.write(json.dumps(answer(engine, question)) + "\n")
+            engine.dispose()
             sys.stdout.flush()
 
 

@@ -91,6 +91,8 @@ function show(place) {
   const data = JSON.parse(place.dataset.plot);
   const width = Math.max(280, Math.floor(place.clientWidth - 34));
   const drawn = draw[data.kind](data, width);
+  // A picture has one name, not one for each of its lines.
+  for (const part of drawn.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", data.says);
   place.replaceChildren(drawn);

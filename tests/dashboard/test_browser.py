@@ -1,0 +1,298 @@
+"""The dashboard in a real browser: what somebody who opens it sees, hears, and can reach."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from dashboards import MUCH, SAID, TOKEN, app_of, served
+from flask_pickup.dashboard.pages import PLOT_STYLE
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: on Debian and Ubuntu, apt install chromium"),
+]
+
+WIDTHS = (390, 1280)
+SCHEMES = ("light", "dark")
+WARM = "experiments/warm-opening"
+PAGES = (
+    "",
+    "calls",
+    WARM,
+    "experiments/later",
+    "plan",
+    "plan?baseline=30&lift=5&callers_a_week=500",
+    "preview",
+    "experiments/nowhere",
+)
+MANY = dict.fromkeys(("control", "warm"), SAID["winner"]["control"])
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server; below it a path for each database."""
+    folder = tmp_path_factory.mktemp("dashboards")
+    apps = {name: app_of(folder / name, said) for name, said in SAID.items()}
+    apps["much"] = app_of(folder / "much", MANY, MUCH)
+    with served(apps) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser."""
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """Somebody with a browser, to whom every dashboard is open.
+
+    What the browser complains of, and whatever it asks of anybody else, is noted.
+    """
+
+    def __init__(self, browser: Browser, address: str, *, language: str = "en-GB", scripts: bool = True) -> None:
+        self.context: BrowserContext = browser.new_context(
+            locale=language, java_script_enabled=scripts, reduced_motion="reduce"
+        )
+        self.address = address
+        self.noted: list[str] = []
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("pageerror", lambda error: self._note("error", str(error)))
+        self.page.on("request", self._asked)
+
+    def _note(self, kind: str, text: str) -> None:
+        # The browser's own line on a page that is not there, which a test asks for.
+        if "404 (NOT FOUND)" not in text:
+            self.noted.append(f"{kind}: {text}")
+
+    def _asked(self, request: object) -> None:
+        if not str(getattr(request, "url", "")).startswith((self.address, "data:")):
+            self.noted.append(f"asked elsewhere: {request}")
+
+    def open(self, database: str, path: str = "") -> Page:
+        """Open a page, and wait until it does not come again by itself."""
+        home = f"{self.address}/{database}/pickup/"
+        if not any(cookie.get("path") == f"/{database}/pickup/" for cookie in self.context.cookies()):
+            self.page.goto(f"{home}?token={TOKEN}")
+        self.page.goto(home + path)
+        expect(self.page.locator('meta[http-equiv="refresh"]')).to_have_count(0, timeout=60_000)
+        return self.page
+
+
+@pytest.fixture(scope="module")
+def everyone(chromium: Browser, address: str) -> Iterator[Visitor]:
+    """A visitor for all tests of the module, who keeps the cookies."""
+    visitor = Visitor(chromium, address)
+    yield visitor
+    visitor.context.close()
+
+
+@pytest.fixture
+def visitor(everyone: Visitor) -> Iterator[Visitor]:
+    """A visitor with whose pages the browser finds nothing wrong."""
+    everyone.noted.clear()
+    yield everyone
+    assert not everyone.noted
+
+
+@pytest.mark.parametrize(
+    ("database", "says"),
+    [
+        (
+            "winner",
+            ("It works", "Warm does better on booked: at least", "You can stop.", "let everybody hear the better one"),
+        ),
+        ("same", ("It makes no difference", "no difference on booked is as large as 5 in a hundred", "keep the one")),
+        ("undecided", ("It cannot be told", "Whether warm or control is better on booked cannot be told")),
+        ("broken", ("Something is broken", "Do not read this.", "decide nothing on this")),
+        ("little", ("It cannot be told yet", "cannot be told yet, nor how long it will take", "Let it run")),
+        ("empty", ("No caller has been given an arm yet.",)),
+    ],
+)
+def test_what_is_known_is_said(visitor: Visitor, database: str, says: tuple[str, ...]) -> None:
+    """An experiment's page says what callers hear, what is known and what to do; so does the overview."""
+    text = visitor.open(database, WARM).locator("main").inner_text()
+    for sentence in (*says, "How can I help you?", "how lovely that you call!"):
+        assert sentence in text
+    overview = visitor.open(database).locator("main").inner_text()
+    for sentence in says if database != "empty" else ("No caller yet.",):
+        assert sentence in overview
+
+
+def test_no_arm_is_ahead_before_the_verdict(visitor: Visitor) -> None:
+    """While it cannot be told, control comes first everywhere, and nothing is coloured as better or worse."""
+    page = visitor.open("undecided", WARM)
+    assert page.locator(".arm h3").all_inner_texts() == ["control the base", "warm"]
+    assert page.locator(".verdict").get_attribute("class") in {
+        "verdict cannot-tell-yet",
+        "verdict cannot-tell-at-your-number-of-calls",
+    }
+    quiet = page.evaluate("getComputedStyle(document.querySelector('.verdict')).borderLeftColor")
+    assert quiet == page.evaluate("getComputedStyle(document.querySelector('footer')).color")
+    assert page.locator("details", has_text="If you had to bet today").get_attribute("open") is None
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("database", ["empty", "little", "much"])
+def test_every_page_can_be_used_by_everybody(visitor: Visitor, database: str, path: str) -> None:
+    """With no data, a little and much: no page is broader than the screen, and axe-core finds nothing, light and dark."""
+    examined(visitor, visitor.open(database, path))
+
+
+@pytest.mark.parametrize("database", ["winner", "broken"])
+def test_every_verdict_can_be_used_by_everybody(visitor: Visitor, database: str) -> None:
+    """So it is with the plots and the alarms."""
+    page = visitor.open(database, WARM)
+    for details in page.locator("details").all():
+        details.evaluate("element => { element.open = true }")
+    examined(visitor, page)
+
+
+def test_pages_behind_links_can_be_used_by_everybody(visitor: Visitor) -> None:
+    """So it is with a call, a definition, and what somebody would hear."""
+    page = visitor.open("little", "calls")
+    page.locator("tbody a").first.click()
+    assert "What was decided, in this order" in page.locator("main").inner_text()
+    examined(visitor, page)
+    page = visitor.open("little", WARM)
+    page.locator("main a", has_text="since").first.click()
+    assert "how lovely that you call!" in page.locator("main").inner_text()
+    examined(visitor, page)
+    page = visitor.open("little", "preview")
+    page.get_by_label("Number of the caller").fill("+31612345678")
+    page.get_by_role("button", name="Show").click()
+    assert "first_message" in page.locator("pre").inner_text() or "error" in page.locator("pre").inner_text()
+    examined(visitor, page)
+
+
+def examined(visitor: Visitor, page: Page) -> None:
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            found = Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_plots_show_what_the_tables_say(visitor: Visitor) -> None:
+    """Each comparison is drawn, with what it shows as a name, and the same figures stand in a table below it."""
+    page = visitor.open("winner", WARM)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert page.locator('.plot svg[role="img"]').count() == 5
+    assert page.locator(".plot svg").first.get_attribute("aria-label") == (
+        "Intervals of booked; the table below has the same figures."
+    )
+    row = page.locator("div:has(> #metric-booked) tbody tr").inner_text()
+    assert "+12.0" in row
+    assert "better" in row
+
+
+def test_everything_is_said_without_scripts(chromium: Browser, address: str) -> None:
+    """Without JavaScript the page says all that it says with it: the plots' figures stand in tables."""
+    without = Visitor(chromium, address, scripts=False)
+    page = without.open("winner", WARM)
+    text = page.locator("main").inner_text()
+    for said in ("It works", "+12.0", "how lovely that you call!", "Who is in it, who was left out, and why"):
+        assert said in text
+    assert page.get_by_role("button", name="Read aloud").count() == 0
+    assert page.locator("summary", has_text="The same as a table").count() == 2
+    without.context.close()
+    assert not without.noted
+
+
+def test_keyboard_reaches_everything_in_order(visitor: Visitor) -> None:
+    """The first tab stop leads past the navigation; each stop can be seen; their order is that of the page."""
+    page = visitor.open("little", WARM)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_in_viewport()
+    places = []
+    for _ in range(12):
+        outline, top = page.evaluate(
+            "[getComputedStyle(document.activeElement).outlineStyle,"
+            " document.activeElement.compareDocumentPosition(document.querySelector('footer'))]"
+        )
+        assert outline != "none"
+        assert top == 4, "before the footer"
+        places.append(page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+        page.keyboard.press("Tab")
+    assert places == sorted(places)
+    page.keyboard.press("Home")
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+
+
+def test_opening_is_read_aloud(visitor: Visitor) -> None:
+    """The button hands the arm's words to the browser's voice, in the language that the caller would hear."""
+    page = visitor.open("little", WARM)
+    page.evaluate("() => { SpeechSynthesis.prototype.speak = (words) => { window.spoken = [words.text, words.lang] } }")
+    page.locator(".arm", has=page.locator("#arm-warm")).get_by_role("button", name="Read aloud").click()
+    assert page.evaluate("window.spoken") == ["Hello, how lovely that you call! How can I help you?", "en"]
+
+
+def test_chosen_caller_is_heard(visitor: Visitor) -> None:
+    """The form above the arms changes what is heard in them."""
+    page = visitor.open("little", WARM)
+    page.get_by_label("customer.first_name").fill("Ada")
+    page.get_by_label("Hours").select_option("open")
+    page.get_by_role("button", name="Let me hear").click()
+    assert "Good day Ada. How can I help you?" in page.locator(".arms").inner_text()
+    page.get_by_label("Hours").select_option("closed")
+    page.get_by_role("button", name="Let me hear").click()
+    assert "We are closed." in page.locator(".arms").inner_text()
+
+
+def test_policy_knows_the_style_of_the_plots(visitor: Visitor) -> None:
+    """The only style sheet that is not a file is the plots' own, and the policy has its hash."""
+    page = visitor.open("winner", WARM)
+    sheets = set(page.locator("style").all_text_contents())
+    hashes = {base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode() for sheet in sheets}
+    assert {f"sha256-{each}" for each in hashes} == {PLOT_STYLE}
+
+
+def test_dutch_browser_reads_dutch(chromium: Browser, address: str) -> None:
+    """Whoever's browser asks for Dutch reads the verdict, numbers and days in Dutch."""
+    dutch = Visitor(chromium, address, language="nl-NL")
+    page = dutch.open("winner", WARM)
+    text = page.locator("main").inner_text()
+    for said in (
+        "Het werkt",
+        "Warm doet het beter op booked: minstens",
+        "op de honderd bellers",
+        "+12,0",
+        "3.000 bellers",
+    ):
+        assert said in text
+    assert page.locator("html").get_attribute("lang") == "nl"
+    dutch.context.close()
+    assert not dutch.noted
+
+
+def test_line_goes_by_its_name(visitor: Visitor) -> None:
+    """The number that was called is shown by the name that the business gave it; no number stands on the page."""
+    text = visitor.open("little", "calls").locator("main").inner_text()
+    assert "Front desk" in text
+    assert "+31" not in text
+
+
+def test_definition_says_what_changed(visitor: Visitor) -> None:
+    """Beside each definition stands what changed with it."""
+    text = visitor.open("winner", WARM).locator("main").inner_text()
+    assert "what changed: status: draft → running; share of the audience that is enrolled: 0.5 → 1" in text
