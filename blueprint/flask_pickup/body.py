@@ -50,13 +50,17 @@ class _Watch:
         self._start()
         reading = _Reading(connection)
         self._readings[reading] = None
-        self._busy.set()
+        # Setting it wakes and locks, which most readings need not: the thread looks for them once more after clearing.
+        if not self._busy.is_set():
+            self._busy.set()
         return reading
 
     def end(self, reading: _Reading) -> None:
         self._readings.pop(reading, None)
 
     def _start(self) -> None:
+        if self._is_started:
+            return
         with self._lock:
             if not self._is_started:
                 Thread(target=self._run, name="pickup-bodies", daemon=True).start()
