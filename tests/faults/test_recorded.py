@@ -98,7 +98,8 @@ def test_killing_workers_loses_nothing(kind: str, request: pytest.FixtureRequest
             # A busy machine answers fewer meanwhile.
             eventually(lambda: kill_workers(server, 1) or sum(heard.status == 200 for heard in answers) > 60, 30)  # type: ignore[func-returns-value]
         answered = [heard for heard in answers if heard.status]
-        assert_answered(answered)
+        # How long it takes is promised while there are workers.
+        assert {heard.status for heard in answered} == {200}
         server.assert_recorded(answered)
         eventually(lambda: server.ring("quiet").arm)
         assert rows(url, "SELECT COUNT(*) FROM pickup_calls WHERE decision IS NULL") == [(0,)]
