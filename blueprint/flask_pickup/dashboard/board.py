@@ -37,7 +37,9 @@ Question = Mapping[str, Any]
 
 
 @dataclass
-class _Kept:
+class Kept:
+    """An answer, the moment at which it came, and the seconds that it took to compute."""
+
     answer: Any = None
     at: float = float("-inf")
     took: float = 0.0
@@ -54,7 +56,7 @@ class _Kept:
 class _Memory:
     """The answers that a process has."""
 
-    kept: dict[str, _Kept] = field(default_factory=dict)
+    kept: dict[str, Kept] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
 
@@ -78,10 +80,10 @@ class Board:
             kept.done.wait(wait)
         return kept.answer if monotonic() <= kept.until + LATEST else None
 
-    def _keep(self, key: str, question: Question) -> _Kept:
+    def _keep(self, key: str, question: Question) -> Kept:
         memory = self._memories()
         with memory.lock:
-            kept = memory.kept.setdefault(key, _Kept())
+            kept = memory.kept.setdefault(key, Kept())
             if kept.asked or monotonic() < kept.until:
                 return kept
             kept.asked = True
@@ -90,7 +92,7 @@ class Board:
         Thread(target=self._answer, args=(question, kept), name="pickup-board", daemon=True).start()
         return kept
 
-    def _answer(self, question: Question, kept: _Kept) -> None:
+    def _answer(self, question: Question, kept: Kept) -> None:
         try:
             kept.answer, kept.took = _child().ask({**question, "database_url": self._database_url()})
         except Exception as error:  # noqa: BLE001 (the host's engine, too, may raise anything)
@@ -101,7 +103,7 @@ class Board:
             kept.done.set()
 
 
-def _forget_the_oldest(kept: dict[str, _Kept]) -> None:
+def _forget_the_oldest(kept: dict[str, Kept]) -> None:
     settled = sorted((each.at, key) for key, each in kept.items() if not each.asked)
     for _, key in settled[: max(0, len(kept) - _MOST_KEPT)]:
         del kept[key]
