@@ -234,7 +234,7 @@ def new_id() -> str:
 
 def request(call_id: str, who: int) -> bytes:
     """Return a signed request of a call, head and body."""
-    return _signed(
+    return signed(
         {
             "type": "assistant-request",
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
@@ -247,7 +247,7 @@ def request(call_id: str, who: int) -> bytes:
 
 def report(call_id: str, who: int) -> bytes:
     """Return a signed end-of-call report, head and body."""
-    return _signed(
+    return signed(
         {
             "type": "end-of-call-report",
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
@@ -262,7 +262,8 @@ def report(call_id: str, who: int) -> bytes:
     )
 
 
-def _signed(message: Mapping[str, Any]) -> bytes:
+def signed(message: Mapping[str, Any]) -> bytes:
+    """Return a signed request of a message, head and body."""
     body = json.dumps({"message": message}).encode()
     stamp = str(int(time.time()))
     head = (

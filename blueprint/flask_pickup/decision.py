@@ -85,6 +85,7 @@ class Deciding:
         self.incoming = incoming
         self.faults: list[str] = [f"customer: {incoming.customer.failed}"] if incoming.customer.failed else []
         self.reasons: dict[str, Any] = {}
+        self._layers: dict[str, str] = {}
         self.base = catalog.base(incoming.line)
         hours = catalog.hours(incoming.line)
         self.open = hours is None or hours.is_open(incoming.now)
@@ -185,7 +186,7 @@ class Deciding:
         if key is None and experiment.unidentified == "exclude":
             return None, "unidentified"
         draws_by = key or self.incoming.call.id
-        if experiment.layer and self._layer_choice(experiment.layer, draws_by) != experiment.name:
+        if experiment.layer and self._choice_of(experiment.layer, draws_by) != experiment.name:
             return None, "layer"
         if not is_enrolled(experiment.seed, experiment.traffic, draws_by):
             return None, "traffic"
@@ -198,6 +199,12 @@ class Deciding:
 
     def _assigned(self, experiment: Experiment, arm: str, source: str) -> Assigned:
         return Assigned(experiment.name, arm, source, experiment.fingerprint)
+
+    def _choice_of(self, layer: str, key: str) -> str:
+        # Each experiment of a layer asks; drawing anew for each would take as many draws as their square.
+        if layer not in self._layers:
+            self._layers[layer] = self._layer_choice(layer, key)
+        return self._layers[layer]
 
     def _layer_choice(self, layer: str, key: str) -> str:
         """A pin comes before the layer's draw: who is pinned in one of its experiments is in no other."""
