@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, insert, or_, select, true, update
 
 from flask_pickup.caller import caller_key, e164
 from flask_pickup.catalog import Catalog
@@ -257,9 +257,7 @@ def purge(
     """
     store = Store(engine)
     rows: Counts = Counter()
-    last = ""
-    while calls := _old_calls(engine, before, last):
-        last = calls[-1][0]
+    for calls in _old_calls(engine, before):
         with store.transaction() as connection:
             spared = _spared(connection, calls, _open_experiments(catalog))
             due = [call_id for call_id, _ in calls if call_id not in spared]
@@ -276,11 +274,28 @@ def _open_experiments(catalog: Catalog) -> list[str]:
     return [*unfinished, *catalog.left_out]
 
 
-def _old_calls(engine: Engine, before: datetime, after: str) -> Sequence[Any]:
-    age = func.coalesce(Call.decided_at, Call.reported_at, Call.ended_at)
-    old = select(Call.call_id, Call.caller_key).where(Call.call_id > after, age < before)
-    with engine.connect() as connection:
-        return connection.execute(old.order_by(Call.call_id).limit(BATCH)).all()
+def _old_calls(engine: Engine, before: datetime) -> Iterator[Sequence[tuple[str, str | None]]]:
+    """Yield ids and callers of old calls, a batch at a time: the decided ones, then those of which only a report came.
+
+    In the order of time, in which the rows were written: a batch then changes a hundred pages of the tables, and not a
+    thousand that the database would have to write to its log whole.
+    """
+    yield from _batches(engine, Call.decided_at, Call.decided_at < before)
+    told = func.coalesce(Call.reported_at, Call.ended_at)
+    yield from _batches(engine, told, and_(Call.decided_at.is_(None), told < before))
+
+
+def _batches(engine: Engine, at: Any, is_old: ColumnElement[bool]) -> Iterator[Sequence[tuple[str, str | None]]]:
+    behind: ColumnElement[bool] = true()
+    while True:
+        found = select(Call.call_id, Call.caller_key, at.label("at")).where(is_old, behind)
+        with engine.connect() as connection:
+            calls = connection.execute(found.order_by(at, Call.call_id).limit(BATCH)).all()
+        if not calls:
+            return
+        yield [(call_id, key) for call_id, key, _ in calls]
+        last, _, moment = calls[-1]
+        behind = and_(at >= moment, or_(at > moment, Call.call_id > last))
 
 
 def _spared(connection: Connection, calls: Sequence[Any], experiments: Collection[str]) -> set[str]:
