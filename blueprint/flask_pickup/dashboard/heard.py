@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any, Literal
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -17,11 +18,14 @@ from flask_pickup.flireo.answer import is_rejection, prompt, spoken
 from flask_pickup.previewing import SOMEBODY, imagine
 
 Mark = Literal["same", "added", "removed"]
-Pieces = list[tuple[Mark, str]]
+Pieces = tuple[tuple[Mark, str], ...]
 """A text in pieces: what it shares with the base's, what it adds, and what it leaves out."""
 
 _FEWEST_SHARED = 3
 """Words in a row that two texts must share for it to be shown."""
+
+_LONG = 1_000_000
+"""Pairs of words; two texts of about four thousand letters."""
 
 _TOKEN = re.compile(r"\s+|[^\s\w]|\w+")
 
@@ -99,10 +103,13 @@ def heard(catalog: Catalog, experiment: Experiment, caller: Imagined) -> list[He
     ]
 
 
+@lru_cache(maxsize=256)
 def differences(base: str, text: str) -> Pieces:
     """Return ``text`` in pieces, with what it leaves out of ``base`` in its place."""
+    if text == base:
+        return (("same", text),) if text else ()
     old, new = _TOKEN.findall(base), _TOKEN.findall(text)
-    pieces: Pieces = []
+    pieces: list[tuple[Mark, str]] = []
     left: list[str] = []
     added: list[str] = []
     for kind, a, b, c, d in _operations(old, new):
@@ -113,20 +120,22 @@ def differences(base: str, text: str) -> Pieces:
         pieces += _changed(left, added)
         left, added = [], []
         pieces.append(("same", "".join(new[c:d])))
-    return pieces + _changed(left, added)
+    return (*pieces, *_changed(left, added))
 
 
 def _operations(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
     """Yield difflib's operations, where a word or two between changes count as changed: so it can be read."""
-    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    # Exact comparison takes the square of the length, and the calls beside it would wait for that.
+    is_long = len(old) * len(new) > _LONG
+    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=is_long).get_opcodes():
         inside = a > 0 and c > 0 and (b < len(old) or d < len(new))
         is_short = sum(token.isalnum() for token in new[c:d]) < _FEWEST_SHARED
         yield ("replace" if kind == "equal" and inside and is_short else kind), a, b, c, d
 
 
 def _changed(left: Sequence[str], added: Sequence[str]) -> Pieces:
-    pieces: Pieces = [("removed", "".join(left)), ("added", "".join(added))]
-    return [(mark, text) for mark, text in pieces if text]
+    pieces: Pieces = (("removed", "".join(left)), ("added", "".join(added)))
+    return tuple((mark, text) for mark, text in pieces if text)
 
 
 def customer_names(catalog: Catalog) -> list[str]:
