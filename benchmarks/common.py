@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import socket
 import statistics
 import subprocess
@@ -113,6 +114,12 @@ class PostgreSQL:
         """Stop it; its files are the caller's to remove."""
         self._server.cleanup()
 
+    @property
+    def version(self) -> str:
+        """Its major version."""
+        with self.connect() as connection:
+            return str(connection.execute(text("SHOW server_version")).scalar()).partition(".")[0]
+
     def cpu(self) -> float:
         """Seconds of CPU that its processes have used; those of processes that are gone are missing."""
         parent = psutil.Process(self.pid)
@@ -131,7 +138,8 @@ def postgresql(folder: Path) -> Iterator[PostgreSQL]:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Give a folder that is gone afterwards."""
+    """Give a folder that is gone afterwards, also when the benchmark is told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="pickup-bench-", ignore_cleanup_errors=True) as path:
         yield Path(path)
 

@@ -1,6 +1,6 @@
 """More workers and more hosts on one PostgreSQL: rows are answers, shares are right, and who uses the CPU.
 
-    benchmarks/workers [--calls 8000] [--page]
+    benchmarks/workers [--calls 4000] [--page]
 
 Each set-up gets the same number of calls by 20,000 callers, some of them delivered twice, spread over all its servers.
 Prints a table and leaves the figures in benchmarks/workers.json; ``--page`` puts them into docs/performance.md too.
@@ -54,7 +54,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=8_000, help="calls to each set-up")
+    parser.add_argument("--calls", type=int, default=4_000, help="calls to each set-up")
     parser.add_argument("--page", action="store_true", help="put the figures into docs/performance.md")
     return parser.parse_args()
 
