@@ -187,7 +187,7 @@ class Server:
 @contextmanager
 def serving(environment: Mapping[str, str], workers: int, log: Path) -> Iterator[Server]:
     """Serve Pickup on the configuration that it ships, with so many workers."""
-    port = _free_port()
+    port = free_port()
     command = [
         *(sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "--workers", str(workers)),
         *("--bind", f"127.0.0.1:{port}", "mounted:app"),
@@ -216,7 +216,8 @@ def _wait(server: Server, workers: int) -> None:
     sys.exit("gunicorn did not start.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -26,7 +25,9 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import common
 import psutil
+from common import CALLERS, CONNECTIONS, HERE, LINE, ROOT, WEBHOOK_SECRET, free_port, machine
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import create_engine, text
@@ -34,17 +35,6 @@ from sqlalchemy.engine import make_url
 
 from flask_pickup.flireo import sign
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-WEBHOOK_SECRET, CALLER_SECRET = "benchmark-webhook-secret", "benchmark-caller-secret"
-# The ranges that the United Kingdom's regulator keeps for fiction, a thousand numbers each: 20,000 callers.
-RANGES = (
-    *("113496", "114496", "115496", "116496", "117496", "118496", "121496", "131496", "141496", "151496", "161496"),
-    *("207946", "191498", "289649", "292018", "163296", "770090", "808157", "909879", "306999"),
-)
-_TAILS = {"289649": "6", "163296": "0", "770090": "0", "808157": "0"}
-CALLERS = 1_000 * len(RANGES)
-CONNECTIONS = 16
 GUNICORN = [
     "--worker-class",
     "gthread",
@@ -114,7 +104,7 @@ def main() -> None:
             found[database] = [_figures(server) for server in servers]
         _print(database, found[database])
     report = {
-        "machine": _machine(),
+        "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
         "rounds": asked.rounds,
         "seconds": asked.seconds,
@@ -163,19 +153,8 @@ def _databases(kind: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _serving(name: str, app: str, folder: Path, database: str | None) -> Iterator[Server]:
-    port = _free_port()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(HERE),
-        "PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "PICKUP_CALLER_SECRET": CALLER_SECRET,
-        "PICKUP_SIGNATURE_TOLERANCE": "86400",
-        "PICKUP_SPOOL": str(folder / "spool"),
-        "PICKUP_EXPERIMENTS": str(ROOT / "experiments"),
-        "PICKUP_GREETINGS": str(ROOT / "greetings"),
-        "PORT": str(port),
-        **({"PICKUP_DATABASE_URL": database} if database else {}),
-    }
+    port = free_port()
+    environment = common.environment(folder, database or "", PORT=str(port))
     if name == "Pickup":
         flask = [sys.executable, "-m", "flask", "--app", app, "pickup", "db", "upgrade"]
         subprocess.run(flask, env=environment, check=True, cwd=HERE, capture_output=True)
@@ -206,14 +185,6 @@ def _wait(server: Server) -> None:
                 sys.exit(f"{server.name} did not start.")
             time.sleep(0.02)
     server.started = time.perf_counter() - server.started
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def _warm(servers: Sequence[Server]) -> None:
@@ -252,16 +223,11 @@ def _requests(number: int) -> Iterator[str]:
             "type": "assistant-request",
             "timestamp": "2026-01-05T12:00:00.000Z",
             "call": {"id": f"bench-{_letters(call)}", "type": "inbound_phone_call", "status": "ringing"},
-            "phone_number": {"number": "+31850835037", "name": "Benchmark"},
-            "customer": {"number": _number(who)},
+            "phone_number": {"number": LINE, "name": "Benchmark"},
+            "customer": {"number": common.number(who)},
         }
         body = json.dumps({"message": message})
         yield f"{stamp}\t{sign(WEBHOOK_SECRET, stamp, body.encode())}\t{body}\n"
-
-
-def _number(who: int) -> str:
-    start = RANGES[who // 1_000]
-    return f"+44{start}{_TAILS.get(start, '0')}{who % 1_000:03}"
 
 
 def _letters(number: int) -> str:
@@ -300,20 +266,6 @@ def _print(database: str, found: Sequence[dict[str, Any]]) -> None:
         middle = statistics.median(ratios)
         console.print(f"Pickup / {other['name']}: {middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
     console.print(f"p99, Pickup / written by hand: {ours['p99']['median'] / hand['p99']['median']:.2f}")
-
-
-def _machine() -> str:
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
-    return (
-        f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}, Linux {platform.release().split('-')[0]}"
-    )
 
 
 if __name__ == "__main__":
