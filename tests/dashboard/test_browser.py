@@ -118,7 +118,7 @@ def visitor(everyone: Visitor) -> Iterator[Visitor]:
     [
         (
             "winner",
-            ("It works", "Warm does better on booked: at least", "You can stop.", "let everybody hear the better one"),
+            ("It works", "Warm does better on booked: at least", "You can stop.", "let everybody hear warm"),
         ),
         ("same", ("It makes no difference", "no difference on booked is as large as 5 in a hundred", "keep the one")),
         ("undecided", ("It cannot be told", "Whether warm or control is better on booked cannot be told")),
@@ -133,8 +133,10 @@ def test_what_is_known_is_said(visitor: Visitor, database: str, says: tuple[str,
     for sentence in (*says, "How can I help you?", "how lovely that you call!"):
         assert sentence in text
     overview = visitor.open(database).locator("main").inner_text()
-    for sentence in says if database != "empty" else ("No caller yet.",):
+    said = says if database != "empty" else ("No caller yet.",)
+    for sentence in (*said, "How can I help you?", "how lovely that you call!"):
         assert sentence in overview
+    assert visitor.page.locator('nav [aria-current="page"]').inner_text() == "Overview"
 
 
 def test_no_arm_is_ahead_before_the_verdict(visitor: Visitor) -> None:
@@ -255,7 +257,7 @@ def test_opening_is_read_aloud(visitor: Visitor) -> None:
 def test_chosen_caller_is_heard(visitor: Visitor) -> None:
     """The form above the arms changes what is heard in them."""
     page = visitor.open("little", WARM)
-    page.get_by_label("customer.first_name").fill("Ada")
+    page.get_by_label("The customer's first name").fill("Ada")
     page.get_by_label("Hours").select_option("open")
     page.get_by_role("button", name="Let me hear").click()
     assert "Good day Ada. How can I help you?" in page.locator(".arms").inner_text()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import json
+import re
 import time
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from conftest import CALLER, CONTENT, MakePhone, Phone
+from flask_pickup.dashboard.numbers import COLUMNS
 
 TOKEN = "a-token-of-at-least-128-bits"
 
@@ -30,7 +35,7 @@ def page(phone: Phone, path: str) -> TestResponse:
         response = phone.client.get(f"/pickup{path}")
         if 'http-equiv="refresh"' not in response.text or time.monotonic() > end:
             return response
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def post(phone: Phone, path: str, **form: str) -> TestResponse:
@@ -42,6 +47,27 @@ def test_overview_without_a_call(author: Phone) -> None:
     text = page(author, "/").text
     assert "warm-opening" in text
     assert "No caller yet." in text
+    assert "Good day." in text
+    assert "how lovely that you call" in text
+
+
+def test_overview_says_what_does_not_load_and_waits(make_phone: MakePhone, database_url: str) -> None:
+    """Experiments that do not load are named in one line, below what touches a result."""
+    broken = {f"experiments/broken-{index}/experiment.toml": "arms =" for index in range(3)}
+    phone = make_phone({**CONTENT, **broken}, url=database_url, PICKUP_DASHBOARD_TOKEN=TOKEN)
+    phone.client.get(f"/pickup/?token={TOKEN}")
+    assert "flask pickup check says why: broken-0, broken-1, broken-2." in page(phone, "/").text
+
+
+def test_paused_experiment_is_heard_by_nobody(make_phone: MakePhone) -> None:
+    """The overview tells the words of running experiments and of winners, and none of what is paused or a draft."""
+    toml = CONTENT["experiments/warm-opening/experiment.toml"]
+    for status, heard in (("running", 2), ("paused", 0), ("draft", 0), ('concluded"\nwinner = "warm', 1)):
+        files = {**CONTENT, "experiments/warm-opening/experiment.toml": toml.replace("running", status)}
+        phone = make_phone(files, PICKUP_DASHBOARD_TOKEN=TOKEN)
+        phone.client.get(f"/pickup/?token={TOKEN}")
+        text = page(phone, "/").text
+        assert ("Good day." in text) + ("how lovely" in text) == heard, status
 
 
 def test_calls_without_a_call(author: Phone) -> None:
@@ -81,8 +107,9 @@ def test_call_says_what_was_decided_and_why(author: Phone) -> None:
     author.ring("call-1")
     author.report("call-1", analysis={"appointment_booked": True})
     text = page(author, "/calls/call-1").text
-    assert "the hash of the number drew the arm" in text
+    assert "drawn by lot, from the caller&#39;s number" in text
     assert "analysis.appointment_booked" in text
+    assert "Netherlands" in text
 
 
 def test_definition_is_shown_as_it_stood(author: Phone) -> None:
@@ -91,6 +118,7 @@ def test_definition_is_shown_as_it_stood(author: Phone) -> None:
     [(fingerprint,)] = author.rows("SELECT fingerprint FROM pickup_definitions")
     text = page(author, f"/definitions/{fingerprint}").text
     assert "Hello there, how lovely that you call!" in text
+    assert "minimum_days" in text
 
 
 def test_experiment_shows_what_callers_hear(author: Phone) -> None:
@@ -112,6 +140,36 @@ def test_experiment_shows_its_numbers(author: Phone) -> None:
     assert "WITH callers AS" in text
 
 
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_numbers_of_an_experiment_can_be_taken_along(author: Phone, kind: str) -> None:
+    """A line for each metric and arm, with the comparison to control, is there as CSV and JSON."""
+    address = f"/experiments/warm-opening/numbers.{kind}"
+    author.ring("call-1")
+    author.report("call-1")
+    said = page(author, address).text
+    lines = json.loads(said) if kind == "json" else list(csv.DictReader(io.StringIO(said)))
+    assert all(tuple(line) == COLUMNS for line in lines)
+    assert [(line["metric"], line["arm"]) for line in lines] == [
+        ("duration_seconds", arm) for arm in ("control", "warm")
+    ]
+    assert sorted(str(line["callers"]) for line in lines) == ["0", "1"]
+    assert page(author, "/experiments/warm-opening/numbers.xml").status_code == 404
+
+
+def test_who_was_left_out_is_counted_with_the_reason(author: Phone) -> None:
+    """Every call on the line is in one of the reasons: in it, without a number, or answered without being asked."""
+    author.ring("call-1")
+    author.ring("call-2", caller="anonymous")
+    with author.app.extensions["pickup"].engine.begin() as connection:
+        closed = "INSERT INTO pickup_calls (call_id, decided_at, decision) SELECT 'c', decided_at, 'closed' FROM pickup_calls"
+        connection.execute(sa.text(closed + " WHERE call_id = 'call-2'"))
+    said = page(author, "/experiments/warm-opening").text
+    reasons = dict(re.findall(r'<th scope="row">(.*?in it[^<]*)</th><td class="number">(\d+)</td>', said))
+    assert {html.unescape(reason).split(":")[1].split()[0]: calls for reason, calls in reasons.items()} == {
+        "the": "1", "there": "1", "turned": "1",
+    }  # fmt: skip
+
+
 def test_customer_on_the_page_is_heard(make_phone: MakePhone) -> None:
     """What an author writes into the fields for the customer is heard in the arms; the fields are those of the content."""
     files = {**CONTENT, "greetings/first_message.j2": "Good day {{ customer.first_name }}."}
@@ -120,6 +178,29 @@ def test_customer_on_the_page_is_heard(make_phone: MakePhone) -> None:
     assert 'name="customer.first_name"' in page(phone, "/experiments/warm-opening").text
     assert "Good day Ada." in page(phone, "/experiments/warm-opening?customer.first_name=Ada").text
     assert "Good day Ada." not in page(phone, "/experiments/warm-opening?customer.first_name=Ada&who=withheld").text
+
+
+def test_customer_of_another_experiment_is_not_asked_for(make_phone: MakePhone) -> None:
+    """The fields are those of the base and of the experiment on the page, and of no other."""
+    files = {**CONTENT, "experiments/other/experiment.toml": 'audience = "customer.vip"\n[arms]\ncontrol = 1\n'}
+    phone = make_phone(files, PICKUP_DASHBOARD_TOKEN=TOKEN)
+    phone.client.get(f"/pickup/?token={TOKEN}")
+    assert 'name="customer.vip"' in page(phone, "/experiments/other").text
+    assert 'name="customer.vip"' not in page(phone, "/experiments/warm-opening").text
+
+
+def test_chosen_moment_is_heard(make_phone: MakePhone) -> None:
+    """What depends on the time is heard as it is at the moment that was chosen, in the business's time zone."""
+    files = {
+        **CONTENT,
+        "greetings/first_message.j2": "It is {{ now.hour }} o'clock, and we are {{ 'open' if open else 'not here' }}.",
+        "greetings/hours.toml": 'timezone = "Asia/Tokyo"\n[week]\nmonday = "09:00-17:00"\n',
+    }
+    phone = make_phone(files, PICKUP_DASHBOARD_TOKEN=TOKEN)
+    phone.client.get(f"/pickup/?token={TOKEN}")
+    said = html.unescape(page(phone, "/experiments/warm-opening?hours=closed&at=2025-12-15T11:30").text)
+    assert "It is 11 o'clock, and we are open." in said
+    assert 'value="2025-12-15T11:30"' in said
 
 
 def test_markup_in_a_template_is_shown_as_characters(make_phone: MakePhone) -> None:
@@ -181,7 +262,9 @@ def test_pages_without_a_database(make_phone: MakePhone) -> None:
     phone.client.get(f"/pickup/?token={TOKEN}")
     response = phone.client.get("/pickup/calls")
     assert (response.status_code, "Calls are answered all the same" in response.text) == (503, True)
-    assert phone.client.get("/pickup/").status_code == 200
+    overview = page(phone, "/")
+    assert (overview.status_code, "The results could not be computed." in overview.text) == (200, True)
+    assert "No caller yet." not in overview.text
 
 
 def test_pages_speak_the_browsers_language(author: Phone) -> None:

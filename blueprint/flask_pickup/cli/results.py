@@ -26,6 +26,7 @@ from flask_pickup.cli.group import (
     with_pickup,
     with_results,
 )
+from flask_pickup.dashboard import numbers
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.results.model import ArmCounts, ArmMean, Comparison, Interval, Metric, Results
 
@@ -106,26 +107,12 @@ def _names(state: State) -> list[str]:
 
 # --- for programs -----------------------------------------------------------------------------------------------------
 
-_COLUMNS = (
-    *("experiment", "period", "metric", "arm", "callers", "calls", "missing", "mean", "standard_error", "against"),
-    *("difference", "low", "high", "fixed_low", "fixed_high", "state"),
-)
-
 
 def _print_csv(found: Sequence[Results]) -> None:
     writer = csv.writer(sys.stdout)
-    writer.writerow(_COLUMNS)
+    writer.writerow(numbers.COLUMNS)
     for each in found:
-        for metric in each.metrics:
-            for arm in metric.arms:
-                mean = (arm.callers, arm.calls, arm.missing, arm.mean, arm.standard_error)
-                rows = [_compared(one) for one in metric.comparisons if one.arm == arm.arm] or [()]
-                writer.writerows((each.experiment, each.period, metric.metric, arm.arm, *mean, *row) for row in rows)
-
-
-def _compared(one: Comparison) -> tuple[object, ...]:
-    low, high = one.always_valid_interval or (None, None)
-    return (one.against, one.difference, low, high, *(one.interval or (None, None)), one.state)
+        writer.writerows(numbers.lines(each.as_json()))
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def _changes(old: Body, new: Body, speech: Speech) -> Iterator[str]:
             yield speech("words of %(arm)s (%(files)s)", arm=arm, files=", ".join(files))
     for arm in _different(old.get("arms"), new.get("arms")):
         yield _from_to(speech("weight of %(arm)s", arm=arm), _of(old, "arms", arm), _of(new, "arms", arm))
-    for key, name in _names(speech).items():
+    for key, name in names_of(speech).items():
         if old.get(key) != new.get(key):
             yield _from_to(name, old.get(key), new.get(key))
     for metric in _different(old.get("metrics"), new.get("metrics")):
@@ -36,8 +36,8 @@ def _changes(old: Body, new: Body, speech: Speech) -> Iterator[str]:
             yield name
 
 
-def _names(speech: Speech) -> Mapping[str, str]:
-    """Return the keys whose values can be shown, and their names."""
+def names_of(speech: Speech) -> Mapping[str, str]:
+    """Return the keys of a definition whose values can be shown, and their names."""
     return {
         "status": speech("status"),
         "audience": speech("audience"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import SequenceMatcher
@@ -14,6 +14,7 @@ from jinja2 import TemplateSyntaxError, nodes
 
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
+from flask_pickup.decision import Decision
 from flask_pickup.flireo.answer import is_rejection, prompt, spoken
 from flask_pickup.previewing import SOMEBODY, imagine
 
@@ -35,12 +36,14 @@ class Imagined:
     """A caller that somebody chose on the page.
 
     :param hours: ``now``, or ``open`` or ``closed``: the next moment at which it is so.
+    :param at: a moment that was chosen instead; without a time zone it is the business's own.
     """
 
     identified: bool
     language: str
     hours: str
     customer: Mapping[str, str]
+    at: datetime | None = None
 
     @classmethod
     def read(cls, chosen: Mapping[str, str], customer: Iterable[str]) -> Imagined:
@@ -50,6 +53,7 @@ class Imagined:
             language=chosen.get("language", ""),
             hours=chosen.get("hours", "open"),
             customer={name: value for name in customer if (value := chosen.get(f"customer.{name}", "").strip())},
+            at=moment(chosen.get("at")),
         )
 
     def as_caller(self) -> Caller:
@@ -82,13 +86,8 @@ class Heard:
 
 def heard(catalog: Catalog, experiment: Experiment, caller: Imagined) -> list[Heard]:
     """Return each arm's words, control first."""
-    names = sorted(experiment.weights, key=lambda arm: arm != CONTROL)
-    at = _moment(catalog, caller.hours)
-    decisions = {
-        arm: imagine(catalog, (experiment, arm), caller.as_caller(), customer=caller.as_customer(), at=at).decision
-        for arm in names
-    }
-    base = decisions[names[0]].answer
+    decisions = _decisions(catalog, experiment, caller)
+    base = next(iter(decisions.values())).answer
     return [
         Heard(
             arm=arm,
@@ -101,6 +100,31 @@ def heard(catalog: Catalog, experiment: Experiment, caller: Imagined) -> list[He
         )
         for arm, decision in decisions.items()
     ]
+
+
+def openings(catalog: Catalog, experiment: Experiment) -> list[tuple[str, str | None]]:
+    """Return the opening of each arm that callers hear now, control first, as somebody hears it of whom nothing is known.
+
+    It is ``None`` where the saved agent's own is heard. Callers hear the arms of an experiment that is running, and the
+    winner of one that is concluded.
+    """
+    audible = {"running": tuple(experiment.weights), "concluded": (experiment.winner,)}.get(experiment.status, ())
+    decisions = _decisions(catalog, experiment, Imagined.read({}, ()), audible) if audible else {}
+    return [(arm, spoken(decision.answer)) for arm, decision in decisions.items()]
+
+
+def _decisions(
+    catalog: Catalog, experiment: Experiment, caller: Imagined, arms: Collection[str | None] | None = None
+) -> dict[str, Decision]:
+    """Return what is decided in each arm, or in those that are named; control first."""
+    names = sorted(experiment.weights, key=lambda arm: arm != CONTROL)
+    at = _moment(catalog, caller)
+    who, customer = caller.as_caller(), caller.as_customer()
+    return {
+        arm: imagine(catalog, (experiment, arm), who, customer=customer, at=at).decision
+        for arm in names
+        if arms is None or arm in arms
+    }
 
 
 @lru_cache(maxsize=256)
@@ -138,9 +162,14 @@ def _changed(left: Sequence[str], added: Sequence[str]) -> Pieces:
     return tuple((mark, text) for mark, text in pieces if text)
 
 
-def customer_names(catalog: Catalog) -> list[str]:
-    """Return what the content asks of a customer: each ``customer.name`` in it, but for the language."""
-    found = {name for path, text in catalog.texts.items() for name in _asked(catalog, path, text)}
+def customer_names(catalog: Catalog, experiment: str) -> list[str]:
+    """Return what the base and an experiment ask of a customer: each ``customer.name`` in them, but for the language."""
+    read = {
+        path: text
+        for path, text in catalog.texts.items()
+        if path.startswith(("greetings/", f"experiments/{experiment}/"))
+    }
+    found = {name for path, text in read.items() for name in _asked(catalog, path, text)}
     return sorted(found - {"language"})
 
 
@@ -163,8 +192,18 @@ def _value(text: str) -> Any:
     return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
 
 
-def _moment(catalog: Catalog, wanted: str) -> datetime:
-    now = datetime.now(UTC)
+def moment(written: str | None) -> datetime | None:
+    """Return the moment that stands in a form's field; None if it is none."""
+    try:
+        return datetime.fromisoformat(written) if written else None
+    except ValueError:
+        return None
+
+
+def _moment(catalog: Catalog, caller: Imagined) -> datetime:
+    if caller.at is not None:
+        return caller.at if caller.at.tzinfo else caller.at.replace(tzinfo=catalog.zone(Line(None)))
+    now, wanted = datetime.now(UTC), caller.hours
     hours = catalog.hours(Line(None))
     if hours is None or wanted not in {"open", "closed"}:
         return now

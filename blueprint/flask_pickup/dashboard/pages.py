@@ -20,16 +20,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from flask_pickup.catalog import Catalog, Experiment, Line
-from flask_pickup.dashboard import places, plan, rows
+from flask_pickup.dashboard import numbers, places, plan, rows
 from flask_pickup.dashboard.access import Access, is_own_form
 from flask_pickup.dashboard.assets import asset
 from flask_pickup.dashboard.board import Board
-from flask_pickup.dashboard.changes import changes_of
-from flask_pickup.dashboard.heard import Imagined, customer_names, heard
+from flask_pickup.dashboard.changes import changes_of, names_of
+from flask_pickup.dashboard.heard import Imagined, customer_names, heard, moment, openings
 from flask_pickup.dashboard.places import Places
-from flask_pickup.dashboard.plots import difference_in, shown
+from flask_pickup.dashboard.plots import difference_in, shown, winner
 from flask_pickup.dashboard.speech import NOTHING, Speech, speech_of
-from flask_pickup.flireo.answer import spoken
+from flask_pickup.flireo.answer import prompt, spoken
 from flask_pickup.previewing import preview
 from flask_pickup.webhook import Webhook
 
@@ -37,6 +37,8 @@ log = logging.getLogger("flask_pickup")
 
 ALARMING = frozenset({"split", "delivery", "missing", "changed", "two-arms"})
 """The findings that stand above everything else."""
+
+_KINDS = {"csv": "text/csv", "json": "application/json"}
 
 _BATCH = 500
 """Rows that are written at once; between them other threads come first."""
@@ -80,6 +82,7 @@ class Dashboard:
         for rule, endpoint, view in (
             ("/", "overview", self._overview),
             ("/experiments/<name>", "experiment", self._experiment),
+            ("/experiments/<name>/numbers.<kind>", "numbers", self._numbers),
             ("/definitions/<fingerprint>", "definition", self._definition),
             ("/calls", "calls", self._calls),
             ("/calls/<path:call_id>", "call", self._call),
@@ -135,8 +138,8 @@ class Dashboard:
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
         speech = self._speech()
         shared = {
-            "_": speech, "here": request.path, "spoken": spoken, "asset": _address, "line_name": self._line_name,
-            "difference_in": difference_in,
+            "_": speech, "here": request.root_path + request.path, "spoken": spoken, "asset": _address, "line_name": self._line_name,
+            "difference_in": difference_in, "winner": winner,
         }  # fmt: skip
         html = render_template(f"pickup/{name}.html", **shared, **values)
         return Response(html, status, mimetype="text/html")
@@ -152,40 +155,45 @@ class Dashboard:
         bodies = [one.body for one in self.catalog.experiments if one.status != "draft"]
         answer = self.board.ask({"do": "overview", "bodies": bodies, "language": self._speech().language})
         results = {one["experiment"]: one for one in (answer or {}).get("results", ())}
+        failed = "failed" in (answer or {})
         return self._page(
             "overview",
             experiments=self.catalog.experiments,
+            heard={one.name: openings(self.catalog, one) for one in self.catalog.experiments},
             results=results,
             computing=answer is None,
+            failed=failed,
             alarms=list(self._alarms(results)),
         )
 
     def _alarms(self, results: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
         speech = self._speech()
-        for name in self.catalog.left_out:
-            text = speech("the experiment does not load and is left out; flask pickup check says why.")
-            yield {"experiment": "", "text": f"{name}: {text}"}
         if self.catalog.broken:
             yield {
                 "text": speech("The greetings do not load: callers hear the saved agent. flask pickup check says why.")
             }
         facts = self.webhook.facts()
         if waiting := facts["waiting"]["memory"] + facts["waiting"]["spool"]:
-            yield {"text": speech("%(count)s rows wait for the database.", count=speech.count(waiting))}
-        if facts["put_aside"]:
-            yield {"text": speech("%(count)s rows could not be written and were put aside.", count=facts["put_aside"])}
+            yield {"text": speech("Rows that wait for the database: %(count)s.", count=speech.count(waiting))}
+        if aside := facts["put_aside"]:
+            yield {
+                "text": speech(
+                    "Rows that could not be written and were put aside: %(count)s.", count=speech.count(aside)
+                )
+            }
         for name, result in results.items():
             for warning in result["warnings"]:
                 if warning["code"] in ALARMING:
                     yield {"experiment": name, "text": warning["message"]}
+        if left_out := self.catalog.left_out:
+            text = "These experiments do not load and are left out; flask pickup check says why: %(names)s."
+            yield {"text": speech(text, names=", ".join(left_out))}
 
     def _experiment(self, name: str) -> Response:
-        experiment = next((one for one in self.catalog.experiments if one.name == name), None)
-        if experiment is None:
-            abort(404)
+        experiment = self._found(name)
         speech = self._speech()
         results, story = self._results(experiment, speech)
-        asked = customer_names(self.catalog)
+        asked = customer_names(self.catalog, name)
         imagined = Imagined.read(request.args, asked)
         definitions = rows.definitions(self.engine(), name)
         return self._page(
@@ -200,6 +208,24 @@ class Dashboard:
             **shown(results, story, experiment, speech),
         )
 
+    def _found(self, name: str) -> Experiment:
+        experiment = next((one for one in self.catalog.experiments if one.name == name), None)
+        return experiment or abort(404)
+
+    def _numbers(self, name: str, kind: str) -> Response:
+        if kind not in _KINDS:
+            abort(404)
+        answer, _ = self._results(self._found(name), self._speech())
+        if answer is None:
+            return self._problem("The results are being computed; this page comes again by itself.", 503)
+        if "failed" in answer:
+            return self._problem(
+                "The results could not be computed. The log says why; calls are answered all the same.", 500
+            )
+        result = answer.get("results")
+        lines = iter([numbers.COLUMNS, *(numbers.lines(result) if result else ())])
+        return _taken_along(lines, name, kind)
+
     def _results(self, experiment: Experiment, speech: Speech) -> tuple[Any, Any]:
         """Return the board's answers: the results, and the story beside them, which takes longer."""
         if experiment.status == "draft":
@@ -211,7 +237,7 @@ class Dashboard:
         found = rows.definition(self.engine(), fingerprint)
         if found is None:
             abort(404)
-        return self._page("definition", definition=found)
+        return self._page("definition", definition=found, names=names_of(self._speech()))
 
     def _calls(self) -> Response:
         written = request.args.get("before", "")
@@ -246,19 +272,22 @@ class Dashboard:
                 self.webhook,
                 number=form.get("number") or None,
                 line=form.get("line") or None,
-                at=_moment(form.get("at")),
+                at=moment(form.get("at")),
             )
-        answer = json.dumps(shown.decision.answer, indent=2, ensure_ascii=False) if shown else ""
-        return self._page("preview", shown=shown, answer=answer, form=form, lines=self.catalog.settings.lines)
+        answer = shown.decision.answer if shown else {}
+        return self._page(
+            "preview",
+            shown=shown,
+            told=prompt(answer),
+            answer=json.dumps(answer, indent=2, ensure_ascii=False),
+            form=form,
+            lines=self.catalog.settings.lines,
+        )
 
     def _download(self, table: str, kind: str) -> Response:
-        if table not in rows.TABLES or kind not in {"csv", "json"}:
+        if table not in rows.TABLES or kind not in _KINDS:
             abort(404)
-        pieces = rows.table_rows(self.engine(), rows.TABLES[table])
-        written = _csv(pieces) if kind == "csv" else _json(pieces)
-        response = Response(written, mimetype="text/csv" if kind == "csv" else "application/json")
-        response.headers["Content-Disposition"] = f"attachment; filename=pickup_{table}.{kind}"
-        return response
+        return _taken_along(rows.table_rows(self.engine(), rows.TABLES[table]), f"pickup_{table}", kind)
 
     def _asset(self, name: str) -> Response:
         file = asset(name)
@@ -275,18 +304,19 @@ class Dashboard:
         return self._files.hold(response) if self._files.take() else Response(status=503)
 
 
+def _taken_along(pieces: Iterator[Any], name: str, kind: str) -> Response:
+    """Return a download; the first piece names the columns of the others."""
+    written = _csv(pieces) if kind == "csv" else _json(pieces)
+    response = Response(written, mimetype=_KINDS[kind])
+    response.headers["Content-Disposition"] = f"attachment; filename={name}.{kind}"
+    return response
+
+
 def _address(name: str) -> str:
     """Return a file's address, which changes with its content."""
     file = asset(name)
     assert file
     return url_for(".asset", name=name, v=file.version)
-
-
-def _moment(written: str | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(written) if written else None
-    except ValueError:
-        return None
 
 
 def _csv(pieces: Iterator[Any]) -> Iterator[str]:

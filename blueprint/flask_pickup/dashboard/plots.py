@@ -39,6 +39,18 @@ def shown(answer: Json | None, told: Json | None, experiment: Experiment, speech
     }
 
 
+def winner(result: Json, experiment: Experiment) -> str | None:
+    """Return the arm that is better than control on the primary metric; None if there is not exactly one."""
+    better = [
+        each["arm"]
+        for metric in result["metrics"]
+        if metric["metric"] == experiment.primary
+        for each in metric["comparisons"]
+        if (each["against"], each["state"]) == (CONTROL, "better")
+    ]
+    return better[0] if len(better) == 1 else None
+
+
 def difference_in(metric: Json, speech: Speech) -> str:
     """Return what a difference is counted in: of shares it is no percentage, for that would be taken for a relative one."""
     if not metric["is_proportion"]:

@@ -65,6 +65,18 @@ class Speech:
         """Return "3 days"."""
         return dates.format_timedelta(timedelta(days=count), "day", threshold=1e9, locale=self.locale)
 
+    def weeks(self, count: float) -> str:
+        """Return "3 weeks"."""
+        return dates.format_timedelta(timedelta(weeks=count), "week", threshold=1e9, locale=self.locale)
+
+    def country(self, code: str | None) -> str:
+        """Return a country's name."""
+        return NOTHING if code is None else self.locale.territories.get(code, code)
+
+    def tongue(self, code: str | None) -> str:
+        """Return a language's name."""
+        return NOTHING if code is None else self.locale.languages.get(code, code)
+
     @property
     def locale(self) -> Locale:
         """Babel's locale."""

@@ -223,7 +223,7 @@ def _split_message(arms: Sequence[ArmCounts]) -> str:
     callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
     counts = [
         say(
-            "%(arm)s %(found)s of %(all)s",
+            "%(arm)s %(found)s instead of %(all)s",
             arm=arm.arm,
             found=count(arm.callers),
             all=count(callers * arm.weight / weights),
@@ -231,7 +231,7 @@ def _split_message(arms: Sequence[ArmCounts]) -> str:
         for arm in arms
     ]
     return say(
-        "The callers are not spread over the arms as the weights say (%(counts)s expected), or those with a report are "
+        "The callers are not spread over the arms as the weights say (%(counts)s), or those with a report are "
         "not: something loses callers of an arm, and what is left cannot be compared.",
         counts=", ".join(counts),
     )

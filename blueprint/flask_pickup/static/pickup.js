@@ -12,6 +12,16 @@ for (const button of document.querySelectorAll("button.speak")) {
   });
 }
 
+// Where the browser lets a page copy, which it does on an encrypted connection and on the machine itself.
+for (const button of document.querySelectorAll("button.copy")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.text);
+    button.textContent = button.dataset.done;
+  });
+}
+
 const arm = (index) => `var(--arm-${index % 10})`;
 const style = { background: "transparent", fontFamily: "inherit", fontSize: "13px" };
 
@@ -26,6 +36,12 @@ function numbers({ language }, options = {}) {
 function days({ language, zone = "UTC" }) {
   const written = new Intl.DateTimeFormat(locale(language), { day: "numeric", month: "short", timeZone: zone });
   return (value) => written.format(value);
+}
+
+// As many of the values as can be written side by side, the last one always.
+function some(values, width) {
+  const step = Math.ceil(values.length / (width / 70));
+  return values.filter((_, index) => (values.length - 1 - index) % step === 0);
 }
 
 const draw = {
@@ -58,9 +74,10 @@ const draw = {
   // New callers a day, an arm on top of the other.
   days(data, width) {
     const rows = data.rows.map((row) => ({ ...row, day: new Date(row.day) }));
+    const [first, last] = d3.extent(rows, (row) => row.day);
     return Plot.plot({
       width, height: 240, style,
-      x: { label: null, type: "utc", tickFormat: days(data), ticks: width / 110 },
+      x: { label: null, type: "utc", tickFormat: days(data), ticks: some(d3.utcDay.range(first, d3.utcDay.offset(last)), width) },
       y: { label: data.label, labelAnchor: "top", labelArrow: "none", grid: true, tickFormat: numbers(data) },
       color: { domain: data.arms, range: data.arms.map((_, index) => arm(index)) },
       marks: [Plot.rectY(rows, { x: "day", interval: "day", y: "callers", fill: "arm", insetLeft: 0.5, insetRight: 0.5 }), Plot.ruleY([0])],
@@ -72,7 +89,7 @@ const draw = {
     const rows = data.rows.map((row) => ({ ...row, until: new Date(row.until) }));
     return Plot.plot({
       width, height: 240, style,
-      x: { label: null, type: "time", tickFormat: days(data), ticks: width / 110 },
+      x: { label: null, type: "time", tickFormat: days(data), ticks: some(rows.map((row) => row.until), width) },
       y: { label: data.label, labelAnchor: "top", labelArrow: "none", tickFormat: numbers(data, { signDisplay: "exceptZero" }), grid: true },
       marks: [
         Plot.areaY(rows, { x: "until", y1: "low", y2: "high", fill: arm(data.index), fillOpacity: 0.25 }),
