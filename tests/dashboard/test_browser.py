@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Literal
@@ -38,6 +39,7 @@ PAGES = (
     "preview",
     "experiments/nowhere",
 )
+REFRESH = 'meta[http-equiv="refresh"]'
 MANY = dict.fromkeys(("control", "warm"), SAID["winner"]["control"])
 
 
@@ -46,6 +48,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server; below it a path for each database."""
     folder = tmp_path_factory.mktemp("dashboards")
     apps = {name: app_of(folder / name, said) for name, said in SAID.items()}
+    apps["fresh"] = app_of(folder / "fresh", SAID["little"])
     apps["much"] = app_of(folder / "much", MANY, MUCH)
     with served(apps) as url:
         yield url
@@ -88,12 +91,15 @@ class Visitor:
             self.noted.append(f"asked elsewhere: {request}")
 
     def open(self, database: str, path: str = "") -> Page:
-        """Open a page, and wait until it does not come again by itself."""
+        """Open a page, and load it again until it would not come again by itself."""
         home = f"{self.address}/{database}/pickup/"
         if not any(cookie.get("path") == f"/{database}/pickup/" for cookie in self.context.cookies()):
             self.page.goto(f"{home}?token={TOKEN}")
         self.page.goto(home + path)
-        expect(self.page.locator('meta[http-equiv="refresh"]')).to_have_count(0, timeout=60_000)
+        end = time.monotonic() + 60
+        while self.page.locator(REFRESH).count() and time.monotonic() < end:
+            self.page.wait_for_timeout(50)
+            self.page.reload()
         return self.page
 
 
@@ -137,6 +143,26 @@ def test_what_is_known_is_said(visitor: Visitor, database: str, says: tuple[str,
     for sentence in (*said, "How can I help you?", "how lovely that you call!"):
         assert sentence in overview
     assert visitor.page.locator('nav [aria-current="page"]').inner_text() == "Overview"
+
+
+def test_page_comes_again_by_itself(visitor: Visitor) -> None:
+    """A page whose results are still being computed says so, and shows them without anybody's doing."""
+    page = visitor.open("fresh", "calls")
+    page.goto(f"{visitor.address}/fresh/pickup/{WARM}")
+    assert page.locator(REFRESH).count() == 1
+    assert "this page comes again by itself" in page.locator("main").inner_text()
+    expect(page.locator(REFRESH)).to_have_count(0, timeout=60_000)
+    assert "New callers a day" in page.locator("main").inner_text()
+
+
+def test_sql_is_copied(visitor: Visitor) -> None:
+    """The button beside the SQL puts it where the browser pastes from."""
+    page = visitor.open("little", WARM)
+    page.evaluate("() => { navigator.clipboard.writeText = async (text) => { window.copied = text } }")
+    page.locator("summary", has_text="The SQL").click()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("window.copied") == page.locator("details[open] pre").inner_text()
 
 
 def test_no_arm_is_ahead_before_the_verdict(visitor: Visitor) -> None:
