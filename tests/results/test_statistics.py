@@ -126,7 +126,7 @@ def test_a_broken_split_is_shouted() -> None:
     assert shown.sample_ratio.p_value < 1e-5
     assert codes(shown) == ["split"]
     assert shown.metrics[0].comparisons[0].state == "silenced"
-    assert "control 1,000 of 900, warm 800 of 900" in shown.warnings[0].message
+    assert "control 1,000 instead of 900, warm 800 instead of 900" in shown.warnings[0].message
 
 
 def test_callers_with_a_report_are_tested_too() -> None:
