@@ -163,11 +163,14 @@ class Dashboard:
             results=results,
             computing=answer is None,
             failed=failed,
-            alarms=list(self._alarms(results)),
+            alarms=list(self._alarms(results, failed=failed)),
         )
 
-    def _alarms(self, results: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
+    def _alarms(self, results: Mapping[str, Any], *, failed: bool) -> Iterator[Mapping[str, str]]:
         speech = self._speech()
+        if failed:
+            text = "The results could not be computed. The log says why; calls are answered all the same."
+            yield {"text": speech(text)}
         if self.catalog.broken:
             yield {
                 "text": speech("The greetings do not load: callers hear the saved agent. flask pickup check says why.")
