@@ -42,6 +42,12 @@ SCALE = Path(__file__).parents[1] / "docs/scale.md"
 _names = count()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors: many tests wait for a server, a lock or a deadline."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL server that lives as long as the tests."""

@@ -225,6 +225,7 @@ def test_preview_shows_answer_and_records_nothing(author: Phone) -> None:
     [
         ({}, "How long will it take?"),
         ({"baseline": "30", "lift": "5", "callers_a_week": "500"}, "weeks, "),
+        ({"baseline": "30", "lift": "5", "callers_a_week": "500"}, '<td class="number">4.6</td>'),
         ({"baseline": "30", "lift": "x", "callers_a_week": "500"}, "Write three numbers."),
         ({"baseline": "0", "lift": "5", "callers_a_week": "500"}, "none or to all"),
         ({"baseline": "30", "lift": "5", "callers_a_week": "-1"}, "more than nothing"),
