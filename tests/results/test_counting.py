@@ -195,6 +195,17 @@ def test_assignment_that_a_report_brought_back_counts_from_its_call(engine: Engi
     assert metric_of(found, "m0").arm("warm").mean == 1
 
 
+def test_call_of_which_only_the_report_is_left_counts(engine: Engine) -> None:
+    """Where the call's own row was lost, the arm that its report brought back counts, with what came of the call."""
+    rows = Rows()
+    rows.call("ann", at(1), "warm", {"analysis.booked": 1})
+    rows.calls[-1] |= {"decided_at": None, "decision": None}
+    rows.call("bob", at(2), "control", {})
+    found = shown(engine, rows)
+    assert (arms(found, "calls"), arms(found, "reported")) == ({"control": 1, "warm": 1}, {"control": 1, "warm": 1})
+    assert metric_of(found, "m0").arm("warm").mean == 1
+
+
 def test_caller_who_was_pinned_counts_from_their_draw(engine: Engine) -> None:
     """Who was pinned, and later drew an arm like everybody else, counts in that arm and from then on."""
     rows = Rows()

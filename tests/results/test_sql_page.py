@@ -39,6 +39,8 @@ def made_up() -> Rows:
     rows.call("team", START, "warm", {"duration_seconds": 9999.0}, source="pin")
     rows.call("test", START, "warm", {"duration_seconds": 9999.0}, call_id="pickup-rehearsal-x")
     rows.call("caller-1", START + timedelta(days=50), None, decision="closed")
+    rows.call("lost", START + timedelta(days=20), "warm", {"duration_seconds": 50.0}, language=None)
+    rows.calls[-1] |= {"decided_at": None, "decision": None, "line": None}
     return rows
 
 

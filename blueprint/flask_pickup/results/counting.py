@@ -7,7 +7,7 @@ that were turned away before an arm could be heard do not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    FromClause,
     RowMapping,
     Select,
     Subquery,
@@ -27,12 +28,14 @@ from sqlalchemy import (
     cast,
     extract,
     func,
-    literal,
+    join,
+    or_,
     select,
 )
+from sqlalchemy.orm import aliased
 
 from flask_pickup.caller import REHEARSAL
-from flask_pickup.flireo.report import is_reported
+from flask_pickup.flireo.report import REPORTED_FLAGS, is_reported
 from flask_pickup.models import Assignment, Call, Moment, Outcome
 from flask_pickup.results.model import Coverage, MetricDesign
 from flask_pickup.results.sums import Sums
@@ -153,16 +156,16 @@ class _Scale:
 
 
 def _scales(connection: Connection, question: Question) -> dict[str, _Scale]:
-    names = sorted({metric.outcome for metric in question.metrics})
+    names = {metric.outcome for metric in question.metrics}.difference(REPORTED_FLAGS)
     beyond = func.max(case((Outcome.value.in_((0, 1)), 0), else_=1)).label("is_number")
     statement = select(Outcome.name, func.avg(Outcome.value).label("mean"), beyond).where(Outcome.name.in_(names))
-    found = {row.name: row for row in connection.execute(statement.group_by(Outcome.name))}
+    found = {row.name: row for row in connection.execute(statement.group_by(Outcome.name))} if names else {}
     return {metric.name: _scale(connection, question, metric, found.get(metric.outcome)) for metric in question.metrics}
 
 
 def _scale(connection: Connection, question: Question, metric: MetricDesign, found: Any) -> _Scale:
     if found is None or not found.is_number:
-        return _Scale(is_proportion=found is not None)
+        return _Scale(is_proportion=found is not None or metric.outcome in REPORTED_FLAGS)
     cap = _cap(connection, question, metric) if metric.cap else None
     return _Scale(centre=float(f"{found.mean:.{_DIGITS}g}"), cap=cap)
 
@@ -171,10 +174,10 @@ def _cap(connection: Connection, question: Question, metric: MetricDesign) -> fl
     """Return the percentile of what callers or calls have in all arms together; those without a value are no part."""
     statement = _Statement(connection.dialect.name, question, {metric.name: _Scale()})
     values = statement.values_of(metric).subquery()
-    total = connection.execute(select(func.count()).select_from(values)).scalar_one()
-    place = int((metric.cap or 1) * max(total - 1, 0))
-    ordered = select(values.c.value).order_by(values.c.value).offset(place).limit(1)
-    return connection.execute(ordered).scalar()
+    place, number = func.row_number().over(order_by=values.c.value), func.count().over()
+    ordered = select(values.c.value, place.label("place"), number.label("number")).subquery().c
+    beyond = ordered.place > cast(metric.cap, Double) * (ordered.number - 1)
+    return connection.execute(select(func.min(ordered.value)).where(beyond)).scalar()
 
 
 # --- the statement ----------------------------------------------------------------------------------------------------
@@ -187,7 +190,8 @@ class _Statement:
         self._is_sqlite = dialect == "sqlite"
         self._question = question
         self._scales = scales
-        self._outcomes = sorted({metric.outcome for metric in question.metrics})
+        names = sorted({metric.outcome for metric in question.metrics})
+        self._outcomes = {name: aliased(Outcome, name=f"outcome_{index}") for index, name in enumerate(names)}
         self._calls = self._called()
 
     def build(self, moments: Sequence[datetime]) -> Select[Any]:
@@ -213,54 +217,60 @@ class _Statement:
             pair = self._pair(metric, found.since < until, found.since, until, *parts)
             columns += [
                 case((pair.has, pair.s)).label(metric.name),
-                case((pair.has, pair.d)).label(f"{metric.name}_of"),
+                case((pair.has, 1.0 if pair.d is None else pair.d)).label(f"{metric.name}_of"),
             ]
         who = (found.caller, found.arm, found.definition, found.since, found.calls_0.label("calls"))
         return select(*who, *columns).where(found.since < until)
 
     def values_of(self, metric: MetricDesign) -> Select[Any]:
         """Return the values of a metric, one for each call or caller that has any."""
-        calls = self._calls
-        value = calls.c[self._value(metric)]
-        in_time = and_(self._counts(self._question.until), value.is_not(None), *self._in_time(metric))
+        value = self._value(metric)
+        in_time = and_(self._counted(), value.is_not(None), *self._in_time(metric))
         if metric.per == "call":
             return select(value.label("value")).where(in_time)
-        return select(func.sum(value).label("value")).where(in_time).group_by(calls.c.caller)
+        return select(func.sum(value).label("value")).where(in_time).group_by(self._calls.c.caller)
 
     def _called(self) -> Subquery:
-        """Return the calls of all who are enrolled, each with its caller's first arm."""
+        """Return the calls that somebody heard of all who are enrolled, each with its caller's first time in an arm."""
         question = self._question
-        outcomes = self._pivoted()
-        caller = func.coalesce(Call.caller_key, Assignment.caller_key)
         # Where a report brought an assignment back, its row is younger than the call.
         at = func.coalesce(Call.decided_at, Assignment.assigned_at)
-        is_hash = case((Assignment.source == "hash", 0), else_=1)
-        window: dict[str, Any] = {"partition_by": caller, "order_by": (is_hash, at, Call.call_id)}
+        is_hash = Assignment.source == "hash"
         found = (
             select(
-                caller.label("caller"),
+                Call.caller_key.label("caller"),
                 at.label("at"),
-                func.first_value(at, type_=Moment()).over(**window).label("since"),
-                func.first_value(is_hash).over(**window).label("is_other"),
-                func.first_value(Assignment.arm).over(**window).label("first_arm"),
-                func.first_value(Assignment.definition).over(**window).label("definition"),
-                case((is_hash == 0, Assignment.arm)).label("arm"),
-                case((Call.decision != "closed", 1), else_=0).label("is_heard"),
-                case((Call.reported_at.is_(None), 0), else_=1).label("reported"),
-                case((Assignment.call_id.is_(None), 1), else_=0).label("unassigned"),
+                func.min(case((is_hash, at)), type_=Moment()).over(partition_by=Call.caller_key).label("since"),
+                case((is_hash, Assignment.arm)).label("arm"),
+                case((is_hash, Assignment.definition)).label("definition"),
+                Call.reported_at,
+                Assignment.call_id.label("assigned"),
                 Assignment.delivered,
-                *(column for column in outcomes.c if column.name != "call_id"),
+                *self._outcome_columns(),
             )
-            .select_from(Call)
-            .outerjoin(
-                Assignment, and_(Assignment.call_id == Call.call_id, Assignment.experiment == question.experiment)
-            )
-            .outerjoin(outcomes, outcomes.c.call_id == Call.call_id)
-            .where(caller.in_(self._enrolled()), at < question.until)
+            .select_from(self._joined())
+            # The times of calls are what PostgreSQL has statistics of; those without one are the reports' alone.
+            .where(or_(Call.decided_at < question.until, Call.decided_at.is_(None)), _was_heard())
+            .where(Call.caller_key.in_(self._enrolled()))
         )
         if not question.rehearsals:
             found = found.where(not_rehearsed(Call.call_id))
         return found.subquery("calls")
+
+    def _joined(self) -> FromClause:
+        """Return the calls with their assignments and outcomes: by whole keys, so that there is one row a call."""
+        of_experiment = and_(Assignment.call_id == Call.call_id, Assignment.experiment == self._question.experiment)
+        found: FromClause = join(Call, Assignment, of_experiment, isouter=True)
+        for name, outcome in self._outcomes.items():
+            found = found.outerjoin(outcome, and_(outcome.call_id == Call.call_id, outcome.name == name))
+        return found
+
+    def _outcome_columns(self) -> Iterator[ColumnElement[Any]]:
+        timed = {metric.outcome for metric in self._question.metrics if metric.within is not None}
+        for index, (name, outcome) in enumerate(self._outcomes.items()):
+            yield outcome.value.label(f"value_{index}")
+            if name in timed and not is_reported(name):
+                yield outcome.reported_at.label(f"time_{index}")
 
     def _enrolled(self) -> Select[Any]:
         found = select(Assignment.caller_key).where(
@@ -270,24 +280,16 @@ class _Statement:
         )
         return found if self._question.rehearsals else found.where(not_rehearsed(Assignment.call_id))
 
-    def _pivoted(self) -> Subquery:
-        """Return the outcomes that matter, those of a call in one row."""
-        timed = {metric.outcome for metric in self._question.metrics if metric.within is not None}
-        columns: list[ColumnElement[Any]] = []
-        for index, name in enumerate(self._outcomes):
-            columns.append(func.max(case((Outcome.name == name, Outcome.value))).label(f"value_{index}"))
-            if name in timed and not is_reported(name):
-                columns.append(func.max(case((Outcome.name == name, Outcome.reported_at))).label(f"time_{index}"))
-        named = select(Outcome.call_id, *columns).where(Outcome.name.in_(self._outcomes))
-        return named.group_by(Outcome.call_id).subquery("outcomes")
+    def _place(self, metric: MetricDesign) -> int:
+        return list(self._outcomes).index(metric.outcome)
 
-    def _value(self, metric: MetricDesign) -> str:
-        return f"value_{self._outcomes.index(metric.outcome)}"
+    def _value(self, metric: MetricDesign) -> ColumnElement[Any]:
+        return self._calls.c[f"value_{self._place(metric)}"]
 
-    def _counts(self, until: datetime) -> ColumnElement[bool]:
-        """Return whether a call counts: from its caller's first assignment on, and if anybody heard it."""
+    def _counted(self) -> ColumnElement[bool]:
+        """Return whether a call counts: from its caller's first assignment on."""
         calls = self._calls
-        return and_(calls.c.is_other == 0, calls.c.at >= calls.c.since, calls.c.is_heard == 1, calls.c.at < until)
+        return and_(calls.c.at >= calls.c.since, calls.c.at < self._question.until)
 
     def _in_time(self, metric: MetricDesign) -> list[ColumnElement[bool]]:
         """Return the conditions under which a call, and what came of it, is within the metric's time."""
@@ -297,53 +299,56 @@ class _Statement:
         found = [self._days(calls.c.at, calls.c.since) < metric.within]
         if is_reported(metric.outcome):
             return found
-        happened = calls.c[f"time_{self._outcomes.index(metric.outcome)}"]
+        happened = calls.c[f"time_{self._place(metric)}"]
         return [*found, self._days(happened, calls.c.since) < metric.within]
 
     # --- for each caller ----------------------------------------------------------------------------------------------
 
     def _callers(self, moments: Sequence[datetime]) -> CTE:
-        calls = self._calls
-        who = (calls.c.caller, calls.c.first_arm, calls.c.definition, calls.c.since)
+        calls = self._calls.c
+        is_first = calls.at == calls.since
         columns = [
             column.label(f"{name}_{index}")
             for index, moment in enumerate(moments)
-            for name, column in self._of_caller(moment).items()
+            for name, column in self._of_caller(None if moment == self._question.until else moment).items()
         ]
-        two = case((func.min(calls.c.arm) != func.max(calls.c.arm), 1), else_=0)
         return (
             select(
-                calls.c.caller,
-                calls.c.first_arm.label("arm"),
-                calls.c.definition,
-                calls.c.since,
-                two.label("two_armed"),
+                calls.caller,
+                func.min(case((is_first, calls.arm))).label("arm"),
+                func.min(case((is_first, calls.definition))).label("definition"),
+                func.min(calls.since, type_=Moment()).label("since"),
+                case((func.min(calls.arm) != func.max(calls.arm), 1), else_=0).label("two_armed"),
                 *columns,
             )
-            .where(calls.c.is_other == 0)
-            .group_by(*who)
+            .where(self._counted())
+            .group_by(calls.caller)
             .cte("callers")
         )
 
-    def _of_caller(self, until: datetime) -> dict[str, ColumnElement[Any]]:
-        calls, counts = self._calls, self._counts(until)
+    def _of_caller(self, before: datetime | None) -> dict[str, ColumnElement[Any]]:
+        """Return what a caller's calls come to.
+
+        :param before: those from then on do not count; None where all do.
+        """
+        calls = self._calls.c
+        counts = [] if before is None else [calls.at < before]
         found: dict[str, ColumnElement[Any]] = {
-            "calls": _number(counts),
-            "reported": _number(and_(counts, calls.c.reported == 1)),
-            "unassigned": _number(and_(counts, calls.c.unassigned == 1)),
-            "known": _number(and_(counts, calls.c.delivered.is_not(None))),
-            "undelivered": _number(and_(counts, calls.c.delivered.is_(False))),
+            "calls": _number(*counts),
+            "reported": _number(*counts, calls.reported_at.is_not(None)),
+            "unassigned": _number(*counts, calls.assigned.is_(None)),
+            "known": _number(*counts, calls.delivered.is_not(None)),
+            "undelivered": _number(*counts, calls.delivered.is_(False)),
         }
         for index, metric in enumerate(self._question.metrics):
-            scale, value = self._scales[metric.name], calls.c[self._value(metric)]
-            in_time = and_(counts, *self._in_time(metric)[:1])
-            has = and_(counts, value.is_not(None), *self._in_time(metric))
+            scale, value = self._scales[metric.name], self._value(metric)
+            has = [*counts, value.is_not(None), *self._in_time(metric)]
             # Per call a value is cut and shifted where it stands; per caller that is done with what they come to.
             part = _cut(value, scale) - scale.centre if metric.per == "call" else value
             whole = func.max if metric.per == "caller" and scale.is_proportion else func.sum
-            found[f"made_{index}"] = _number(in_time)
-            found[f"having_{index}"] = _number(has)
-            found[f"value_{index}"] = func.coalesce(whole(case((has, part))), 0.0)
+            found[f"made_{index}"] = _number(*counts, *self._in_time(metric)[:1])
+            found[f"having_{index}"] = _number(*has)
+            found[f"value_{index}"] = func.coalesce(whole(case((and_(*has), part))), 0.0)
         return found
 
     # --- for each arm -------------------------------------------------------------------------------------------------
@@ -357,8 +362,8 @@ class _Statement:
         found: dict[str, ColumnElement[Any]] = {
             "callers": _number(is_in),
             "since": func.min(case((is_in, callers.c.since))),
-            "recent": _number(and_(is_in, callers.c.since >= until - RECENT)),
-            "two_armed": _number(and_(is_in, callers.c.two_armed == 1)),
+            "recent": _number(is_in, callers.c.since >= until - RECENT),
+            "two_armed": _number(is_in, callers.c.two_armed == 1),
             "most_calls": func.max(of("calls")),
             "calls_squared": func.sum(cast(of("calls") * of("calls"), Double)),
             "calls": func.sum(of("calls")),
@@ -383,14 +388,14 @@ class _Statement:
         is_asked = is_in if metric.within is None else since <= until - timedelta(days=metric.within)
         if metric.per == "caller":
             if metric.missing == "zero":
-                return _Pair(is_asked, is_asked, _cut(value, scale) - scale.centre, literal(1.0), made, literal(0))
+                return _Pair(is_asked, is_asked, _cut(value, scale) - scale.centre, None, made, None)
             missing = case((having > 0, 0), else_=1)
             has = and_(is_asked, having > 0)
-            return _Pair(is_asked, has, _cut(value, scale) - scale.centre, literal(1.0), made, missing)
+            return _Pair(is_asked, has, _cut(value, scale) - scale.centre, None, made, missing)
         if metric.missing == "zero":
             # A call without a value has 0, which lies one centre below it.
             s = value - scale.centre * cast(made - having, Double)
-            return _Pair(is_asked, and_(is_asked, made > 0), s, cast(made, Double), made, literal(0))
+            return _Pair(is_asked, and_(is_asked, made > 0), s, cast(made, Double), made, None)
         return _Pair(is_asked, and_(is_asked, having > 0), value, cast(having, Double), having, made - having)
 
     def _days(self, later: Any, earlier: Any) -> ColumnElement[Any]:
@@ -405,36 +410,45 @@ class _Pair:
 
     :param is_asked: whether they could have a value by now.
     :param has: whether they have a pair.
+    :param d: None where it is 1 for everybody.
+    :param missing: None where nothing can be.
     """
 
     is_asked: ColumnElement[bool]
     has: ColumnElement[bool]
     s: ColumnElement[Any]
-    d: ColumnElement[Any]
+    d: ColumnElement[Any] | None
     calls: ColumnElement[Any]
-    missing: ColumnElement[Any]
+    missing: ColumnElement[Any] | None
 
 
 _PARTS = ("made", "having", "value")
-_WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
-_EXACT = ("s", "d", "ss", "dd", "sd")
 
 
 def _sums(pair: _Pair) -> dict[str, ColumnElement[Any]]:
-    """Return the columns of a metric's :class:`Sums`."""
-    products = {"s": pair.s, "d": pair.d, "ss": pair.s * pair.s, "dd": pair.d * pair.d, "sd": pair.s * pair.d}
-    return {
+    """Return the columns of a metric's :class:`Sums`, but those that follow from others."""
+    found = {
         "callers": _number(pair.has),
         "calls": func.sum(case((pair.has, pair.calls), else_=0)),
         "asked": _number(pair.is_asked),
-        "missing": func.sum(case((pair.is_asked, pair.missing), else_=0)),
-        "incomplete": _number(and_(pair.is_asked, pair.missing > 0)),
-        **{name: func.sum(case((pair.has, cast(column, Double)), else_=0.0)) for name, column in products.items()},
     }
+    if pair.missing is not None:
+        found["missing"] = func.sum(case((pair.is_asked, pair.missing), else_=0))
+        found["incomplete"] = _number(pair.is_asked, pair.missing > 0)
+    products = {"s": pair.s, "ss": pair.s * pair.s}
+    if pair.d is not None:
+        products |= {"d": pair.d, "dd": pair.d * pair.d, "sd": pair.s * pair.d}
+    return found | {name: func.sum(case((pair.has, cast(each, Double)))) for name, each in products.items()}
 
 
-def _number(condition: Any) -> ColumnElement[Any]:
-    return func.sum(case((condition, 1), else_=0))
+def _number(*conditions: Any) -> ColumnElement[Any]:
+    """Return how many rows meet all conditions."""
+    return func.count(case((and_(*conditions), 1))) if conditions else func.count()
+
+
+def _was_heard() -> ColumnElement[bool]:
+    """Return whether a call was not turned away. Of one that only a report tells of, it is known to have been had."""
+    return or_(Call.decision != "closed", Call.decision.is_(None))
 
 
 def _cut(value: Any, scale: _Scale) -> Any:
@@ -462,9 +476,17 @@ def _counts(row: RowMapping, moment: str, scales: Mapping[str, _Scale]) -> Count
 
 
 def _sums_of(row: RowMapping, suffix: str, scale: _Scale) -> Sums:
-    found: dict[str, Any] = {name: int(row[name + suffix] or 0) for name in _WHOLE}
-    found |= {name: float(row[name + suffix] or 0) for name in _EXACT}
-    return Sums(centre=scale.centre, is_proportion=scale.is_proportion, **found)
+    callers, calls, asked, missing, incomplete = (int(row.get(f"{name}{suffix}") or 0) for name in _WHOLE)
+    s, ss = (float(row[f"{name}{suffix}"] or 0) for name in ("s", "ss"))
+    d, dd, sd = (float(callers), float(callers), s)
+    if f"d{suffix}" in row:
+        d, dd, sd = (float(row[f"{name}{suffix}"] or 0) for name in ("d", "dd", "sd"))
+    return Sums(
+        callers, calls, s, d, ss, dd, sd, scale.centre, scale.is_proportion, missing, asked, incomplete
+    )  # fmt: skip
+
+
+_WHOLE = ("callers", "calls", "asked", "missing", "incomplete")
 
 
 # --- beside the sums --------------------------------------------------------------------------------------------------
