@@ -122,7 +122,7 @@ class Simulation:
     def fill(self, engine: Engine) -> Iterator[int]:
         """Write all calls, and yield after each batch how many callers are done. The database must be empty."""
         store = Store(engine)
-        store.write(definition_entries(self.webhook.catalog, self.until - self._span))
+        store.write(definition_entries(self.webhook.catalog, self.until - timedelta(weeks=self.weeks, days=1)))
         for numbers in _batches(iter(range(self.callers)), BATCH):
             calls = [call for number in numbers for call in self._calls(number)]
             store.write([entry for entry, _ in calls])
@@ -131,11 +131,6 @@ class Simulation:
                 if rows:
                     connection.execute(insert(Outcome), rows)
             yield numbers[-1] + 1
-
-    @property
-    def _span(self) -> timedelta:
-        """The weeks, and a day in which the first caller comes: whole weeks count from then on."""
-        return timedelta(weeks=self.weeks, days=1)
 
     def _calls(self, number: int) -> Iterator[tuple[CallEntry, Mapping[str, float]]]:
         random = Random(f"{self.seed}:{number}")  # noqa: S311 (made-up callers need no secrecy)
@@ -166,11 +161,13 @@ class Simulation:
         return self.webhook.catalog.line(random.choice(lines) if lines else None, None)
 
     def _moments(self, random: Random) -> list[datetime]:
-        """Return a caller's calls: the first at any time, the others after it, all on working days."""
+        """Return a caller's calls: the first at any time, the others after it, all on working days before the last."""
         calls = 1 if random.random() > _REGULARS else random.randint(2, _MOST_CALLS)
         first = random.random()
         shares = sorted([first, *(first + (1 - first) * random.random() for _ in range(calls - 1))])
-        moments = (self.until - self._span * (1 - share) for share in shares)
+        # Whoever asks for results right after it is told of all calls: none is later today.
+        yesterday = self.until - timedelta(days=1)
+        moments = (yesterday - timedelta(weeks=self.weeks) * (1 - share) for share in shares)
         return sorted(self._at_work(moment, random) for moment in moments)
 
     def _at_work(self, moment: datetime, random: Random) -> datetime:
