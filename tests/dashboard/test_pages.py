@@ -140,6 +140,29 @@ def test_experiment_shows_its_numbers(author: Phone) -> None:
     assert "WITH callers AS" in text
 
 
+def test_calls_without_a_number_stand_apart(make_phone: MakePhone, database_url: str) -> None:
+    """Calls that were drawn one by one have a table of their own; where there are none, there is no word of them."""
+    toml = "experiments/warm-opening/experiment.toml"
+    files = {**CONTENT, toml: f'unidentified = "per-call"\n{CONTENT[toml]}'}
+    phone = make_phone(files, url=database_url, PICKUP_DASHBOARD_TOKEN=TOKEN)
+    phone.client.get(f"/pickup/?token={TOKEN}")
+    phone.ring()
+    assert "Calls without a number" not in page(phone, "/experiments/warm-opening").text
+    for call in range(8):
+        phone.ring(f"withheld-{call}", caller=None)
+        phone.report(f"withheld-{call}", caller=None)
+    phone.app.extensions["pickup"].close()
+    other = make_phone(files, url=database_url, PICKUP_DASHBOARD_TOKEN=TOKEN)
+    other.client.get(f"/pickup/?token={TOKEN}")
+    table = (
+        page(other, "/experiments/warm-opening")
+        .text.partition("<h2>Calls without a number")[2]
+        .partition("</table>")[0]
+    )
+    assert "too few" in table
+    assert sum(int(calls) for calls in re.findall(r'</td><td class="number">(\d)</td>', table)) == 8
+
+
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_numbers_of_an_experiment_can_be_taken_along(author: Phone, kind: str) -> None:
     """A line for each metric and arm, with the comparison to control, is there as CSV and JSON."""

@@ -185,6 +185,18 @@ def test_rehearsals_count_only_if_asked(engine: Engine) -> None:
     assert "rehearsal" in {warning.code for warning in found.warnings}
 
 
+def test_weeks_begin_with_the_first_who_counts(engine: Engine) -> None:
+    """A rehearsal, a pinned number and a call without one, days before the first caller, move no verdict."""
+    rows = Rows()
+    rows.call("test", at(0), "warm", {}, call_id="pickup-rehearsal-a")
+    rows.call("team", at(1), "warm", {}, source="pin")
+    rows.call(None, at(2), "warm", {}, source="unidentified")
+    rows.call("ann", at(3), "control", {})
+    verdict = shown(engine, rows).verdict
+    assert verdict
+    assert verdict.until == at(3) + timedelta(weeks=8)
+
+
 def test_assignment_that_a_report_brought_back_counts_from_its_call(engine: Engine) -> None:
     """Where the row was lost and came back with the report, the call itself still counts."""
     rows = Rows()

@@ -148,6 +148,32 @@ def test_json_has_the_documented_keys(host: Phone) -> None:
     assert {"relative", "relative_interval", "state"} <= comparison.keys()
 
 
+def test_calls_without_a_number_stand_apart(host: Phone) -> None:
+    """People see them below all else, programs under their own key; where there are none it is null."""
+    rows = Rows()
+    for index in range(300):
+        arm, told = ("control", "warm")[index % 2], {"analysis.booked": float(index % 3 == 0)}
+        rows.call(None, START + index * DAY / 10, arm, told, source="unidentified")
+    rows.write(engine(host), [("d", body(METRICS, unidentified="per-call"))])
+    found = shown(host)["unidentified"]
+    assert found["sample_ratio"]["ok"]
+    assert [metric["metric"] for metric in found["metrics"]] == ["booked", "hang_up"]
+    assert [(arm["callers"], arm["calls"]) for arm in found["metrics"][0]["arms"]] == [(None, 150), (None, 150)]
+    assert found["metrics"][0]["comparisons"][0]["always_valid_interval"] is not None
+    text = run(host, "results", "opening").stdout
+    assert text.index("hang_up") < text.index("Calls without a number")
+    assert max(map(len, text.splitlines())) <= 80
+    lines = list(csv.DictReader(StringIO(run(host, "results", "opening", "--format", "csv").stdout)))
+    assert {line["callers"] for line in lines} == {"0"}
+
+
+def test_without_such_calls_there_is_null(small: Phone) -> None:
+    """Nobody without a number: the key is there, with null, and people read nothing of it."""
+    write(small, SAME, SAME)
+    assert shown(small)["unidentified"] is None
+    assert "without a number" not in run(small, "results", "opening").stdout
+
+
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_hardly_any_callers_are_nulls_and_words(host: Phone, number: int) -> None:
     """An empty arm, one caller, two: nulls and a warning, never a crash or a number out of nothing."""

@@ -28,7 +28,7 @@ from flask_pickup.cli.group import (
 )
 from flask_pickup.dashboard import numbers
 from flask_pickup.errors import UnknownExperiment
-from flask_pickup.results.model import ArmCounts, ArmMean, Comparison, Interval, Metric, Results
+from flask_pickup.results.model import ArmCounts, ArmMean, Comparison, Interval, Metric, Results, Unidentified
 
 _WIDTH = 80
 _COLOURS = {"better": "green", "worse": "red", "broken": "red", "no difference": "cyan"}
@@ -139,6 +139,8 @@ def _print(found: Results) -> None:
     for metric in found.metrics:
         console().print()
         _print_metric(metric)
+    if found.unidentified:
+        _print_unidentified(found.unidentified)
     if found.warnings:
         console().print()
     for warning in found.warnings:
@@ -184,6 +186,16 @@ def _print_metric(metric: Metric) -> None:
     print_table(table)
     for one in metric.comparisons:
         _say(_comparison(one, metric))
+
+
+def _print_unidentified(found: Unidentified) -> None:
+    console().print()
+    _say("Calls without a number, each drawn by itself and counted as one; they are no part of the verdict.", "bold")
+    if not found.sample_ratio.ok:
+        _say("They are not spread over the arms as the weights say, and cannot be compared.", "yellow")
+    for metric in found.metrics:
+        console().print()
+        _print_metric(metric)
 
 
 def _mean(arm: ArmMean, metric: Metric) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from flask_pickup.errors import UnknownExperiment
 from flask_pickup.models import Definition as DefinitionRow
 from flask_pickup.results import counting
 from flask_pickup.results.counting import ByArm, Counts, Question, together
-from flask_pickup.results.model import ArmCounts, Design, Finding, Results, Verdict
+from flask_pickup.results.model import ArmCounts, Design, Finding, Metric, Results, Unidentified, Verdict
 from flask_pickup.results.periods import Body, Definition, Period, periods
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
@@ -123,7 +123,7 @@ class _Assembling:
         self.connection = connection
         self.options = options
         self.design = _primary_first(Design.of(definitions[-1].body))
-        self.first = counting.first_assigned(connection, self.design.experiment)
+        self.first = counting.first_assigned(connection, self.design.experiment, rehearsals=options.rehearsals)
         *self.earlier, self.period = periods(definitions, self.first)
         self.number = len(self.earlier) + 1
         self.pooled = 0
@@ -152,7 +152,7 @@ class _Assembling:
             tally = replace(tally, coverage=covered)
         tally = replace(tally, warnings=tuple(self._found(tally, earlier, self._of_period(now))))
         found = results_of(self.design, tally, earlier)
-        return replace(found, verdict=self._verdict(found, week, weeks))
+        return replace(found, verdict=self._verdict(found, week, weeks), unidentified=self._unidentified(calls_apart))
 
     def numbers(self) -> dict[str, int]:
         """Return the number of each definition's period."""
@@ -196,6 +196,15 @@ class _Assembling:
         return decide(
             results_of(self.design, _tally(self.design, self.period, self.number, week, counts[0], {})), self.design
         )
+
+    def _unidentified(self, calls_apart: Mapping[tuple[str, str, str], int]) -> Unidentified | None:
+        """Return what came of calls that were drawn one by one; each stands for a caller, in the same statistics."""
+        period = replace(self.period, definitions=self.period.per_call)
+        if not any(source == "unidentified" and each in period.definitions for each, _, source in calls_apart):
+            return None
+        [counts] = counting.count(self.connection, replace(self.question, unidentified=True))
+        found = results_of(self.design, _tally(self.design, period, self.number, self.question.until, counts, {}))
+        return Unidentified(found.sample_ratio, tuple(map(_of_calls, found.metrics)))
 
     # --- what a reader must know --------------------------------------------------------------------------------------
 
@@ -256,6 +265,11 @@ class _Assembling:
         if calls := counting.hook_failed(self.connection, self.question, tally.since):
             text = "%(calls)s came in without an arm: the audience asks for the customer, and the hook failed."
             yield Finding("hook-failed", say(text, calls=_calls(calls)))
+
+
+def _of_calls(metric: Metric) -> Metric:
+    """Return a metric whose units were calls under their own name."""
+    return replace(metric, per="call", arms=tuple(replace(arm, callers=None) for arm in metric.arms))
 
 
 def _primary_first(design: Design) -> Design:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     CTE,
@@ -52,6 +52,7 @@ class Question:
     :param until: calls and callers from then on do not count.
     :param rehearsals: whether rehearsed calls count.
     :param one_arm: whether callers who were in two arms are left out.
+    :param unidentified: whether calls without a number are asked about, each of which stands for a caller of its own.
     """
 
     experiment: str
@@ -59,6 +60,17 @@ class Question:
     until: datetime
     rehearsals: bool = False
     one_arm: bool = False
+    unidentified: bool = False
+
+    @property
+    def unit(self) -> Literal["caller_key", "call_id"]:
+        """The column by which a unit is known: who, or what, an arm was drawn for."""
+        return "call_id" if self.unidentified else "caller_key"
+
+    @property
+    def source(self) -> Literal["hash", "unidentified"]:
+        """The source of the assignments that count."""
+        return "unidentified" if self.unidentified else "hash"
 
 
 @dataclass(frozen=True)
@@ -235,14 +247,14 @@ class _Statement:
         question = self._question
         # Where a report brought an assignment back, its row is younger than the call.
         at = func.coalesce(Call.decided_at, Assignment.assigned_at)
-        is_hash = Assignment.source == "hash"
+        unit, is_drawn = getattr(Call, question.unit), Assignment.source == question.source
         found = (
             select(
-                Call.caller_key.label("caller"),
+                unit.label("caller"),
                 at.label("at"),
-                func.min(case((is_hash, at)), type_=Moment()).over(partition_by=Call.caller_key).label("since"),
-                case((is_hash, Assignment.arm)).label("arm"),
-                case((is_hash, Assignment.definition)).label("definition"),
+                func.min(case((is_drawn, at)), type_=Moment()).over(partition_by=unit).label("since"),
+                case((is_drawn, Assignment.arm)).label("arm"),
+                case((is_drawn, Assignment.definition)).label("definition"),
                 Call.reported_at,
                 Assignment.call_id.label("assigned"),
                 Assignment.delivered,
@@ -251,7 +263,7 @@ class _Statement:
             .select_from(self._joined())
             # The times of calls are what PostgreSQL has statistics of; those without one are the reports' alone.
             .where(or_(Call.decided_at < question.until, Call.decided_at.is_(None)), _was_heard())
-            .where(Call.caller_key.in_(self._enrolled()))
+            .where(unit.in_(self._enrolled()))
         )
         if not question.rehearsals:
             found = found.where(not_rehearsed(Call.call_id))
@@ -273,10 +285,11 @@ class _Statement:
                 yield outcome.reported_at.label(f"time_{index}")
 
     def _enrolled(self) -> Select[Any]:
-        found = select(Assignment.caller_key).where(
+        unit = getattr(Assignment, self._question.unit)
+        found = select(unit).where(
             Assignment.experiment == self._question.experiment,
-            Assignment.source == "hash",
-            Assignment.caller_key.is_not(None),
+            Assignment.source == self._question.source,
+            unit.is_not(None),
         )
         return found if self._question.rehearsals else found.where(not_rehearsed(Assignment.call_id))
 
@@ -512,13 +525,15 @@ def enrolled(question: Question) -> CTE:
     return found.where(rows.c.place == 1, rows.c.since < question.until).cte("enrolled")
 
 
-def first_assigned(connection: Connection, experiment: str) -> Mapping[str, datetime]:
-    """Return for each definition when it first enrolled a caller, or gave any call an arm."""
+def first_assigned(connection: Connection, experiment: str, *, rehearsals: bool) -> Mapping[str, datetime]:
+    """Return for each definition when it first gave an arm to a caller who counts."""
     statement = (
         select(Assignment.definition, func.min(Assignment.assigned_at).label("at"))
-        .where(Assignment.experiment == experiment)
+        .where(Assignment.experiment == experiment, Assignment.source == "hash")
         .group_by(Assignment.definition)
     )
+    if not rehearsals:
+        statement = statement.where(not_rehearsed(Assignment.call_id))
     return {row.definition: row.at for row in connection.execute(statement)}
 
 

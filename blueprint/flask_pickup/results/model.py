@@ -135,11 +135,12 @@ class SampleRatio:
 class ArmMean:
     """A metric in one arm.
 
+    :param callers: None of calls without a number: nobody knows how many callers made them.
     :param missing: calls or callers left out, in the metric's unit.
     """
 
     arm: str
-    callers: int
+    callers: int | None
     calls: int
     missing: int
     mean: float | None
@@ -249,12 +250,24 @@ class PeriodResults:
 
 
 @dataclass(frozen=True)
+class Unidentified:
+    """What came of calls without a number that were drawn one by one (``unidentified = "per-call"``).
+
+    Each call is a unit of its own, in ``sample_ratio`` too. No verdict, warning or other figure has any part of it.
+    """
+
+    sample_ratio: SampleRatio
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True)
 class Results:
     """All that is known of one experiment.
 
     :param since: when the period began.
     :param period: which one this is, from 1: a change of weights, arms, words, audience or caller secret begins another.
     :param until: the moment up to which calls count.
+    :param unidentified: None where there are no such calls.
     """
 
     experiment: str
@@ -270,6 +283,7 @@ class Results:
     warnings: tuple[Finding, ...] = ()
     verdict: Verdict | None = None
     earlier_periods: tuple[PeriodResults, ...] = ()
+    unidentified: Unidentified | None = None
     unit: Literal["caller"] = "caller"
 
     def metric(self, name: str) -> Metric | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,16 +33,20 @@ class Period:
 
     :param weights: arm to weight, control first.
     :param definitions: their fingerprints.
+    :param per_call: those under which calls without a number were drawn one by one.
     """
 
     weights: Mapping[str, float]
     definitions: frozenset[str]
+    per_call: frozenset[str] = frozenset()
     uses_customer: bool = False
 
     def with_those_of(self, others: Iterable[Period]) -> Period:
         """Return this period together with others."""
-        together = self.definitions.union(*(other.definitions for other in others))
-        return Period(self.weights, together, self.uses_customer)
+        found = [self, *others]
+        definitions = (one.definitions for one in found)
+        per_call = (one.per_call for one in found)
+        return replace(self, definitions=frozenset().union(*definitions), per_call=frozenset().union(*per_call))
 
     def has_weights_of(self, other: Period) -> bool:
         """Return whether both share callers out over the same arms in the same proportions."""
@@ -82,7 +86,9 @@ def _began(members: Iterable[Definition], first_assigned: Mapping[str, datetime]
 def _period(members: Sequence[Definition]) -> Period:
     body = members[-1].body
     fingerprints = frozenset(member.fingerprint for member in members)
-    return Period(_control_first(body["arms"]), fingerprints, uses_customer="customer" in (body.get("audience") or ""))
+    per_call = frozenset(one.fingerprint for one in members if one.body.get("unidentified") == "per-call")
+    uses_customer = "customer" in (body.get("audience") or "")
+    return Period(_control_first(body["arms"]), fingerprints, per_call, uses_customer)
 
 
 def _shares(weights: Mapping[str, float]) -> dict[str, float]:

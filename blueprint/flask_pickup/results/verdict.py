@@ -302,7 +302,7 @@ class _Deciding:
             return None
         weights = self.design.weights
         share = (weights[judged.arm] + weights[CONTROL]) / sum(weights.values())
-        callers = arm.callers + control.callers
+        callers = (arm.callers or 0) + (control.callers or 0)
         needed = self._needed(error**2 * callers, smallest, callers)
         least = self._least_callers(judged.arm)
         if least is None:
