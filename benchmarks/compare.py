@@ -42,8 +42,9 @@ GUNICORN = [
     "2",
     "--threads",
     "4",
+    # One worker could take all connections, and the round would measure that.
     "--worker-connections",
-    "100",
+    str(CONNECTIONS // 2),
     "--keep-alive",
     "5",
 ]
