@@ -3,6 +3,7 @@
 Whatever is set here can be set over it: ``GUNICORN_CMD_ARGS="--workers 4" scripts/serve``.
 """
 
+import gc
 import logging
 import os
 import secrets
@@ -117,6 +118,8 @@ def post_worker_init(worker: Worker) -> None:
     # milliseconds later each time.
     sys.setswitchinterval(0.0005)
     worker.wsgi.extensions["pickup"].start()
+    gc.collect()
+    gc.freeze()
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunicorn calls it so)
