@@ -6,7 +6,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
@@ -93,6 +93,10 @@ class Ledger:
         self._committer.close()
         self._spooler.close()
         self._spool.close()
+
+    def expecting(self) -> AbstractContextManager[None]:
+        """Let a commit wait a moment for what this thread may be about to record."""
+        return self._committer.expecting()
 
     def record(self, entry: Entry) -> Recorded | None:
         """Make ``entry`` durable: committed, or else fsynced to the spool.
