@@ -22,7 +22,7 @@ from flask_pickup.catalog.reader import read_toml
 from flask_pickup.catalog.settings import Line, Settings, read_settings
 from flask_pickup.flireo.answer import Answer, compose
 from flask_pickup.override import Filling, merge, templates
-from flask_pickup.rendering import BASE, Environment, Library, Namespace, Stack, render, split_variant
+from flask_pickup.rendering import BASE, Environment, Library, Namespace, Silent, Stack, render, split_variant
 
 EXPERIMENTS = "experiments"
 
@@ -57,6 +57,11 @@ class Plan:
 
     def words(self, namespace: Namespace) -> Words:
         """Return what the templates say to one caller. Raises whatever they raise."""
+        if self.stack.is_personal or not isinstance(namespace["customer"], Silent):
+            return self._words(namespace)
+        return _said(self, namespace["line"], namespace["open"])
+
+    def _words(self, namespace: Namespace) -> Words:
         strings = self.filling.strings(lambda source: render(self.stack.string(source), namespace))
         words = Words(self.opening(namespace), self.prompt(namespace), strings)
         for text in (words.opening, words.prompt, *strings):
@@ -71,6 +76,14 @@ class Plan:
     def _render(self, name: str, namespace: Namespace) -> str:
         template = self.stack.find(name)
         return render(template, namespace) if template else ""
+
+
+@lru_cache(maxsize=256)
+def _said(plan: Plan, line: Line, is_open: bool) -> Words:  # noqa: FBT001 (the names of templates, as values)
+    """Return what a plan says to whoever nothing is known of: it follows from these alone, as the namespace shows."""
+    nobody = Silent(name="customer")
+    namespace = {"customer": nobody, "customer_raw": nobody, "line": line, "open": is_open}
+    return plan._words({**namespace, "language": plan.stack.language})  # noqa: SLF001 (its other half)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from traceback import walk_tb
 from types import CodeType
 from typing import Any
@@ -22,6 +23,7 @@ from flask_pickup.rendering.budget import EXPRESSION_STEPS, allow, joined
 from flask_pickup.rendering.sandbox import Environment, Resolver, readable
 
 BASE = "greetings"
+_PERSONAL = frozenset({"caller", "call", "now"})
 _VARIANT = re.compile(r"(?P<stem>.+)\.(?P<language>[a-z]{2,3})(?P<suffix>\.j2)")
 
 
@@ -40,10 +42,20 @@ class Library:
     homes: Mapping[str, tuple[str, str]]
     strings: Mapping[str, CodeType]
 
+    @cached_property
+    def is_personal(self) -> bool:
+        """Whether any template reads who calls, the call or the time; if none does, callers like one another hear the same."""
+        return any(_mentions(code, _PERSONAL) for code in (*self.codes.values(), *self.strings.values()))
+
     def pick(self, logical_path: str, language: str) -> str | None:
         """Return the file for a language: its variant, else the plain one."""
         found = self.variants.get(logical_path, {})
         return found.get(language) or found.get("")
+
+
+def _mentions(code: CodeType, names: frozenset[str]) -> bool:
+    # A template asks for what it reads by name; a text that happens to be such a name does no harm.
+    return any(_mentions(each, names) if isinstance(each, CodeType) else each in names for each in code.co_consts)
 
 
 def split_variant(name: str) -> tuple[str, str]:
@@ -62,8 +74,9 @@ class Stack(Resolver):
 
     def __init__(self, library: Library, folders: tuple[str, ...], language: str, environment: Environment) -> None:
         self.folders = folders
+        self.language = language
+        self.is_personal = library.is_personal
         self._library = library
-        self._language = language
         self._environment: Environment = environment.overlay(loader=self)
         self._strings: dict[str, Template] = {}
 
@@ -94,12 +107,12 @@ class Stack(Resolver):
         folder, logical = self._library.homes.get(parent, (BASE, ""))
         wanted = posixpath.normpath(name)
         if wanted.startswith("experiments/"):
-            return self._library.pick(wanted, self._language) or name
+            return self._library.pick(wanted, self.language) or name
         within = wanted.removeprefix(BASE + "/")
         if within == wanted:
             within = posixpath.normpath(posixpath.join(posixpath.dirname(logical), wanted))
             if not folder.startswith(BASE):
-                return self._library.pick(f"{folder}/{within}", self._language) or name
+                return self._library.pick(f"{folder}/{within}", self.language) or name
         return self._search(self._visible(folder, logical, within), within) or name
 
     def _visible(self, folder: str, logical: str, wanted: str) -> tuple[str, ...]:
@@ -110,7 +123,7 @@ class Stack(Resolver):
 
     def _search(self, folders: tuple[str, ...], logical: str) -> str | None:
         for folder in reversed(folders):
-            if path := self._library.pick(f"{folder}/{logical}", self._language):
+            if path := self._library.pick(f"{folder}/{logical}", self.language):
                 return path
         return None
 
