@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from itertools import product
 from typing import Any
+
+import orjson
 
 Answer = dict[str, Any]
 
@@ -75,7 +76,7 @@ def _words(assistant: Mapping[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _hash(opening: str | None, prompt: str | None) -> str:
-    return sha256(json.dumps([opening, prompt], ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
+    return sha256(orjson.dumps([opening, prompt])).hexdigest()
 
 
 def spoken(answer: Mapping[str, Any]) -> str | None:

@@ -29,6 +29,8 @@ _REFUSED: Mapping[type, frozenset[str]] = {
     date: frozenset({"now", "today", "utcnow"}),
 }
 
+_MOST_KINDS = 4096
+
 
 def refused(kind: type, attribute: str) -> bool:
     """Return whether a method of Python's own is kept from templates."""
@@ -133,6 +135,7 @@ class Environment(ImmutableSandboxedEnvironment):
         self.filters = {name: _forgiving(function) for name, function in guards.filters().items()}
         self.tests = guards.tests()
         self.globals = {"range": _range, "dict": dict, "cycler": Cycler, "joiner": Joiner, "namespace": _Namespace}
+        self._safe: dict[tuple[type, type, str], bool] = {}
         self.binop_table |= {"+": guards.add, "*": guards.multiply, "**": guards.power, "%": guards.modulo}
 
     def compile(self, source: Any, *arguments: Any, **options: Any) -> Any:
@@ -164,7 +167,14 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Return whether templates may have an attribute."""
-        return not refused(type(obj), attr) and super().is_safe_attribute(obj, attr, value)
+        # It follows from the object's type, which a proxy has two of, and takes longer than all else of an attribute.
+        kind = type(obj), obj.__class__, attr
+        if (safe := self._safe.get(kind)) is None:
+            if len(self._safe) >= _MOST_KINDS:
+                self._safe.clear()
+            safe = not refused(type(obj), attr) and super().is_safe_attribute(obj, attr, value)
+            self._safe[kind] = safe
+        return safe
 
     def wrap_str_format(self, value: Any) -> None:
         """Leave ``str.format`` to :meth:`is_safe_attribute`, which refuses it."""
