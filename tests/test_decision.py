@@ -257,3 +257,49 @@ def test_broken_audience_has_nobody(tmp_path: Path, audience: str) -> None:
     found = call(catalog, FEW[0])
     assert (found.kind, spoken(found.answer), found.assignments) == ("base", "base", ())
     assert found.reasons["opening"] == "audience"
+
+
+# --- the same words for callers alike ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ caller.country }}", ["NL", "DE"]),
+        ("{% macro hello(who) %}{{ who.country }}{% endmacro %}{{ hello(caller) }}", ["NL", "DE"]),
+        ("{% set who = caller %}{% for each in [1] %}{{ who.country }}{% endfor %}", ["NL", "DE"]),
+        ("{% include 'greetings/country.j2' %}", ["NL", "DE"]),
+        ("{{ customer.name or 'you' }}", ["you", "you"]),
+    ],
+)
+def test_callers_hear_what_is_said_of_them(tmp_path: Path, template: str, said: list[str]) -> None:
+    """However a template gets at who calls, nobody hears what was said to the caller before them."""
+    files = {"greetings/first_message.j2": template, "greetings/country.j2": "{{ caller.country }}"}
+    catalog = catalog_of(tmp_path, {}, **files)
+    assert [spoken(call(catalog, FEW[0], country=country).answer) for country in ("NL", "DE")] == said
+
+
+@pytest.mark.parametrize("template", ["{{ customer.name or 'you' }}", "{{ customer_raw.name or 'you' }}"])
+def test_customers_hear_what_is_known_of_them(tmp_path: Path, template: str) -> None:
+    """One caller's name is said to nobody else, and to them at each call."""
+    catalog = catalog_of(tmp_path, {}, **{"greetings/first_message.j2": template})
+    known = {name: Customer({"name": name}, {"name": name}) for name in ("Ada", "Grace")}
+    order = ("", "Ada", "", "Grace", "Ada")
+    heard = [spoken(call(catalog, FEW[0], customer=known.get(name, UNKNOWN)).answer) for name in order]
+    assert heard == [name or "you" for name in order]
+
+
+def test_words_follow_line_and_hours(tmp_path: Path) -> None:
+    """The words of those of whom nothing is known still follow the line they called, and whether it is open."""
+    hours = 'timezone = "Europe/Amsterdam"\n[week]\nmonday = ["09:00-17:00"]\n'
+    template = "{{ line.name }} is {{ 'open' if open else 'closed' }}"
+    files = {"greetings/first_message.j2": template, "greetings/hours.toml": hours}
+    catalog = catalog_of(tmp_path, {}, **files)
+
+    def hear(name: str, now: datetime) -> str | None:
+        incoming = Incoming(CallFacts("call-1", None), UNIDENTIFIED, Line("+31850835037", name), UNKNOWN, now)
+        return spoken(decide(catalog, incoming).answer)
+
+    night = NOW.replace(hour=23)
+    heard = [hear(name, now) for now in (NOW, night, NOW) for name in ("Desk", "Lab")]
+    assert heard == [f"{name} is {state}" for state in ("open", "closed", "open") for name in ("Desk", "Lab")]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -177,6 +178,29 @@ def test_sandbox_gives_nothing_away(source: str) -> None:
     """A template reaches none of Python's own: whoever tries fails, and says nothing."""
     with pytest.raises((SecurityError, TemplateSyntaxError)):
         say(source)
+
+
+class Wrapped:
+    """Stands for another object, as a proxy of the host's does."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self._wrapped = wrapped
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self._wrapped)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+
+def test_proxy_opens_no_door() -> None:
+    """What one object of a type may do, another behind the same proxy may not: each is looked at for itself."""
+    harmless, records = SimpleNamespace(append="more"), [1]
+    assert say("{{ it.append }}", it=Wrapped(harmless)) == "more"
+    with pytest.raises(SecurityError):
+        say("{{ it.append(2) }}", it=Wrapped(records))
+    assert records == [1]
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
