@@ -113,11 +113,9 @@ def _url(listening: socket.socket) -> str:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Take the spool's space before the disk can be full."""
-    # A call gives the interpreter up a dozen times, and beside a page that is being made it would get it back five
-    # milliseconds later each time.
-    sys.setswitchinterval(0.0005)
+    """Take the spool's space before the disk can be full; let no call wait for the garbage collector."""
     worker.wsgi.extensions["pickup"].start()
+    # What was loaded stays: to look through it again and again costs a tenth of a worker's time.
     gc.collect()
     gc.freeze()
 
