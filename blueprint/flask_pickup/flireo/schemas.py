@@ -186,31 +186,31 @@ class _PayloadSchema(_Lenient):
 class AssistantRequestPayloadSchema(_PayloadSchema):
     """Loads the current generation's ``assistant-request`` into an :class:`.AssistantRequest`."""
 
-    message = fields.Nested(_AssistantRequestSchema, required=True)
+    message = Read(_AssistantRequestSchema().load, required=True)
 
 
 class StatusUpdatePayloadSchema(_PayloadSchema):
     """Loads the current generation's ``status-update`` into a :class:`.StatusUpdate`."""
 
-    message = fields.Nested(_StatusUpdateSchema, required=True)
+    message = Read(_StatusUpdateSchema().load, required=True)
 
 
 class ToolCallsPayloadSchema(_PayloadSchema):
     """Loads the current generation's ``tool-calls`` into :class:`.ToolCalls`."""
 
-    message = fields.Nested(_ToolCallsSchema, required=True)
+    message = Read(_ToolCallsSchema().load, required=True)
 
 
 class EndOfCallReportPayloadSchema(_PayloadSchema):
     """Loads the current generation's ``end-of-call-report`` into an :class:`.EndOfCallReport`."""
 
-    message = fields.Nested(_EndOfCallReportSchema, required=True)
+    message = Read(_EndOfCallReportSchema().load, required=True)
 
 
 class OtherPayloadSchema(_PayloadSchema):
     """Loads a message of a type that Pickup does not know into a plain :class:`.Message`; it needs no call."""
 
-    message = fields.Nested(_OtherSchema, required=True)
+    message = Read(_OtherSchema().load, required=True)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
