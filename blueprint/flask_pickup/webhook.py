@@ -69,13 +69,13 @@ class Webhook:
 
     def receive(self) -> Response:
         """Answer one request; whatever is wrong with it is said as JSON."""
-        with self.ledger.expecting():
-            try:
+        try:
+            with self.ledger.expecting():
                 return self._answer(request)
-            except BadWebhook as refusal:
-                return self._refuse(refusal)
-            except Exception as error:  # noqa: BLE001 (the last net)
-                return self._own_fault(error)
+        except BadWebhook as refusal:
+            return self._refuse(refusal)
+        except Exception as error:  # noqa: BLE001 (the last net)
+            return self._own_fault(error)
 
     def health(self) -> Response:
         """Answer whether calls can be answered, and what an operator wants to know of this process."""

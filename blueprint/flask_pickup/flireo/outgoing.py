@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flask_pickup.flireo.signature import SIGNATURE, TIMESTAMP, sign
+from flask_pickup.flireo.signature import EVENT, SIGNATURE, TIMESTAMP, sign
 
 Sent = dict[str, Any]
 
@@ -105,7 +105,7 @@ def headers(secret: str, stamp: str, body: bytes, event: str) -> dict[str, str]:
     return {
         "Content-Type": "application/json",
         "User-Agent": "Pickup-Rehearsal/1.0",
-        "X-Webhook-Event": event,
+        EVENT: event,
         TIMESTAMP: stamp,
         SIGNATURE: sign(secret, stamp, body),
     }

@@ -138,7 +138,8 @@ class PickupClient(FlaskClient):
 
     def post_message(self, message: Mapping[str, Any]) -> TestResponse:
         """Send a signed message, of the platform's current generation."""
-        return self.post_signed(json.dumps({"message": message}).encode())
+        body = json.dumps({"message": message}).encode()
+        return self.post_signed(body, X_Webhook_Event=str(message.get("type", "")))
 
     def post_signed(self, body: bytes, *, now: float | None = None, **headers: str) -> TestResponse:
         """Send signed bytes.
