@@ -238,6 +238,7 @@ def test_delivery_reports_and_coverage_are_counted(engine: Engine) -> None:
     [warm] = [arm for arm in found.arms if arm.arm == "warm"]
     assert (warm.callers, warm.calls, warm.delivered) == (2, 3, 0.5)
     assert (warm.known, warm.undelivered, warm.reported, warm.unreported) == (2, 1, 2, 1)
+    assert warm.without_report == pytest.approx(1 / 3)
     assert found.coverage is not None
     assert (found.coverage.calls, found.coverage.counted, found.coverage.unidentified) == (4, 3, 1)
 

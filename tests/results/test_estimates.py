@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from math import comb, factorial, prod
 from typing import Any
@@ -202,6 +203,47 @@ def test_rare_shares_are_compared_exactly() -> None:
 def test_shares_that_cannot_differ_have_no_p_value(counts: Any, totals: Any) -> None:
     """All, none or nobody at all in an arm: there is nothing to compare."""
     assert np.isnan(estimates.share_p_value(counts, totals))
+
+
+def test_shares_of_single_calls_are_compared_by_chi_square() -> None:
+    """Where everybody calls once, the comparison of callers' calls is the chi-square of the table."""
+    wanted = chi2_contingency([[20, 45, 30], [980, 955, 1470]], correction=False).pvalue
+    found = estimates.share_of_calls_p_value([rate(20, 1000), rate(45, 1000), rate(30, 1500)])
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_shares_of_regulars_calls_are_compared_by_caller() -> None:
+    """Where some call a dozen times, the p-value is that of shuffling callers, with all their calls, between the arms."""
+    random = np.random.default_rng(2)
+    d = np.where(random.random(1000) < 0.1, 12, 1)
+    s = random.binomial(d, random.beta(0.3, 2, 1000))
+    found = estimates.share_of_calls_p_value([Callers(s[:480], d[:480]).sums(), Callers(s[480:], d[480:]).sums()])
+    assert 0.01 < found < 0.9
+
+    def apart(order: Any) -> float:
+        one, other = order[:480], order[480:]
+        return abs(float(s[one].sum() / d[one].sum() - s[other].sum() / d[other].sum()))
+
+    seen = apart(np.arange(1000))
+    assert found == pytest.approx(np.mean([apart(random.permutation(1000)) >= seen for _ in range(4000)]), abs=0.03)
+
+
+def test_rare_shares_of_calls_are_split_by_caller() -> None:
+    """Two regulars all of whose calls are counted are two callers and no more, and no alarm at 1 to 9."""
+    small = replace(Callers([30] * 2 + [0] * 98, [30] * 2 + [1] * 98).sums(), incomplete=2)
+    large = Callers([0] * 900, [1] * 900).sums()
+    wanted = estimates.split_p_value([2, 0], [100, 900])
+    assert estimates.share_of_calls_p_value([small, large]) == pytest.approx(wanted)
+    assert wanted > estimates.ALARM
+
+
+@pytest.mark.parametrize("lost", [[0, 0], [1, 1]])
+def test_shares_of_calls_that_cannot_differ_have_no_p_value(lost: Any) -> None:
+    """All, none, or one arm alone: there is nothing to compare."""
+    arm = Callers(lost, [1, 1]).sums()
+    assert np.isnan(estimates.share_of_calls_p_value([arm, arm]))
+    assert np.isnan(estimates.share_of_calls_p_value([rate(1, 2)]))
+    assert np.isnan(estimates.share_of_calls_p_value([]))
 
 
 def test_large_values_keep_their_digits() -> None:

@@ -45,10 +45,13 @@ def test_alarms_are_rarely_false() -> None:
 def _days(random: Any, days: int = 100) -> Iterator[Any]:
     """Yield what has been counted by each day: rows of counts, a column for each of two arms."""
     callers = random.multinomial(40, [0.5, 0.5], days)
-    shares = [random.binomial(callers, share) for share in (0.97, 0.02, 0.01, 0.1)]
+    shares = [random.binomial(callers, share) for share in (0.97, 0.01, 0.1)]
     calls = 1 + random.negative_binomial(0.5, 0.4, (days, 2, 40))
     calls *= np.arange(40) < callers[:, :, None]
-    counted = np.cumsum([callers, *shares, calls.sum(axis=2), (calls * calls).sum(axis=2)], axis=1)
+    # Some callers lose all their reports, most of them none.
+    lost = random.binomial(calls, random.beta(0.05, 2, calls.shape))
+    summed = [each.sum(axis=2) for each in (calls, calls * calls, lost, lost * lost, lost * calls, lost > 0)]
+    counted = np.cumsum([callers, *shares, *summed], axis=1)
     yield from counted.transpose(1, 2, 0).tolist()
 
 
@@ -58,11 +61,14 @@ OF = design(MetricDesign("length", "duration_seconds", per="call"))
 def _alarms(day: list[list[int]]) -> list[str]:
     """Return what is found wrong on one day."""
     arms, sums = [], {}
-    for arm, (callers, reported, unreported, undelivered, incomplete, calls, squares) in zip(
-        OF.weights, day, strict=True
-    ):
-        counts = ArmCounts(arm, 1, callers, calls, reported=reported, unreported=unreported, known=callers)
+    reports = {}
+    for arm, (callers, reported, undelivered, incomplete, calls, squares, *lost) in zip(OF.weights, day, strict=True):
+        counts = ArmCounts(arm, 1, callers, calls, reported=reported, known=callers)
         arms.append(replace(counts, undelivered=undelivered))
         sums[arm] = Sums(callers, calls, calls, callers, squares, callers, calls, asked=callers, incomplete=incomplete)
-    shown = results_of(OF, Tally(1, START, START, tuple(arms), {"length": sums}, sums))
+        without, without_squared, without_calls, unreported = lost
+        reports[arm] = Sums(
+            callers, calls, without, calls, without_squared, squares, without_calls, incomplete=unreported
+        )  # fmt: skip
+    shown = results_of(OF, Tally(1, START, START, tuple(arms), {"length": sums}, sums, reports))
     return [finding.code for finding in shown.warnings if finding.code != "few"]

@@ -106,6 +106,62 @@ def test_each_verdict_is_reached_from_rows(  # noqa: PLR0913 (a case of each)
     assert (verdict["state"], verdict["stop"]) == (state, stop), verdict["message"]
 
 
+def lossy(rows: Rows, arm: str, lost: float, *, young: bool = False) -> None:
+    """Add 600 callers, each in touch with the shop later; of a share the report is lost, or only not here yet."""
+    for caller in range(600):
+        is_lost = caller < 600 * lost
+        at = START + (57 if is_lost and young else 55 * ((caller * 0.618) % 1)) * DAY - timedelta(hours=1)
+        told = None if is_lost else {"analysis.booked": float(caller % 3 == 0), "early_hang_up": 0.0}
+        call_id = rows.call(f"{arm}-{caller}", at + timedelta(hours=1 - young), arm, told)
+        rows.outcome(call_id, "sale", float(caller % 10 < (3 if arm == "control" else 6)), at + timedelta(hours=2))
+
+
+SALE = {"outcome": "sale", "smallest": 0.05}
+
+
+@pytest.mark.parametrize(("primary", "state"), [("booked", "broken"), ("sale", "better")])
+def test_lost_reports_of_one_arm_silence_what_they_tell(small: Phone, primary: str, state: str) -> None:
+    """A difference in the share of calls without a report is shown, and only the host's own outcomes are read on."""
+    rows = Rows()
+    lossy(rows, "control", 0.02)
+    lossy(rows, "warm", 0.1)
+    metrics = {"booked": BOOKED, "hang_up": HANG_UP, "sale": SALE}
+    rows.write(engine(small), [("d", body({primary: metrics.pop(primary), **metrics}))])
+    found = shown(small)
+    assert [arm["without_report"] for arm in found["arms"]] == [0.02, 0.1]
+    states = {metric["metric"]: metric["comparisons"][0]["state"] for metric in found["metrics"]}
+    assert states == {"booked": "silenced", "hang_up": "unknown", "sale": "better"}
+    assert "missing" in {warning["code"] for warning in found["warnings"]}
+    assert found["verdict"]["state"] == state
+    assert "hang_up" in found["verdict"]["message"] or "control 2.0%, warm 10.0%" in found["verdict"]["message"]
+    assert "no report" in run(small, "results", "opening").stdout
+
+
+def test_calls_that_only_just_ended_lose_no_report(small: Phone) -> None:
+    """A report that may still come is not missed yet: calls of the last hours are no part of the share."""
+    rows = Rows()
+    lossy(rows, "control", 0)
+    lossy(rows, "warm", 0.1, young=True)
+    rows.write(engine(small), [("d", body({"booked": BOOKED}))])
+    found = shown(small)
+    assert [arm["without_report"] for arm in found["arms"]] == [0, 0]
+    assert "missing" not in {warning["code"] for warning in found["warnings"]}
+
+
+def test_lost_reports_of_a_regular_are_one_callers(small: Phone) -> None:
+    """A switchboard all of whose three hundred reports were lost is one caller, and no difference between the arms."""
+    rows = Rows()
+    lossy(rows, "control", 0.02)
+    lossy(rows, "warm", 0.02)
+    for call in range(300):
+        rows.call("warm-599", START + 40 * DAY + call * DAY / 1000, "warm")
+    rows.write(engine(small), [("d", body({"booked": BOOKED}))])
+    found = shown(small)
+    assert [round(arm["without_report"], 2) for arm in found["arms"]] == [0.02, 0.35]
+    assert "missing" not in {warning["code"] for warning in found["warnings"]}
+    assert found["metrics"][0]["comparisons"][0]["state"] != "silenced"
+
+
 def test_verdict_is_about_whole_weeks(small: Phone) -> None:
     """What the callers of the week that is not over did is in the figures, and not yet in the verdict."""
     rows = Rows()

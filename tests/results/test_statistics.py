@@ -150,9 +150,18 @@ def test_unequal_delivery_is_found() -> None:
     assert "control 99.8%, warm 94.0%" in finding.message
 
 
-def test_unequal_reports_are_found() -> None:
-    """A share of callers without a report that differs between arms is found."""
-    assert codes(found(counts(1000, 1000, unreported=(2, 60)))) == ["missing"]
+def test_unequal_reports_silence_what_reports_tell() -> None:
+    """A share of calls without a report that differs between arms silences what reports tell, and nothing else."""
+    reports = {"control": Callers([1] * 20 + [0] * 980, [1] * 1000), "warm": Callers([1] * 60 + [0] * 940, [1] * 1000)}
+    of = design(BOOKED, HANG_UP, MetricDesign("sold", "sale"))
+    sums = {name: {"control": rate(300, 1000), "warm": rate(600, 1000)} for name in ("booked", "hang_up", "sold")}
+    arms = tuple(
+        replace(arm, without_report=share) for arm, share in zip(counts(1000, 1000), (0.02, 0.06), strict=True)
+    )
+    shown = results_of(of, tally(of, sums, arms=arms, reports={arm: each.sums() for arm, each in reports.items()}))
+    assert codes(shown) == ["missing"]
+    assert "control 2.0%, warm 6.0%" in shown.warnings[0].message
+    assert [metric.comparisons[0].state for metric in shown.metrics] == ["silenced", "unknown", "better"]
 
 
 def test_what_one_arm_misses_silences_the_metric() -> None:

@@ -161,6 +161,7 @@ def _arms(arms: Sequence[ArmCounts]) -> Table:
         "pinned": any(arm.pinned for arm in arms),
         "unidentified": any(arm.unidentified for arm in arms),
         "unassigned": any(arm.unassigned for arm in arms),
+        "no report": any(arm.without_report for arm in arms),
     }
     names = ["weight", "callers", "calls", "delivered", *(name for name, there in extra.items() if there)]
     for name in names:
@@ -169,7 +170,7 @@ def _arms(arms: Sequence[ArmCounts]) -> Table:
         cells = {
             "weight": f"{arm.weight:g}", "callers": f"{arm.callers:,}", "calls": f"{arm.calls:,}",
             "delivered": _share(arm.delivered), "pinned": f"{arm.pinned:,}", "unidentified": f"{arm.unidentified:,}",
-            "unassigned": f"{arm.unassigned:,}",
+            "unassigned": f"{arm.unassigned:,}", "no report": _share(arm.without_report),
         }  # fmt: skip
         table.add_row(arm.arm, *(cells[name] for name in names))
     return table
@@ -200,7 +201,9 @@ def _print_unidentified(found: Unidentified) -> None:
 
 def _mean(arm: ArmMean, metric: Metric) -> tuple[str, ...]:
     units = arm.callers if metric.per == "caller" else arm.calls
-    return f"{units:,}", f"{arm.missing:,}", _value(arm.mean, metric), _value(arm.standard_error, metric)
+    asked = (units or 0) + arm.missing
+    missing = f"{arm.missing:,} ({arm.missing / asked:.1%})" if arm.missing else "0"
+    return f"{units:,}", missing, _value(arm.mean, metric), _value(arm.standard_error, metric)
 
 
 def _comparison(one: Comparison, metric: Metric) -> str:

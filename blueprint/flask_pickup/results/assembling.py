@@ -313,6 +313,7 @@ def _tally(  # noqa: PLR0913, PLR0917 (all that a tally is made of)
             metric.name: {arm: found.metrics[metric.name] for arm, found in arms.items()} for metric in design.metrics
         },
         calls_per_caller={arm: _calls_per_caller(found) for arm, found in arms.items()},
+        reports={arm: _reports(found) for arm, found in arms.items()},
         new_callers_a_week=_pace(sum(each.recent for each in arms.values()), since, until),
     )
 
@@ -335,6 +336,7 @@ def _arm(arm: str, period: Period, counts: Counts | None, calls_apart: Mapping[t
         calls=counts.calls,
         delivered=1 - counts.undelivered_calls / counts.known_calls if counts.known_calls else None,
         reported=counts.reported,
+        without_report=counts.lost / counts.due if counts.due else None,
         unreported=counts.unreported,
         known=counts.known,
         undelivered=counts.undelivered,
@@ -347,6 +349,13 @@ def _calls_per_caller(counts: Counts) -> Sums:
     return Sums(
         callers=counts.callers, calls=counts.calls, s=calls, d=callers, ss=counts.calls_squared, dd=callers, sd=calls,
         asked=counts.callers,
+    )  # fmt: skip
+
+
+def _reports(counts: Counts) -> Sums:
+    return Sums(
+        callers=counts.callers, calls=counts.due, s=float(counts.lost), d=float(counts.due), ss=counts.lost_squared,
+        dd=counts.due_squared, sd=counts.lost_due, asked=counts.callers, incomplete=counts.unreported,
     )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ from flask_pickup.results.sums import Sums
 _DAY = 86_400.0
 _DIGITS = 6
 RECENT = timedelta(weeks=4)
+REPORTED_WITHIN = timedelta(hours=6)
+"""How long after a call began its report is waited for: until then no report says nothing."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Counts:
     :param most_calls: those of the caller who called most.
     :param known_calls: calls of which it is known whether the arm was spoken.
     :param two_armed: callers who were given another arm later.
+    :param due: calls of which a report should be here by now; ``lost`` are those of which there is none.
     """
 
     callers: int
@@ -98,6 +101,11 @@ class Counts:
     unassigned: int
     two_armed: int
     calls_squared: float
+    due: int
+    lost: int
+    due_squared: float
+    lost_squared: float
+    lost_due: float
     metrics: Mapping[str, Sums]
 
     def __add__(self, other: Counts) -> Counts:
@@ -110,9 +118,11 @@ class Counts:
         )
 
 
+_SQUARED = ("calls_squared", "due_squared", "lost_squared", "lost_due")
 _ADDED = (
     *("callers", "calls", "recent", "reported", "unreported", "known", "undelivered", "known_calls"),
-    *("undelivered_calls", "unassigned", "two_armed", "calls_squared"),
+    *("undelivered_calls", "unassigned", "two_armed", "due", "lost"),
+    *_SQUARED,
 )
 
 ByArm = Mapping[tuple[str, str], Counts]
@@ -323,7 +333,7 @@ class _Statement:
         columns = [
             column.label(f"{name}_{index}")
             for index, moment in enumerate(moments)
-            for name, column in self._of_caller(None if moment == self._question.until else moment).items()
+            for name, column in self._of_caller(moment).items()
         ]
         return (
             select(
@@ -339,19 +349,19 @@ class _Statement:
             .cte("callers")
         )
 
-    def _of_caller(self, before: datetime | None) -> dict[str, ColumnElement[Any]]:
-        """Return what a caller's calls come to.
-
-        :param before: those from then on do not count; None where all do.
-        """
+    def _of_caller(self, moment: datetime) -> dict[str, ColumnElement[Any]]:
+        """Return what a caller's calls come to; those from ``moment`` on do not count."""
         calls = self._calls.c
-        counts = [] if before is None else [calls.at < before]
+        counts = [] if moment == self._question.until else [calls.at < moment]
+        is_due = calls.at < moment - REPORTED_WITHIN
         found: dict[str, ColumnElement[Any]] = {
             "calls": _number(*counts),
             "reported": _number(*counts, calls.reported_at.is_not(None)),
             "unassigned": _number(*counts, calls.assigned.is_(None)),
             "known": _number(*counts, calls.delivered.is_not(None)),
             "undelivered": _number(*counts, calls.delivered.is_(False)),
+            "due": _number(is_due),
+            "lost": _number(is_due, calls.reported_at.is_(None)),
         }
         for index, metric in enumerate(self._question.metrics):
             scale, value = self._scales[metric.name], self._value(metric)
@@ -379,12 +389,17 @@ class _Statement:
             "two_armed": _number(is_in, callers.c.two_armed == 1),
             "most_calls": func.max(of("calls")),
             "calls_squared": func.sum(cast(of("calls") * of("calls"), Double)),
+            "due": func.sum(of("due")),
+            "lost": func.sum(of("lost")),
+            "due_squared": func.sum(cast(of("due") * of("due"), Double)),
+            "lost_squared": func.sum(cast(of("lost") * of("lost"), Double)),
+            "lost_due": func.sum(cast(of("lost") * of("due"), Double)),
             "calls": func.sum(of("calls")),
             "unassigned": func.sum(of("unassigned")),
             "known_calls": func.sum(of("known")),
             "undelivered_calls": func.sum(of("undelivered")),
             "reported": _number(of("reported") > 0),
-            "unreported": _number(of("reported") < of("calls")),
+            "unreported": _number(of("lost") > 0),
             "known": _number(of("known") > 0),
             "undelivered": _number(of("undelivered") > 0),
         }
@@ -483,8 +498,11 @@ def _counts(row: RowMapping, moment: str, scales: Mapping[str, _Scale]) -> Count
         since=row[f"since{moment}"],
         most_calls=int(row[f"most_calls{moment}"] or 0),
         metrics={name: _sums_of(row, f"_{index}{moment}", scale) for index, (name, scale) in enumerate(scales.items())},
-        **{name: int(row[f"{name}{moment}"] or 0) for name in _ADDED if name != "calls_squared"},
+        **{name: int(row[f"{name}{moment}"] or 0) for name in _ADDED if name not in _SQUARED},
         calls_squared=float(row[f"calls_squared{moment}"] or 0),
+        due_squared=float(row[f"due_squared{moment}"] or 0),
+        lost_squared=float(row[f"lost_squared{moment}"] or 0),
+        lost_due=float(row[f"lost_due{moment}"] or 0),
     )
 
 

@@ -181,6 +181,28 @@ def share_p_value(counts: Sequence[int], totals: Sequence[int]) -> float:
     return float(chdtrc(len(expected) - 1, ((all_counts - expected) ** 2 / (expected * (1 - overall))).sum()))
 
 
+def share_of_calls_p_value(arms: Sequence[Pairs]) -> float:
+    """Return how likely shares of calls this different are, where they are the same in truth: NaN if all or none are.
+
+    The score test of the ratio of sums: s of a caller's d calls. What a caller's calls differ from the share of all counts
+    as one, so that a regular is no more than one caller; where everybody calls once it is the chi-square of the table.
+    Where the rarer kind is that of fewer than five callers an arm, callers with such a call are split, each once.
+    """
+    asked = [each for each in arms if each.d]
+    s, d = (np.array([getattr(each, name) for each in asked]) for name in ("s", "d"))
+    ss, dd, sd = (sum(getattr(each, name) for each in asked) for name in ("ss", "dd", "sd"))
+    share = s.sum() / max(d.sum(), 1)
+    if len(asked) < 2 or not 0 < share < 1:  # noqa: PLR2004
+        return float("nan")
+    # As many callers, alike and with such calls alone, would vary as much.
+    alike = min(s.sum() ** 2 / ss, (d - s).sum() ** 2 / (dd - 2 * sd + ss))
+    shares = d / d.sum()
+    if alike * shares.min() < FEWEST_EXPECTED:
+        return share_p_value([each.incomplete for each in asked], [each.callers for each in asked])
+    spread = (ss - 2 * share * sd + share**2 * dd) * shares
+    return float(chdtrc(len(asked) - 1, ((s - share * d) ** 2 / spread).sum()))
+
+
 def callers_needed(spread: float, difference: float, alpha: float, expected: float, *, power: float) -> float:
     """Return the callers of two arms at whom the always-valid interval finds ``difference`` with chance ``power``.
 

@@ -103,7 +103,8 @@ class ArmCounts:
     :param unidentified: calls drawn one by one (``unidentified = "per-call"``), which do not count.
     :param pinned: calls of pinned numbers, which do not count.
     :param reported: callers with a report of at least one call.
-    :param unreported: callers with a call that has no report.
+    :param without_report: the share of calls without any report, of those of which one should be here by now.
+    :param unreported: callers with such a call.
     :param known: callers with a call of which it is known whether the arm was spoken.
     :param undelivered: callers with a call in which other words were spoken.
     :param unassigned: later calls of counted callers that were in no arm: outside the audience, the layer, the traffic.
@@ -117,6 +118,7 @@ class ArmCounts:
     unidentified: int = 0
     pinned: int = 0
     reported: int = 0
+    without_report: float | None = None
     unreported: int = 0
     known: int = 0
     undelivered: int = 0

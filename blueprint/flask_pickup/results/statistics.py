@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from flask_pickup.flireo.report import is_reported
 from flask_pickup.results import estimates
 from flask_pickup.results.estimates import ALARM, FEWEST_CALLERS, FEWEST_EVENTS
 from flask_pickup.results.model import (
@@ -33,6 +34,7 @@ _MOVED = 0.005
 """The error of the always-valid comparison of calls per caller: over all looks together."""
 
 _MISSING = "missing "
+_REPORTS = "reports"
 
 _Share = tuple[Sequence[int], Sequence[int]]
 """Callers of each arm who are counted, and of how many."""
@@ -148,8 +150,13 @@ def _metrics(design: Design, tally: Tally, *, silenced: bool, uneven: Collection
     found = []
     for metric in design.metrics:
         sums = {arm: tally.metrics.get(metric.name, {}).get(arm, EMPTY) for arm in design.weights}
-        found.append(_metric(metric, design, sums, silenced=silenced or _MISSING + metric.name in uneven))
+        found.append(_metric(metric, design, sums, silenced=silenced or _is_uneven(metric, uneven)))
     return tuple(found)
+
+
+def _is_uneven(metric: MetricDesign, uneven: Collection[str]) -> bool:
+    """Return whether something of a metric, or of the reports that it comes from, is missing in one arm more."""
+    return _MISSING + metric.name in uneven or (_REPORTS in uneven and is_reported(metric.outcome))
 
 
 def _metric(metric: MetricDesign, design: Design, sums: Mapping[str, Sums], *, silenced: bool) -> Metric:
@@ -188,27 +195,29 @@ def _comparisons(
 
 
 def _uneven(tally: Tally) -> set[str]:
-    """Return which shares differ between the arms: of callers without a report, of words not spoken, of missing values.
+    """Return which shares differ between the arms: of calls without a report, of words not spoken, of missing values.
 
     The more of them there are, the rarer each may be an alarm.
     """
     arms = tally.arms
-    shares: dict[str, _Share] = {
-        "unreported": ([arm.unreported for arm in arms], [arm.callers for arm in arms]),
-        "undelivered": ([arm.undelivered for arm in arms], [arm.known for arm in arms]),
-    }
+    shares: dict[str, _Share] = {"undelivered": ([arm.undelivered for arm in arms], [arm.known for arm in arms])}
     for name, sums in tally.metrics.items():
         if any(each.incomplete for each in sums.values()):
             shares[_MISSING + name] = ([x.incomplete for x in sums.values()], [x.asked for x in sums.values()])
-    return {name for name, share in shares.items() if estimates.share_p_value(*share) < ALARM / len(shares)}
+    p_values = {name: estimates.share_p_value(*share) for name, share in shares.items()}
+    p_values[_REPORTS] = estimates.share_of_calls_p_value(list(tally.reports.values()))
+    return {name for name, p_value in p_values.items() if p_value < ALARM / len(p_values)}
 
 
 def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Collection[str]) -> Iterator[Finding]:
     arms = tally.arms
     if not ratio.ok:
         yield Finding("split", _split_message(arms))
-    if "unreported" in uneven:
-        yield Finding("missing", say("The share of callers with a call that has no report differs between the arms."))
+    if _REPORTS in uneven:
+        text = (
+            "Arms differ in how many of their calls have no report: %(shares)s. Nothing is said of what reports tell."
+        )
+        yield Finding("missing", say(text, shares=_without_report(arms)))
     if "undelivered" in uneven:
         text = "Arms differ in how often their words were really spoken: %(shares)s."
         yield Finding("delivery", say(text, shares=_delivered(arms)))
@@ -239,6 +248,11 @@ def _split_message(arms: Sequence[ArmCounts]) -> str:
 
 def _delivered(arms: Sequence[ArmCounts]) -> str:
     return ", ".join(f"{arm.arm} {number_as('0.0%', arm.delivered)}" for arm in arms if arm.delivered is not None)
+
+
+def _without_report(arms: Sequence[ArmCounts]) -> str:
+    shares = ((arm.arm, arm.without_report) for arm in arms if arm.without_report is not None)
+    return ", ".join(f"{arm} {number_as('0.0%', share)}" for arm, share in shares)
 
 
 def _moved(design: Design, tally: Tally) -> Iterator[Finding]:

@@ -80,6 +80,8 @@ class Tally:
     :param arms: in the order of the definition.
     :param metrics: metric to arm to its sums; an arm without a caller may be absent.
     :param calls_per_caller: arm to the sums with s the caller's calls and d 1.
+    :param reports: arm to the sums with s the caller's calls without a report and d their calls of which one should be
+        here by now.
     :param new_callers_a_week: those enrolled in the last four weeks, or since the start, a week; None if it is not known.
     :param coverage: how much of the line the result is about.
     :param warnings: what was found while counting; the statistics add theirs.
@@ -91,6 +93,7 @@ class Tally:
     arms: tuple[ArmCounts, ...]
     metrics: Mapping[str, Mapping[str, Sums]]
     calls_per_caller: Mapping[str, Sums] = field(default_factory=dict)
+    reports: Mapping[str, Sums] = field(default_factory=dict)
     new_callers_a_week: float | None = None
     coverage: Coverage | None = None
     warnings: tuple[Finding, ...] = ()
