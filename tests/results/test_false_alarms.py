@@ -46,10 +46,10 @@ def _days(random: Any, days: int = 100) -> Iterator[Any]:
     """Yield what has been counted by each day: rows of counts, a column for each of two arms."""
     callers = random.multinomial(40, [0.5, 0.5], days)
     shares = [random.binomial(callers, share) for share in (0.97, 0.01, 0.1)]
-    calls = 1 + random.negative_binomial(0.5, 0.4, (days, 2, 40))
+    calls = 1 + random.negative_binomial(0.2, 0.05, (days, 2, 40))
     calls *= np.arange(40) < callers[:, :, None]
-    # Some callers lose all their reports, most of them none.
-    lost = random.binomial(calls, random.beta(0.05, 2, calls.shape))
+    # A caller of whom one report is lost loses all of them: regulars too.
+    lost = calls * (random.random(calls.shape) < 0.03)
     summed = [each.sum(axis=2) for each in (calls, calls * calls, lost, lost * lost, lost * calls, lost > 0)]
     counted = np.cumsum([callers, *shares, *summed], axis=1)
     yield from counted.transpose(1, 2, 0).tolist()
