@@ -69,6 +69,13 @@ def primary_at(
         return assembling.primary_at(moments)
 
 
+def definitions_of(connection: Connection, in_force: Body, *, rehearsals: bool = False) -> frozenset[str]:
+    """Return the definitions of the period that is in force."""
+    options = Options(rehearsals=rehearsals)
+    definitions = _definitions(connection, in_force["experiment"], in_force, options)
+    return _Assembling(connection, definitions, options).period.definitions
+
+
 def recorded(engine: Engine) -> list[str]:
     """Return the names of all experiments that calls were ever answered from."""
     with engine.connect() as connection:

@@ -7,7 +7,7 @@ that were turned away before an arm could be heard do not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -26,6 +26,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     extract,
     func,
     join,
@@ -42,6 +43,8 @@ from flask_pickup.results.sums import Sums
 
 _DAY = 86_400.0
 _DIGITS = 6
+_WHO = 5
+"""Columns of the statement of callers before those of the metrics."""
 RECENT = timedelta(weeks=4)
 REPORTED_WITHIN = timedelta(hours=6)
 """How long after a call began its report is waited for: until then no report says nothing."""
@@ -141,9 +144,41 @@ def count(connection: Connection, question: Question, *earlier: datetime) -> lis
     return [_by_arm(rows, f"_{moment}", scales) for moment in range(len(moments))]
 
 
-def statement_of(connection: Connection, question: Question) -> Select[Any]:
-    """Return the statement that :func:`count` executes, for who wants to execute it themselves."""
-    return _Statement(connection.dialect.name, question, _scales(connection, question)).build((question.until,))
+def numbers(connection: Connection, question: Question, definitions: Collection[str]) -> Select[Any]:
+    """Return a statement of the numbers that results show, for who wants to execute it themselves: a row for each arm.
+
+    Each metric has its mean, and the square of the mean's standard error: by the definition, not by sums of squares, so
+    that large values keep their digits.
+    """
+    whose = callers(connection, question)
+    found = whose.where(whose.selected_columns.definition.in_(sorted(definitions))).cte("pairs")
+    arm, columns_of_metrics = found.c.arm, list(found.c)[_WHO:]
+    pairs = list(zip(columns_of_metrics[::2], columns_of_metrics[1::2], strict=True))
+    ratios = [(func.sum(s) / func.nullif(func.sum(d), 0)).label(f"ratio_{i}") for i, (s, d) in enumerate(pairs)]
+    means = select(arm, *ratios).group_by(arm).cte("means")
+    columns: list[ColumnElement[Any]] = []
+    for metric, (s, d), mean in zip(question.metrics, pairs, list(means.c)[1:], strict=True):
+        n, squares = cast(func.count(s), Double), func.sum((s - mean * d) * (s - mean * d))
+        error = n / func.nullif(n - 1, 0) * squares / func.nullif(func.sum(d) * func.sum(d), 0)
+        columns += [func.max(mean).label(f"{metric.name}_mean"), error.label(f"{metric.name}_squared_error")]
+    together = found.join(means, means.c.arm == arm)
+    counts = (func.count().label("callers"), func.sum(found.c.calls).label("calls"))
+    return select(arm, *counts, *columns).select_from(together).group_by(arm).order_by(arm)
+
+
+def acquaintance(connection: Connection, question: Question, definitions: Collection[str]) -> Select[Any]:
+    """Return a statement of callers and of the question's one metric, for each arm and whether they had called before.
+
+    Before they drew an arm, that is: no arm had any part in who they are.
+    """
+    whose = callers(connection, question)
+    found = whose.where(whose.selected_columns.definition.in_(sorted(definitions))).subquery("pairs")
+    *_, s, d = found.c
+    heard = (Call.caller_key == found.c.caller, Call.decided_at < found.c.since, _was_heard())
+    known = exists().where(*heard, *(() if question.rehearsals else (not_rehearsed(Call.call_id),)))
+    each = select(found.c.arm, known.label("known"), s.label("s"), d.label("d")).subquery("each")
+    mean = func.sum(each.c.s) / func.nullif(func.sum(each.c.d), 0)
+    return select(each.c.arm, each.c.known, func.count(), mean).group_by(each.c.arm, each.c.known)
 
 
 def callers(connection: Connection, question: Question) -> Select[Any]:
@@ -241,7 +276,8 @@ class _Statement:
                 case((pair.has, pair.s)).label(metric.name),
                 case((pair.has, 1.0 if pair.d is None else pair.d)).label(f"{metric.name}_of"),
             ]
-        who = (found.caller, found.arm, found.definition, found.since, found.calls_0.label("calls"))
+        who: tuple[Any, ...] = (found.caller, found.arm, found.definition, found.since, found.calls_0.label("calls"))
+        assert len(who) == _WHO
         return select(*who, *columns).where(found.since < until)
 
     def values_of(self, metric: MetricDesign) -> Select[Any]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, case, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flask_pickup.models import Call
-from flask_pickup.results.assembling import primary_at
-from flask_pickup.results.counting import Question, enrolled, not_rehearsed, statement_of
+from flask_pickup.results.assembling import definitions_of, primary_at
+from flask_pickup.results.counting import Question, acquaintance, enrolled, not_rehearsed, numbers
 from flask_pickup.results.model import Design, Results
 from flask_pickup.results.periods import Body
 
@@ -32,6 +32,10 @@ class Point:
     is_proportion: bool
 
 
+Group = tuple[int, float | None]
+"""Callers, and their mean; None if nobody of them has one."""
+
+
 @dataclass(frozen=True)
 class Story:
     """What a page tells beside the results, all of it about the period that they are of.
@@ -39,13 +43,16 @@ class Story:
     :param days: day to arm to the callers who came new.
     :param reasons: reason to calls, of all calls since the period began.
     :param regulars: arm to the callers who called once, and those who called again.
-    :param sql: the statement that counts.
+    :param before: arm to the callers who had never called before they were enrolled, and those who had, each with their
+        mean of the primary metric.
+    :param sql: the statement that gives the numbers of all metrics.
     """
 
     days: Mapping[str, Mapping[str, int]]
     narrowing: tuple[Point, ...]
     reasons: Mapping[str, int]
     regulars: Mapping[str, tuple[int, int]]
+    before: Mapping[str, tuple[Group, Group]]
     sql: str
 
     def as_json(self) -> dict[str, Any]:
@@ -63,12 +70,14 @@ def story(engine: Engine, body: Body, found: Results, zone: tzinfo = UTC, *, reh
     design = Design.of(body)
     question = Question(design.experiment, design.metrics, until=found.until, rehearsals=rehearsals)
     with engine.connect() as connection:
+        definitions = definitions_of(connection, body, rehearsals=rehearsals)
         return Story(
             days=_days(connection, question, found.since, zone),
             narrowing=_narrowing(engine, body, found, rehearsals=rehearsals),
             reasons=_reasons(connection, question, found.since),
             regulars=_regulars(connection, question, found.since),
-            sql=_sql(connection, question),
+            before=_before(connection, question, design.primary, definitions),
+            sql=_sql(connection, numbers(connection, question, definitions)),
         )
 
 
@@ -77,7 +86,7 @@ def _days(connection: Connection, question: Question, since: datetime, zone: tzi
     hour = _hour(connection, who.c.since)
     statement = select(hour, who.c.arm, func.count()).where(who.c.since >= since).group_by(hour, who.c.arm)
     days: dict[str, dict[str, int]] = {}
-    for at, arm, callers in sorted(connection.execute(statement).tuples()):
+    for at, arm, callers in sorted(connection.execute(statement)):
         day = datetime.strptime(at, "%Y-%m-%d %H").replace(tzinfo=UTC).astimezone(zone).date().isoformat()
         arms = days.setdefault(day, {})
         arms[arm] = arms.get(arm, 0) + callers
@@ -144,9 +153,22 @@ def _points(found: Results, primary: str) -> list[Point]:
     ]
 
 
-def _sql(connection: Connection, question: Question) -> str:
-    """Return the statement that counts the first metric, with its values in it."""
-    one = replace(question, metrics=question.metrics[:1])
-    dialect = postgresql.dialect() if connection.dialect.name == "postgresql" else sqlite.dialect()  # type: ignore[no-untyped-call]
-    statement = statement_of(connection, one)
+def _before(
+    connection: Connection, question: Question, primary: str, definitions: Collection[str]
+) -> dict[str, tuple[Group, Group]]:
+    metrics = tuple(metric for metric in question.metrics if metric.name == primary)
+    if not metrics:
+        return {}
+    statement = acquaintance(connection, replace(question, metrics=metrics), definitions)
+    groups: dict[str, dict[bool, Group]] = {}
+    for arm, known, callers, mean in connection.execute(statement):
+        groups.setdefault(arm, {})[bool(known)] = (callers, mean)
+    return {arm: (each.get(False, (0, None)), each.get(True, (0, None))) for arm, each in groups.items()}
+
+
+def _sql(connection: Connection, statement: Select[Any]) -> str:
+    """Return a statement with its values in it, as psql and sqlite3 take it."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    # Of any other style of parameters each % would be doubled.
+    dialect = (postgresql if is_postgresql else sqlite).dialect(paramstyle="named")
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
