@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+import threading
 import time
 from typing import Any
 
@@ -295,3 +296,22 @@ def test_pages_speak_the_browsers_language(author: Phone) -> None:
     """A browser that asks for Dutch gets a page that says so; numbers follow."""
     response = author.client.get("/pickup/calls", headers={"Accept-Language": "nl-NL,nl;q=0.9,en;q=0.5"})
     assert '<html lang="nl">' in response.text
+
+
+def test_page_stands_aside_for_calls(make_phone: MakePhone) -> None:
+    """While a call is being answered a page makes way for it, and comes all the same when there is always another call."""
+    phone = make_phone(PICKUP_DASHBOARD_TOKEN=TOKEN)
+    phone.client.get(f"/pickup/?token={TOKEN}")
+    ends = threading.Event()
+
+    def answer() -> None:
+        with phone.client.pickup.webhook.ledger.expecting():
+            ends.wait(30)
+
+    call = threading.Thread(target=answer)
+    call.start()
+    began = time.monotonic()
+    assert phone.client.get("/pickup/preview").status_code == 200
+    assert time.monotonic() - began > 0.1
+    ends.set()
+    call.join()

@@ -12,9 +12,10 @@ from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from itertools import islice
+from time import sleep
 from typing import Any
 
-from flask import Response, abort, render_template, request, url_for
+from flask import Response, abort, request, stream_template, url_for
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
@@ -39,6 +40,11 @@ ALARMING = frozenset({"split", "delivery", "missing", "changed", "two-arms"})
 """The findings that stand above everything else."""
 
 _KINDS = {"csv": "text/csv", "json": "application/json"}
+
+_MOMENT = 0.001
+"""Seconds for which a page stands aside at a time."""
+_PATIENCE = 200
+"""How often a page does."""
 
 _BATCH = 500
 """Rows that are written at once; between them other threads come first."""
@@ -141,8 +147,18 @@ class Dashboard:
             "_": speech, "here": request.root_path + request.path, "spoken": spoken, "asset": _address, "line_name": self._line_name,
             "difference_in": difference_in, "winner": winner,
         }  # fmt: skip
-        html = render_template(f"pickup/{name}.html", **shared, **values)
-        return Response(html, status, mimetype="text/html")
+        pieces = stream_template(f"pickup/{name}.html", **shared, **values)
+        return Response("".join(self._behind_calls(pieces)), status, mimetype="text/html")
+
+    def _behind_calls(self, pieces: Iterator[str]) -> Iterator[str]:
+        """Yield the pieces of a page, each when no call is being answered, or the page has stood aside for long enough."""
+        patience = _PATIENCE
+        for piece in pieces:
+            yield piece
+            while patience and self.webhook.ledger.is_awaited:
+                # A call gives the interpreter up a dozen times, and would get it back five milliseconds later each time.
+                sleep(_MOMENT)
+                patience -= 1
 
     def _speech(self) -> Speech:
         return speech_of(request, self.catalog.zone(Line(None)))

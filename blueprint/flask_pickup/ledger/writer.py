@@ -98,6 +98,11 @@ class Writer(Generic[In, Out]):
         finally:
             self._expected.discard(me)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether any thread is within :meth:`expecting`."""
+        return bool(self._expected)
+
     def submit(self, item: In) -> Future[Out]:
         """Hand in ``item``; the future has its result once it is written.
 

@@ -71,6 +71,8 @@ def _bounded(url: str, seconds: float) -> Engine:
         @event.listens_for(engine, "connect")
         def limit(connection: Any, _record: object) -> None:
             connection.execute(f"SET statement_timeout = {int(1000 * seconds)}")
+            # The database's other processors are for the calls; a page can wait twice as long.
+            connection.execute("SET max_parallel_workers_per_gather = 0")
             connection.commit()
 
     return engine
