@@ -131,7 +131,7 @@ def test_experiment_shows_what_callers_hear(author: Phone) -> None:
 
 
 def test_experiment_shows_its_numbers(author: Phone) -> None:
-    """With calls the page tells the verdict, the numbers by arm, and the SQL that gives them."""
+    """With calls the page tells the verdict, the numbers by arm, who had called before, and the SQL."""
     for index in range(6):
         author.ring(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
         author.report(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
@@ -139,6 +139,7 @@ def test_experiment_shows_its_numbers(author: Phone) -> None:
     assert "It cannot be told yet" in text
     assert "6 callers since" in text
     assert "WITH callers AS" in text
+    assert "Called before" in text
 
 
 def test_calls_without_a_number_stand_apart(make_phone: MakePhone, database_url: str) -> None:

@@ -223,6 +223,20 @@ def test_calls_without_a_number_stand_apart(host: Phone) -> None:
     assert {line["callers"] for line in lines} == {"0"}
 
 
+def test_what_is_left_out_is_shown_as_a_share(small: Phone) -> None:
+    """People read, by arm, which share of a metric's calls has no value, and of later calls no assignment."""
+    rows = Rows()
+    for caller in range(120):
+        arm, told = ("control", "warm")[caller % 2], {"duration_seconds": 60.0} if caller % 4 > 1 else {}
+        rows.call(f"caller-{caller}", START, arm, told)
+        rows.call(f"caller-{caller}", START + DAY, arm if caller % 6 else None, {"duration_seconds": 60.0})
+    seconds = {"outcome": "duration_seconds", "per": "call", "missing": "leave out"}
+    rows.write(engine(small), [("d", body({"seconds": seconds}))])
+    text = run(small, "results", "opening").stdout
+    assert "30 (25.0%)" in text
+    assert "20 (16.7%)" in text
+
+
 def test_without_such_calls_there_is_null(small: Phone) -> None:
     """Nobody without a number: the key is there, with null, and people read nothing of it."""
     write(small, SAME, SAME)

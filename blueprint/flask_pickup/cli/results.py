@@ -170,7 +170,7 @@ def _arms(arms: Sequence[ArmCounts]) -> Table:
         cells = {
             "weight": f"{arm.weight:g}", "callers": f"{arm.callers:,}", "calls": f"{arm.calls:,}",
             "delivered": _share(arm.delivered), "pinned": f"{arm.pinned:,}", "unidentified": f"{arm.unidentified:,}",
-            "unassigned": f"{arm.unassigned:,}", "no report": _share(arm.without_report),
+            "unassigned": _part(arm.unassigned, arm.calls), "no report": _share(arm.without_report),
         }  # fmt: skip
         table.add_row(arm.arm, *(cells[name] for name in names))
     return table
@@ -201,8 +201,7 @@ def _print_unidentified(found: Unidentified) -> None:
 
 def _mean(arm: ArmMean, metric: Metric) -> tuple[str, ...]:
     units = arm.callers if metric.per == "caller" else arm.calls
-    asked = (units or 0) + arm.missing
-    missing = f"{arm.missing:,} ({arm.missing / asked:.1%})" if arm.missing else "0"
+    missing = _part(arm.missing, (units or 0) + arm.missing)
     return f"{units:,}", missing, _value(arm.mean, metric), _value(arm.standard_error, metric)
 
 
@@ -227,6 +226,10 @@ def _value(value: float | None, metric: Metric, sign: str = "") -> str:
     if value is None:
         return "-"
     return f"{value:{sign}.2%}" if metric.is_proportion else f"{value:{sign},.4g}"
+
+
+def _part(number: int, whole: int) -> str:
+    return f"{number:,} ({number / whole:.1%})" if number else "0"
 
 
 def _share(value: float | None) -> str:
