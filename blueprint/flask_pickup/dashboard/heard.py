@@ -17,6 +17,7 @@ from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
 from flask_pickup.decision import Decision
 from flask_pickup.flireo.answer import is_rejection, prompt, spoken
 from flask_pickup.previewing import SOMEBODY, imagine
+from flask_pickup.rendering import Environment
 
 Mark = Literal["same", "added", "removed"]
 Pieces = tuple[tuple[Mark, str], ...]
@@ -169,23 +170,21 @@ def customer_names(catalog: Catalog, experiment: str) -> list[str]:
         for path, text in catalog.texts.items()
         if path.startswith(("greetings/", f"experiments/{experiment}/"))
     }
-    found = {name for path, text in read.items() for name in _asked(catalog, path, text)}
+    found = {name for path, text in read.items() for name in _asked(catalog.environment, path, text)}
     return sorted(found - {"language"})
 
 
-def _asked(catalog: Catalog, path: str, text: str) -> Iterator[str]:
+@lru_cache(maxsize=1024)
+def _asked(environment: Environment, path: str, text: str) -> frozenset[str]:
     if "customer" not in text:
-        return
+        return frozenset()
     if not path.endswith(".j2"):
-        yield from re.findall(r"\bcustomer\.([a-z_]\w*)", text)
-        return
+        return frozenset(re.findall(r"\bcustomer\.([a-z_]\w*)", text))
     try:
-        tree = catalog.environment.parse(text)
+        read = environment.parse(text).find_all(nodes.Getattr)
     except TemplateSyntaxError:
-        return
-    for node in tree.find_all(nodes.Getattr):
-        if isinstance(node.node, nodes.Name) and node.node.name == "customer":
-            yield node.attr
+        return frozenset()
+    return frozenset(node.attr for node in read if isinstance(node.node, nodes.Name) and node.node.name == "customer")
 
 
 def _value(text: str) -> Any:

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from itertools import islice
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 from flask import Response, abort, request, stream_template, url_for
@@ -42,9 +42,9 @@ ALARMING = frozenset({"split", "delivery", "missing", "changed", "two-arms"})
 _KINDS = {"csv": "text/csv", "json": "application/json"}
 
 _MOMENT = 0.001
-"""Seconds for which a page stands aside at a time."""
+"""Seconds for which a page is written, or stands aside, at a time."""
 _PATIENCE = 200
-"""How often a page does."""
+"""How often a page stands aside."""
 
 _BATCH = 500
 """Rows that are written at once; between them other threads come first."""
@@ -151,14 +151,20 @@ class Dashboard:
         return Response("".join(self._behind_calls(pieces)), status, mimetype="text/html")
 
     def _behind_calls(self, pieces: Iterator[str]) -> Iterator[str]:
-        """Yield the pieces of a page, each when no call is being answered, or the page has stood aside for long enough."""
-        patience = _PATIENCE
+        """Yield the pieces of a page; after each millisecond let a call come in, and pass, unless there is no end of them.
+
+        A call gives the interpreter up a dozen times, and beside a page would get it back five milliseconds later each time.
+        """
+        patience, due = _PATIENCE, monotonic() + _MOMENT
         for piece in pieces:
             yield piece
+            if monotonic() < due:
+                continue
+            sleep(_MOMENT / 5)
             while patience and self.webhook.ledger.is_awaited:
-                # A call gives the interpreter up a dozen times, and would get it back five milliseconds later each time.
                 sleep(_MOMENT)
                 patience -= 1
+            due = monotonic() + _MOMENT
 
     def _speech(self) -> Speech:
         return speech_of(request, self.catalog.zone(Line(None)))
