@@ -366,7 +366,7 @@ def _lines(found: Mapping[str, Any]) -> list[Sequence[str]]:
     results, purge, forget = found["results"], found["purge"], found["forget"]
     ordinary, most = forget.values()
     return [
-        ("results, to the plain grouping", f"{results['ratio']:.2f}", "3", f"{results['seconds']:.1f} s to {results['plain_seconds']:.1f} s, {results['callers']:,} callers"),
+        ("results, to the plain grouping", f"{results['ratio']:.2f} ({min(results['ratios']):.2f} to {max(results['ratios']):.2f})", "3", f"{results['seconds']:.1f} s to {results['plain_seconds']:.1f} s, {results['callers']:,} callers"),
         ("`flask pickup results`, most memory", f"{results['peak_mb']:.0f} MB", "300 MB", f"{results['command_seconds']:.1f} s with its start"),
         *((name, f"{each['with']:.1f} ms", "100 ms", f"{each['without']:,.0f} ms without the index on `decided_at`") for name, each in found["pages"].items()),
         (f"`forget`, {ordinary['calls']} calls", f"{ordinary['seconds']:.2f} s", "1 s", f"and {ordinary['waiting']:.1f} s in which calls in flight are waited for"),
