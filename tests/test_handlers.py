@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from threading import Event
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from flask import current_app, got_request_exception, request
@@ -18,6 +18,7 @@ from conftest import CALLER, NOW, MakePhone, Phone
 from flask_pickup import ConfigurationError, Pickup
 from flask_pickup.flireo import EndOfCallReport, StatusUpdate, ToolCalls
 from flask_pickup.handlers import Handlers
+from flask_pickup.ledger.writer import Writer
 
 Handle = Callable[..., Phone]
 
@@ -153,10 +154,12 @@ def test_unrecorded_report_is_not_handed_on(handle: Handle, monkeypatch: pytest.
     """A report that could not be kept is sent again by the platform, so the handler gets it then."""
     seen: list[Any] = []
     phone = handle(seen.append, "end-of-call-report")
-    ledger = phone.app.extensions["pickup"].webhook.ledger
+
+    def refuse(*_: object) -> NoReturn:
+        raise OSError
+
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "_committer", None)
-        patch.setattr(ledger, "_spooler", None)
+        patch.setattr(Writer, "submit", refuse)
         assert phone.report().status_code == 503
     assert seen == []
     assert phone.report().status_code == 200

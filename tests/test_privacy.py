@@ -289,6 +289,7 @@ VACUUM = {
         "VACUUM FULL pg_statistic",
         "ALTER SYSTEM SET wal_recycle = off",
         "SELECT pg_reload_conf()",
+        "SELECT pg_sleep(1)",
         "SELECT pg_switch_wal()",
         "CHECKPOINT",
         "ALTER SYSTEM RESET wal_recycle",
