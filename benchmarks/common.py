@@ -23,6 +23,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -394,3 +396,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table in Markdown; all columns but the first are figures."""
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def show(head: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """Print the table that :func:`table` writes; what stands below no heading are words."""
+    shown = Table(title=title)
+    for place, heading in enumerate(head):
+        shown.add_column(heading, justify="right" if heading and place else "left")
+    for row in rows:
+        shown.add_row(*row)
+    Console().print(shown)

@@ -23,8 +23,6 @@ from typing import Any
 import common
 from flask import Flask
 from jinja2 import Environment as Jinja
-from rich.console import Console
-from rich.table import Table
 from werkzeug.test import EnvironBuilder
 
 from flask_pickup import Pickup, migrating
@@ -44,8 +42,6 @@ other = 1
 [metrics.duration_seconds]
 smallest = 5
 """
-
-console = Console()
 
 
 def main() -> None:
@@ -209,12 +205,8 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    shown = Table(title=f"{found['calls']:,} calls a round, {found['rounds']} rounds")
-    for heading in ("", "measured", "at most"):
-        shown.add_column(heading)
-    for line in _lines(found):
-        shown.add_row(*line)
-    console.print(shown)
+    title = f"{found['calls']:,} calls a round, {found['rounds']} rounds"
+    common.show(("", "measured", "at most"), _lines(found), title)
 
 
 def _section(found: Mapping[str, Any]) -> str:

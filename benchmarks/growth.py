@@ -27,7 +27,6 @@ from flask import Flask
 from loading import YEAR, Year, copy_into_postgresql, insert_into_sqlite
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from sqlalchemy import Engine, event, text
 
 from flask_pickup import Pickup, migrating, privacy
@@ -382,12 +381,7 @@ def _print(found: Mapping[str, Any]) -> None:
         (f"{found['calls']:,} calls, {found['rows']:,} rows", ("", "measured", "at most", ""), _lines(found)),
         ("bytes per call in PostgreSQL", ("", "bytes"), [(n, f"{size:.0f}") for n, size in found["bytes"].items()]),
     ):
-        shown = Table(title=title)
-        for heading in head:
-            shown.add_column(heading, justify="right" if heading and heading != head[0] else "left")
-        for line in lines:
-            shown.add_row(*line)
-        console.print(shown)
+        common.show(head, lines, title)
     console.print(f"SQLite: {found['sqlite']['bytes']:.0f} bytes per call, packed {found['sqlite']['packed']:.0f}.")
 
 

@@ -20,7 +20,6 @@ from typing import Any
 import common
 import psutil
 from rich.console import Console
-from rich.table import Table
 
 from flask_pickup import migrating
 from flask_pickup.models import make_engine
@@ -143,12 +142,7 @@ _HEAD = ("", "first quarter", "last quarter", "slope an hour", "most")
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    shown = Table(title=_told(found))
-    for heading in _HEAD:
-        shown.add_column(heading, justify="right" if heading else "left")
-    for line in _lines(found):
-        shown.add_row(*line)
-    console.print(shown)
+    common.show(_HEAD, _lines(found), _told(found))
 
 
 def _told(found: Mapping[str, Any]) -> str:

@@ -21,7 +21,6 @@ from typing import Any
 
 import common
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Engine, text
 
 from flask_pickup import migrating
@@ -162,12 +161,7 @@ def _lines(found: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def _print(found: Mapping[str, Mapping[str, Any]]) -> None:
-    shown = Table()
-    for heading in _HEAD:
-        shown.add_column(heading, justify="right" if heading else "left")
-    for line in _lines(found):
-        shown.add_row(*line)
-    console.print(shown)
+    common.show(_HEAD, _lines(found))
 
 
 def _section(figures: Mapping[str, Any]) -> str:
