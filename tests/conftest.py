@@ -121,6 +121,18 @@ warm = 1
 smallest = 5
 """
 
+BOOKED = """\
+status = "running"
+primary = "booked"
+[arms]
+control = 1
+warm = 1
+[metrics.booked]
+outcome = "analysis.booked"
+smallest = 0.05
+"""
+"""An experiment that asks who books; what a test needs besides comes after it."""
+
 CONTENT: Mapping[str, Any] = {
     "greetings/first_message.j2": "Good day.",
     "greetings/system_prompt.j2": "You are {% block role %}a receptionist{% endblock %}.",

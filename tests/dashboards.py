@@ -16,7 +16,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from conftest import CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
+from conftest import BOOKED, CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
 from flask_pickup import Pickup, migrating
 from flask_pickup.catalog import Experiment
 from flask_pickup.models import Definition
@@ -24,17 +24,11 @@ from result_rows import Rows
 
 TOKEN = "a-token-of-at-least-128-bits"
 
-EXPERIMENT = """\
-description = "Does a warm opening book more appointments?"
-status = "running"
-primary = "booked"
-[arms]
-control = 1
-warm = 1
-[metrics.booked]
-outcome = "analysis.booked"
+EXPERIMENT = (
+    'description = "Does a warm opening book more appointments?"\n'
+    + BOOKED
+    + """\
 goal = "increase"
-smallest = 0.05
 [metrics.early_hang_up]
 outcome = "early_hang_up"
 goal = "decrease"
@@ -47,6 +41,7 @@ per = "call"
 guardrail = true
 margin = 30
 """
+)
 
 SETTINGS = """\
 [lines."+31850835037"]

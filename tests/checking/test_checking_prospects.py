@@ -7,21 +7,16 @@ from time import time
 
 from click.testing import CliRunner
 
-from conftest import CONTENT, MakePhone, Phone, write
+from conftest import BOOKED, CONTENT, MakePhone, Phone, write
 from flask_pickup import Pickup
 from flask_pickup.cli import pickup as commands
 
-TOML = """\
-status = "running"
-primary = "booked"
-[arms]
-control = 1
-warm = 1
-[metrics.booked]
-outcome = "analysis.booked"
+TOML = (
+    BOOKED
+    + """\
 per = "caller"
-smallest = 0.05
 """
+)
 FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": TOML}
 
 

@@ -9,21 +9,16 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from conftest import CONTENT, NOW, MakePhone, Phone
+from conftest import BOOKED, CONTENT, NOW, MakePhone, Phone
 from flask_pickup.cli import pickup
 
-EXPERIMENT = """\
-status = "running"
-primary = "booked"
-[arms]
-control = 1
-warm = 1
-[metrics.booked]
-outcome = "analysis.booked"
-smallest = 0.05
+EXPERIMENT = (
+    BOOKED
+    + """\
 [metrics.duration_seconds]
 smallest = 10
 """
+)
 FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": EXPERIMENT}
 
 

@@ -10,18 +10,12 @@ import pytest
 from click.testing import Result
 from sqlalchemy import create_engine, text
 
-from conftest import CONTENT, MakePhone, Phone
+from conftest import BOOKED, CONTENT, MakePhone, Phone
 from flask_pickup.cli import pickup
 
-EXPERIMENT = """\
-status = "running"
-primary = "booked"
-[arms]
-control = 1
-warm = 1
-[metrics.booked]
-outcome = "analysis.booked"
-smallest = 0.05
+EXPERIMENT = (
+    BOOKED
+    + """\
 [metrics.asked]
 outcome = "analysis.asked"
 per = "call"
@@ -33,6 +27,7 @@ margin = 0.1
 [metrics.sale]
 smallest = 5
 """
+)
 FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": EXPERIMENT}
 EFFECTS = ("--effect", "warm=+0.3", "--effect", "warm:asked=-0.1", "--effect", "warm:duration_seconds=20")
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import create_engine, text
 
 from commands import pipe
-from conftest import CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
+from conftest import BOOKED, CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
 
 APP = """\
 import os
@@ -19,21 +19,16 @@ app = Flask(__name__)
 app.config.update({name: value for name, value in os.environ.items() if name.startswith("PICKUP_")})
 app.register_blueprint(Pickup())
 """
-EXPERIMENT = """\
-status = "running"
-primary = "booked"
-[arms]
-control = 1
-warm = 1
-[metrics.booked]
-outcome = "analysis.booked"
-smallest = 0.05
+EXPERIMENT = (
+    BOOKED
+    + """\
 [metrics.early_hang_up]
 goal = "decrease"
 guardrail = true
 margin = 0.05
 [metrics.duration_seconds]
 """
+)
 TRUTH = {"booked": 0.05, "early_hang_up": -0.03, "duration_seconds": 20.0}
 EFFECTS = ("--effect", "warm=+0.05", "--effect", "warm:early_hang_up=-0.03", "--effect", "warm:duration_seconds=20")
 
