@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from conftest import CALLER, CONTENT, MakePhone, Phone
-from flask_pickup.dashboard.numbers import COLUMNS
+from flask_pickup.results.numbers import COLUMNS
 
 TOKEN = "a-token-of-at-least-128-bits"
 

@@ -26,8 +26,8 @@ from flask_pickup.cli.group import (
     with_pickup,
     with_results,
 )
-from flask_pickup.dashboard import numbers
 from flask_pickup.errors import UnknownExperiment
+from flask_pickup.results import numbers
 from flask_pickup.results.model import ArmCounts, ArmMean, Comparison, Interval, Metric, Results, Unidentified
 
 _WIDTH = 80

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from flask_pickup.catalog import Catalog, Experiment, Line
-from flask_pickup.dashboard import numbers, places, plan, rows
+from flask_pickup.dashboard import places, plan, rows
 from flask_pickup.dashboard.access import Access, is_own_form
 from flask_pickup.dashboard.assets import asset
 from flask_pickup.dashboard.board import Board
@@ -32,6 +32,7 @@ from flask_pickup.dashboard.plots import difference_in, shown, winner
 from flask_pickup.dashboard.speech import NOTHING, Speech, speech_of
 from flask_pickup.flireo.answer import prompt, spoken
 from flask_pickup.previewing import preview
+from flask_pickup.results import numbers
 from flask_pickup.webhook import Webhook
 
 log = logging.getLogger("flask_pickup")
