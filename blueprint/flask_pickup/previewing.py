@@ -104,10 +104,11 @@ def imagine(
     known = UNKNOWN if customer is None else Customer(customer, customer)
     call = CallFacts(REHEARSAL + "preview", "inbound_phone_call")
     incoming = Incoming(call, caller, Line(None), known, at)
-    decision = decide(catalog, incoming)
-    if decision.kind == "closed":
-        return Preview(incoming, decision)
-    return Preview(incoming, decide(catalog, incoming, _given(arm)))
+    if not (decision := decide(catalog, incoming, _given(arm))).open:
+        # Who is in an arm already is not turned away; somebody who calls for the first time may be.
+        anew = decide(catalog, incoming)
+        decision = anew if anew.kind == "closed" else decision
+    return Preview(incoming, decision)
 
 
 def _given(arm: tuple[Experiment, str]) -> Recorded:
