@@ -303,6 +303,7 @@ class Pickup(Blueprint):
         return ask
 
 
+# A host's prefix or its url_defaults may bring values, which are the host's own.
 def _receive(**_: Any) -> Response:
     return _current().webhook.receive()
 

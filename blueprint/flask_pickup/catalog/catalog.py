@@ -58,10 +58,11 @@ class Plan:
     def words(self, namespace: Namespace) -> Words:
         """Return what the templates say to one caller. Raises whatever they raise."""
         if self.stack.is_personal or not isinstance(namespace["customer"], Silent):
-            return self._words(namespace)
+            return self.rendered(namespace)
         return _said(self, namespace["line"], namespace["open"])
 
-    def _words(self, namespace: Namespace) -> Words:
+    def rendered(self, namespace: Namespace) -> Words:
+        """Return what the templates say, rendered anew. Raises whatever they raise."""
         strings = self.filling.strings(lambda source: render(self.stack.string(source), namespace))
         words = Words(self.opening(namespace), self.prompt(namespace), strings)
         for text in (words.opening, words.prompt, *strings):
@@ -83,7 +84,7 @@ def _said(plan: Plan, line: Line, is_open: bool) -> Words:  # noqa: FBT001 (the 
     """Return what a plan says to whoever nothing is known of: it follows from these alone, as the namespace shows."""
     nobody = Silent(name="customer")
     namespace = {"customer": nobody, "customer_raw": nobody, "line": line, "open": is_open}
-    return plan._words({**namespace, "language": plan.stack.language})  # noqa: SLF001 (its other half)
+    return plan.rendered({**namespace, "language": plan.stack.language})
 
 
 @dataclass(frozen=True)

@@ -530,15 +530,13 @@ def _by_arm(rows: Sequence[RowMapping], moment: str, scales: Mapping[str, _Scale
 
 
 def _counts(row: RowMapping, moment: str, scales: Mapping[str, _Scale]) -> Counts:
+    found: dict[str, Any] = {name: int(row[f"{name}{moment}"] or 0) for name in _ADDED if name not in _SQUARED}
+    found |= {name: float(row[f"{name}{moment}"] or 0) for name in _SQUARED}
     return Counts(
         since=row[f"since{moment}"],
         most_calls=int(row[f"most_calls{moment}"] or 0),
         metrics={name: _sums_of(row, f"_{index}{moment}", scale) for index, (name, scale) in enumerate(scales.items())},
-        **{name: int(row[f"{name}{moment}"] or 0) for name in _ADDED if name not in _SQUARED},
-        calls_squared=float(row[f"calls_squared{moment}"] or 0),
-        due_squared=float(row[f"due_squared{moment}"] or 0),
-        lost_squared=float(row[f"lost_squared{moment}"] or 0),
-        lost_due=float(row[f"lost_due{moment}"] or 0),
+        **found,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, sqrt
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -217,10 +217,10 @@ def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Collecti
         text = (
             "Arms differ in how many of their calls have no report: %(shares)s. Nothing is said of what reports tell."
         )
-        yield Finding("missing", say(text, shares=_without_report(arms)))
+        yield Finding("missing", say(text, shares=_shares(arms, "without_report")))
     if "undelivered" in uneven:
         text = "Arms differ in how often their words were really spoken: %(shares)s."
-        yield Finding("delivery", say(text, shares=_delivered(arms)))
+        yield Finding("delivery", say(text, shares=_shares(arms, "delivered")))
     for name in (metric.name for metric in design.metrics if _MISSING + metric.name in uneven):
         text = "What is missing of %(metric)s differs between the arms: nothing is said about it."
         yield Finding("missing", say(text, metric=name))
@@ -246,13 +246,9 @@ def _split_message(arms: Sequence[ArmCounts]) -> str:
     )
 
 
-def _delivered(arms: Sequence[ArmCounts]) -> str:
-    return ", ".join(f"{arm.arm} {number_as('0.0%', arm.delivered)}" for arm in arms if arm.delivered is not None)
-
-
-def _without_report(arms: Sequence[ArmCounts]) -> str:
-    shares = ((arm.arm, arm.without_report) for arm in arms if arm.without_report is not None)
-    return ", ".join(f"{arm} {number_as('0.0%', share)}" for arm, share in shares)
+def _shares(arms: Sequence[ArmCounts], name: Literal["delivered", "without_report"]) -> str:
+    shares = ((arm.arm, getattr(arm, name)) for arm in arms)
+    return ", ".join(f"{arm} {number_as('0.0%', share)}" for arm, share in shares if share is not None)
 
 
 def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
