@@ -140,6 +140,7 @@ def test_experiment_shows_its_numbers(author: Phone) -> None:
     assert "6 callers since" in text
     assert "WITH callers AS" in text
     assert "Called before" in text
+    assert "duration_seconds (a call), apart for callers who had called before" in text
 
 
 def test_calls_without_a_number_stand_apart(make_phone: MakePhone, database_url: str) -> None:
