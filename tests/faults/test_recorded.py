@@ -102,7 +102,9 @@ def test_killing_workers_loses_nothing(kind: str, request: pytest.FixtureRequest
         assert {heard.status for heard in answered} == {200}
         server.assert_recorded(answered)
         eventually(lambda: server.ring("quiet").arm)
-        assert rows(url, "SELECT COUNT(*) FROM pickup_calls WHERE decision IS NULL") == [(0,)]
+        # Where the disk was too slow as well, a call fell back without a row, and its report made one.
+        undecided = {call_id for (call_id,) in rows(url, "SELECT call_id FROM pickup_calls WHERE decision IS NULL")}
+        assert not undecided & {heard.call_id for heard in answered if heard.arm}
         assert not list(server.spool.glob("aside*"))
 
 
