@@ -4,6 +4,7 @@
 
     PickupError
     ├── ConfigurationError      the app cannot start like this
+    ├── ChecksFailed            the content could not even be looked at
     ├── BadWebhook              a request that is not acted on; also an HTTP exception
     │   ├── BadSignature        401: not from the platform, or not from now
     │   ├── SlowBody            408: the body did not arrive in time
@@ -30,6 +31,10 @@ class PickupError(Exception):
 
 class ConfigurationError(PickupError, RuntimeError):
     """An option is missing or makes no sense; the message says what to set."""
+
+
+class ChecksFailed(PickupError, RuntimeError):
+    """The checks of the content could not begin; the message says why."""
 
 
 class BadOutcome(PickupError, ValueError):

@@ -15,6 +15,7 @@ from commands import FLASK, environment
 from complaints import BASE, DRAFT, complaints_about
 from conftest import write
 from flask_pickup.checking import check_folders, guarded
+from flask_pickup.errors import ChecksFailed
 
 ATTACKS: dict[str, Any] = {
     **BASE,
@@ -92,9 +93,10 @@ def test_child_that_dies_is_a_complaint(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_child_that_sleeps_is_a_complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that takes no processor's time but says nothing is not waited for."""
-    monkeypatch.setattr(guarded, "PATIENCE", 3.0)
+    # Starting it takes a second, and more where much else runs.
+    monkeypatch.setattr(guarded, "PATIENCE", 8.0)
     [complaint] = found(tmp_path, monkeypatch, "import time\ndef attack():\n    time.sleep(600)")
-    assert "nothing happened for 3 seconds" in complaint
+    assert "nothing happened for 8 seconds" in complaint
 
 
 def test_child_has_no_room_and_no_pen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +120,24 @@ def test_child_has_no_room_and_no_pen(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_checks_that_cannot_begin_are_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the child cannot even start, that is said; it is never taken for all being well."""
-    planted = write(tmp_path, {"sitecustomize.py": "import sys\nsys.modules['babel'] = None\n"})
+    """Where the child cannot even start, the command says so and why; it is never taken for all being well."""
+    child_only = "import sys\nif '-P' in sys.orig_argv: sys.modules['babel'] = None\n"
+    monkeypatch.setenv("PYTHONPATH", str(write(tmp_path, {**BASE, "sitecustomize.py": child_only})))
+    command = [FLASK, "pickup", "check", str(tmp_path)]
+    result = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("The checks did not begin: ")
+    assert "babel" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_child_that_never_starts_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that comes to nothing at all, and does not end either, is given up too."""
+    monkeypatch.setattr(guarded, "PATIENCE", 0.2)
+    planted = write(tmp_path, {"sitecustomize.py": "import time\ntime.sleep(600)\n"})
     monkeypatch.setenv("PYTHONPATH", str(planted))
-    with pytest.raises(RuntimeError, match="The checks did not begin"):
+    with pytest.raises(ChecksFailed, match="The checks did not begin: nothing happened"):
         check_folders(tmp_path / "experiments", tmp_path / "greetings", region="NL")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from flask_pickup.catalog import Complaint
 from flask_pickup.checking.changes import Recorded
+from flask_pickup.errors import ChecksFailed
 
 PATIENCE = 20.0
 """Seconds without a sign of life. A step may take two of a processor, which may have others to serve."""
@@ -42,7 +43,7 @@ def check_folders(
 
     :param recorded: asked, while the checks run, for what the database has of the experiments.
     :param retention: the days that calls are kept.
-    :raises RuntimeError: if the checks cannot even begin.
+    :raises ChecksFailed: if the checks cannot even begin.
     """
     where = {"experiments": str(experiments), "greetings": str(greetings), "region": region, "retention": retention}
     command = [sys.executable, "-P", "-m", "flask_pickup.checking"]
@@ -90,7 +91,7 @@ def _found(child: subprocess.Popen[bytes], said: list[Mapping[str, Any]]) -> Fou
         return Found(tuple(sorted(complaints)), said[-1]["experiments"])
     places = [each["at"] for each in said if "at" in each]
     if not places:
-        raise RuntimeError(f"The checks did not begin: {_last_words(child)}")
+        raise ChecksFailed(f"The checks did not begin: {_cause(child)}")
     problem = f"the checks ended here: {_cause(child)}"
     complaints.add(Complaint(places[-1], 0, problem, "make what is here shorter and simpler, then check again"))
     return Found(tuple(sorted(complaints)), 0)
@@ -111,5 +112,7 @@ def _cause(child: subprocess.Popen[bytes]) -> str:
 
 def _last_words(child: subprocess.Popen[bytes]) -> str:
     assert child.stderr is not None
+    # A child that lives on would have its pipe open, and be read for ever.
+    child.kill()
     lines = child.stderr.read().decode("utf-8", "replace").split("\n")
     return next((line for line in reversed(lines) if line.strip()), "it said nothing")

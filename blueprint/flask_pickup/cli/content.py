@@ -28,7 +28,7 @@ from flask_pickup.cli.group import (
     print_json,
     settings,
 )
-from flask_pickup.errors import ConfigurationError
+from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import read_database_url
 from flask_pickup.rendering import BASE
 
@@ -50,9 +50,12 @@ def check(root: Path | None, style: str) -> None:
     if not experiments.is_dir() and not greetings.is_dir():
         fail(f"There is neither '{experiments}' nor '{greetings}'. Name the folder that holds them.", ASKED_WRONGLY)
     region = options.get("PICKUP_REGION", "NL").upper()
-    found = checking.check_folders(
-        experiments, greetings, region=region, recorded=lambda: _recorded(options), retention=_retention(options)
-    )
+    try:
+        found = checking.check_folders(
+            experiments, greetings, region=region, recorded=lambda: _recorded(options), retention=_retention(options)
+        )
+    except ChecksFailed as error:
+        fail(str(error))
     complaints = [_placed(complaint, experiments, greetings) for complaint in found.complaints]
     if style == "json":
         print_json([checking.as_json(complaint) for complaint in complaints])
