@@ -98,6 +98,10 @@ class Call(Base):
     reported_at: Mapped[datetime | None]
 
 
+DECIDED = ("caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons")
+"""What is known of a call once it is decided."""
+
+
 class Assignment(Base):
     """An arm that a call was given in an experiment; ``source`` is ``hash``, ``pin`` or ``unidentified``."""
 
@@ -192,7 +196,7 @@ def begin_writing(connection: Connection) -> None:
 def make_engine(url: str) -> Engine:
     """Return an engine for ``PICKUP_DATABASE_URL`` with the durability and the deadlines that the ledger relies on."""
     if make_url(url).get_backend_name() == "postgresql":
-        return create_engine(url, connect_args=_POSTGRESQL, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(url, connect_args=_POSTGRESQL, hide_parameters=True)
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT}, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)

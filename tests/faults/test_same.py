@@ -87,8 +87,18 @@ def with_own_begin(url: str) -> Engine:
     return engine
 
 
+def host_engine(url: str, level: str) -> Engine:
+    if level == "its own BEGIN":
+        return with_own_begin(url)
+    if level == SERVERS:
+        return create_engine(url, connect_args={"options": "-c default_transaction_isolation=serializable"})
+    return create_engine(url, isolation_level=level)
+
+
+SERVERS = "SERIALIZABLE by the server"
+
 HOSTS = [
-    *(("postgresql", level) for level in ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "AUTOCOMMIT")),
+    *(("postgresql", level) for level in ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "AUTOCOMMIT", SERVERS)),
     *(("sqlite", level) for level in ("READ UNCOMMITTED", "SERIALIZABLE", "AUTOCOMMIT", "its own BEGIN")),
 ]
 
@@ -103,9 +113,7 @@ def test_no_duplicate_fails_at_any_isolation(
     if (kind, level) not in HOSTS:
         pytest.skip(f"{kind} knows no {level}")
     migrate(database_url)
-    engine = (
-        with_own_begin(database_url) if level == "its own BEGIN" else create_engine(database_url, isolation_level=level)
-    )
+    engine = host_engine(database_url, level)
     phones = [
         make_phone(url=database_url, migrate=False, pickup=Pickup(engine=engine), PICKUP_COMMIT_WAIT=10)
         for _ in range(2)

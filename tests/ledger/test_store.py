@@ -66,3 +66,51 @@ def test_crossing_batches_do_not_deadlock(batches: list[Sequence[Entry]], postgr
         {entry.call["call_id"] for batch in batches for entry in batch if isinstance(entry, CallEntry | ReportEntry)}
     )
     assert rows(url, "SELECT COUNT(*) FROM pickup_calls") == [(expected,)]
+
+
+def assigned(call_id: str, **arms: str) -> CallEntry:
+    """Return a call with an arm in each experiment named."""
+    row = call_row(call_id, decision="arm", decided_at=NOW, reasons={"opening": "enrolled"})
+    return CallEntry(row, [assignment(call_id, experiment, arm) for experiment, arm in arms.items()])
+
+
+def assignment(call_id: str, experiment: str, arm: str) -> dict[str, Any]:
+    return {
+        "call_id": call_id, "experiment": experiment, "arm": arm, "source": "hash", "caller_key": "k",
+        "definition": "d", "assigned_at": NOW, "delivered": None,
+    }  # fmt: skip
+
+
+def test_batch_of_old_and_new_calls(database_url: str) -> None:
+    """Of a batch, each call that was there already says what it was given then; the new ones are as they were decided."""
+    migrate(database_url)
+    engine = create_engine(database_url)
+    store = Store(engine)
+    store.write([assigned("there", opening="warm")])
+    back = [assignment("overtaken", "opening", "brisk")]
+    store.write([ReportEntry(call_row("overtaken", status="ended"), NOW, back)])
+    batch = [
+        assigned("new", opening="warm", voice="calm"),
+        assigned("there", opening="brisk", voice="calm"),
+        assigned("overtaken", opening="warm", voice="calm"),
+        assigned("twice", opening="warm"),
+        assigned("twice", opening="brisk"),
+        assigned("none"),
+    ]
+    found = [said and {each.experiment: each.arm for each in said.assignments} for said in store.write(batch)]
+    arms: dict[str, dict[str, str]] = {}
+    for call_id, experiment, arm in rows(database_url, "SELECT call_id, experiment, arm FROM pickup_assignments"):
+        arms.setdefault(call_id, {})[experiment] = arm
+    assert arms["new"] == {"opening": "warm", "voice": "calm"}
+    assert arms["there"] == {"opening": "warm"}
+    assert arms["overtaken"] == {"opening": "brisk", "voice": "calm"}
+    one, other = found[3:5]
+    assert found[:3] == [None, arms["there"], arms["overtaken"]]
+    assert found[5] is None
+    # Of two deliveries at once either comes first; the other says the same.
+    assert (one is None) != (other is None)
+    assert (one or other) == arms["twice"]
+    query = "SELECT call_id, decision FROM pickup_calls ORDER BY call_id"
+    decided = [("new", "arm"), ("none", "arm"), ("overtaken", "arm"), ("there", "arm"), ("twice", "arm")]
+    assert rows(database_url, query) == decided
+    engine.dispose()

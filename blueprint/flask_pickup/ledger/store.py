@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,8 +18,10 @@ from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 from flask_pickup.ledger import forgotten
+from flask_pickup.ledger.at_once import AtOnce
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry, WithdrawnEntry
 from flask_pickup.models import (
+    DECIDED,
     Assignment,
     Base,
     Call,
@@ -30,8 +32,9 @@ from flask_pickup.models import (
 )
 from flask_pickup.processes import PerProcess
 
-DECIDED = ("caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons")
 _REPORTED = or_(Outcome.name.in_((*REPORTED_NUMBERS, *REPORTED_FLAGS)), Outcome.name.startswith(ANALYSED))
+
+T = TypeVar("T")
 
 
 def is_about_the_row(error: BaseException) -> bool:
@@ -40,6 +43,19 @@ def is_about_the_row(error: BaseException) -> bool:
         return isinstance(error, DataError | IntegrityError)
     # A value that could not be bound comes as a StatementError or as it was raised.
     return isinstance(error, StatementError) or not isinstance(error, SQLAlchemyError | OSError)
+
+
+def _on_a_fresh_connection(do: Callable[[], T]) -> T:
+    """Do something, once more where the pool held a connection from before the database's restart: then it is emptied.
+
+    Where the first try was committed and only the word of it was lost, the second finds the same rows there.
+    """
+    try:
+        return do()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return do()
 
 
 class _AlreadyThere(Exception):
@@ -60,31 +76,38 @@ class Store:
         self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
         self._path = _sqlite_file(engine)
         self._lock = _KernelLock(f"{self._path}-pickup-lock" if self._path else None)
+        self._at_once = AtOnce(engine) if is_postgresql else None
 
     def write(self, entries: Sequence[Entry]) -> list[Recorded | None]:
-        """Commit all ``entries``, or none.
+        """Commit ``entries``.
 
         :returns: for each what the tables say instead, where a call had been decided before; else None.
-        :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take them.
+        :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take one of them; others may be there.
         """
-        try:
-            return self._write(entries)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            # The pool held a connection from before the database's restart; by now it is emptied. Where the first try
-            # was committed and only the word of it was lost, the second finds the same rows there.
-            return self._write(entries)
+        rest = self._left_of(entries)
+        said = dict(zip(map(id, rest), self._write(rest), strict=True)) if rest else {}
+        return [said.get(id(entry)) for entry in entries]
+
+    def _left_of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Write what one statement can write, and return the rest."""
+        calls = [entry for entry in entries if isinstance(entry, CallEntry)]
+        return self._at_once.add(calls) if self._at_once and len(calls) == len(entries) else entries
 
     def probe(self) -> None:
         """Do nothing, as a writer.
 
         :raises Exception: if the database would not take a row.
         """
+        _on_a_fresh_connection(self._probe)
+
+    def _probe(self) -> None:
         with self.transaction() as connection:
             connection.execute(update(Call).where(false()).values(decision=None))
 
     def _write(self, entries: Sequence[Entry]) -> list[Recorded | None]:
+        return _on_a_fresh_connection(lambda: self._write_together(entries))
+
+    def _write_together(self, entries: Sequence[Entry]) -> list[Recorded | None]:
         try:
             with self.transaction() as connection:
                 self._write_in_order(connection, entries, self._add_calls)
