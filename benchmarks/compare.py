@@ -48,6 +48,12 @@ GUNICORN = [
     "--keep-alive",
     "5",
 ]
+_TABLES = {
+    # Two workers that make them at once get in each other's way.
+    "handwritten:app": ["-c", "import handwritten"],
+    "mounted:app": ["-m", "flask", "--app", "mounted:app", "pickup", "db", "upgrade"],
+}
+"""What makes an app's tables before its workers start."""
 _calls = count()
 
 
@@ -156,9 +162,8 @@ def _databases(kind: str, folder: Path) -> Iterator[tuple[str, str]]:
 def _serving(name: str, app: str, folder: Path, database: str | None) -> Iterator[Server]:
     port = free_port()
     environment = common.environment(folder, database or "", PORT=str(port))
-    if name == "Pickup":
-        flask = [sys.executable, "-m", "flask", "--app", app, "pickup", "db", "upgrade"]
-        subprocess.run(flask, env=environment, check=True, cwd=HERE, capture_output=True)
+    if database:
+        subprocess.run([sys.executable, *_TABLES[app]], env=environment, check=True, cwd=HERE, capture_output=True)
     # Pickup runs on the configuration that it ships, its protections included; workers and threads are the same for all.
     config = [str(ROOT / "gunicorn.conf.py")] if name == "Pickup" else ["python:bare"]
     options = GUNICORN[2:] if name == "Pickup" else GUNICORN
