@@ -231,6 +231,8 @@ def make_phone(tmp_path: Path) -> Iterator[MakePhone]:
             PICKUP_EXPERIMENTS=str(root / "experiments"),
             PICKUP_GREETINGS=str(root / "greetings"),
             PICKUP_DATABASE_URL=url or f"sqlite:///{root / 'pickup.db'}",
+            # A row is to be in its table when its answer is there, however much else the machine does.
+            PICKUP_COMMIT_WAIT=10,
         )
         app.config.update(config)
         app.register_blueprint(pickup or Pickup(clock=lambda: NOW), url_prefix="/pickup")
