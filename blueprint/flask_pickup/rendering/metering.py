@@ -38,8 +38,8 @@ class MeteredCode(CodeGenerator):
 class _Metering(NodeTransformer):
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
         if isinstance(node, _BODIES):
-            # Counted before the visit, which adds nodes of its own.
-            cost = sum(_size(child) for child in node.body)
+            # Counted before the visit, which adds nodes of its own. Going round with nothing to do takes time too.
+            cost = max(1, sum(_size(child) for child in node.body))
             super().generic_visit(node, *args, **kwargs)
             node.body.insert(0, nodes.ExprStmt(nodes.Const(cost), lineno=node.lineno))
             return node
