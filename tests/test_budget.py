@@ -32,6 +32,7 @@ ATTACKS = {
     "reversed-product": "{{ 10**10 * 'x' }}",
     "nested-loops": "{% for a in range(999) %}{% for b in range(999) %}{% for c in range(999) %}x{% endfor %}{% endfor %}{% endfor %}",
     "empty-loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+    "count-in-range": "{% for i in range(20) %}{{ range(9999).count('a') }}{% endfor %}",
     "sorted-out": "{% set l = range(9999)|list %}{% for a in l %}{% for b in l if false %}x{% endfor %}{% endfor %}",
     "loop-over-data": "{% for a in range(9999) %}{% for b in customer.list %}{{ b }}{% endfor %}{% endfor %}",
     "long-body": "{% for a in range(9999) %}" + "{{ a }}{{ loop.index }}" * 999 + "{% endfor %}",

@@ -197,7 +197,7 @@ def modulo(left: Any, right: Any) -> Any:
 def guard_method(method: object, *values: Any, **named: Any) -> None:
     """Pay for a text's or a list's method before it is called, and refuse what it would make too large."""
     owner = getattr(method, "__self__", None)
-    if not isinstance(owner, str | list | tuple | Mapping):
+    if not isinstance(owner, str | list | tuple | range | Mapping):
         return
     weigh(owner)
     guard = _METHODS.get(getattr(method, "__name__", "")) if isinstance(owner, str) else None
