@@ -205,6 +205,8 @@ def test_hours_that_make_no_sense(value: str) -> None:
         ('timezone = "../etc/passwd"', ":1: there is no time zone '../etc/passwd'; write a name such as \"Europe/Amsterdam\""),
         ('timezone = "UTC"\n[week]\nmoonday = "closed"', ":3: nothing is called 'moonday' here; did you mean 'monday'?"),
         ('timezone = "UTC"\n[dates]\n2026-02-30 = "closed"', ":3: '2026-02-30' is no date; write it as 2026-12-24"),
+        ('timezone = "UTC"\n', ':1: it is never open; write hours under [week], such as monday = "09:00-17:00"'),
+        ('timezone = "UTC"\n[holidays]\nsubdivision = "BY"', ':2: there is no country; write country = "DE", or yours'),
         ('timezone = "UTC"\n[holidays]\ncountry = "XX"', ":3: no public holidays are known for 'XX'; write a code such as \"NL\""),
         ('timezone = "UTC"\n[holidays]\ncountry = "list_supported_countries"',
          ":3: no public holidays are known for 'list_supported_countries'; write a code such as \"NL\""),
@@ -215,6 +217,13 @@ def test_hours_that_make_no_sense(value: str) -> None:
 def test_complaints_say_what_would_be_right(source: str, complaint: str) -> None:
     """Each mistake in the file is said once, with its line and its remedy."""
     assert complaints(source) == [f"greetings/hours.toml{complaint}"]
+
+
+def test_file_that_is_no_toml_is_one_complaint() -> None:
+    """Quotes that were left out are said at their line, with how a line is written, and nothing is said to be missing."""
+    [complaint] = complaints('timezone = "UTC"\n[week]\nmonday = 09:00-17:00')
+    assert complaint.startswith("greetings/hours.toml:3: this is no TOML: ")
+    assert "text is in straight quotes" in complaint
 
 
 def test_holidays_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

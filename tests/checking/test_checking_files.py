@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from complaints import BASE, complaints_about
+from complaints import BASE, DRAFT, complaints_about
 from conftest import write
+from flask_pickup.catalog import load
 
 
 def huge(path: Path) -> None:
@@ -61,3 +63,18 @@ def test_too_much(tmp_path: Path, files: dict[str, str], says: str) -> None:
     """A folder that is no folder of greetings is not read to its end."""
     found = complaints_about(tmp_path, {**BASE, **files})
     assert any(each["file"] == "greetings" and each["remedy"] == says for each in found)
+
+
+def test_mark_that_windows_puts_before_a_text_is_no_part_of_it(tmp_path: Path) -> None:
+    """Files that an editor saved with a byte order mark are read as those without."""
+    toml = f'status = "draft"\n{DRAFT}'
+    files = {**BASE, "experiments/a/experiment.toml": toml, "experiments/a/warm/first_message.j2": "Hi."}
+    texts = {path: content if isinstance(content, str) else json.dumps(content) for path, content in files.items()}
+    assert complaints_about(tmp_path, {path: f"\N{BYTE ORDER MARK}{text}" for path, text in texts.items()}) == []
+
+
+def test_copy_that_is_kept_beside_an_override_is_not_heard(tmp_path: Path) -> None:
+    """Only ``override.json`` itself is the override: an old one of another name turns nobody away."""
+    write(tmp_path, {**BASE, "greetings/previous_override.json": {"error": "We have moved."}})
+    catalog = load(tmp_path / "experiments", tmp_path / "greetings", pin_key=lambda _: None, region="NL")
+    assert [path for path, _ in catalog.overrides()] == ["greetings/override.json"]

@@ -26,6 +26,11 @@ from flask_pickup.rendering import BASE, Environment, Library, Namespace, Silent
 
 EXPERIMENTS = "experiments"
 
+_MEND = (
+    'mend it here or just before: names and text are in straight quotes ("…"), a comma stands between two, none after '
+    "the last, each { and [ is closed, and there are no comments"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -206,7 +211,7 @@ class _Loader:
             self.at(path)
             if path.endswith(".j2"):
                 self._compile(path, text)
-            elif path.endswith("override.json"):
+            elif path.endswith("/override.json"):
                 self._override(path, text)
         settings = self._settings()
         hours = {
@@ -246,7 +251,7 @@ class _Loader:
         try:
             patch = json.loads(text, parse_constant=_no_constant)
         except json.JSONDecodeError as error:
-            self._complain(path, error.lineno, f"this is no JSON: {error.msg}", "mend the line")
+            self._complain(path, error.lineno, f"this is no JSON: {error.msg}", _MEND)
             return
         except ValueError as error:
             self._complain(path, 1, f"this is no JSON: {error}", "write a number, or leave the key out")
@@ -310,7 +315,7 @@ class _Loader:
             return None
         self.at(file)
         table = read_toml(file, self.texts[file], self.complaints)
-        if not list(table):
+        if not table.is_readable:
             return None
         return read_experiment(
             name, table, self._parts(name), self.environment, pin_key=self.pin_key, kinds=self._kinds()

@@ -18,6 +18,8 @@ from flask_pickup.rendering import Environment, Expression, expression
 
 CONTROL = "control"
 
+_WEIGHT = "a positive number: the arm's weight; what is no arm stands above [arms]"
+
 # Of a range that is reserved for examples: nobody's pseudonym is given away.
 _NOBODYS = "+12015550100"
 
@@ -189,9 +191,7 @@ FIELDS = {
 
 def _weights(table: Table, folders: Mapping[str, Parts]) -> dict[str, float]:
     arms = table.table("arms")
-    weights = {
-        arm: arms.number(arm, 1, lambda weight: weight > 0, "a positive number: the arm's weight") for arm in arms
-    }
+    weights = {arm: arms.number(arm, 1, lambda weight: weight > 0, _WEIGHT) for arm in arms}
     arms.finish()
     if not weights:
         table.complain("there are no arms", "write [arms] with control = 1 and a line for each other arm")
@@ -201,7 +201,8 @@ def _weights(table: Table, folders: Mapping[str, Parts]) -> dict[str, float]:
         if not NAME.fullmatch(arm):
             arms.complain(f"'{arm}' cannot be an arm's name", "use lower-case letters, digits, '-' and '_'", arm)
         elif arm not in folders and arm != CONTROL:
-            arms.complain(f"arm '{arm}' has no folder", f"make the folder '{arm}/', or take it out of [arms]", arm)
+            problem = f"arm '{arm}' has no folder, or nothing in it that is read"
+            arms.complain(problem, f"write '{arm}/first_message.j2', or take it out of [arms]", arm)
     for folder in folders.keys() - weights.keys() - {CONTROL}:
         arms.complain(f"the folder '{folder}/' is no arm", f"write {folder} = 1 under [arms], or remove the folder")
     return weights

@@ -86,7 +86,8 @@ def _read(path: Path, folder: Path) -> str:
             raise _Unreadable("this is no regular file", "put a text file here")
         if status.st_size > LARGEST:
             raise _Unreadable(f"the file has {status.st_size:,} bytes", f"at most {LARGEST:,} are read")
-        text = path.read_text("utf-8")
+        # What Windows puts before a text is no part of it.
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _Unreadable(f"byte {error.start} is no UTF-8", "save the file as UTF-8") from error
     except OSError as error:

@@ -67,6 +67,7 @@ def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date
 
 def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
     """Read ``hours.toml``."""
+    before = len(complaints)
     table = read_toml(file, source, complaints)
     zone = _zone(table)
     week = table.table("week")
@@ -74,15 +75,18 @@ def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
     week.finish()
     dates = table.table("dates")
     exceptions = {day: _read_spans(dates, key) for key in dates if (day := _date(dates, key))}
-    holidays = _holidays(table.table("holidays"))
+    holidays = _holidays(table.table("holidays")) if "holidays" in table else None
     table.finish()
+    # What is wrong with the file may be why.
+    if len(complaints) == before and not any((*days, *exceptions.values())):
+        table.complain("it is never open", 'write hours under [week], such as monday = "09:00-17:00"', level="warning")
     return Hours(zone, days, exceptions, holidays)
 
 
 def _zone(table: Table) -> ZoneInfo:
     name = table.text("timezone", "UTC")
     try:
-        if "timezone" not in table:
+        if table.is_readable and "timezone" not in table:
             table.complain("there is no timezone", 'write timezone = "Europe/Amsterdam", or yours')
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -124,6 +128,7 @@ def _holidays(table: Table) -> tuple[str, str] | None:
     country, subdivision = table.text("country"), table.text("subdivision")
     table.finish()
     if not country:
+        table.complain("there is no country", 'write country = "DE", or yours')
         return None
     try:
         from holidays import list_supported_countries  # noqa: PLC0415

@@ -15,13 +15,21 @@ T = TypeVar("T")
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
+_MEND = (
+    "a line is key = value, and no key stands twice; text is in straight quotes (\"…\", with '…' inside), a key with "
+    "a + too, and decimals have a point"
+)
+
 
 class Table:
-    """A table of a TOML file. What is wrong with it is added to ``complaints``; a default takes its place."""
+    """A table of a TOML file. What is wrong with it is added to ``complaints``; a default takes its place.
+
+    :param values: None of a file that is no TOML, whose table is empty.
+    """
 
     def __init__(
         self,
-        values: Mapping[str, Any],
+        values: Mapping[str, Any] | None,
         *,
         file: str,
         source: str,
@@ -29,7 +37,8 @@ class Table:
         path: tuple[str, ...] = (),
     ) -> None:
         self.file = file
-        self._values = values
+        self.is_readable = values is not None
+        self._values = values or {}
         self._source = source
         self._complaints = complaints
         self._path = path
@@ -94,6 +103,7 @@ class Table:
 
 def read_toml(file: str, source: str, complaints: list[Complaint]) -> Table:
     """Parse ``source``; what is no TOML is a complaint and an empty table."""
+    values = None
     try:
         values = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
@@ -101,10 +111,7 @@ def read_toml(file: str, source: str, complaints: list[Complaint]) -> Table:
         line = re.search(r"at line (\d+)", message)
         end = source.count("\n") + 1
         problem = re.sub(r" \(at .*\)$", "", message)
-        complaints.append(
-            Complaint(file, int(line[1]) if line else end, f"this is no TOML: {problem}", "mend the line")
-        )
-        values = {}
+        complaints.append(Complaint(file, int(line[1]) if line else end, f"this is no TOML: {problem}", _MEND))
     return Table(values, file=file, source=source, complaints=complaints)
 
 
