@@ -318,3 +318,44 @@ def test_later_report_that_says_nothing_still_stands(phone: Phone) -> None:
     phone.send({**call, "timestamp": "2025-12-13T12:05:32Z"})
     phone.report(timestamp="2025-12-13T12:05:31Z")
     assert found(phone) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (f"call to sip:{CALLER}@carrier.example failed: 486", "call to sip:…@carrier.example failed: 486"),
+        ("transferred to 06-12 34 56 78", "transferred to …"),
+        ("silence after 30 s, code 1234", "silence after 30 s, code 1234"),
+    ],
+)
+def test_platforms_words_are_kept_without_a_number(phone: Phone, words: str, kept: str) -> None:
+    """A reason, a status or a type that quotes somebody's number is kept without it."""
+    phone.ring(call={"id": "call-1", "type": words})
+    phone.report(call={"id": "call-1", "status": words}, end_reason=words)
+    assert phone.rows("SELECT call_type, status, end_reason FROM pickup_calls") == [(kept, kept, kept)]
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        {"callback": int(CALLER.removeprefix("+"))},
+        {"callback": 612345678.0},
+        {CALLER.removeprefix("+"): True},
+        {"called_06-1234-5678": 1},
+    ],
+)
+def test_number_of_somebody_is_no_outcome(phone: Phone, analysis: Mapping[str, Any]) -> None:
+    """An analysis that finds the caller's number, as an amount or as a key, puts it into no table."""
+    phone.report(analysis={**analysis, "worth": 31612345679, "seen_2025-12-13": True})
+    assert {name for name in found(phone) if name.startswith("analysis.")} == {
+        "analysis.worth",
+        "analysis.seen_2025-12-13",
+    }
+    assert sum(dropped(phone).values()) == 1
+
+
+def test_number_among_a_plans_words_is_no_outcome(phone: Phone) -> None:
+    """A plan that lets the analysis choose from numbers makes no outcome that is called like one."""
+    schema = {"desk": {"type": "string", "enum": ["front", CALLER]}}
+    phone.report(assistant=plan(schema), analysis={"desk": "front"})
+    assert [name for name in found(phone) if name.startswith("analysis.")] == ["analysis.desk.front"]

@@ -66,6 +66,7 @@ _HARMLESS = re.compile(f"(?:{REHEARSAL})?{_UUID}|(?:flat-|call-|{REHEARSAL}){_HE
 _BETWEEN = re.compile(r"[\W_]+")
 _LONG_RUN = re.compile(r"[0-9]{9}")
 _FEWEST_DIGITS = 7
+_DIGITS = re.compile(rf"\+?\d(?:[\W_]*\d){{{_FEWEST_DIGITS - 1},}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +147,28 @@ def pseudonymous_call_id(secret: str, call_id: str, number: str | None) -> str:
 
     :param number: the caller's in E.164, if it is known.
     """
-    compact = _BETWEEN.sub("", _plain(call_id))
+    compact = _compact(call_id)
     could_hold_one = _LONG_RUN.search(compact) and not _HARMLESS.fullmatch(call_id)
     if not (could_hold_one or any(digits in compact for digits in _digit_forms(number))):
         return call_id
     prefix = REHEARSAL if call_id.startswith(REHEARSAL) else "call-"
     # A call's id is a stranger's text, which may hold half a surrogate pair.
     return prefix + _hmac(secret, f"call:{call_id}".encode("utf-8", "surrogatepass"))
+
+
+def without_numbers(text: str) -> str:
+    """Return ``text`` with three dots for whatever in it could be somebody's number."""
+    return _DIGITS.sub("…", text)
+
+
+def could_hold_number(name: str) -> bool:
+    """Return whether a name has so many digits in a row that they could be somebody's number; a date has fewer."""
+    return _LONG_RUN.search(_compact(name)) is not None
+
+
+def is_written_as(number: str | None, value: float) -> bool:
+    """Return whether ``value`` is a number that somebody has, in E.164, read as if it were an amount."""
+    return value == value // 1 and str(int(value)) in _digit_forms(number)
 
 
 def e164(text: str | None, region: str) -> str | None:
@@ -227,6 +243,10 @@ def _dialled(text: str, region: str) -> tuple[str | None, str]:
     # In sip:192.0.2.1 there is a host alone.
     is_host = (parts["scheme"] or "").lower().startswith("sip") and parts["host"] is None and dialled[:1] != "+"
     return (None if is_host or not _DIALLED.fullmatch(dialled) else dialled), region
+
+
+def _compact(text: str) -> str:
+    return _BETWEEN.sub("", _plain(text))
 
 
 def _plain(text: str) -> str:

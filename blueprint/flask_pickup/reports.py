@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from flask_pickup.caller import could_hold_number, is_written_as, without_numbers
 from flask_pickup.catalog import Catalog
 from flask_pickup.catalog.openings import longest_opening
 from flask_pickup.flireo import EndOfCallReport, StatusUpdate
@@ -34,6 +35,8 @@ _ENDED = {"ended", "ended-with-error"}
 # Seconds in which a caller who has heard the opening would have begun to speak.
 _TIME_TO_SPEAK = 5.0
 
+_PLATFORMS_WORDS = ("call_type", "status", "end_reason")
+
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_CHOICE = 64
 _MOST_CHOICES = 50
@@ -50,10 +53,11 @@ def status_entry(message: StatusUpdate, call_id: str, now: datetime) -> ReportEn
 
 
 def report_entry(
-    message: EndOfCallReport, call_id: str, reading: Reading, *, now: datetime, transcripts: bool
+    message: EndOfCallReport, call_id: str, reading: Reading, *, now: datetime, number: str | None
 ) -> ReportEntry:
     """Return the rows of an end-of-call report.
 
+    :param number: the caller's in E.164, if it is known: nothing that the analysis found may be it.
     :param now: stands in for a report's own time where it has none.
     """
     row = call_row(call_id, status=message.call_status, end_reason=message.end_reason, ended_at=message.ended_at)
@@ -62,9 +66,9 @@ def report_entry(
         row,
         reported_at,
         assignments=_brought_back(message, call_id, reported_at),
-        outcomes=outcomes(message, reading),
+        outcomes=outcomes(message, reading, number),
         delivered=_delivered(message),
-        transcript=_transcript(message, call_id) if transcripts else None,
+        transcript=_transcript(message, call_id) if reading.transcripts else None,
     )
 
 
@@ -78,8 +82,12 @@ def with_caller(entry: ReportEntry, key: str | None) -> ReportEntry:
 
 
 def call_row(call_id: str, **values: Any) -> dict[str, Any]:
-    """Return a row of ``pickup_calls`` with all its columns, None where nothing is said."""
-    return {**dict.fromkeys(Call.__table__.columns.keys()), "call_id": call_id, **values}
+    """Return a row of ``pickup_calls`` with all its columns, None where nothing is said.
+
+    The platform's own words are kept without what could be a number: a carrier's reason may quote an address.
+    """
+    words = {name: without_numbers(values[name]) for name in _PLATFORMS_WORDS if values.get(name)}
+    return {**dict.fromkeys(Call.__table__.columns.keys()), "call_id": call_id, **values, **words}
 
 
 @dataclass(frozen=True)
@@ -89,26 +97,31 @@ class Reading:
     :param early: a caller who hangs up within so many seconds has said nothing; None if nobody knows how long the
         openings take.
     :param choices: the words that the folders' analysis plans let the analysis choose from, by key.
+    :param transcripts: whether they are kept.
     :param dropped: counts what made no outcome, by the reason why.
     """
 
     early: float | None = None
     choices: Choices = field(default_factory=dict)
+    transcripts: bool = False
     dropped: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, catalog: Catalog) -> Reading:
+    def of(cls, catalog: Catalog, *, transcripts: bool) -> Reading:
         """Return how to read the reports of calls that were answered from ``catalog``."""
         spoken = longest_opening(catalog)
         choices: dict[str, tuple[str, ...]] = {}
         for _, patch in catalog.overrides():
             for key, words in _choices(patch.get("assistant")).items():
                 choices[key] = (*choices.get(key, ()), *words)
-        return cls(None if spoken is None else spoken + _TIME_TO_SPEAK, choices)
+        return cls(None if spoken is None else spoken + _TIME_TO_SPEAK, choices, transcripts)
 
 
-def outcomes(message: EndOfCallReport, reading: Reading) -> dict[str, float]:
-    """Return a report's outcomes: one number per name; ``docs/outcomes.md`` lists them."""
+def outcomes(message: EndOfCallReport, reading: Reading, number: str | None = None) -> dict[str, float]:
+    """Return a report's outcomes: one number per name; ``docs/outcomes.md`` lists them.
+
+    :param number: the caller's in E.164, which makes none.
+    """
     found: dict[str, float] = {}
     if message.duration_seconds is not None:
         found["duration_seconds"] = message.duration_seconds
@@ -117,6 +130,9 @@ def outcomes(message: EndOfCallReport, reading: Reading) -> dict[str, float]:
         found["user_messages"] = float(said)
     found |= _endings(message, said, reading)
     for key, value in message.analysis.items():
+        if isinstance(value, int | float) and is_written_as(number, value):
+            reading.dropped["phone number"] += 1
+            continue
         found |= _analysed(key, value, _choices(message.assistant) or reading.choices, reading.dropped)
     if len(found) > _MOST_OUTCOMES:
         reading.dropped["too many"] += len(found) - _MOST_OUTCOMES
@@ -152,7 +168,7 @@ def _is_early_hang_up(
 
 def _analysed(key: str, value: object, choices: Choices, dropped: Counter[str]) -> dict[str, float]:
     """Return the outcomes of one finding. Free text makes none: it would put a person's words into the tables."""
-    if not _KEY.fullmatch(key):
+    if not _KEY.fullmatch(key) or could_hold_number(key):
         dropped["key"] += 1
     elif isinstance(value, bool | int | float):
         return {f"analysis.{key}": float(value)}
@@ -174,7 +190,7 @@ def _choices(assistant: object) -> Choices:
 
 
 def _is_name(word: str) -> bool:
-    return 0 < len(word) <= _LONGEST_CHOICE and word.isprintable()
+    return 0 < len(word) <= _LONGEST_CHOICE and word.isprintable() and not could_hold_number(word)
 
 
 def original_call_id(message: EndOfCallReport) -> str | None:

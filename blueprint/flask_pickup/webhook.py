@@ -65,7 +65,7 @@ class Webhook:
     faults: int = 0
 
     def __post_init__(self) -> None:
-        self.reading = reports.Reading.of(self.catalog)
+        self.reading = reports.Reading.of(self.catalog, transcripts=self.options.transcripts)
 
     def receive(self) -> Response:
         """Answer one request; whatever is wrong with it is said as JSON."""
@@ -128,9 +128,9 @@ class Webhook:
         if isinstance(message, AssistantRequest):
             return self._pick_up_somehow(message, now)
         if isinstance(message, EndOfCallReport):
-            call_id, transcripts = self._report_call_id(message), self.options.transcripts
-            entry = reports.report_entry(message, call_id, self.reading, now=now, transcripts=transcripts)
-            self._keep(entry := reports.with_caller(entry, self._caller(message).key))
+            call_id, who = self._report_call_id(message), self._caller(message)
+            entry = reports.report_entry(message, call_id, self.reading, now=now, number=who.number)
+            self._keep(entry := reports.with_caller(entry, who.key))
             self._tell_reported(entry)
         elif isinstance(message, StatusUpdate):
             status = reports.status_entry(message, self._call_id(message), now)
