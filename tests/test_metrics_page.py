@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,33 +61,68 @@ def test_off_by_default(make_phone: MakePhone) -> None:
     assert make_phone().client.get("/pickup/metrics", headers={"Authorization": "Bearer "}).status_code == 404
 
 
-def test_processes_are_told_of_together(tmp_path: Path) -> None:
-    """Where a folder is shared, the page of one process has the calls of all."""
-    program = f"""
-import sys
-from pathlib import Path
+@pytest.fixture
+def run_beside(tmp_path: Path) -> Callable[[str], Samples]:
+    """Run a process of an app that shares its folder of metrics with those that ran before, and read what it prints."""
+    write(tmp_path, CONTENT)
+    (tmp_path / "metrics").mkdir()
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    app = APP.format(folder=str(tmp_path))
+
+    def run(program: str) -> Samples:
+        done = subprocess.run(
+            [sys.executable, "-c", app + program],
+            check=False,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return parsed(done.stdout)
+
+    return run
+
+
+APP = f"""
+import time
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 from flask import Flask
 from flask_pickup import Pickup, migrating
 from flask_pickup.testing import PickupClient
-app = Flask("host", root_path={str(tmp_path)!r}, instance_path={str(tmp_path)!r})
+app = Flask("host", root_path={{folder!r}}, instance_path={{folder!r}})
 app.config.update(PICKUP_WEBHOOK_SECRET="{WEBHOOK_SECRET}", PICKUP_CALLER_SECRET="{CALLER_SECRET}")
 app.config.update(PICKUP_METRICS_TOKEN="{TOKEN}")
 app.register_blueprint(Pickup())
-migrating.upgrade(app.extensions["pickup"].engine)
 client = PickupClient(app)
+"""
+
+
+def test_processes_are_told_of_together(run_beside: Callable[[str], Samples]) -> None:
+    """Where a folder is shared, the page of one process has the calls of all."""
+    program = f"""
+migrating.upgrade(client.pickup.engine)
 client.post_call()
 print(client.get("/metrics", headers={{"Authorization": "Bearer {TOKEN}"}}).text)
 client.pickup.close()
 """
-    write(tmp_path, CONTENT)
-    (tmp_path / "metrics").mkdir()
-    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
     for expected in (1, 2):
-        done = subprocess.run(
-            [sys.executable, "-c", program], check=False, env=environment, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        assert parsed(done.stdout)["pickup_calls_total", ("arm",)] == expected
+        assert run_beside(program)["pickup_calls_total", ("arm",)] == expected
+
+
+def test_rows_wait_also_in_processes_that_nobody_asks(run_beside: Callable[[str], Samples]) -> None:
+    """What waits in a process is told by the pages of the others, though its own page was never asked for."""
+    program = """
+client.post_call()
+everywhere = CollectorRegistry()
+multiprocess.MultiProcessCollector(everywhere)
+deadline = time.monotonic() + 20
+while everywhere.get_sample_value("pickup_rows_waiting", {"where": "spool"}) in {None, 0} and time.monotonic() < deadline:
+    time.sleep(0.05)
+print(generate_latest(everywhere).decode())
+client.pickup.close()
+"""
+    assert run_beside(program)["pickup_rows_waiting", ("spool",)] >= 1
 
 
 def test_each_call_has_a_line_with_fields(make_phone: MakePhone, caplog: pytest.LogCaptureFixture) -> None:

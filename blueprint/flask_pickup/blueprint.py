@@ -272,6 +272,7 @@ class Pickup(Blueprint):
             self._clock,
         )
         ledger.on_fault = webhook.tell_fault
+        ledger.on_waiting = webhook.metrics.waiting
         board = Board(lambda: state.engine.url.render_as_string(hide_password=False))
         state = State(options, catalog, webhook, board, self._source(app), endpoint)
         return state

@@ -189,7 +189,7 @@ class Webhook:
 
     def show_metrics(self) -> Response:
         """Answer Prometheus, or nobody."""
-        self.metrics.waiting(self.ledger.health()["waiting"])
+        self.metrics.waiting(self.ledger.waiting)
         return self.metrics.answer(request) or json_response({"detail": "There is nothing here."}, 404)
 
     def _tell_faults(self, decision: Decision) -> None:

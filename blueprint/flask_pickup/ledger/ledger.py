@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
@@ -48,7 +48,8 @@ class Ledger:
     :param definitions: written once per process, before anything that refers to them.
     :param clock: gives the Unix time in seconds.
 
-    ``on_fault`` is told the kind of each fault and of its error; it must neither raise nor wait.
+    ``on_fault`` is told the kind of each fault and of its error, ``on_waiting`` twice a second how many rows wait and where;
+    neither may raise or wait.
     """
 
     spool_wait = 0.5
@@ -71,9 +72,11 @@ class Ledger:
         self._withdrawn: deque[WithdrawnEntry] = deque(maxlen=_MOST_WITHDRAWN)
         self._clock = clock
         self.on_fault: Callable[[str, str], None] = lambda _kind, _what: None
+        self.on_waiting: Callable[[Mapping[str, int]], None] = lambda _: None
         self._spool = Spool(folder)
         self._committer = Writer[Entry, Recorded | None]("pickup-commit", self._commit, chores=self._heal)
-        self._spooler = Writer[bytes, None]("pickup-spool", self._append)
+        # By the spool's thread: the other may hang with the database.
+        self._spooler = Writer[bytes, None]("pickup-spool", self._append, chores=self._tell_waiting)
         self._skipping = False
         self._look_at = 0.0
         self.last_commit: datetime | None = None
@@ -130,11 +133,19 @@ class Ledger:
         return {
             "database": "skipped" if self._skipping else "ok",
             "last_commit": self.last_commit.isoformat() if self.last_commit else None,
-            "waiting": {"memory": self._committer.waiting + self._spooler.waiting, "spool": self._spool.rows},
+            "waiting": self.waiting,
             "put_aside": self._spool.aside,
             "unjoined_outcomes": store.unjoined if (store := self._stores.made) else 0,
             "faults": dict(self.faults),
         }
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many rows wait in this process, and where."""
+        return {"memory": self._committer.waiting + self._spooler.waiting, "spool": self._spool.rows}
+
+    def _tell_waiting(self) -> None:
+        self.on_waiting(self.waiting)
 
     def _withdraw(self, entry: Entry) -> None:
         """See to it that a row which turns up late, from a commit or a write that went on, does not claim an arm."""
