@@ -87,6 +87,10 @@ accesslog = None
 errorlog = "-"
 loglevel = "warning"
 
+# Nothing uses it, two servers of one user would take it from each other, and a service whose home is not writable would
+# log an error at each start.
+control_socket_disable = True
+
 
 def when_ready(server: Arbiter) -> None:
     """Say where the webhook is; keep connections that send nothing away from the threads."""

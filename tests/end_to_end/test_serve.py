@@ -70,7 +70,7 @@ def test_first_start(checkout: Path) -> None:
 
 
 def test_environment_decides(checkout: Path, database_url: str, tmp_path: Path) -> None:
-    """PORT and the PICKUP_ variables decide: that content, into that database, under those secrets."""
+    """PORT and the PICKUP_ variables decide: that content, into that database, under those secrets; the home stays empty."""
     content = write(tmp_path / "some where", {**CONTENT, "greetings/first_message.j2": "Another house."})
     with serving(
         checkout,
@@ -81,6 +81,8 @@ def test_environment_decides(checkout: Path, database_url: str, tmp_path: Path) 
         PICKUP_EXPERIMENTS=str(content / "experiments"),
         PICKUP_GREETINGS=str(content / "greetings"),
         PICKUP_SPOOL=str(tmp_path / "spool"),
+        HOME=str(tmp_path / "home"),
+        XDG_RUNTIME_DIR="",
     ) as server:
         result = server.try_it()
         assert result.returncode == 0, result.stderr
@@ -90,6 +92,7 @@ def test_environment_decides(checkout: Path, database_url: str, tmp_path: Path) 
         assert (str(call).startswith("pickup-rehearsal-"), decision) == (True, "arm")
     assert "hunter" not in server.said
     assert not (checkout / "instance/pickup.env").exists()
+    assert not (tmp_path / "home").exists()
 
 
 def test_errors_in_the_content_stop_it(checkout: Path, tmp_path: Path) -> None:
