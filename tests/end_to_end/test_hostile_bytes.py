@@ -180,7 +180,8 @@ def test_any_bytes_leave_the_server_standing(server: Server, raw: bytes, before:
 # --- refusals of the server's -----------------------------------------------------------------------------------------
 
 REFUSED_BY_GUNICORN: dict[str, tuple[int, list[bytes]]] = {
-    "A request line that is none: HTTP/0.9, HTTP/2, a method in small letters, bytes that are no HTTP": (
+    "A request line that is none: HTTP/0.9, HTTP/2, a method in small letters, an address with a blank or beyond ASCII, "
+    "bytes that are no HTTP": (
         400,
         [
             b"GET /pickup/webhook\r\n\r\n",
@@ -188,6 +189,8 @@ REFUSED_BY_GUNICORN: dict[str, tuple[int, list[bytes]]] = {
             CALL.replace(b"HTTP/1.1", b"HTTP/2.0"),
             CALL.replace(b"POST", b"post"),
             b"\x00\xff\r\n\r\n",
+            CALL.replace(b"/webhook", b"/webhook?a b"),
+            CALL.replace(b"/webhook", b"/webhook?\xff"),
         ],
     ),
     "Two lengths, a length that is no number, a length beside `chunked`": (
@@ -202,16 +205,18 @@ REFUSED_BY_GUNICORN: dict[str, tuple[int, list[bytes]]] = {
             CALL.replace(LENGTH, LENGTH + CHUNKED),
         ],
     ),
-    "`chunked` twice, not last, or in HTTP/1.0": (
+    "`chunked` twice, not last, or in HTTP/1.0; another transfer coding without it": (
         400,
         [
             CALL.replace(LENGTH, CHUNKED * 2),
             CALL.replace(LENGTH, b"Transfer-Encoding: chunked, identity\r\n"),
+            CALL.replace(LENGTH, b"Transfer-Encoding: gzip\r\n"),
             CALL.replace(LENGTH, CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.0"),
         ],
     ),
     "A transfer coding that it does not know": (501, [CALL.replace(LENGTH, b"Transfer-Encoding: x\r\n")]),
-    "A header without a colon, with a blank in its name, folded, or with a NUL; lines that end in LF alone; two hosts": (
+    "A header without a colon, with a blank in its name, folded, or with a control character; lines that end in LF alone; "
+    "two hosts": (
         400,
         [
             CALL.replace(CLOSE, CLOSE + b"nonsense\r\n"),
@@ -219,6 +224,7 @@ REFUSED_BY_GUNICORN: dict[str, tuple[int, list[bytes]]] = {
             CALL.replace(CLOSE, CLOSE + b"X-Y : 1\r\n"),
             CALL.replace(CLOSE, CLOSE + b"X-Y: 1\r\n 2\r\n"),
             CALL.replace(CLOSE, CLOSE + b"X-Y: a\0b\r\n"),
+            CALL.replace(CLOSE, CLOSE + b"X-Y: a\x1bb\r\n"),
             CALL.replace(b"\r\n", b"\n"),
             CALL.replace(CLOSE, CLOSE + b"Host: y\r\n"),
         ],
