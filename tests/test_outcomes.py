@@ -126,6 +126,7 @@ def test_outcome_is_kept_while_no_database_answers(make_phone: MakePhone, tmp_pa
         ("duration_seconds", 1, {"call_id": "x"}, "comes from the platform's reports"),
         ("analysis.booked", 1, {"call_id": "x"}, "comes from the platform's reports"),
         ("sale", float("nan"), {"call_id": "x"}, "finite"),
+        ("sale", 1e300, {"call_id": "x"}, "15 digits"),
         ("sale", "12", {"call_id": "x"}, "finite"),
         ("sale", 1, {}, "either the call or the caller"),
         ("sale", 1, {"call_id": "x", "caller": CALLER}, "either the call or the caller"),
@@ -181,8 +182,15 @@ def test_importing_again_after_another_call_changes_nothing(shop: Phone, tmp_pat
     assert [row[0] for row in told(shop)] == ["call-1", "call-1"]
 
 
-def make_later(phone: Phone, call_id: str) -> datetime:
-    later = AT + timedelta(days=2)
+def test_call_that_was_not_there_yet_takes_no_outcome_over(shop: Phone, tmp_path: Path) -> None:
+    """Who imports today's file at noon and again at night counts nobody twice who rang in between."""
+    imported(shop, tmp_path, FILE)
+    make_later(shop, "call-9", AT + timedelta(hours=1))
+    imported(shop, tmp_path, FILE)
+    assert told(shop) == [("call-1", "sale", 12.5), ("call-1", "visit", 1.0)]
+
+
+def make_later(phone: Phone, call_id: str, later: datetime = AT + timedelta(days=2)) -> datetime:
     phone.ring(call_id)
     with phone.app.extensions["pickup"].engine.begin() as connection:
         shown = later.isoformat(sep=" ")
@@ -197,6 +205,7 @@ def make_later(phone: Phone, call_id: str) -> datetime:
         ("0612345678,sale,twelve,2025-12-13", "The value is no number"),
         ("0612345678,sale,1,yesterday", "There is no time in 'at'"),
         ("0612345678,sale,1,", "There is no time in 'at'"),
+        ("0612345678,sale,1,0001-01-01T00:00+01:00", "There is no time in 'at'"),
         ("0612345678,sale,nan,2025-12-13", "finite number"),
         ("0612345678,completed,1,2025-12-13", "comes from the platform's reports"),
         ("0612345678,0612345678 sale,1,2025-12-13", "An outcome's name"),

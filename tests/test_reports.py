@@ -202,12 +202,12 @@ def test_plan_of_the_message_comes_first(make_phone: MakePhone) -> None:
 
 
 def test_persons_words_are_no_outcome(make_phone: MakePhone) -> None:
-    """Free text, a word outside the enum, lists and odd keys are dropped and counted, never stored."""
+    """Free text, a word outside the enum, lists, odd keys and absurd numbers are dropped and counted, never stored."""
     phone = make_phone(WITH_PLAN)
     words = {"note": "my name is Ann", "sentiment": "furious Ann", "list": ["Ann"], "Ann says hello!": True, "": 1}
-    phone.report(analysis={**words, "x" * 65: True})
+    phone.report(analysis={**words, "x" * 65: True, "amount": 10**200})
     assert found(phone) == {"duration_seconds": 84, "early_hang_up": 0}
-    assert dropped(phone) == {"text": 3, "key": 3}
+    assert dropped(phone) == {"text": 3, "key": 3, "number": 1}
     assert "Ann" not in str(phone.rows("SELECT * FROM pickup_outcomes"))
 
 

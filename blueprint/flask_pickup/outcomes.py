@@ -6,15 +6,14 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
-from math import isfinite
 
 from sqlalchemy import Engine
 
 from flask_pickup.caller import key_of, pseudonymous_call_id
 from flask_pickup.errors import BadOutcome
-from flask_pickup.flireo.report import is_reported
+from flask_pickup.flireo.report import is_measurable, is_reported
 from flask_pickup.ledger.entries import OutcomeEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.options import Options
@@ -44,8 +43,8 @@ def entry(  # noqa: PLR0913 (all that an outcome is)
         raise BadOutcome("An outcome's name has up to 64 letters, digits, '_', '.' and '-'.")
     if is_reported(name):
         raise BadOutcome(f"'{name}' comes from the platform's reports. Give the outcome a name of your own.")
-    if not (isinstance(value, bool | int | float) and isfinite(value)):
-        raise BadOutcome("An outcome's value is a finite number, or true or false.")
+    if not (isinstance(value, bool | int | float) and is_measurable(value)):
+        raise BadOutcome("An outcome's value is a finite number of at most 15 digits, or true or false.")
     if at.tzinfo is None:
         raise BadOutcome("The time has no time zone.")
     if bool(call_id) is bool(caller):
@@ -145,8 +144,10 @@ def _moment(text: str, zone: tzinfo) -> datetime:
     """Return a time; a day without one means its end, so that calls of that day came before it."""
     try:
         if "T" not in text and ":" not in text:
-            return datetime.combine(date.fromisoformat(text), time(), zone) + timedelta(days=1, microseconds=-1)
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
+            found = datetime.combine(date.fromisoformat(text), time(), zone) + timedelta(days=1, microseconds=-1)
+        else:
+            found = datetime.fromisoformat(text)
+        # A time of the year 1, which programs write for none, may lie before all that UTC has.
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise BadOutcome("There is no time in 'at'. Write it as 2026-03-02T14:30 or 2026-03-02.") from error
-    return found if found.tzinfo else found.replace(tzinfo=zone)

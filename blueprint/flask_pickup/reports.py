@@ -15,7 +15,7 @@ from flask_pickup.catalog import Catalog
 from flask_pickup.catalog.openings import longest_opening
 from flask_pickup.flireo import EndOfCallReport, StatusUpdate
 from flask_pickup.flireo.answer import was_applied
-from flask_pickup.flireo.report import Ending, caller_messages, ending, findings
+from flask_pickup.flireo.report import Ending, caller_messages, ending, findings, is_measurable
 from flask_pickup.ledger import ReportEntry
 from flask_pickup.models import Call
 
@@ -171,7 +171,9 @@ def _analysed(key: str, value: object, choices: Choices, dropped: Counter[str]) 
     if not _KEY.fullmatch(key) or could_hold_number(key):
         dropped["key"] += 1
     elif isinstance(value, bool | int | float):
-        return {f"analysis.{key}": float(value)}
+        if is_measurable(value):
+            return {f"analysis.{key}": float(value)}
+        dropped["number"] += 1
     elif isinstance(value, str) and value in choices.get(key, ()):
         return {f"analysis.{key}.{word}": float(word == value) for word in choices[key]}
     elif value is not None:

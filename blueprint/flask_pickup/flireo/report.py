@@ -28,10 +28,17 @@ _ENDINGS: Mapping[str, Ending] = {
 _ERRORS = frozenset({"error", "failed", "failure"})
 _ENDED_WITH_ERROR = "ended-with-error"
 
+_MOST, _LEAST = 1e15, 1e-15
+
 
 def is_reported(outcome: str) -> bool:
     """Return whether an outcome of this name comes from reports, and is replaced by a later one."""
     return outcome in REPORTED_NUMBERS or outcome in REPORTED_FLAGS or outcome.startswith(ANALYSED)
+
+
+def is_measurable(value: float) -> bool:
+    """Return whether a number can be the value of an outcome: one whose square no database refuses to add up."""
+    return value == 0 or _LEAST <= abs(value) <= _MOST
 
 
 def ending(report: EndOfCallReport) -> Ending | None:

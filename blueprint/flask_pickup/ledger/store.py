@@ -10,7 +10,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, delete, false, func, or_, select, update
+from sqlalchemy import Connection, Engine, delete, exists, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
@@ -33,6 +33,9 @@ from flask_pickup.models import (
 from flask_pickup.processes import PerProcess
 
 _REPORTED = or_(Outcome.name.in_((*REPORTED_NUMBERS, *REPORTED_FLAGS)), Outcome.name.startswith(ANALYSED))
+
+_LATEST = 20
+"""Calls of a caller among which is looked for an outcome that was told before."""
 
 T = TypeVar("T")
 
@@ -265,13 +268,19 @@ def _call_of(connection: Connection, entry: OutcomeEntry) -> str | None:
     if entry.call_id is not None:
         statement = select(Call.call_id).where(Call.call_id == entry.call_id)
     else:
-        statement = (
-            select(Call.call_id)
+        latest = (
+            select(Call.call_id, Call.decided_at)
             .where(Call.caller_key.in_(entry.caller_keys), Call.decided_at <= entry.reported_at)
             .where(~Call.call_id.startswith(REHEARSAL))
             .order_by(Call.decided_at.desc(), Call.call_id)
-            .limit(1)
+            .limit(_LATEST)
+            .subquery()
         )
+        # Told before, and joined to a call before a later one was there: it stays there.
+        here = (Outcome.call_id == latest.c.call_id, Outcome.name == entry.name)
+        told = exists().where(*here, Outcome.reported_at == entry.reported_at)
+        order = (told.desc(), latest.c.decided_at.desc(), latest.c.call_id)
+        statement = select(latest.c.call_id).order_by(*order).limit(1)
     found: str | None = connection.execute(statement).scalar()
     return found
 
