@@ -145,6 +145,19 @@ def at(day: float) -> datetime:
     return START + timedelta(days=day)
 
 
+def test_arms_and_metrics_keep_the_files_order(engine: Engine) -> None:
+    """Control first, then arms and metrics as the file has them, on a database too that sorts keys."""
+    rows = Rows()
+    rows.call("ann", at(0), "warmest", {})
+    written = body(
+        {name: {"outcome": name} for name in ("booked", "seconds", "b")}, arms={"control": 1, "warmest": 1, "a": 1}
+    )
+    rows.write(engine, [("d", written)])
+    found = results(engine, "opening", written, Options(now=NOW))
+    assert [arm.arm for arm in found.arms] == ["control", "warmest", "a"]
+    assert [metric.metric for metric in found.metrics] == ["booked", "seconds", "b"]
+
+
 def test_all_later_calls_count(engine: Engine) -> None:
     """Calls after the caller left the audience count too, and are shown; those before the first assignment do not."""
     rows = Rows()
@@ -195,6 +208,19 @@ def test_weeks_begin_with_the_first_who_counts(engine: Engine) -> None:
     verdict = shown(engine, rows).verdict
     assert verdict
     assert verdict.until == at(3) + timedelta(weeks=8)
+
+
+def test_weeks_of_a_period_begin_with_its_first_new_caller(engine: Engine) -> None:
+    """A caller of an earlier period who rings again is no caller of this one, and begins none of its weeks."""
+    rows = Rows()
+    rows.call("ann", at(0), "warm", {}, definition="c")
+    rows.call("ann", at(10), "warm", {})
+    rows.call("bob", at(13), "control", {})
+    named = {"m0": {"outcome": "analysis.booked"}}
+    rows.write(engine, [("c", body(named, arms={"control": 1, "warm": 3})), ("d", body(named))])
+    found = results(engine, "opening", options=Options(now=NOW))
+    assert found.verdict
+    assert (found.since, found.verdict.until) == (at(13), at(13) + timedelta(weeks=6))
 
 
 def test_assignment_that_a_report_brought_back_counts_from_its_call(engine: Engine) -> None:

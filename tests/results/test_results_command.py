@@ -401,6 +401,15 @@ def test_failed_hook_is_told(host: Phone, audience: str, *, told: bool) -> None:
     assert ("hook-failed" in codes(host)) is told
 
 
+def test_failed_hook_of_a_rehearsal_is_nobodys_loss(host: Phone) -> None:
+    """A rehearsed call that the hook failed kept no caller out."""
+    rows = Rows()
+    callers(rows, "control", 100, 0.3)
+    rows.call("ann", START + 50 * DAY, reasons={"opening": "customer_failed"}, call_id="pickup-rehearsal-a")
+    rows.write(engine(host), [("d", body(METRICS, audience="customer.vip"))])
+    assert "hook-failed" not in codes(host)
+
+
 def test_broken_split_delivery_and_missing_reports_are_told(host: Phone) -> None:
     """An uneven split, uneven delivery and uneven reports each have their code."""
     rows = Rows()
@@ -430,7 +439,9 @@ def test_calls_after_the_end_do_not_count(host: Phone) -> None:
     """Once concluded, everybody hears the winner: calls from then on are no part of the result."""
     rows = Rows()
     callers(rows, "control", 100, 0.3, last=20, definition="a")
-    rows.write(engine(host), [("a", body(METRICS)), ("b", body(METRICS, status="concluded"))])
+    rows.call("late", START + timedelta(seconds=90), "control", {}, definition="a")
+    ended = body(METRICS, status="concluded")
+    rows.write(engine(host), [("a", body(METRICS)), ("b", ended), ("c", {**ended, "description": "edited since"})])
     # The second definition was first seen a minute after the experiment began.
     assert sum(arm["callers"] for arm in shown(host)["arms"]) == 1
 

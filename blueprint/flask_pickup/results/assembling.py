@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from sqlalchemy import Connection, Engine, select
 
@@ -121,8 +122,15 @@ def _definitions(connection: Connection, experiment: str, in_force: Body | None,
             raise UnknownExperiment(f"No experiment is called '{experiment}', and no call was ever in one.")
         return found
     known = next((each for each in found if each.body == in_force), None)
-    last = known or Definition("", in_force, options.now or datetime.now(UTC))
+    # Its own body, not the table's: PostgreSQL keeps keys in an order of its own.
+    last = replace(known, body=in_force) if known else Definition("", in_force, options.now or datetime.now(UTC))
     return [*(each for each in found if each is not known), last]
+
+
+def _end(definitions: Sequence[Definition]) -> datetime:
+    """Return when a concluded experiment was first seen to be: what is edited afterwards begins nothing."""
+    concluded = takewhile(lambda each: each.body["status"] == "concluded", reversed(definitions))
+    return min(each.first_seen_at for each in concluded)
 
 
 class _Assembling:
@@ -139,7 +147,7 @@ class _Assembling:
         until = options.now or datetime.now(UTC)
         if self.design.status == "concluded":
             # From then on everybody hears the winner.
-            until = min(until, definitions[-1].first_seen_at)
+            until = min(until, _end(definitions))
         self.question = Question(
             self.design.experiment, self.design.metrics, until=until, rehearsals=options.rehearsals
         )

@@ -578,14 +578,18 @@ def enrolled(question: Question) -> CTE:
 
 
 def first_assigned(connection: Connection, experiment: str, *, rehearsals: bool) -> Mapping[str, datetime]:
-    """Return for each definition when it first gave an arm to a caller who counts."""
+    """Return for each definition when it first gave an arm to a caller who counts, and had had none before."""
+    hashed = [Assignment.experiment == experiment, Assignment.source == "hash"]
+    if not rehearsals:
+        hashed.append(not_rehearsed(Assignment.call_id))
+    key, at = Assignment.caller_key, Assignment.assigned_at
+    first = select(key, func.min(at).label("at")).where(*hashed).group_by(key).subquery()
     statement = (
-        select(Assignment.definition, func.min(Assignment.assigned_at).label("at"))
-        .where(Assignment.experiment == experiment, Assignment.source == "hash")
+        select(Assignment.definition, func.min(at).label("at"))
+        .join(first, and_(first.c.caller_key == key, first.c.at == at))
+        .where(*hashed)
         .group_by(Assignment.definition)
     )
-    if not rehearsals:
-        statement = statement.where(not_rehearsed(Assignment.call_id))
     return {row.definition: row.at for row in connection.execute(statement)}
 
 
@@ -616,6 +620,8 @@ def hook_failed(connection: Connection, question: Question, since: datetime) -> 
     statement = select(func.count()).where(
         Call.decided_at >= since, Call.decided_at < question.until, reason == "customer_failed"
     )
+    if not question.rehearsals:
+        statement = statement.where(not_rehearsed(Call.call_id))
     return connection.execute(statement).scalar_one()
 
 
