@@ -583,14 +583,14 @@ def first_assigned(connection: Connection, experiment: str, *, rehearsals: bool)
     if not rehearsals:
         hashed.append(not_rehearsed(Assignment.call_id))
     key, at = Assignment.caller_key, Assignment.assigned_at
-    first = select(key, func.min(at).label("at")).where(*hashed).group_by(key).subquery()
-    statement = (
-        select(Assignment.definition, func.min(at).label("at"))
-        .join(first, and_(first.c.caller_key == key, first.c.at == at))
-        .where(*hashed)
-        .group_by(Assignment.definition)
-    )
-    return {row.definition: row.at for row in connection.execute(statement)}
+    statement = select(Assignment.definition, func.min(at).label("at")).where(*hashed).group_by(Assignment.definition)
+    found = {row.definition: row.at for row in connection.execute(statement)}
+    if len(found) > 1:
+        # Who is new takes a second per half a million rows; where there is one definition, everybody is.
+        first = select(key, func.min(at).label("at")).where(*hashed).group_by(key).subquery()
+        statement = statement.join(first, and_(first.c.caller_key == key, first.c.at == at))
+        found = {row.definition: row.at for row in connection.execute(statement)}
+    return found
 
 
 def apart(connection: Connection, question: Question) -> Mapping[tuple[str, str, str], int]:
