@@ -26,8 +26,8 @@ from flask_pickup.options import Options
 Counts = Counter[str]
 """Table to how many of its rows."""
 
-BATCH = 500
-"""Calls that one transaction deletes: few enough that no call waits for it."""
+BATCH = 100
+"""Calls that one transaction deletes, with a thousand other rows: few enough that no call's commit waits for theirs."""
 
 MARKS_LAST = timedelta(days=7)
 """How long what comes late about somebody who was forgotten is dropped: as long as a spool may have to wait."""
