@@ -91,7 +91,7 @@ def test_one_handler_a_type() -> None:
     "result",
     [
         [1, 2], "text", object(), {"a": object()}, {"a": float("nan")}, {"a": "x" * 2_000_000}, {"a": "\ud800"},
-        ValueError(f"no customer {CALLER}"), RecursionError(),
+        ValueError(f"no customer {CALLER}"), RecursionError(), TimeoutError(), SystemExit(3), KeyboardInterrupt(),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
@@ -99,7 +99,7 @@ def test_failed_handler_is_answered(handle: Handle, result: Any, caplog: pytest.
     """Whatever a handler raises or returns, the agent learns that the tool failed, and nobody reads why but the log."""
 
     def fail(_: Any) -> Any:
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):
             raise result
         return result
 

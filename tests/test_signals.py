@@ -93,20 +93,21 @@ def test_receiver_runs_inside_the_app(make_phone: MakePhone) -> None:
     assert seen == [True]
 
 
+@pytest.mark.parametrize("raised", [ValueError, SystemExit])
 def test_receiver_that_raises_costs_nothing(
-    make_phone: MakePhone, listen: Listen, caplog: pytest.LogCaptureFixture
+    make_phone: MakePhone, listen: Listen, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
 ) -> None:
     """A receiver that raises is logged by its place alone; the caller and the other receivers notice nothing."""
     phone = make_phone()
 
     def fail(*_: Any, **__: Any) -> None:
-        raise ValueError(CALLER)
+        raise raised(CALLER)
 
     heard = listen(signals.assigned, phone)
     with signals.assigned.connected_to(fail, phone.app):
         assert phone.ring().get_json()["assistant"]
     assert len(heard) == 1
-    assert "A receiver of 'pickup-assigned' failed: ValueError" in caplog.text
+    assert f"A receiver of 'pickup-assigned' failed: {raised.__name__}" in caplog.text
     assert CALLER not in caplog.text
 
 

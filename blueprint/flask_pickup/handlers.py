@@ -51,27 +51,36 @@ class Handlers:
         if future is None:
             return _failed(message, "all its threads are busy", "Too many tools are at work.")
         try:
-            return future.result(self.deadline)
+            result = future.result(self.deadline)
         except FutureTimeoutError:
             future.cancel()
             return _failed(message, f"it took more than {self.deadline:g} s", "The tool took too long.")
-        except Exception as error:  # noqa: BLE001 (the host's code may raise anything)
-            _tell_host(error)
+        if isinstance(result, BaseException):
+            _tell_host(result)
             # No traceback: its last line often quotes the caller's number or words.
-            return _failed(message, f"{type(error).__name__} in {place_of(error)}", "The tool failed.")
+            return _failed(message, f"{type(result).__name__} in {place_of(result)}", "The tool failed.")
+        return result
 
-    def _submit(self, handler: Handler, message: Message) -> Future[Answer] | None:
+    def _submit(self, handler: Handler, message: Message) -> Future[Answer | BaseException] | None:
         with self._lock():
             if self._busy >= self.threads:
                 return None
             self._busy += 1
-        future = self._pools().submit(copy_current_request_context(_run), handler, message)
+        future = self._pools().submit(_caught, copy_current_request_context(_run), handler, message)
         future.add_done_callback(self._done)
         return future
 
-    def _done(self, _: Future[Answer]) -> None:
+    def _done(self, _: Future[Answer | BaseException]) -> None:
         with self._lock():
             self._busy -= 1
+
+
+def _caught(run: Callable[[Handler, Message], Answer], handler: Handler, message: Message) -> Answer | BaseException:
+    """Return what was raised: a SystemExit that reached the server's own thread would end it."""
+    try:
+        return run(handler, message)
+    except BaseException as error:  # noqa: BLE001 (the host's code may raise anything, SystemExit too)
+        return error
 
 
 def _run(handler: Handler, message: Message) -> Answer:
@@ -88,7 +97,7 @@ def _run(handler: Handler, message: Message) -> Answer:
     return answer
 
 
-def _tell_host(error: Exception) -> None:
+def _tell_host(error: BaseException) -> None:
     """Let the host's error tracker see what the host's own code raised, as it sees all else that does."""
     with suppress(Exception):
         app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 (Flask's own way)

@@ -80,5 +80,5 @@ class Sender:
             try:
                 with self._app.app_context():
                     self._app.ensure_sync(receiver)(self._app, **payload)
-            except Exception as error:  # noqa: BLE001 (the host's code may raise anything)
+            except BaseException as error:  # noqa: BLE001 (the host's code may raise anything, SystemExit too)
                 log.error("A receiver of '%s' failed: %s in %s.", signal.name, type(error).__name__, place_of(error))
