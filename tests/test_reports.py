@@ -211,6 +211,13 @@ def test_persons_words_are_no_outcome(make_phone: MakePhone) -> None:
     assert "Ann" not in str(phone.rows("SELECT * FROM pickup_outcomes"))
 
 
+def test_absurd_duration_is_dropped(phone: Phone) -> None:
+    """A length that no sum survives is counted and not stored: it would end the results of all calls."""
+    phone.report(duration_seconds=1e200)
+    assert "duration_seconds" not in found(phone)
+    assert dropped(phone) == {"number": 1}
+
+
 @pytest.mark.parametrize("value", ["1e999", "NaN", "Infinity"])
 def test_numbers_beyond_numbers_are_refused(phone: Phone, value: str) -> None:
     """A number that no float holds never becomes an outcome."""

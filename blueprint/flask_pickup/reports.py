@@ -124,7 +124,7 @@ def outcomes(message: EndOfCallReport, reading: Reading, number: str | None = No
     """
     found: dict[str, float] = {}
     if message.duration_seconds is not None:
-        found["duration_seconds"] = message.duration_seconds
+        found |= _measured("duration_seconds", message.duration_seconds, reading.dropped)
     said = caller_messages(message)
     if said is not None:
         found["user_messages"] = float(said)
@@ -171,13 +171,18 @@ def _analysed(key: str, value: object, choices: Choices, dropped: Counter[str]) 
     if not _KEY.fullmatch(key) or could_hold_number(key):
         dropped["key"] += 1
     elif isinstance(value, bool | int | float):
-        if is_measurable(value):
-            return {f"analysis.{key}": float(value)}
-        dropped["number"] += 1
+        return _measured(f"analysis.{key}", value, dropped)
     elif isinstance(value, str) and value in choices.get(key, ()):
         return {f"analysis.{key}.{word}": float(word == value) for word in choices[key]}
     elif value is not None:
         dropped["text"] += 1
+    return {}
+
+
+def _measured(name: str, value: float, dropped: Counter[str]) -> dict[str, float]:
+    if is_measurable(value):
+        return {name: float(value)}
+    dropped["number"] += 1
     return {}
 
 
