@@ -55,6 +55,18 @@ FAULTS = {
     "too-deep": opening("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "make it simpler"),
     "deep-audience": Fault({"experiment.toml": f"audience = '{'(' * 5000}1{')' * 5000}'\n{DRAFT}"},
                            "experiment.toml", 1, "make it simpler"),
+    # what nobody hears, or everybody
+    "block": Fault({"warm/first_message.j2": "A", "warm/system_prompt.j2":
+                    "{% extends 'greetings/system_prompt.j2' %}\n\n{% block tune %}Hum.{% endblock %}"},
+                   "warm/system_prompt.j2", 3, "nobody hears the block 'tune': what is extended has none of that name; did you "
+                   "mean 'tone'?", "warning"),
+    "outside-blocks": Fault({"warm/first_message.j2": "A", "warm/system_prompt.j2":
+                             "{% extends 'greetings/system_prompt.j2' %}\n\nHum."},
+                            "warm/system_prompt.j2", 3, "write it into a block", "warning"),
+    "one-brace": opening("A\nHello {customer.first_name}.", "'{customer.first_name}' would be said as it is written", 2, "warning"),
+    "brace-left-out": opening("Hello { customer.first_name }}.", "write {{ … }} to fill something in", 1, "warning"),
+    "space-in-brace": opening("A{ % if open % }B{ % endif % }", "{% … %} to decide", 1, "warning"),
+    "brace-in-override": override({"assistant": {"first_message": "Hi {language}"}}, "'{language}' would be said", 3, "warning"),
     # files
     "missing": opening("A\n{% include 'asid.j2' %}", "there is no file 'asid.j2'", 2),
     "missing-base": opening("{% extends 'greetings/first_mesage.j2' %}", "did you mean 'greetings/first_message.j2'?"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from flask_pickup.catalog.complaints import Complaint
@@ -16,6 +17,16 @@ MOST = 5_000
 MOST_BYTES = 8 * 1024 * 1024
 """Bytes below one folder. Hundreds of experiments have a few."""
 SUFFIXES = (".j2", ".json", ".toml")
+NAMES = (
+    "first_message.j2",
+    "system_prompt.j2",
+    "closed.j2",
+    "override.json",
+    "experiment.toml",
+    "hours.toml",
+    "settings.toml",
+)
+"""What the files are called that are read for themselves, not because a template takes them in."""
 
 
 def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]:
@@ -32,9 +43,10 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
                 Complaint(name, 0, f"there are more than {MOST:,} files", "keep content in smaller folders")
             )
             break
-        if not is_content:
-            continue
         label = f"{name}/{path.relative_to(folder).as_posix()}"
+        if not is_content:
+            complaints += [stray(label, known)] if (known := meant(path.name)) else []
+            continue
         try:
             texts[_checked(label)] = text = _read(path, folder)
         except _Unreadable as error:
@@ -46,6 +58,24 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
             complaints.append(Complaint(name, 0, problem, "keep content smaller"))
             break
     return texts, complaints
+
+
+def meant(name: str) -> str | None:
+    """Return which of :data:`NAMES` a file's name is, or is nearly; None if it is something else."""
+    stems = {each.partition(".")[0]: each for each in NAMES}
+    stem = name.partition(".")[0].lower().replace("-", "_").replace(" ", "_")
+    close = get_close_matches(stem, stems, n=1, cutoff=0.85)
+    return stems[close[0]] if close else None
+
+
+def stray(label: str, name: str) -> Complaint:
+    """Return the complaint about a file that nothing reads, and that was probably meant to be ``name``."""
+    remedy = f"write '{name}'"
+    if name.endswith(".j2"):
+        remedy += f", or '{name.removesuffix('.j2')}.nl.j2' for one language"
+    place = "in greetings/, in a line's folder or an arm's"
+    place = {"experiment.toml": "in the experiment's own folder", "settings.toml": "in greetings/"}.get(name, place)
+    return Complaint(_shown(label), 0, "nothing reads this file", f"{remedy}, {place}", "warning")
 
 
 def _checked(label: str) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import product
 
 from babel.core import get_global
-from jinja2.exceptions import SecurityError
+from jinja2.exceptions import SecurityError, TemplateNotFound
 
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.catalog import Catalog, Complaint, Experiment, Line
@@ -56,13 +56,14 @@ def check_answers(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Compl
 
 def _all(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Complaint]:
     everybody = list(_everybody(catalog))
+    at_other_times = list(_at_other_times(catalog))
     at(BASE)
-    for case in everybody:
+    for case in (*everybody, *at_other_times):
         yield from _base(case)
-    chosen = _chosen(catalog, everybody)
+    chosen = [*_chosen(catalog, everybody), *at_other_times]
     for experiment in catalog.experiments:
         at(f"experiments/{experiment.name}/experiment.toml")
-        found = list(_audience(experiment, everybody, chosen))
+        found = list(_audience(experiment, [*everybody, *at_other_times], chosen))
         yield from (one for one in found if isinstance(one, Complaint))
         cases = [one for one in found if isinstance(one, Case)]
         for arm, case in product((arm for arm in experiment.arms.values() if arm.writes), cases):
@@ -77,6 +78,7 @@ def _everybody(catalog: Catalog) -> Iterator[Case]:
             ending = ("" if is_open else ", outside the hours") + (f", on line {line.name}" if line.name else "")
             call = partial(Incoming, CallFacts("check", "inbound_phone_call"), line=line, now=now)
             yield Case(catalog, f"a caller without a number{ending}", call(UNIDENTIFIED, customer=UNKNOWN))
+            yield Case(catalog, f"a stranger from a far country{ending}", call(_FOREIGNER, customer=UNKNOWN))
             for language in languages:
                 words = f"speaks '{language}'{ending}"
                 known = Customer({**_KNOWN, "language": language})
@@ -84,11 +86,24 @@ def _everybody(catalog: Catalog) -> Iterator[Case]:
                 yield Case(catalog, f"a stranger who {words}", call(_caller(language), customer=UNKNOWN))
 
 
+def _at_other_times(catalog: Catalog) -> Iterator[Case]:
+    """Yield a caller at hours and on days of all kinds, where any template asks for the time."""
+    if not catalog.library.reads("now"):
+        return
+    line = Line(None)
+    days = (_MONDAY.replace(hour=12, tzinfo=catalog.zone(line)) + timedelta(days=day) for day in range(7))
+    hours = (_MONDAY.replace(hour=hour, tzinfo=catalog.zone(line)) for hour in range(0, 24, 3))
+    for now in (*hours, *days):
+        incoming = Incoming(CallFacts("check", "inbound_phone_call"), UNIDENTIFIED, line, UNKNOWN, now)
+        yield Case(catalog, f"a caller on a {now:%A} at {now:%H:%M}", incoming)
+
+
 def _caller(language: str) -> Caller:
     country = get_global("likely_subtags").get(language, "").rpartition("_")[2] or None
     return Caller(number=_NOBODYS, country=country, language=language, key="0" * 32)
 
 
+_FOREIGNER = Caller(number=_NOBODYS, country="ZZ", language=None, key="0" * 32)
 _KNOWN = {"first_name": "Jan", "name": "Jan Jansen", "vip": True}
 
 
@@ -112,7 +127,7 @@ def _chosen(catalog: Catalog, everybody: list[Case]) -> list[Case]:
 
     All on the first line when it is open, of the others every fifth: no number of languages or lines divides that.
     """
-    first = 1 + 2 * len(catalog.languages)
+    first = 2 + 2 * len(catalog.languages)
     return everybody[:first] + everybody[first::5]
 
 
@@ -154,7 +169,8 @@ def _closed(deciding: Deciding, case: Case) -> Iterator[Complaint]:
         # It may say nothing to some, who are answered then.
         deciding.closing_words()
     except Exception as error:  # noqa: BLE001 (a template may raise anything)
-        yield _failure(deciding.base, case, error)
+        if not _is_missing(case.catalog, error):
+            yield _failure(deciding.base, case, error)
 
 
 def _answer(case: Case, folders: tuple[str, ...]) -> Iterator[Complaint]:
@@ -162,11 +178,18 @@ def _answer(case: Case, folders: tuple[str, ...]) -> Iterator[Complaint]:
     try:
         answer = deciding.answer(folders)
     except Exception as error:  # noqa: BLE001
-        yield _failure(folders, case, error)
+        if not _is_missing(case.catalog, error):
+            yield _failure(folders, case, error)
         return
     yield from check_answer(case.catalog, folders, answer)
     if not is_rejection(answer):
         yield from _opening(deciding, case, folders, spoken(answer) or "")
+
+
+def _is_missing(catalog: Catalog, error: Exception) -> bool:
+    """Return whether a file is not there that is taken in by its name, which was looked for already."""
+    file, _ = failed_at(error)
+    return isinstance(error, TemplateNotFound) and str(error.name) in catalog.texts.get(file, "")
 
 
 def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Complaint:

@@ -11,13 +11,16 @@ from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import json_line, toml_line
 from flask_pickup.catalog.settings import SPEAKS
 from flask_pickup.checking.answers import check_answers
+from flask_pickup.checking.braces import check_braces
 from flask_pickup.checking.changes import Recorded, check_changes
 from flask_pickup.checking.experiments import check_experiments
+from flask_pickup.checking.inheritance import check_inheritance
 from flask_pickup.checking.names import Source, check_names, own_names
 from flask_pickup.checking.numbers import check_numbers
 from flask_pickup.checking.overrides import check_overrides
 from flask_pickup.checking.references import References
 from flask_pickup.checking.retention import check_retention
+from flask_pickup.checking.strays import check_strays
 from flask_pickup.override import templates
 from flask_pickup.rendering import BASE, allow
 
@@ -45,6 +48,8 @@ def all_complaints(
     trees = dict(_trees(catalog, at))
     references = References(catalog, trees)
     yield from references.complaints()
+    yield from check_strays(catalog, references)
+    yield from check_inheritance(references)
     for source in _sources(catalog, trees, references):
         at(source.path)
         # Constants are worked out in here too.
@@ -52,6 +57,8 @@ def all_complaints(
         yield from check_names(source, catalog.environment)
     for path in trees:
         yield from check_numbers(path, catalog.texts[path], region)
+    for path in (*trees, *dict(catalog.overrides())):
+        yield from check_braces(path, catalog.texts[path])
     yield from check_overrides(catalog)
     yield from check_experiments(catalog)
     yield from check_retention(catalog, retention)

@@ -57,9 +57,30 @@ def _misspelt(path: str, source: str, keys: Path) -> Iterator[Complaint]:
     schema = _schema_at(keys[:-1])
     known = schema.fields.keys() if schema else set()
     name = str(keys[-1])
-    if name not in known and (close := get_close_matches(name, known, n=1, cutoff=0.8)):
+    if keys == ("assistant_override",):
+        problem = "what a saved agent is overridden with is written under assistant, base and arm together"
+        yield Complaint(path, json_line(source, *keys), problem, "write 'assistant'", "warning")
+    elif known and name not in known and name in _ELSEWHERE:
+        problem = f"the platform knows no '{name}' here"
+        yield Complaint(path, json_line(source, *keys), problem, f"did you mean {_ELSEWHERE[name]}?", "warning")
+    elif name not in known and (close := get_close_matches(name, known, n=1, cutoff=0.8)):
         problem = f"the platform knows no '{name}'"
         yield Complaint(path, json_line(source, *keys), problem, f"did you mean '{close[0]}'?", "warning")
+
+
+def _places(schema: Schema, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each key that an author may write with its path."""
+    for name, field in schema.fields.items():
+        if name != "assistant_override":
+            yield name, f"{path}{name}"
+            if isinstance(field, fields.Nested):
+                yield from _places(field.schema, f"{path}{name}.")
+
+
+_ELSEWHERE = {
+    name: " or ".join(f"'{path}'" for other, path in _places(_SCHEMA) if other == name) for name, _ in _places(_SCHEMA)
+}
+"""Each key that the platform knows, and where."""
 
 
 def _schema_at(keys: Path) -> Schema | None:
@@ -85,6 +106,10 @@ def _not_an_experiments(path: str, source: str, patch: Mapping[str, Any]) -> Ite
 
 def check_answer(catalog: Catalog, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
     """Yield what the platform would not understand in the answer of a stack of folders, at the lines that say so."""
+    unreadable = catalog.texts.keys() - dict(catalog.overrides()).keys()
+    if any(f"{folder}/override.json" in unreadable for folder in folders):
+        # What the answer lacks may stand there.
+        return
     known = {
         message for _, patch in catalog.overrides() for keys, message in _own_mistakes(patch) if "messages" in keys
     }
@@ -130,7 +155,8 @@ def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[
             path = f"{folder}/override.json"
             if path in patches and _at(patches[path], keys[:length], _MISSING) is not _MISSING:
                 return path, json_line(catalog.texts[path], *keys[:length])
-    return f"{folders[-1]}/system_prompt.j2", 0
+    prompt = catalog.plan(folders, catalog.settings.language).stack.find("system_prompt.j2")
+    return (prompt and prompt.name) or f"{BASE}/override.json", 0
 
 
 _MISSING = object()

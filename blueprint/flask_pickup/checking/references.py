@@ -12,6 +12,7 @@ from jinja2 import nodes
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.rendering import BASE, split_variant
 
+_FROM_THE_TOP = (f"{BASE}/", "experiments/")
 _TAKING_IN = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 
 
@@ -59,17 +60,28 @@ class References:
             if target in self.catalog.library.codes:
                 yield target
 
+    def targets(self) -> frozenset[str]:
+        """Return all files that another takes in by its name."""
+        return frozenset(target for found in self.found.values() for one in found for target in one.targets)
+
     def complaints(self) -> Iterator[Complaint]:
         """Yield what is missing, what leads out, and each circle once."""
         for path, references in self.found.items():
             for reference in references:
-                if not reference.targets and reference.must_be_there:
+                if not reference.targets and reference.must_be_there and not self._is_unreadable(path, reference):
                     yield self._missing(path, reference)
         yield from self._circles()
 
+    def _is_unreadable(self, path: str, reference: Reference) -> bool:
+        """Return whether the file is there, and complained about itself."""
+        paths = (name if name.startswith(_FROM_THE_TOP) else posixpath.join(posixpath.dirname(path), name)
+                 for name in reference.names)  # fmt: skip
+        unreadable = {split_variant(file)[0] for file in self.catalog.texts.keys() - self.catalog.library.codes.keys()}
+        return any(posixpath.normpath(each) in unreadable for each in paths)
+
     def _missing(self, path: str, reference: Reference) -> Complaint:
         name = reference.names[0]
-        beside = "" if name.startswith((f"{BASE}/", "experiments/")) else posixpath.dirname(path)
+        beside = "" if name.startswith(_FROM_THE_TOP) else posixpath.dirname(path)
         if name.startswith("/") or posixpath.normpath(posixpath.join(beside, name)).startswith(".."):
             problem = f"'{name}' leads out of the folder"
             return Complaint(path, reference.line, problem, "keep what templates take in beneath greetings/")
@@ -77,6 +89,22 @@ class References:
         close = get_close_matches(name, known | {file.removeprefix(f"{beside}/") for file in known}, n=1)
         remedy = f"did you mean '{close[0]}'?" if close else "write it, or take out what asks for it"
         return Complaint(path, reference.line, f"there is no file '{name}'", remedy)
+
+    def blocks(self, path: str) -> frozenset[str]:
+        """Return the names of the blocks in a file and in all that it extends."""
+        found: set[str] = set()
+        waiting, seen = [path], {path}
+        while waiting:
+            file = waiting.pop()
+            found |= {block.name for block in self.trees[file].find_all(nodes.Block)}
+            above = {t for node in self.trees[file].find_all(nodes.Extends) for t in self.extended(file, node)}
+            waiting += above - seen
+            seen |= above
+        return frozenset(found)
+
+    def extended(self, path: str, node: nodes.Extends) -> frozenset[str]:
+        """Return the files that ``node`` in the file ``path`` extends, one for each language; none if it is worked out."""
+        return frozenset(target for name in _names(node.template) for target in self._resolve(path, name))
 
     def _circles(self) -> Iterator[Complaint]:
         done: set[str] = set()

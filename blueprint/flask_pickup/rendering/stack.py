@@ -45,7 +45,11 @@ class Library:
     @cached_property
     def is_personal(self) -> bool:
         """Whether any template reads who calls, the call or the time; if none does, callers like one another hear the same."""
-        return any(_mentions(code, _PERSONAL) for code in (*self.codes.values(), *self.strings.values()))
+        return self.reads(*_PERSONAL)
+
+    def reads(self, *names: str) -> bool:
+        """Return whether any template reads one of these names."""
+        return any(_mentions(code, frozenset(names)) for code in (*self.codes.values(), *self.strings.values()))
 
     def pick(self, logical_path: str, language: str) -> str | None:
         """Return the file for a language: its variant, else the plain one."""
