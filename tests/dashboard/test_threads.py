@@ -45,6 +45,20 @@ def test_pages_leave_threads_to_calls(author: Phone) -> None:
     assert author.client.get("/pickup/calls").status_code == 200
 
 
+def test_page_that_fails_gives_its_thread_back(author: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a page fails in a way that nobody thought of, the others are shown."""
+    author.app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    def failing(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rows, "latest_calls", failing)
+        for _ in range(places.PAGES + 1):
+            assert author.client.get("/pickup/calls").status_code == 500
+    assert author.client.get("/pickup/calls").status_code == 200
+
+
 def test_large_file_holds_one_thread_more(author: Phone) -> None:
     """A browser that takes its time over the plots' file holds one thread; small files need none."""
     slow = author.client.get("/pickup/assets/plots.js")

@@ -122,7 +122,11 @@ class Dashboard:
             return view(**arguments)  # type: ignore[no-any-return]
         if not self._pages.take():
             return self._problem("Too many pages are being made at once. This one comes again by itself.", 503)
-        return self._pages.hold(self._made(view, arguments))
+        try:
+            return self._pages.hold(self._made(view, arguments))
+        except BaseException:
+            self._pages.give_back()
+            raise
 
     def _made(self, view: Callable[..., Any], arguments: Mapping[str, Any]) -> Response:
         if request.method not in {"GET", "HEAD"} and not is_own_form(request):
