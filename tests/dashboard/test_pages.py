@@ -239,6 +239,16 @@ def test_markup_in_a_template_is_shown_as_characters(make_phone: MakePhone) -> N
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
+def test_moment_at_the_end_of_time_is_none(make_phone: MakePhone) -> None:
+    """A moment that has no day before or after it is taken for none that was chosen."""
+    hours = {"greetings/hours.toml": 'timezone = "Europe/Amsterdam"\n[week]\nmonday = "09:00-17:00"\n'}
+    author = make_phone({**CONTENT, **hours, "greetings/closed.j2": "Closed."}, PICKUP_DASHBOARD_TOKEN=TOKEN)
+    author.client.get(f"/pickup/?token={TOKEN}")
+    for year in ("0001-01-01", "9999-12-31"):
+        assert page(author, f"/experiments/warm-opening?at={year}T00:00").status_code == 200
+        assert post(author, "/preview", number=CALLER, at=f"{year}T00:00").status_code == 200
+
+
 def test_preview_shows_answer_and_records_nothing(author: Phone) -> None:
     """The preview shows the words and the platform's answer for a number, and leaves no row."""
     text = post(author, "/preview", number=CALLER).text
@@ -256,6 +266,10 @@ def test_preview_shows_answer_and_records_nothing(author: Phone) -> None:
         ({"baseline": "0", "lift": "5", "callers_a_week": "500"}, "none or to all"),
         ({"baseline": "30", "lift": "5", "callers_a_week": "-1"}, "more than nothing"),
         ({"baseline": "97", "lift": "5", "callers_a_week": "500"}, "larger than there is room for"),
+        ({"baseline": "30", "lift": "5", "callers_a_week": "0.000001"}, "weeks, "),
+        ({"baseline": "99", "lift": "50", "callers_a_week": "50"}, "larger than there is room for"),
+        ({"baseline": "30", "lift": "5", "callers_a_week": "1.000"}, '<td class="number">4,000</td>'),
+        ({"baseline": "30", "lift": "5", "callers_a_week": "1,000"}, '<td class="number">4,000</td>'),
     ],
 )
 def test_plan_says_how_long_it_takes(author: Phone, form: dict[str, str], says: str) -> None:

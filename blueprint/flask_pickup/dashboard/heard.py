@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any, Literal
@@ -192,11 +192,12 @@ def _value(text: str) -> Any:
 
 
 def moment(written: str | None) -> datetime | None:
-    """Return the moment that stands in a form's field; None if it is none."""
+    """Return the moment that stands in a form's field; None if it is none, or has no day before or after it."""
     try:
-        return datetime.fromisoformat(written) if written else None
+        found = datetime.fromisoformat(written) if written else None
     except ValueError:
         return None
+    return found if found and MINYEAR < found.year < MAXYEAR else None
 
 
 def _moment(catalog: Catalog, caller: Imagined) -> datetime:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+_GROUPED = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
 
 FIELDS = ("baseline", "lift", "callers_a_week")
 
@@ -25,7 +28,8 @@ def read(form: Mapping[str, str]) -> Asked:
     """Return the question in a form."""
     if not any(form.get(name) for name in FIELDS):
         return Asked()
-    baseline, lift, callers = (_number(form.get(name, "")) for name in FIELDS)
+    baseline, lift = (_number(form.get(name, "")) for name in FIELDS[:2])
+    callers = _number(_ungrouped(form.get("callers_a_week", "")))
     if baseline is None or lift is None or callers is None:
         return Asked(problem="Write three numbers.")
     if not 0 < baseline < 100:  # noqa: PLR2004 (in a hundred)
@@ -33,6 +37,11 @@ def read(form: Mapping[str, str]) -> Asked:
     if not 0 < lift < 100 or callers <= 0:  # noqa: PLR2004
         return Asked(problem="The difference and the callers have to be more than nothing.")
     return Asked({"do": "plan", "baseline": baseline / 100, "lift": lift / 100, "callers_a_week": callers})
+
+
+def _ungrouped(written: str) -> str:
+    """Return "1,000" or "1.000" as 1000: callers are not counted in thousandths."""
+    return re.sub(r"[.,]", "", written) if _GROUPED.fullmatch(written.strip()) else written
 
 
 def _number(written: str) -> float | None:

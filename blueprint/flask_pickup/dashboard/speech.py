@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
-from babel import Locale, dates, negotiate_locale, numbers
+from babel import Locale, dates, negotiate_locale, numbers, units
 from flask import Request
 
 from flask_pickup.saying import LANGUAGES, translated
@@ -67,7 +67,7 @@ class Speech:
 
     def weeks(self, count: float) -> str:
         """Return "3 weeks"."""
-        return dates.format_timedelta(timedelta(weeks=count), "week", threshold=1e9, locale=self.locale)
+        return units.format_unit(round(count), "duration-week", locale=self.locale)
 
     def country(self, code: str | None) -> str:
         """Return a country's name."""
