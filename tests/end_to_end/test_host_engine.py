@@ -27,7 +27,7 @@ def make_host(make_phone: MakePhone) -> Iterator[Callable[..., Host]]:
     def make(url: str, **engine_options: Any) -> Host:
         db = SQLAlchemy()
         pickup = Pickup(engine=lambda: db.engine, clock=lambda: NOW)
-        phone = make_phone(CONTENT, pickup=pickup, migrate=False, PICKUP_COMMIT_WAIT=10)
+        phone = make_phone(CONTENT, pickup=pickup, migrate=False)
         phone.app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=engine_options)
         db.init_app(phone.app)
         with phone.app.app_context():

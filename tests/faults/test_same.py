@@ -114,10 +114,7 @@ def test_no_duplicate_fails_at_any_isolation(
         pytest.skip(f"{kind} knows no {level}")
     migrate(database_url)
     engine = host_engine(database_url, level)
-    phones = [
-        make_phone(url=database_url, migrate=False, pickup=Pickup(engine=engine), PICKUP_COMMIT_WAIT=10)
-        for _ in range(2)
-    ]
+    phones = [make_phone(url=database_url, migrate=False, pickup=Pickup(engine=engine)) for _ in range(2)]
     for phone in phones:
         phone.now = time.time()
     for attempt in range(4):

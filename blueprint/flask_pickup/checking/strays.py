@@ -28,9 +28,12 @@ def check_strays(catalog: Catalog, references: References) -> Iterator[Complaint
 def _is_read(catalog: Catalog, path: str) -> bool:
     folder, _, file = path.rpartition("/")
     name, _ = split_variant(file)
-    if name == "experiment.toml" or name not in NAMES:
-        return name in NAMES and path.count("/") == _DEPTH and path.startswith("experiments/")
-    if path.startswith("experiments/"):
+    is_an_experiments = path.startswith("experiments/")
+    if name not in NAMES:
+        return False
+    if name == "experiment.toml":
+        return is_an_experiments and path.count("/") == _DEPTH
+    if is_an_experiments:
         # What an arm must not bring is an error there.
         return folder.count("/") == _DEPTH
     lines = {line.folder for line in catalog.settings.lines.values()}

@@ -93,8 +93,10 @@ class Store:
 
     def _left_of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Write what one statement can write, and return the rest."""
+        if self._at_once is None:
+            return entries
         calls = [entry for entry in entries if isinstance(entry, CallEntry)]
-        return self._at_once.add(calls) if self._at_once and len(calls) == len(entries) else entries
+        return self._at_once.add(calls) if len(calls) == len(entries) else entries
 
     def probe(self) -> None:
         """Do nothing, as a writer.
