@@ -13,7 +13,7 @@ import flask_pickup
 PACKAGE = Path(flask_pickup.__file__).parent
 
 ROOMS = [
-    *("errors", "processes", "saying", "models", "options", "body"),
+    *("errors", "processes", "translation", "models", "options", "body"),
     *("flireo", "caller", "cleaning", "customer", "assignment", "override", "rendering", "catalog"),
     *("migrating", "ledger"),
     *("outcomes", "decision", "results", "reports", "handlers", "signals", "metrics", "webhook"),

@@ -76,7 +76,7 @@ def address(host: Path) -> Iterator[str]:
 
 
 def test_wheel_has_all_that_runs_and_nothing_else(wheel: Path) -> None:
-    """Code, templates, styles, types and migrations are inside; tests, sample content and secrets are not."""
+    """Code, templates, compiled catalogs and migrations are inside; tests, sample content and secrets are not."""
     names = set(ZipFile(wheel).namelist())
     package = {path for path in names if path.startswith("flask_pickup/")}
     code = {
@@ -84,10 +84,22 @@ def test_wheel_has_all_that_runs_and_nothing_else(wheel: Path) -> None:
         for path in (ROOT / "blueprint/flask_pickup").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    code = {f"{path[:-3]}.mo" if path.endswith(".po") else path for path in code}
     migrations = {f"flask_pickup/{path.relative_to(ROOT)}" for path in (ROOT / "migrations").rglob("*.py")}
     assert code | migrations <= package
     assert package - code - migrations == {"flask_pickup/migrations/script.py.mako"}
     assert {path.split("/")[0].split("-")[0] for path in names} == {"flask_pickup"}
+
+
+def test_wheel_speaks_dutch(host: Path) -> None:
+    """An installed package finds its compiled catalogs."""
+    code = (
+        "from flask_pickup.translation import gettext, in_language\nwith in_language('nl'): print(gettext('callers'))"
+    )
+    ended = subprocess.run(
+        [host / ".venv/bin/python", "-c", code], cwd=host, env=environment(), check=True, stdout=-1, text=True
+    )
+    assert ended.stdout == "bellers\n"
 
 
 def test_bare_app_answers_a_call(host: Path, address: str) -> None:

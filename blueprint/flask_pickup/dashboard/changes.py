@@ -6,56 +6,57 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from flask_pickup.dashboard.speech import NOTHING, Speech
+from flask_pickup.dashboard.speech import NOTHING
+from flask_pickup.translation import gettext
 
 Body = Mapping[str, Any]
 
 
-def changes_of(definitions: Sequence[Mapping[str, Any]], speech: Speech) -> list[list[str]]:
+def changes_of(definitions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return what changed with each definition; nothing with the first.
 
     :param definitions: rows of ``pickup_definitions``, the latest first.
     """
     bodies = [row["body"] for row in definitions]
-    return [list(_changes(old, new, speech)) for new, old in pairwise(bodies)] + [[]]
+    return [list(_changes(old, new)) for new, old in pairwise(bodies)] + [[]]
 
 
-def _changes(old: Body, new: Body, speech: Speech) -> Iterator[str]:
+def _changes(old: Body, new: Body) -> Iterator[str]:
     for arm in _either(old, new, "files"):
         if files := _different(_of(old, "files", arm), _of(new, "files", arm)):
-            yield speech("words of %(arm)s (%(files)s)", arm=arm, files=", ".join(files))
+            yield gettext("words of %(arm)s (%(files)s)", arm=arm, files=", ".join(files))
     for arm in _different(old.get("arms"), new.get("arms")):
-        yield _from_to(speech("weight of %(arm)s", arm=arm), _of(old, "arms", arm), _of(new, "arms", arm))
-    for key, name in names_of(speech).items():
+        yield _from_to(gettext("weight of %(arm)s", arm=arm), _of(old, "arms", arm), _of(new, "arms", arm))
+    for key, name in names_of().items():
         if old.get(key) != new.get(key):
             yield _from_to(name, old.get(key), new.get(key))
     for metric in _different(old.get("metrics"), new.get("metrics")):
-        yield speech("metric %(name)s", name=metric)
-    for key, name in _named_only(speech).items():
+        yield gettext("metric %(name)s", name=metric)
+    for key, name in _named_only().items():
         if old.get(key) != new.get(key):
             yield name
 
 
-def names_of(speech: Speech) -> Mapping[str, str]:
+def names_of() -> Mapping[str, str]:
     """Return the keys of a definition whose values can be shown, and their names."""
     return {
-        "status": speech("status"),
-        "audience": speech("audience"),
-        "traffic": speech("share of the audience that is enrolled"),
-        "layer": speech("layer"),
-        "unidentified": speech("callers without a number"),
-        "seed": speech("seed"),
-        "primary": speech("primary metric"),
-        "winner": speech("winner"),
+        "status": gettext("status"),
+        "audience": gettext("audience"),
+        "traffic": gettext("share of the audience that is enrolled"),
+        "layer": gettext("layer"),
+        "unidentified": gettext("callers without a number"),
+        "seed": gettext("seed"),
+        "primary": gettext("primary metric"),
+        "winner": gettext("winner"),
     }
 
 
-def _named_only(speech: Speech) -> Mapping[str, str]:
+def _named_only() -> Mapping[str, str]:
     return {
-        "decision": speech("rule of decision"),
-        "pins": speech("pinned numbers"),
-        "callers": speech("the callers' pseudonyms (another caller secret)"),
-        "description": speech("description"),
+        "decision": gettext("rule of decision"),
+        "pins": gettext("pinned numbers"),
+        "callers": gettext("the callers' pseudonyms (another caller secret)"),
+        "description": gettext("description"),
     }
 
 

@@ -33,6 +33,7 @@ from flask_pickup.dashboard.speech import NOTHING, Speech, speech_of
 from flask_pickup.flireo.answer import prompt, spoken
 from flask_pickup.previewing import preview
 from flask_pickup.results import numbers
+from flask_pickup.translation import gettext, in_language, ngettext
 from flask_pickup.webhook import Webhook
 
 log = logging.getLogger("flask_pickup")
@@ -104,7 +105,8 @@ class Dashboard:
         @wraps(view)
         def guarded(**arguments: Any) -> Response:
             refusal = self.access.refuse(request, url_for(".overview"))
-            response = self._refused(refusal) if refusal else self._bounded(view, arguments)
+            with in_language(self._speech().language):
+                response = self._refused(refusal) if refusal else self._bounded(view, arguments)
             for header, value in _HEADERS.items():
                 response.headers.setdefault(header, value)
             return response
@@ -121,7 +123,7 @@ class Dashboard:
         if view == self._asset:
             return view(**arguments)  # type: ignore[no-any-return]
         if not self._pages.take():
-            return self._problem("Too many pages are being made at once. This one comes again by itself.", 503)
+            return self._problem(gettext("Too many pages are being made at once. This one comes again by itself."), 503)
         try:
             return self._pages.hold(self._made(view, arguments))
         except BaseException:
@@ -130,17 +132,17 @@ class Dashboard:
 
     def _made(self, view: Callable[..., Any], arguments: Mapping[str, Any]) -> Response:
         if request.method not in {"GET", "HEAD"} and not is_own_form(request):
-            return self._problem("This form came from another site.", 403)
+            return self._problem(gettext("This form came from another site."), 403)
         try:
             return view(**arguments)  # type: ignore[no-any-return]
         except HTTPException as error:
-            return self._problem("There is no such page.", error.code or 404)
+            return self._problem(gettext("There is no such page."), error.code or 404)
         except SQLAlchemyError as error:
             log.warning("A page could not be made: %s.", type(error).__name__)
-            return self._problem(
-                "The database does not answer, or not in time. Calls are answered all the same, and their rows wait.",
-                503,
+            text = gettext(
+                "The database does not answer, or not in time. Calls are answered all the same, and their rows wait."
             )
+            return self._problem(text, 503)
 
     def _problem(self, text: str, status: int) -> Response:
         again = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
@@ -149,7 +151,7 @@ class Dashboard:
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
         speech = self._speech()
         shared = {
-            "_": speech, "here": request.root_path + request.path, "spoken": spoken, "asset": _address, "line_name": self._line_name,
+            "_": gettext, "ngettext": ngettext, "speech": speech, "here": request.root_path + request.path, "spoken": spoken, "asset": _address, "line_name": self._line_name,
             "difference_in": difference_in, "winner": winner,
         }  # fmt: skip
         pieces = stream_template(f"pickup/{name}.html", **shared, **values)
@@ -196,18 +198,17 @@ class Dashboard:
     def _alarms(self, results: Mapping[str, Any], *, failed: bool) -> Iterator[Mapping[str, str]]:
         speech = self._speech()
         if failed:
-            text = "The results could not be computed. The log says why; calls are answered all the same."
-            yield {"text": speech(text)}
+            yield {"text": _failed()}
         if self.catalog.broken:
             yield {
-                "text": speech("The greetings do not load: callers hear the saved agent. flask pickup check says why.")
+                "text": gettext("The greetings do not load: callers hear the saved agent. flask pickup check says why.")
             }
         facts = self.webhook.facts()
         if waiting := facts["waiting"]["memory"] + facts["waiting"]["spool"]:
-            yield {"text": speech("Rows that wait for the database: %(count)s.", count=speech.count(waiting))}
+            yield {"text": gettext("Rows that wait for the database: %(count)s.", count=speech.count(waiting))}
         if aside := facts["put_aside"]:
             yield {
-                "text": speech(
+                "text": gettext(
                     "Rows that could not be written and were put aside: %(count)s.", count=speech.count(aside)
                 )
             }
@@ -216,8 +217,11 @@ class Dashboard:
                 if warning["code"] in ALARMING:
                     yield {"experiment": name, "text": warning["message"]}
         if left_out := self.catalog.left_out:
-            text = "These experiments do not load and are left out; flask pickup check says why: %(names)s."
-            yield {"text": speech(text, names=", ".join(left_out))}
+            text = gettext(
+                "These experiments do not load and are left out; flask pickup check says why: %(names)s.",
+                names=", ".join(left_out),
+            )
+            yield {"text": text}
 
     def _experiment(self, name: str) -> Response:
         experiment = self._found(name)
@@ -234,7 +238,7 @@ class Dashboard:
             languages=sorted(self.catalog.languages),
             heard=heard(self.catalog, experiment, imagined),
             definitions=definitions,
-            changes=changes_of(definitions, speech),
+            changes=changes_of(definitions),
             **shown(results, story, experiment, speech),
         )
 
@@ -247,11 +251,9 @@ class Dashboard:
             abort(404)
         answer, _ = self._results(self._found(name), self._speech())
         if answer is None:
-            return self._problem("The results are being computed; this page comes again by itself.", 503)
+            return self._problem(gettext("The results are being computed; this page comes again by itself."), 503)
         if "failed" in answer:
-            return self._problem(
-                "The results could not be computed. The log says why; calls are answered all the same.", 500
-            )
+            return self._problem(_failed(), 500)
         result = answer.get("results")
         lines = iter([numbers.COLUMNS, *(numbers.lines(result) if result else ())])
         return _taken_along(lines, name, kind)
@@ -267,7 +269,7 @@ class Dashboard:
         found = rows.definition(self.engine(), fingerprint)
         if found is None:
             abort(404)
-        return self._page("definition", definition=found, names=names_of(self._speech()))
+        return self._page("definition", definition=found, names=names_of())
 
     def _calls(self) -> Response:
         written = request.args.get("before", "")
@@ -332,6 +334,10 @@ class Dashboard:
         if not file.is_large:
             return response
         return self._files.hold(response) if self._files.take() else Response(status=503)
+
+
+def _failed() -> str:
+    return gettext("The results could not be computed. The log says why; calls are answered all the same.")
 
 
 def _taken_along(pieces: Iterator[Any], name: str, kind: str) -> Response:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flask_pickup.translation import gettext
+
 _GROUPED = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
 
 FIELDS = ("baseline", "lift", "callers_a_week")
@@ -17,7 +19,7 @@ class Asked:
     """What somebody wrote into the form.
 
     :param question: for the board; None while the form is empty or says something impossible.
-    :param problem: what is wrong with it, in English; empty if nothing is.
+    :param problem: what is wrong with it; empty if nothing is.
     """
 
     question: Mapping[str, Any] | None = None
@@ -31,11 +33,11 @@ def read(form: Mapping[str, str]) -> Asked:
     baseline, lift = (_number(form.get(name, "")) for name in FIELDS[:2])
     callers = _number(_ungrouped(form.get("callers_a_week", "")))
     if baseline is None or lift is None or callers is None:
-        return Asked(problem="Write three numbers.")
+        return Asked(problem=gettext("Write three numbers."))
     if not 0 < baseline < 100:  # noqa: PLR2004 (in a hundred)
-        return Asked(problem="What happens to none or to all of a hundred callers cannot be planned with.")
+        return Asked(problem=gettext("What happens to none or to all of a hundred callers cannot be planned with."))
     if not 0 < lift < 100 or callers <= 0:  # noqa: PLR2004
-        return Asked(problem="The difference and the callers have to be more than nothing.")
+        return Asked(problem=gettext("The difference and the callers have to be more than nothing."))
     return Asked({"do": "plan", "baseline": baseline / 100, "lift": lift / 100, "callers_a_week": callers})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask_pickup.catalog import CONTROL, Experiment
 from flask_pickup.dashboard.speech import Speech
+from flask_pickup.translation import gettext
 
 Json = Mapping[str, Any]
 
@@ -51,13 +52,13 @@ def winner(result: Json, experiment: Experiment) -> str | None:
     return better[0] if len(better) == 1 else None
 
 
-def difference_in(metric: Json, speech: Speech) -> str:
+def difference_in(metric: Json) -> str:
     """Return what a difference is counted in: of shares it is no percentage, for that would be taken for a relative one."""
     if not metric["is_proportion"]:
-        return speech("difference")
+        return gettext("difference")
     if metric["per"] == "call":
-        return speech("difference, in a hundred calls")
-    return speech("difference, in a hundred callers")
+        return gettext("difference, in a hundred calls")
+    return gettext("difference, in a hundred callers")
 
 
 def _plots(result: Json, story: Json | None, experiment: Experiment, speech: Speech) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _plots(result: Json, story: Json | None, experiment: Experiment, speech: Spe
 
 
 def _days(days: Json, arms: list[str], speech: Speech) -> Json:
-    label = speech("new callers a day")
+    label = gettext("new callers a day")
     return {
         "kind": "days",
         "arms": arms,
@@ -114,9 +115,9 @@ def _intervals(metric: Json, experiment: Experiment, arms: list[str], speech: Sp
     return {
         "kind": "intervals",
         "rows": rows,
-        "marks": [{**mark, "at": times * mark["at"]} for mark in _marks(metric, experiment, speech)],
-        "label": difference_in(metric, speech),
-        "says": speech("Intervals of %(metric)s; the table below has the same figures.", metric=metric["metric"]),
+        "marks": [{**mark, "at": times * mark["at"]} for mark in _marks(metric, experiment)],
+        "label": difference_in(metric),
+        "says": gettext("Intervals of %(metric)s; the table below has the same figures.", metric=metric["metric"]),
         "language": speech.language,
     }
 
@@ -125,18 +126,18 @@ def _times(metric: Json) -> int:
     return 100 if metric["is_proportion"] else 1
 
 
-def _marks(metric: Json, experiment: Experiment, speech: Speech) -> Iterator[Json]:
+def _marks(metric: Json, experiment: Experiment) -> Iterator[Json]:
     """Yield where the difference matters, and where harm is no longer accepted."""
     design = experiment.metrics[metric["metric"]]
     sign = 1 if metric["goal"] == "increase" else -1
     if metric["guardrail"]:
-        yield {"at": -sign * design["margin"], "kind": "removed", "text": speech("harm that is not accepted")}
+        yield {"at": -sign * design["margin"], "kind": "removed", "text": gettext("harm that is not accepted")}
     elif design["smallest"]:
-        yield {"at": sign * design["smallest"], "kind": "added", "text": speech("the difference that matters")}
+        yield {"at": sign * design["smallest"], "kind": "added", "text": gettext("the difference that matters")}
 
 
 def _narrowing(points: list[Json], metric: Json, arms: list[str], speech: Speech) -> Iterator[tuple[str, str]]:
-    times, label = _times(metric), difference_in(metric, speech)
+    times, label = _times(metric), difference_in(metric)
     for arm in arms:
         mine = [
             {"until": point["until"], "low": times * point["low"], "high": times * point["high"]}

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from babel import Locale, dates, negotiate_locale, numbers, units
 from flask import Request
 
-from flask_pickup.saying import LANGUAGES, translated
+from flask_pickup.translation import LANGUAGES
 
 NOTHING = "\N{EN DASH}"
 """Stands for what is not known."""
@@ -16,14 +16,10 @@ NOTHING = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Speech:
-    """Words, numbers and times in one language and time zone. ``None`` is said as a dash."""
+    """Numbers and times in one language and time zone. ``None`` is said as a dash."""
 
     language: str
     zone: tzinfo
-
-    def __call__(self, text: str, /, **values: object) -> str:
-        """Return a text in the page's language, with its ``%(names)s`` filled in."""
-        return translated(self.language, text, values)
 
     def count(self, number: int | None) -> str:
         """Return a whole number: "12,345" or "12.345"."""

@@ -27,7 +27,7 @@ from flask_pickup.results.assembling import results
 from flask_pickup.results.model import Design, MetricDesign, Results
 from flask_pickup.results.periods import Body
 from flask_pickup.results.story import story
-from flask_pickup.saying import speaking
+from flask_pickup.translation import in_language
 
 LINGERS = 60.0
 """Seconds that the process waits for another question."""
@@ -51,7 +51,7 @@ def main() -> None:
 def answer(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answer to a question; what fails is told by its kind alone, for the message may quote a row."""
     try:
-        with speaking(question.get("language", "en")):
+        with in_language(question.get("language", "en")):
             return _ANSWERS[question["do"]](engine, question)
     except Exception as error:  # noqa: BLE001 (another process waits for this line)
         return {"failed": type(error).__name__}

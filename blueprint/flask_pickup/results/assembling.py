@@ -19,7 +19,7 @@ from flask_pickup.results.periods import Body, Definition, Period, periods
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 from flask_pickup.results.verdict import decide, last_whole_week
-from flask_pickup.saying import count, number_as, say
+from flask_pickup.translation import format_number, gettext, ngettext
 
 _LARGEST_SHARE = 0.05
 _FEWEST_CALLS = 100
@@ -229,29 +229,34 @@ class _Assembling:
         yield from _one_caller(counts)
         yield from self._hook_failed(tally)
         if self.options.rehearsals and (calls := counting.rehearsed(self.connection, self.question)):
-            text = "%(calls)s of a rehearsal count here, as was asked."
-            yield Finding("rehearsal", say(text, calls=_calls(calls)))
+            message = gettext("%(calls)s of a rehearsal count here, as was asked.", calls=_calls(calls))
+            yield Finding("rehearsal", message)
         before = self.options.purged_before
         if before and tally.since and tally.since - before < timedelta(days=1):
-            text = "Calls from before %(day)s are purged: some callers may have begun earlier than it seems."
-            yield Finding("purged", say(text, day=f"{before:%Y-%m-%d}"))
+            message = gettext(
+                "Calls from before %(day)s are purged: some callers may have begun earlier than it seems.",
+                day=f"{before:%Y-%m-%d}",
+            )
+            yield Finding("purged", message)
 
     def _changed(self, tally: Tally, earlier: Sequence[Tally]) -> Iterator[Finding]:
         if self.pooled:
-            text = (
-                "The earlier %(periods)s periods are pooled with this one, as was asked: other words, in equal shares."
+            message = ngettext(
+                "The earlier period is pooled with this one, as was asked: other words, in equal shares.",
+                "The earlier %(n)s periods are pooled with this one, as was asked: other words, in equal shares.",
+                self.pooled,
             )
-            if self.pooled == 1:
-                text = "The earlier period is pooled with this one, as was asked: other words, in equal shares."
-            yield Finding("changed", say(text, periods=self.pooled))
+            yield Finding("changed", message)
         callers = sum(arm.callers for period in earlier for arm in period.arms)
         if callers:
-            since = f"{tally.since:%Y-%m-%d}" if tally.since else say("now")
-            text = (
+            since = f"{tally.since:%Y-%m-%d}" if tally.since else gettext("now")
+            message = gettext(
                 "The arms, their words or weights, the audience or the caller secret changed: this is about callers "
-                "from %(since)s on. %(callers)s from before are in earlier periods."
+                "from %(since)s on. %(callers)s from before are in earlier periods.",
+                since=since,
+                callers=format_number(callers),
             )
-            yield Finding("changed", say(text, since=since, callers=count(callers)))
+            yield Finding("changed", message)
 
     def _two_arms(self, tally: Tally, counts: Sequence[Counts]) -> Iterator[Finding]:
         both = sum(each.two_armed for each in counts)
@@ -261,25 +266,33 @@ class _Assembling:
         without = results_of(self.design, _tally(self.design, self.period, 1, tally.until, alone, {}))
         metric = without.metric(self.design.primary)
         differences = [
-            f"{each.arm} {number_as('+0.####;-0.####', float(f'{each.difference:.4g}'))}"
+            f"{each.arm} {format_number(float(f'{each.difference:.4g}'), '+0.####;-0.####')}"
             for each in (metric.comparisons if metric else ())
             if each.difference is not None
         ]
-        text = "%(callers)s callers were given two arms, and count in the first."
-        if both == 1:
-            text = "1 caller was given two arms, and counts in the first."
-        found = [say(text, callers=count(both))]
+        message = ngettext(
+            "1 caller was given two arms, and counts in the first.",
+            "%(n)s callers were given two arms, and count in the first.",
+            both,
+        )
         if differences:
-            text = "Without them the difference on %(metric)s is %(differences)s."
-            found.append(say(text, metric=self.design.primary, differences=", ".join(differences)))
-        yield Finding("two-arms", " ".join(found))
+            without_them = gettext(
+                "Without them the difference on %(metric)s is %(differences)s.",
+                metric=self.design.primary,
+                differences=", ".join(differences),
+            )
+            message = f"{message} {without_them}"
+        yield Finding("two-arms", message)
 
     def _hook_failed(self, tally: Tally) -> Iterator[Finding]:
         if not (self.period.uses_customer and tally.since):
             return
         if calls := counting.hook_failed(self.connection, self.question, tally.since):
-            text = "%(calls)s came in without an arm: the audience asks for the customer, and the hook failed."
-            yield Finding("hook-failed", say(text, calls=_calls(calls)))
+            message = gettext(
+                "%(calls)s came in without an arm: the audience asks for the customer, and the hook failed.",
+                calls=_calls(calls),
+            )
+            yield Finding("hook-failed", message)
 
 
 def _of_calls(metric: Metric) -> Metric:
@@ -295,15 +308,17 @@ def _primary_first(design: Design) -> Design:
 def _one_caller(counts: Sequence[Counts]) -> Iterator[Finding]:
     calls, most = sum(each.calls for each in counts), max((each.most_calls for each in counts), default=0)
     if calls >= _FEWEST_CALLS and most > _LARGEST_SHARE * calls:
-        text = (
+        message = gettext(
             "One caller made %(most)s of the %(calls)s calls: a forwarded line, or a switchboard that shows one number "
-            "for everybody."
+            "for everybody.",
+            most=format_number(most),
+            calls=format_number(calls),
         )
-        yield Finding("one-caller", say(text, most=count(most), calls=count(calls)))
+        yield Finding("one-caller", message)
 
 
 def _calls(number: int) -> str:
-    return say("1 call") if number == 1 else say("%(number)s calls", number=count(number))
+    return ngettext("1 call", "%(n)s calls", number)
 
 
 # --- sums into a tally ------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from flask_pickup.results.model import (
     SampleRatio,
 )
 from flask_pickup.results.sums import EMPTY, Sums, Tally
-from flask_pickup.saying import count, number_as, say
+from flask_pickup.translation import format_number, gettext
 
 _MOVED = 0.005
 """The error of the always-valid comparison of calls per caller: over all looks together."""
@@ -214,16 +214,21 @@ def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Collecti
     if not ratio.ok:
         yield Finding("split", _split_message(arms))
     if _REPORTS in uneven:
-        text = (
-            "Arms differ in how many of their calls have no report: %(shares)s. Nothing is said of what reports tell."
+        message = gettext(
+            "Arms differ in how many of their calls have no report: %(shares)s. Nothing is said of what reports tell.",
+            shares=_shares(arms, "without_report"),
         )
-        yield Finding("missing", say(text, shares=_shares(arms, "without_report")))
+        yield Finding("missing", message)
     if "undelivered" in uneven:
-        text = "Arms differ in how often their words were really spoken: %(shares)s."
-        yield Finding("delivery", say(text, shares=_shares(arms, "delivered")))
+        message = gettext(
+            "Arms differ in how often their words were really spoken: %(shares)s.", shares=_shares(arms, "delivered")
+        )
+        yield Finding("delivery", message)
     for name in (metric.name for metric in design.metrics if _MISSING + metric.name in uneven):
-        text = "What is missing of %(metric)s differs between the arms: nothing is said about it."
-        yield Finding("missing", say(text, metric=name))
+        message = gettext(
+            "What is missing of %(metric)s differs between the arms: nothing is said about it.", metric=name
+        )
+        yield Finding("missing", message)
     yield from _moved(design, tally)
     yield from _few(design, tally)
 
@@ -231,15 +236,15 @@ def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Collecti
 def _split_message(arms: Sequence[ArmCounts]) -> str:
     callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
     counts = [
-        say(
+        gettext(
             "%(arm)s %(found)s instead of %(all)s",
             arm=arm.arm,
-            found=count(arm.callers),
-            all=count(callers * arm.weight / weights),
+            found=format_number(arm.callers),
+            all=format_number(callers * arm.weight / weights),
         )
         for arm in arms
     ]
-    return say(
+    return gettext(
         "The callers are not spread over the arms as the weights say (%(counts)s), or those with a report are "
         "not: something loses callers of an arm, and what is left cannot be compared.",
         counts=", ".join(counts),
@@ -248,7 +253,7 @@ def _split_message(arms: Sequence[ArmCounts]) -> str:
 
 def _shares(arms: Sequence[ArmCounts], name: Literal["delivered", "without_report"]) -> str:
     shares = ((arm.arm, getattr(arm, name)) for arm in arms)
-    return ", ".join(f"{arm} {number_as('0.0%', share)}" for arm, share in shares if share is not None)
+    return ", ".join(f"{arm} {format_number(share, '0.0%')}" for arm, share in shares if share is not None)
 
 
 def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
@@ -263,25 +268,29 @@ def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
         if abs(difference) > reach:
             per_call = ", ".join(metric.name for metric in design.metrics if metric.per == "call")
             often = (
-                say("Callers of %(arm)s call more often than those of %(against)s.", arm=arm, against=against)
+                gettext("Callers of %(arm)s call more often than those of %(against)s.", arm=arm, against=against)
                 if difference > 0
-                else say("Callers of %(arm)s call less often than those of %(against)s.", arm=arm, against=against)
+                else gettext("Callers of %(arm)s call less often than those of %(against)s.", arm=arm, against=against)
             )
-            tail = say("Read %(metrics)s with that in mind: they are averages of other calls.", metrics=per_call)
+            tail = gettext("Read %(metrics)s with that in mind: they are averages of other calls.", metrics=per_call)
             yield Finding("calls-moved", f"{often} {tail}" if per_call else often)
 
 
 def _few(design: Design, tally: Tally) -> Iterator[Finding]:
-    few = [f"{arm.arm} {count(arm.callers)}" for arm in tally.arms if arm.callers < FEWEST_CALLERS]
+    few = [f"{arm.arm} {format_number(arm.callers)}" for arm in tally.arms if arm.callers < FEWEST_CALLERS]
     if few:
-        text = "Nothing is said below %(least)s callers an arm: so far %(counts)s."
-        yield Finding("few", say(text, least=FEWEST_CALLERS, counts=", ".join(few)))
+        message = gettext(
+            "Nothing is said below %(least)s callers an arm: so far %(counts)s.",
+            least=FEWEST_CALLERS,
+            counts=", ".join(few),
+        )
+        yield Finding("few", message)
         return
     rare = [metric.name for metric in design.metrics if _is_rare(design, tally.metrics.get(metric.name, {}))]
     if rare:
         yield Finding(
             "few",
-            say(
+            gettext(
                 "Of %(metrics)s nothing is said until each arm would expect %(least)s callers or calls with it, and "
                 "%(least)s without.",
                 metrics=", ".join(rare),

@@ -26,7 +26,7 @@ from flask_pickup.results.model import (
 )
 from flask_pickup.results.statistics import error_share, gain
 from flask_pickup.results.wording import at_least, either, listed, sentence, size
-from flask_pickup.saying import count, say
+from flask_pickup.translation import format_number, gettext, ngettext
 
 WEEK = timedelta(weeks=1)
 POWERS = (0.8, 0.95, 0.99)
@@ -83,12 +83,12 @@ class _Deciding:
 
     def decide(self) -> Verdict:
         if self._is_broken():
-            return Verdict("broken", say("Do not read this. %(why)s", why=self._reasons()))
+            return Verdict("broken", gettext("Do not read this. %(why)s", why=self._reasons()))
         if self.metric is None:
-            message = say('No metric is the primary one: write primary = "…" in experiment.toml.')
+            message = gettext('No metric is the primary one: write primary = "…" in experiment.toml.')
             return Verdict("cannot tell yet", message)
         if self.results.since is None:
-            return Verdict("cannot tell yet", say("No caller has been given an arm yet."))
+            return Verdict("cannot tell yet", gettext("No caller has been given an arm yet."))
         if self.results.until - self.results.since < timedelta(days=self.design.minimum_days):
             return self._too_early()
         judged = [self._judge(each) for each in self.metric.comparisons if each.against == CONTROL]
@@ -103,7 +103,9 @@ class _Deciding:
         return " ".join(finding.message for finding in self.results.warnings if finding.code in codes)
 
     def _too_early(self) -> Verdict:
-        message = say("A verdict comes after whole weeks, and not before %(days)s days.", days=self.design.minimum_days)
+        message = gettext(
+            "A verdict comes after whole weeks, and not before %(days)s days.", days=self.design.minimum_days
+        )
         return Verdict("cannot tell yet", message)
 
     def _judge(self, comparison: Comparison) -> _Judged:
@@ -139,7 +141,9 @@ class _Deciding:
         parts += self._losses(losers)
         if safe:
             is_all = len(safe) == len(winners)
-            parts.append(say("You can stop.") if is_all else say("You can stop with %(arms)s.", arms=_names(safe)))
+            parts.append(
+                gettext("You can stop.") if is_all else gettext("You can stop with %(arms)s.", arms=_names(safe))
+            )
         return Verdict("better", " ".join(filter(None, parts)), stop=bool(safe))
 
     def _stoppable(self, winners: Sequence[_Judged]) -> list[_Judged]:
@@ -151,16 +155,16 @@ class _Deciding:
     def _found(self, winners: Sequence[_Judged]) -> str:
         assert self.metric is not None
         values = {"arms": _names(winners), "metric": self.metric.metric, "ends": self._ends(winners)}
-        text = {
-            1: "%(arms)s does better on %(metric)s: %(ends)s.",
-            2: "%(arms)s both do better than control on %(metric)s: %(ends)s.",
-        }.get(len(winners), "%(arms)s all do better than control on %(metric)s: %(ends)s.")
-        return sentence(say(text, **values))
+        if len(winners) == 1:
+            return sentence(gettext("%(arms)s does better on %(metric)s: %(ends)s.", **values))
+        if len(winners) == 2:  # noqa: PLR2004
+            return sentence(gettext("%(arms)s both do better than control on %(metric)s: %(ends)s.", **values))
+        return sentence(gettext("%(arms)s all do better than control on %(metric)s: %(ends)s.", **values))
 
     def _ends(self, judged: Sequence[_Judged]) -> str:
         assert self.metric is not None
         ends = [at_least(_cautious_end(each.comparison), self.metric) for each in judged]
-        return listed([say("at least %(amount)s", amount=end) for end in ends])
+        return listed([gettext("at least %(amount)s", amount=end) for end in ends])
 
     def _too_small(self, winners: Sequence[_Judged]) -> str:
         """Say where an improvement is sure, and as sure to be less than matters."""
@@ -170,17 +174,17 @@ class _Deciding:
         tops = [max(map(abs, each.comparison.always_valid_interval or (float("inf"),))) for each in winners]
         if max(tops) >= design.smallest:
             return ""
-        return say("It is less than the %(amount)s that matter.", amount=size(design.smallest, metric))
+        return gettext("It is less than the %(amount)s that matter.", amount=size(design.smallest, metric))
 
     def _between(self, winners: Sequence[_Judged]) -> Iterator[str]:
         if len(winners) == 1:
             return
         if not self.design.arm_to_arm:
-            yield say("Which of them is better was not asked: it takes arm_to_arm = true under [decision].")
+            yield gettext("Which of them is better was not asked: it takes arm_to_arm = true under [decision].")
         elif best := self._best(winners):
-            yield sentence(say("%(arm)s is the best of them.", arm=best))
+            yield sentence(gettext("%(arm)s is the best of them.", arm=best))
         else:
-            yield say("Which of them is better cannot be told yet.")
+            yield gettext("Which of them is better cannot be told yet.")
 
     def _best(self, winners: Sequence[_Judged]) -> str | None:
         """Return the arm that beats all other winners, where arms were compared with each other."""
@@ -201,7 +205,7 @@ class _Deciding:
         if draws:
             parts.append(self._same(draws))
         if open_ones := [each for each in others if not each.draws]:
-            parts.append(say("About %(arms)s it cannot be told yet.", arms=_names(open_ones)))
+            parts.append(gettext("About %(arms)s it cannot be told yet.", arms=_names(open_ones)))
         return Verdict("worse", " ".join(parts), stop=not others)
 
     def _losses(self, losers: Sequence[_Judged]) -> Iterator[str]:
@@ -214,27 +218,36 @@ class _Deciding:
 
     def _found_worse(self, judged: _Judged) -> str:
         assert self.metric is not None
-        text = "%(arms)s does worse on %(metric)s: %(ends)s. Take it back."
-        return sentence(say(text, arms=judged.arm, metric=self.metric.metric, ends=self._ends([judged])))
+        message = gettext(
+            "%(arms)s does worse on %(metric)s: %(ends)s. Take it back.",
+            arms=judged.arm,
+            metric=self.metric.metric,
+            ends=self._ends([judged]),
+        )
+        return sentence(message)
 
     def _found_harm(self, arm: str, metric: Metric, harm: str) -> str:
         margin = self.designs[metric.metric].margin
-        text = "%(arm)s harms %(metric)s: at least %(harm)s. Take it back."
-        if margin:
-            text = "%(arm)s harms %(metric)s: at least %(harm)s, and %(margin)s were accepted. Take it back."
-        return sentence(say(text, arm=arm, metric=metric.metric, harm=harm, margin=size(margin, metric)))
+        values = {"arm": arm, "metric": metric.metric, "harm": harm, "margin": size(margin, metric)}
+        if not margin:
+            return sentence(gettext("%(arm)s harms %(metric)s: at least %(harm)s. Take it back.", **values))
+        return sentence(
+            gettext(
+                "%(arm)s harms %(metric)s: at least %(harm)s, and %(margin)s were accepted. Take it back.", **values
+            )
+        )
 
     def _no_difference(self, draws: Sequence[_Judged]) -> Verdict:
         unknown = [each for each in draws if each.unknown]
         if unknown:
             doubts = " ".join(map(self._not_known, unknown))
-            return Verdict("no difference", f"{self._same(draws)} {doubts} {say('Keep control, or go on.')}")
-        return Verdict("no difference", f"{self._same(draws)} {say('Keep either; you can stop.')}", stop=True)
+            return Verdict("no difference", " ".join([self._same(draws), doubts, gettext("Keep control, or go on.")]))
+        return Verdict("no difference", " ".join([self._same(draws), gettext("Keep either; you can stop.")]), stop=True)
 
     def _same(self, draws: Sequence[_Judged]) -> str:
         assert self.metric is not None
         least = size(self.designs[self.design.primary].smallest or 0, self.metric)
-        return say(
+        return gettext(
             "Between %(arms)s and control no difference on %(metric)s is as large as %(amount)s.",
             arms=_names(draws),
             metric=self.metric.metric,
@@ -243,13 +256,15 @@ class _Deciding:
 
     def _not_known(self, judged: _Judged) -> str:
         clauses = [self._harm(metric) for metric in judged.unknown]
-        return say("Whether %(arm)s %(worsens)s is not known yet.", arm=judged.arm, worsens=either(clauses))
+        return gettext("Whether %(arm)s %(worsens)s is not known yet.", arm=judged.arm, worsens=either(clauses))
 
     def _harm(self, design: MetricDesign) -> str:
         metric = self.results.metric(design.name)
         if not design.margin or metric is None:
-            return say("worsens %(metric)s at all", metric=design.name)
-        return say("worsens %(metric)s by more than %(margin)s", metric=design.name, margin=size(design.margin, metric))
+            return gettext("worsens %(metric)s at all", metric=design.name)
+        return gettext(
+            "worsens %(metric)s by more than %(margin)s", metric=design.name, margin=size(design.margin, metric)
+        )
 
     # --- not known ----------------------------------------------------------------------------------------------------
 
@@ -257,18 +272,22 @@ class _Deciding:
         metric, design = self.metric, self.designs[self.design.primary]
         assert metric is not None
         values = {"arms": either([each.arm for each in judged]), "metric": metric.metric}
-        question = say("Whether %(arms)s or control is better on %(metric)s cannot be told yet.", **values)
+        question = gettext("Whether %(arms)s or control is better on %(metric)s cannot be told yet.", **values)
         bet = self._bet(judged)
         if design.smallest is None:
             return Verdict("cannot tell yet", f"{question} {_no_smallest()}", bet=bet)
         left = [weeks for each in judged if (weeks := self._weeks_left(each, design.smallest)) is not None]
         if not left:
-            text = "Whether %(arms)s or control is better on %(metric)s cannot be told yet, nor how long it will take."
-            return Verdict("cannot tell yet", say(text, **values), bet=bet)
+            question = gettext(
+                "Whether %(arms)s or control is better on %(metric)s cannot be told yet, nor how long it will take.",
+                **values,
+            )
+            return Verdict("cannot tell yet", question, bet=bet)
         takes, state = self._takes(max(left), design.smallest)
         if state != "cannot tell yet":
-            text = "Whether %(arms)s or control is better on %(metric)s cannot be told at your number of calls."
-            question = say(text, **values)
+            question = gettext(
+                "Whether %(arms)s or control is better on %(metric)s cannot be told at your number of calls.", **values
+            )
         return Verdict(state, f"{question} {takes}", bet=bet)
 
     def _takes(self, weeks: float, smallest: float) -> tuple[str, VerdictState]:
@@ -277,9 +296,11 @@ class _Deciding:
         pace = self.results.new_callers_a_week or 0
         amount = size(smallest, self.metric)
         if not isfinite(weeks):
-            text = "No new callers come in, and a difference of %(amount)s takes more of them."
-            return say(text, amount=amount), "cannot tell at your number of calls"
-        takes = say(
+            message = gettext(
+                "No new callers come in, and a difference of %(amount)s takes more of them.", amount=amount
+            )
+            return message, "cannot tell at your number of calls"
+        takes = gettext(
             "Finding a difference of %(amount)s takes about %(weeks)s more, at %(pace)s new callers a week",
             amount=amount,
             weeks=_weeks(weeks),
@@ -288,7 +309,7 @@ class _Deciding:
         passed = (self.results.until - self.results.since) / WEEK
         if passed + weeks <= timedelta(days=self.design.maximum_days) / WEEK:
             return f"{takes}.", "cannot tell yet"
-        allowed = say("and you allow %(days)s days in all.", days=self.design.maximum_days)
+        allowed = gettext("and you allow %(days)s days in all.", days=self.design.maximum_days)
         return f"{takes}, {allowed} {_few_calls()}", "cannot tell at your number of calls"
 
     def _weeks_left(self, judged: _Judged, smallest: float) -> float | None:
@@ -352,7 +373,7 @@ class _Deciding:
         chance, arm = max(chances, key=lambda each: abs(each[0] - 1 / 2))
         favourite, other = (arm, CONTROL) if chance >= 1 / 2 else (CONTROL, arm)
         odds = max(chance, 1 - chance) / max(min(chance, 1 - chance), 1e-9)
-        message = say(
+        message = gettext(
             "If you had to bet today: %(odds)s that %(arm)s is better than %(other)s. It starts from the belief that a "
             "difference of %(amount)s or more has one chance in twenty to either side. This is a bet and no finding; the "
             "verdict does not use it.",
@@ -365,11 +386,11 @@ class _Deciding:
 
 
 def _no_smallest() -> str:
-    return say("Write in experiment.toml what difference matters (smallest); then this says how long it takes.")
+    return gettext("Write in experiment.toml what difference matters (smallest); then this says how long it takes.")
 
 
 def _few_calls() -> str:
-    return say("Bolder differences, fewer arms, all traffic and a more frequent outcome need fewer callers.")
+    return gettext("Bolder differences, fewer arms, all traffic and a more frequent outcome need fewer callers.")
 
 
 def _names(judged: Sequence[_Judged]) -> str:
@@ -394,19 +415,19 @@ def _chance(comparison: Comparison, design: MetricDesign, prior: float) -> float
 
 def _odds(odds: float) -> str:
     if odds < _EVEN:
-        return say("about even odds")
+        return gettext("about even odds")
     if odds < 2:  # noqa: PLR2004
-        return say("3 to 2")
+        return gettext("3 to 2")
     if odds < _LONGEST_ODDS:
-        return say("%(odds)s to 1", odds=count(odds))
-    return say("more than %(odds)s to 1", odds=_LONGEST_ODDS)
+        return gettext("%(odds)s to 1", odds=format_number(odds))
+    return gettext("more than %(odds)s to 1", odds=_LONGEST_ODDS)
 
 
 def _weeks(number: float) -> str:
     if number > _TEN_YEARS:
-        return say("ten years or")
-    return say("a week") if number == 1 else say("%(number)s weeks", number=count(number))
+        return gettext("ten years or")
+    return ngettext("a week", "%(n)s weeks", round(number))
 
 
 def _pace(pace: float) -> str:
-    return count(pace) if pace >= 1 else say("less than one")
+    return format_number(pace) if pace >= 1 else gettext("less than one")

@@ -7,7 +7,7 @@ from math import floor, log10
 from typing import Protocol
 
 from flask_pickup.results.model import Per
-from flask_pickup.saying import number_as, say
+from flask_pickup.translation import format_number, gettext
 
 
 class Unit(Protocol):
@@ -28,7 +28,7 @@ _DIGITS = 2
 
 def at_least(difference: float, metric: Unit) -> str:
     """Return the size of a difference with its direction, rounded towards nothing: "2.3 more in a hundred callers"."""
-    more = say("more") if difference > 0 else say("fewer") if metric.is_proportion else say("less")
+    more = gettext("more") if difference > 0 else gettext("fewer") if metric.is_proportion else gettext("less")
     return _amount(abs(difference), metric, more, floor)
 
 
@@ -39,12 +39,12 @@ def size(amount: float, metric: Unit) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Return "a, b and c"."""
-    return _listed(names, say("and"))
+    return _listed(names, gettext("and"))
 
 
 def either(names: Sequence[str]) -> str:
     """Return "a, b or c"."""
-    return _listed(names, say("or"))
+    return _listed(names, gettext("or"))
 
 
 def _listed(names: Sequence[str], word: str) -> str:
@@ -60,24 +60,26 @@ def _amount(amount: float, metric: Unit, more: str, rounding: Callable[[float], 
     if not metric.is_proportion:
         how_many = f"{_number(amount, rounding)} {more}".rstrip()
         return (
-            say("%(number)s a call", number=how_many)
+            gettext("%(number)s a call", number=how_many)
             if metric.per == "call"
-            else say("%(number)s a caller", number=how_many)
+            else gettext("%(number)s a caller", number=how_many)
         )
     base = next((base for base in _HUNDREDS if amount * base >= 1), max(_HUNDREDS))
     how_many = f"{_number(amount * base, rounding)} {more}".rstrip()
-    return say("%(number)s in %(hundred)s %(callers)s", number=how_many, hundred=_hundred(base), callers=_units(metric))
+    return gettext(
+        "%(number)s in %(hundred)s %(callers)s", number=how_many, hundred=_hundred(base), callers=_units(metric)
+    )
 
 
 def _hundred(base: int) -> str:
     names = {
-        100: say("a hundred"), 1_000: say("a thousand"), 10_000: say("ten thousand"), 100_000: say("a hundred thousand")
+        100: gettext("a hundred"), 1_000: gettext("a thousand"), 10_000: gettext("ten thousand"), 100_000: gettext("a hundred thousand")
     }  # fmt: skip
     return names[base]
 
 
 def _units(metric: Unit) -> str:
-    return say("calls") if metric.per == "call" else say("callers")
+    return gettext("calls") if metric.per == "call" else gettext("callers")
 
 
 def _number(value: float, rounding: Callable[[float], int]) -> str:
@@ -86,4 +88,4 @@ def _number(value: float, rounding: Callable[[float], int]) -> str:
         return "0"
     digits = 6 if rounding is round else _DIGITS
     step = 10.0 ** (floor(log10(value)) + 1 - digits)
-    return number_as("#,##0.##########", float(f"{rounding(round(value / step, 6)) * step:.10g}"))
+    return format_number(float(f"{rounding(round(value / step, 6)) * step:.10g}"), "#,##0.##########")
