@@ -1,75 +1,33 @@
-"""How gunicorn runs ``app:app``: workers, threads, time-outs, and why.
+"""Gunicorn's settings for ``app:app``: workers, threads, timeouts, and why.
 
-Whatever is set here can be set over it: ``GUNICORN_CMD_ARGS="--workers 4" scripts/serve``.
+Everything here can be overridden: ``GUNICORN_CMD_ARGS="--workers 4" scripts/serve``. A reverse proxy that buffers requests
+stands in front of a public deployment: see docs/hosts.md.
 """
 
 import gc
-import logging
 import os
 import secrets
 import socket
 import sys
-from typing import Any
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers import gthread
 from gunicorn.workers.base import Worker
 
-# Imported once, in the master: workers share its memory, and one that was killed is back in a tenth of a second.
+# Imported once, in the master: workers share its memory, and a killed one is replaced in a tenth of a second.
 import flask_pickup.cli  # noqa: F401
 from flask_pickup import environment
-from flask_pickup.body import headers_are_in, watching_headers
-
-# The kernel keeps a connection that sends nothing for some seconds (see when_ready); then gunicorn would let it hold a
-# thread for five more, and the poller can wait for it as well.
-gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.05
-
-
-class PickupWorker(gthread.ThreadWorker):  # type: ignore[misc]
-    """Reads a request's headers under a deadline, as Pickup reads its body; gunicorn itself knows none."""
-
-    def handle(self, conn: Any) -> Any:
-        """Read and answer one request of a connection."""
-        with watching_headers(conn.sock):
-            return super().handle(conn)
-
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
-        """Refuse what gunicorn cannot read, without quoting it: it may be a piece of somebody's body."""
-        super().handle_error(req, client, addr, _unquoted(exc))
-
-
-def _unquoted(error: Exception) -> Exception:
-    kind = type(error)
-    silent: Any = type(kind.__name__, (kind,), {"__str__": lambda _: kind.__name__})
-    return silent.__new__(silent)  # type: ignore[no-any-return]
-
-
-def _unquote(record: logging.LogRecord) -> bool:
-    """Name exceptions in gunicorn's log, and don't repeat what they say: it may be a piece of somebody's body."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(type(value).__name__ if isinstance(value, Exception) else value for value in record.args)
-    return True
-
-
-logging.getLogger("gunicorn.error").addFilter(_unquote)
-
-
-def pre_request(worker: Worker, req: Any) -> None:  # noqa: ARG001 (gunicorn calls it so)
-    """End the watching of a request's headers: what comes now has deadlines of its own."""
-    headers_are_in()
-
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 wsgi_app = "app:app"
 
-# Each worker makes the app itself, so that HUP brings new content: kill -HUP the master after `flask pickup check`.
+# Each worker loads the app itself, so that HUP loads new content: kill -HUP the master after `flask pickup check`.
 preload_app = False
 
 workers = 2
-worker_class = PickupWorker
-# A call waits for the commit of others beside it; more threads than four only wait for each other.
+worker_class = "gthread"
+# Calls wait for a shared commit: more than four threads only wait for each other.
 threads = 4
-# The platform keeps connections open. With gunicorn's default of 1000 one worker can take them all.
+# The platform keeps connections open. With gunicorn's default of 1000 one worker can accept them all.
 worker_connections = 100
 keepalive = 5
 
@@ -82,43 +40,35 @@ limit_request_line = 2048
 limit_request_fields = 50
 limit_request_field_size = 4096
 
-# No access log: the log line of a call says more, and holds no number.
+# No access log: Pickup's log line of a call says more, and holds no number.
 accesslog = None
 errorlog = "-"
-loglevel = "warning"
+# Gunicorn's warnings quote requests that it cannot parse, which can hold a caller's number.
+loglevel = "error"
 
-# Nothing uses it, two servers of one user would take it from each other, and a service whose home is not writable would
-# log an error at each start.
+# Nothing uses the control socket, two servers of one user would share it, and it needs a writable home.
 control_socket_disable = True
 
 
 def when_ready(server: Arbiter) -> None:
-    """Say where the webhook is; keep connections that send nothing away from the threads."""
+    """Print where the webhook is and how to try it."""
     for listener in server.LISTENERS:
-        if listener.sock.family in {socket.AF_INET, socket.AF_INET6}:
-            # gthread lets a new connection hold a thread for seconds until its first byte comes; the kernel can wait.
+        if hasattr(socket, "TCP_DEFER_ACCEPT") and listener.sock.family != socket.AF_UNIX:
+            # A connection without a request then waits in the kernel instead of on a thread.
             listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
-    url = _url(server.LISTENERS[0].sock)
+    url = f"{server.LISTENERS[0]}/pickup/".replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     call = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz") for _ in range(6))
-    print(f"\nPickup answers at {url}. Try it:\n")
-    print(f"    .venv/bin/flask pickup rehearse {url} --call {call}\n")
+    print(f"\nPickup answers at {url}webhook. Try it:\n")
+    print(f"    .venv/bin/flask pickup rehearse {url}webhook --call {call}\n")
     print("The same line again is the same call again. Stop with Ctrl-C.\n")
     if token := environment("instance").get("PICKUP_DASHBOARD_TOKEN"):
-        print(f"What callers hear, and what works: {url.removesuffix('webhook')}?token={token}\n")
+        print(f"The dashboard: {url}?token={token}\n")
     sys.stdout.flush()
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunicorn calls it so)
     """Let workers share what is imported: a garbage collector that looks at it would copy its pages."""
     gc.freeze()
-
-
-def _url(listening: socket.socket) -> str:
-    if listening.family == socket.AF_UNIX:
-        return "http://127.0.0.1/pickup/webhook"
-    host, port = listening.getsockname()[:2]
-    here = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
-    return f"http://{here}:{port}/pickup/webhook"
 
 
 def post_worker_init(worker: Worker) -> None:

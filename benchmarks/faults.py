@@ -8,41 +8,17 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from test_answered import SLEEPING, fill, locked, small_disk
-from test_slow_strangers import STRANGERS, strangers
+from test_slow_clients import behind_nginx, slow_clients
 
-from faulty import Heard, PostgreSQL, Server, free_port, migrate
-
-NGINX = """\
-worker_processes 1;
-error_log {folder}/error.log;
-pid {folder}/nginx.pid;
-daemon off;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_header_timeout 5s;
-    client_body_timeout 5s;
-    client_max_body_size 1m;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location /pickup/ {{ proxy_pass http://127.0.0.1:{behind}; proxy_read_timeout 10s; }}
-    }}
-}}
-"""
+from faulty import Heard, PostgreSQL, Server, migrate
 
 
 def tell(fault: str, answers: list[Heard]) -> None:
@@ -132,38 +108,18 @@ def full(disk: Path) -> Iterator[None]:
         filler.unlink()
 
 
-@contextmanager
-def behind_nginx(server: Server) -> Iterator[None]:
-    """Put nginx before the server."""
-    with tempfile.TemporaryDirectory() as folder:
-        port, behind = free_port(), server.port
-        Path(folder).chmod(0o755)
-        Path(folder, "nginx.conf").write_text(NGINX.format(folder=folder, port=port, behind=behind), "utf-8")
-        process = subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf"])
-        server.port = port
-        time.sleep(1)
-        try:
-            yield
-        finally:
-            server.port = behind
-            process.terminate()
-            process.wait()
-
-
-def slow_strangers() -> None:
-    """A hundred of each kind, with and without nginx."""
-    fronts: dict[str, Callable[[Server], Any]] = {"": lambda _: nullcontext()}
-    if shutil.which("nginx"):
-        fronts[", nginx in front"] = behind_nginx
+def slow_clients_at_once() -> None:
+    """Let a hundred clients send slowly, with and without nginx in front."""
     with tempfile.TemporaryDirectory() as folder, served(f"sqlite:///{folder}/pickup.db") as server:
-        for front, put in fronts.items():
-            with put(server):
-                for kind, begin in STRANGERS.items():
-                    under(f"100 strangers send {kind} slowly{front}", server, strangers(server.port, begin), at_once=4)
+        under("100 slow clients, no proxy", server, slow_clients(server.port), at_once=4)
+        if shutil.which("nginx"):
+            with tempfile.TemporaryDirectory() as proxy, behind_nginx(server, Path(proxy)):
+                under("nothing, behind nginx", server, at_once=4)
+                under("100 slow clients, behind nginx", server, slow_clients(server.port), at_once=4)
 
 
 if __name__ == "__main__":
     print(f"SQLite {sqlite3.sqlite_version}\n\n| while | answered | median | slowest |\n|---|---|--:|--:|")
     sqlite()
     postgresql()
-    slow_strangers()
+    slow_clients_at_once()

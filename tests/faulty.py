@@ -150,7 +150,8 @@ def assert_nothing_leaks(text_: str) -> None:
 class Server:
     """A real gunicorn with the repository's configuration, in a process group of its own.
 
-    It logs everything at DEBUG; when it stops, its output is looked through for what must not be there.
+    Everything logs at DEBUG, but gunicorn at its configured level. When the server stops, its output is searched for what
+    must not be there.
     """
 
     def __init__(
@@ -189,7 +190,7 @@ class Server:
     def start(self) -> None:
         """Start, and wait until it answers."""
         command = [
-            *(sys.executable, "-m", "gunicorn", "--config", str(self.configuration), "--log-level", "debug"),
+            *(sys.executable, "-m", "gunicorn", "--config", str(self.configuration)),
             *("--chdir", str(self.folder), *(["--preload"] if self.preload else []), "faulty_app:app"),
         ]
         with self._output.open("ab") as output:

@@ -7,7 +7,6 @@
     ├── ChecksFailed            the content could not even be looked at
     ├── BadWebhook              a request that is not acted on; also an HTTP exception
     │   ├── BadSignature        401: not from the platform, or not from now
-    │   ├── SlowBody            408: the body did not arrive in time
     │   ├── BodyTooLarge        413
     │   ├── UnsupportedBody     415: compressed
     │   └── WrongMethod         405
@@ -75,12 +74,6 @@ class BadSignature(BadWebhook):
     def __init__(self, reason: str) -> None:
         super().__init__("The request is not signed, or not validly signed.")
         self.reason = reason
-
-
-class SlowBody(BadWebhook):
-    """The body did not arrive within its deadline."""
-
-    code = 408
 
 
 class BodyTooLarge(BadWebhook):

@@ -12,15 +12,16 @@ from typing import Any
 
 import orjson
 from flask import Request, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from flask_pickup import caller, reports
-from flask_pickup.body import read_body
 from flask_pickup.catalog import Catalog, Line
 from flask_pickup.customer import Lookup
 from flask_pickup.decision import FAULTS, CallFacts, Decision, Incoming, decide, fall_back
 from flask_pickup.errors import (
     BadSignature,
     BadWebhook,
+    BodyTooLarge,
     NotRecorded,
     UnsupportedBody,
     WrongMethod,
@@ -261,6 +262,28 @@ class Unavailable(BadWebhook):
     """What was sent could not be recorded."""
 
     code = 503
+
+
+def read_body(incoming: Request, most: int) -> bytes:
+    """Return the whole body of a request, which stays cached for the host's handlers.
+
+    :param most: the largest accepted body, in bytes; it replaces the host's ``MAX_CONTENT_LENGTH`` for this request.
+    :raises BodyTooLarge: if the body is larger.
+    :raises BadWebhook: if the body does not arrive whole.
+    """
+    # One byte more is read: Werkzeug cuts a body without a length at the limit instead of refusing it.
+    incoming.max_content_length = most + 1
+    try:
+        body = incoming.get_data()
+    except RequestEntityTooLarge:
+        body = None
+    except Exception as error:  # each server has its own exceptions for invalid chunks
+        raise BadWebhook("The body did not arrive whole.") from error
+    if body is None or len(body) > most:
+        raise BodyTooLarge(f"The body has more than {most} bytes.")
+    if len(body) < (incoming.content_length or 0):
+        raise BadWebhook("The body did not arrive whole.")
+    return body
 
 
 def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
