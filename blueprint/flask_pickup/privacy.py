@@ -17,9 +17,9 @@ from flask_pickup.caller import caller_key, e164
 from flask_pickup.catalog import Catalog
 from flask_pickup.ledger import Ledger
 from flask_pickup.ledger.entries import CallEntry, OutcomeEntry, ReportEntry, from_frame
-from flask_pickup.ledger.forgotten import erase, mark
 from flask_pickup.ledger.spool import find_frames
 from flask_pickup.ledger.store import Store
+from flask_pickup.ledger.tombstones import erase, mark
 from flask_pickup.models import Assignment, Call, Definition, Forgotten, Outcome, Transcript
 from flask_pickup.options import Options
 

@@ -71,7 +71,7 @@ class Webhook:
     def receive(self) -> Response:
         """Answer one request; whatever is wrong with it is said as JSON."""
         try:
-            with self.ledger.expecting():
+            with self.ledger.announce():
                 return self._answer(request)
         except BadWebhook as refusal:
             return self._refuse(refusal)

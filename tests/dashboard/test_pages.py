@@ -321,7 +321,7 @@ def test_page_stands_aside_for_calls(make_phone: MakePhone) -> None:
     ends = threading.Event()
 
     def answer() -> None:
-        with phone.client.pickup.webhook.ledger.expecting():
+        with phone.client.pickup.webhook.ledger.announce():
             ends.wait(30)
 
     call = threading.Thread(target=answer)

@@ -31,7 +31,7 @@ def batches() -> Batches:
 @pytest.fixture
 def writer(batches: Batches) -> Iterator[Writer[int, None]]:
     with closing(Writer[int, None]("writer", batches)) as made:
-        made.gathering = LONG
+        made.batch_window = LONG
         yield made
 
 
@@ -40,7 +40,7 @@ def test_calls_on_their_way_are_written_together(writer: Writer[int, None], batc
     everybody = Barrier(4)
 
     def hand_in(number: int) -> None:
-        with writer.expecting():
+        with writer.announce():
             everybody.wait(LONG)
             sleep(number / 50)
             writer.submit(number).result(LONG)
@@ -55,7 +55,7 @@ def test_calls_on_their_way_are_written_together(writer: Writer[int, None], batc
 
 def test_nobody_waits_alone(writer: Writer[int, None], batches: Batches) -> None:
     """A call with no other beside it is written at once, whether it is expected or not."""
-    with writer.expecting():
+    with writer.announce():
         writer.submit(1).result(LONG / 10)
     writer.submit(2).result(LONG / 10)
     assert batches == [[1], [2]]
@@ -63,8 +63,8 @@ def test_nobody_waits_alone(writer: Writer[int, None], batches: Batches) -> None
 
 def test_slow_call_holds_nobody_up(writer: Writer[int, None]) -> None:
     """Whoever is expected and does not come is waited for no longer than a moment."""
-    writer.gathering = 0.003
-    with writer.expecting():
+    writer.batch_window = 0.003
+    with writer.announce():
         done: list[None] = []
         other = Thread(target=lambda: done.append(writer.submit(1).result(LONG / 10)))
         other.start()
@@ -76,12 +76,12 @@ def test_refused_request_is_expected_no_more(writer: Writer[int, None], batches:
     """A request that ends without a row, by whatever error, leaves nobody waiting for it."""
 
     def refuse() -> None:
-        with pytest.raises(ValueError, match="refused"), writer.expecting():
+        with pytest.raises(ValueError, match="refused"), writer.announce():
             raise ValueError("refused")
 
     refused = Thread(target=refuse)
     refused.start()
     refused.join()
-    with writer.expecting():
+    with writer.announce():
         writer.submit(1).result(LONG / 10)
     assert batches == [[1]]

@@ -74,9 +74,9 @@ class Ledger:
         self.on_fault: Callable[[str, str], None] = lambda _kind, _what: None
         self.on_waiting: Callable[[Mapping[str, int]], None] = lambda _: None
         self._spool = Spool(folder)
-        self._committer = Writer[Entry, Recorded | None]("pickup-commit", self._commit, chores=self._heal)
+        self._committer = Writer[Entry, Recorded | None]("pickup-commit", self._commit, housekeeping=self._heal)
         # By the spool's thread: the other may hang with the database.
-        self._spooler = Writer[bytes, None]("pickup-spool", self._append, chores=self._tell_waiting)
+        self._spooler = Writer[bytes, None]("pickup-spool", self._append, housekeeping=self._tell_waiting)
         self._skipping = False
         self._look_at = 0.0
         self.last_commit: datetime | None = None
@@ -97,13 +97,13 @@ class Ledger:
         self._spooler.close()
         self._spool.close()
 
-    def expecting(self) -> AbstractContextManager[None]:
+    def announce(self) -> AbstractContextManager[None]:
         """Let a commit wait a moment for what this thread may be about to record."""
-        return self._committer.expecting()
+        return self._committer.announce()
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a thread of this process is within :meth:`expecting`."""
+        """Whether a thread of this process is within :meth:`announce`."""
         return self._committer.is_awaited
 
     def record(self, entry: Entry) -> Recorded | None:

@@ -17,9 +17,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
-from flask_pickup.ledger import forgotten
-from flask_pickup.ledger.at_once import AtOnce
+from flask_pickup.ledger import tombstones
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry, WithdrawnEntry
+from flask_pickup.ledger.single_statement import SingleStatementInsert
 from flask_pickup.models import (
     DECIDED,
     Assignment,
@@ -79,7 +79,7 @@ class Store:
         self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
         self._path = _sqlite_file(engine)
         self._lock = _KernelLock(f"{self._path}-pickup-lock" if self._path else None)
-        self._at_once = AtOnce(engine) if is_postgresql else None
+        self._single_statement = SingleStatementInsert(engine) if is_postgresql else None
 
     def write(self, entries: Sequence[Entry]) -> list[Recorded | None]:
         """Commit ``entries``.
@@ -93,10 +93,10 @@ class Store:
 
     def _left_of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Write what one statement can write, and return the rest."""
-        if self._at_once is None:
+        if self._single_statement is None:
             return entries
         calls = [entry for entry in entries if isinstance(entry, CallEntry)]
-        return self._at_once.add(calls) if len(calls) == len(entries) else entries
+        return self._single_statement.add(calls) if len(calls) == len(entries) else entries
 
     def probe(self) -> None:
         """Do nothing, as a writer.
@@ -147,7 +147,7 @@ class Store:
     def late_calls(self, entries: Sequence[Entry]) -> set[str]:
         """Return the ids of calls in ``entries`` that must not be written: their callers were forgotten since."""
         with self._engine.connect() as connection:
-            return forgotten.late_calls(connection, entries)
+            return tombstones.late_calls(connection, entries)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -220,8 +220,8 @@ class Store:
         # The row is the lock under which reports of one call stand in line.
         standing = select(Call.reported_at, Call.decided_at).where(Call.call_id == call_id).with_for_update()
         latest, decided_at = connection.execute(standing).one()
-        if forgotten.is_late(connection, report, decided_at):
-            forgotten.erase(connection, [call_id])
+        if tombstones.is_late(connection, report, decided_at):
+            tombstones.erase(connection, [call_id])
             return
         self._add(connection, Assignment.__table__, [dict(row) for row in report.assignments])
         if report.delivered is not None:

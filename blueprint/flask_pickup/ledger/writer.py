@@ -1,4 +1,4 @@
-"""A thread that writes what many requests hand in: all that waits, in one go."""
+"""A background thread that writes the items of many requests in batches."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ log = logging.getLogger("flask_pickup")
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-Waiting = SimpleQueue[tuple[In, Future[Out]] | None]
-"""What has been handed in; None ends the thread."""
+Item = tuple[In, Future[Out]]
 
 
 class Overloaded(Exception):
-    """More waits than can be written in time."""
+    """The queue is full."""
 
 
 class Writer(Generic[In, Out]):
-    """Groups what is handed in, and lets each who hands in stop waiting while the writing itself hangs.
+    """Writes queued items in batches, so that a request can stop waiting while a write hangs.
 
-    The thread is started by the first who hands something in, in each process anew: threads do not survive a fork.
+    The first item starts the thread, in each process anew: threads do not survive a fork.
 
-    :param write: gets a batch, returns a result for each item, or raises for all of them. A result that is an exception
+    :param write: gets a batch and returns one result per item, or raises for all of them. An exception among the results
         is raised for its item alone.
-    :param chores: called between batches, at least every ``every`` seconds.
+    :param housekeeping: called between batches, at least every half second.
 
-    ``gathering`` is how many seconds a batch waits at most for those who are expected.
+    ``batch_window`` is the longest time in seconds that a batch waits for announced items.
     """
 
-    gathering = 0.003
+    batch_window = 0.003
     most_waiting = 1_000
     largest_batch = 64
+    _every = 0.5
     _patience = 5.0
 
     def __init__(
@@ -48,20 +48,18 @@ class Writer(Generic[In, Out]):
         name: str,
         write: Callable[[Sequence[In]], Sequence[Out | Exception]],
         *,
-        chores: Callable[[], None] = lambda: None,
-        every: float = 0.5,
+        housekeeping: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = name
         self._write = write
-        self._chores = chores
-        self._every = every
+        self._housekeeping = housekeeping
         self._starting = PerProcess(Lock)
         self._thread: Thread | None = None
-        self._queue: Waiting[In, Out] = SimpleQueue()
-        self._expected: set[int] = set()
+        self._queue: SimpleQueue[Item[In, Out] | None] = SimpleQueue()
+        self._announced: set[int] = set()
 
     def start(self) -> None:
-        """Start the thread, if this process has none yet."""
+        """Start the thread, unless this process has one."""
         if self.runs:
             return
         with self._starting():
@@ -73,11 +71,11 @@ class Writer(Generic[In, Out]):
     @property
     def runs(self) -> bool:
         """Whether this process has the thread."""
-        # To the child of a fork its parent's threads are dead.
+        # In a forked child the parent's threads are not alive.
         return self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:
-        """Write what waits and end the thread; whoever hands something in later starts it again."""
+        """Write what is queued and end the thread; a later item starts it again."""
         with self._starting():
             thread, self._thread = self._thread, None
         if thread is not None and thread.is_alive():
@@ -85,28 +83,27 @@ class Writer(Generic[In, Out]):
             thread.join(self._patience)
 
     @contextmanager
-    def expecting(self) -> Iterator[None]:
-        """Let a batch wait a moment for what this thread may hand in: writing four costs little more than writing one.
+    def announce(self) -> Iterator[None]:
+        """Announce that this thread may submit an item, so that a batch waits a moment for it.
 
-        It waits for as many as are in here, whoever they are. Under load the next request follows one that is answered;
-        a thread that is alone in here never waits.
+        A batch waits until it holds as many items as threads have announced one. A single thread never waits.
         """
         me = get_ident()
-        self._expected.add(me)
+        self._announced.add(me)
         try:
             yield
         finally:
-            self._expected.discard(me)
+            self._announced.discard(me)
 
     @property
     def is_awaited(self) -> bool:
-        """Whether any thread is within :meth:`expecting`."""
-        return bool(self._expected)
+        """Whether any thread is within :meth:`announce`."""
+        return bool(self._announced)
 
     def submit(self, item: In) -> Future[Out]:
-        """Hand in ``item``; the future has its result once it is written.
+        """Queue ``item``; the future gets its result once it is written.
 
-        :raises Overloaded: if too much waits already.
+        :raises Overloaded: if the queue is full.
         """
         self.start()
         if self._queue.qsize() >= self.most_waiting:
@@ -117,10 +114,10 @@ class Writer(Generic[In, Out]):
 
     @property
     def waiting(self) -> int:
-        """How many items wait to be written."""
+        """How many items are queued."""
         return self._queue.qsize()
 
-    def _run(self, queue: Waiting[In, Out]) -> None:
+    def _run(self, queue: SimpleQueue[Item[In, Out] | None]) -> None:
         due = monotonic()
         closed = False
         while not closed:
@@ -128,37 +125,32 @@ class Writer(Generic[In, Out]):
             closed = None in batch
             self._write_batch([one for one in batch if one and one[1].set_running_or_notify_cancel()])
             if monotonic() >= due and not closed:
-                self._do_chores()
+                try:
+                    self._housekeeping()
+                except Exception as error:  # noqa: BLE001 (the thread has to go on)
+                    log.error("%s: %s.", self._name, type(error).__name__)
                 due = monotonic() + self._every
 
-    def _next_batch(self, queue: Waiting[In, Out]) -> list[tuple[In, Future[Out]] | None]:
+    def _next_batch(self, queue: SimpleQueue[Item[In, Out] | None]) -> list[Item[In, Out] | None]:
         batch = []
         with suppress(Empty):
             batch.append(queue.get(timeout=self._every))
-            late = monotonic() + self.gathering
-            while len(batch) < min(len(self._expected), self.largest_batch):
+            late = monotonic() + self.batch_window
+            while len(batch) < min(len(self._announced), self.largest_batch):
                 batch.append(queue.get(timeout=max(late - monotonic(), 0)))
             while len(batch) < self.largest_batch:
                 batch.append(queue.get_nowait())
         return batch
 
-    def _write_batch(self, batch: Sequence[tuple[In, Future[Out]]]) -> None:
+    def _write_batch(self, batch: Sequence[Item[In, Out]]) -> None:
         if not batch:
             return
         try:
             results = self._write([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 (whoever waits decides what it means)
-            for _, future in batch:
-                future.set_exception(error)
-        else:
-            for (_, future), result in zip(batch, results, strict=True):
-                if isinstance(result, Exception):
-                    future.set_exception(result)
-                else:
-                    future.set_result(result)
-
-    def _do_chores(self) -> None:
-        try:
-            self._chores()
-        except Exception as error:  # noqa: BLE001 (the thread has to go on)
-            log.error("%s: %s.", self._name, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 (the waiting request decides what it means)
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

@@ -18,7 +18,7 @@ from flask_pickup.ledger.entries import CallEntry, Row
 from flask_pickup.models import DECIDED, Assignment, Call
 
 
-class AtOnce:
+class SingleStatementInsert:
     """Adds calls that are not there yet, with their assignments."""
 
     def __init__(self, engine: Engine) -> None:
