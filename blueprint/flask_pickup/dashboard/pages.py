@@ -23,10 +23,16 @@ from werkzeug.exceptions import HTTPException
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.dashboard import places, plan, rows
 from flask_pickup.dashboard.access import Access, is_own_form
+from flask_pickup.dashboard.arm_preview import (
+    MadeUpCaller,
+    arm_previews,
+    current_greetings,
+    customer_fields,
+    parse_moment,
+)
 from flask_pickup.dashboard.assets import asset
 from flask_pickup.dashboard.board import Board
 from flask_pickup.dashboard.changes import changes_of, names_of
-from flask_pickup.dashboard.heard import Imagined, customer_names, heard, moment, openings
 from flask_pickup.dashboard.places import Places
 from flask_pickup.dashboard.plots import difference_in, shown, winner
 from flask_pickup.dashboard.speech import NOTHING, Speech, speech_of
@@ -188,7 +194,7 @@ class Dashboard:
         return self._page(
             "overview",
             experiments=self.catalog.experiments,
-            heard={one.name: openings(self.catalog, one) for one in self.catalog.experiments},
+            greetings={one.name: current_greetings(self.catalog, one) for one in self.catalog.experiments},
             results=results,
             computing=answer is None,
             failed=failed,
@@ -227,16 +233,16 @@ class Dashboard:
         experiment = self._found(name)
         speech = self._speech()
         results, story = self._results(experiment, speech)
-        asked = customer_names(self.catalog, name)
-        imagined = Imagined.read(request.args, asked)
+        fields = customer_fields(self.catalog, name)
+        caller = MadeUpCaller.from_form(request.args, fields)
         definitions = rows.definitions(self.engine(), name)
         return self._page(
             "experiment",
             experiment=experiment,
-            imagined=imagined,
-            customer_names=asked,
+            caller=caller,
+            customer_fields=fields,
             languages=sorted(self.catalog.languages),
-            heard=heard(self.catalog, experiment, imagined),
+            arms=arm_previews(self.catalog, experiment, caller),
             definitions=definitions,
             changes=changes_of(definitions),
             **shown(results, story, experiment, speech),
@@ -304,7 +310,7 @@ class Dashboard:
                 self.webhook,
                 number=form.get("number") or None,
                 line=form.get("line") or None,
-                at=moment(form.get("at")),
+                at=parse_moment(form.get("at")),
             )
         answer = shown.decision.answer if shown else {}
         return self._page(
