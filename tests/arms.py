@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from flask_pickup.results.model import ArmCounts, Design, MetricDesign, Results
+from flask_pickup.catalog.definition import DecisionRules, Experiment, MetricDefinition
+from flask_pickup.results.model import ArmCounts, Results
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 
@@ -63,14 +64,14 @@ def mean(average: float, deviation: float, callers: int) -> Sums:
     return once(values).sums()
 
 
-def design(*metrics: MetricDesign, weights: Mapping[str, float] | None = None, **options: Any) -> Design:
+def design(*metrics: MetricDefinition, weights: Mapping[str, float] | None = None, **options: Any) -> Experiment:
     """Return a design of control and warm whose first metric is the primary one."""
-    metrics = metrics or (MetricDesign("booked", "analysis.booked", smallest=0.05),)
+    metrics = metrics or (MetricDefinition("booked", "analysis.booked", smallest=0.05),)
     arms = weights or {"control": 1, "warm": 1}
-    return Design("warm-opening", "running", arms, metrics, primary=metrics[0].name, **options)
+    return Experiment("warm-opening", "running", arms, metrics, metrics[0].name, DecisionRules(**options))
 
 
-def tally(of: Design, metrics: Mapping[str, Mapping[str, Sums]], *, weeks: float = 8, **options: Any) -> Tally:
+def tally(of: Experiment, metrics: Mapping[str, Mapping[str, Sums]], *, weeks: float = 8, **options: Any) -> Tally:
     """Return a period's tally whose arms have the callers of the first metric."""
     sums = next(iter(metrics.values()))
     counts = {arm: sums[arm].asked if arm in sums else 0 for arm in of.weights}
@@ -82,6 +83,6 @@ def tally(of: Design, metrics: Mapping[str, Mapping[str, Sums]], *, weeks: float
     return replace(tallied, **options)
 
 
-def results(of: Design, metrics: Mapping[str, Mapping[str, Sums]], **options: Any) -> Results:
+def results(of: Experiment, metrics: Mapping[str, Mapping[str, Sums]], **options: Any) -> Results:
     """Return the results of made-up sums."""
     return results_of(of, tally(of, metrics, **options))

@@ -214,11 +214,12 @@ class Deciding:
 
     def outside(self, experiment: Experiment) -> str:
         """Return why the caller is not in the audience; empty if they are."""
-        if experiment.audience is None:
+        audience = self.catalog.audiences.get(experiment.name)
+        if audience is None:
             return ""
         names = {**self.names, "customer": Unavailable(), "customer_raw": Unavailable()}
         try:
-            looked = bool(experiment.audience(names if self.incoming.customer.failed else self.names))
+            looked = bool(audience(names if self.incoming.customer.failed else self.names))
         except CustomerFailed:
             return "customer_failed"
         except Exception as error:  # noqa: BLE001
@@ -232,7 +233,7 @@ class Deciding:
                 yield f"experiments/{experiment.name}/{experiment.winner}"
 
     def _still_there(self, recorded: Recorded) -> tuple[Assigned, ...]:
-        arms = {(experiment.name, arm) for experiment in self.catalog.experiments for arm in experiment.arms}
+        arms = {(experiment.name, arm) for experiment in self.catalog.experiments for arm in experiment.weights}
         return tuple(assigned for assigned in recorded.assignments if (assigned.experiment, assigned.arm) in arms)
 
     def _answer(self, folders: tuple[str, ...], assignments: tuple[Assigned, ...]) -> Answer | None:

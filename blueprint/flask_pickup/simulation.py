@@ -22,6 +22,7 @@ from sqlalchemy import Engine, func, insert, select
 from flask_pickup import migrating
 from flask_pickup.caller import Caller, caller_key, languages_of
 from flask_pickup.catalog import CONTROL, Experiment, Line
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.customer import UNKNOWN
 from flask_pickup.decision import CallFacts, Incoming, decide
 from flask_pickup.flireo.report import REPORTED_NUMBERS
@@ -29,7 +30,7 @@ from flask_pickup.ledger import CallEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.models import Call, Outcome
 from flask_pickup.results.assembling import Options, results
-from flask_pickup.results.model import Design, MetricDesign, Results
+from flask_pickup.results.model import Results
 from flask_pickup.webhook import Webhook, call_entry, definition_entries
 
 SIMULATED = "pickup-simulated-"
@@ -62,7 +63,7 @@ class Truth:
         return self.baselines[metric] + self.effects.get((arm, metric), 0.0)
 
 
-def truth(design: Design, effects: Mapping[tuple[str, str], float], baseline: float | None) -> Truth:
+def truth(design: Experiment, effects: Mapping[tuple[str, str], float], baseline: float | None) -> Truth:
     """Return the truth of a simulation, with a baseline for each metric.
 
     :param baseline: the primary metric's.
@@ -87,7 +88,7 @@ def truth(design: Design, effects: Mapping[tuple[str, str], float], baseline: fl
     return found
 
 
-def is_number(metric: MetricDesign) -> bool:
+def is_number(metric: MetricDefinition) -> bool:
     """Return whether a metric's values are numbers, as far as its definition tells; else they are yes or no."""
     return (
         metric.outcome in REPORTED_NUMBERS
@@ -181,7 +182,7 @@ class Simulation:
         """Yield what comes of each of a caller's calls, from their first in the arm on."""
         values = {
             metric.outcome: _values(metric, self.truth.of(metric.name, arm), random)
-            for metric in Design.of(self.experiment.body).metrics
+            for metric in self.experiment.metrics
         }
         while True:
             drawn = {name: next(each) for name, each in values.items()}
@@ -194,13 +195,13 @@ def _example(region: str) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else None
 
 
-def _usual(metric: MetricDesign) -> float:
+def _usual(metric: MetricDefinition) -> float:
     if is_number(metric):
         return _MEAN
     return _GUARDRAILS_RATE if metric.guardrail else _RATE
 
 
-def _values(metric: MetricDesign, mean: float, random: Random) -> Iterator[float | None]:
+def _values(metric: MetricDefinition, mean: float, random: Random) -> Iterator[float | None]:
     """Yield a caller's values, call by call. What is counted once a caller comes of their first call."""
     if is_number(metric):
         own = _factor(random) * mean

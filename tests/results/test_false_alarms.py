@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from arms import START, design
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.results.false_alarms import SCENARIOS, FalseAlarms, false_alarms
-from flask_pickup.results.model import ArmCounts, MetricDesign
+from flask_pickup.results.model import ArmCounts
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 
@@ -55,7 +56,7 @@ def _days(random: Any, days: int = 100) -> Iterator[Any]:
     yield from counted.transpose(1, 2, 0).tolist()
 
 
-OF = design(MetricDesign("length", "duration_seconds", per="call"))
+OF = design(MetricDefinition("length", "duration_seconds", per="call"))
 
 
 def _alarms(day: list[list[int]]) -> list[str]:

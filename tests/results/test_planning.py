@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from arms import design
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.results import estimates
 from flask_pickup.results.false_alarms import GrowingArm
-from flask_pickup.results.model import MetricDesign
 from flask_pickup.results.planning import Baseline, Detectable, Needed, Plan, plan, said
 
-BOOKED = MetricDesign("booked", "analysis.booked", smallest=0.05)
+BOOKED = MetricDefinition("booked", "analysis.booked", smallest=0.05)
 THIRTY = said(0.3, deviation=None, callers_a_week=200)
 
 
@@ -119,8 +119,8 @@ def test_what_cannot_be_is_not_planned() -> None:
 
 def test_a_goal_to_decrease_is_planned_downwards() -> None:
     """From 2 % one cannot lose 5 points, and a loss of one is easier to see than a gain: lower rates vary less."""
-    fewer = MetricDesign("hang_up", "early_hang_up", goal="decrease", smallest=0.01)
-    more = MetricDesign("hang_up", "early_hang_up", smallest=0.01)
+    fewer = MetricDefinition("hang_up", "early_hang_up", goal="decrease", smallest=0.01)
+    more = MetricDefinition("hang_up", "early_hang_up", smallest=0.01)
     low = said(0.02, deviation=None, callers_a_week=1000)
     assert needed(plan(design(fewer), fewer, low, 0.05), "fixed").callers is None
     down, up = (needed(plan(design(each), each, low), "fixed").callers or 0 for each in (fewer, more))

@@ -13,16 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arms import Callers, design, mean, once, rate, results, tally
-from flask_pickup.results.model import ArmCounts, Comparison, MetricDesign, Results
+from flask_pickup.catalog.definition import MetricDefinition
+from flask_pickup.results.model import ArmCounts, Comparison, Results
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums
 
-BOOKED = MetricDesign("booked", "analysis.booked", smallest=0.05)
-HANG_UP = MetricDesign("hang_up", "early_hang_up", goal="decrease", guardrail=True, margin=0.03)
-LENGTH = MetricDesign("length", "duration_seconds", per="call", missing="leave out")
+BOOKED = MetricDefinition("booked", "analysis.booked", smallest=0.05)
+HANG_UP = MetricDefinition("hang_up", "early_hang_up", goal="decrease", guardrail=True, margin=0.03)
+LENGTH = MetricDefinition("length", "duration_seconds", per="call", missing="leave out")
 
 
-def compared(metric: MetricDesign, control: Sums, warm: Sums, **options: Any) -> Comparison:
+def compared(metric: MetricDefinition, control: Sums, warm: Sums, **options: Any) -> Comparison:
     """Return warm held against control."""
     [found] = (
         results(design(metric, **options), {metric.name: {"control": control, "warm": warm}}).metrics[0].comparisons
@@ -51,7 +52,7 @@ def compared(metric: MetricDesign, control: Sums, warm: Sums, **options: Any) ->
         (replace(HANG_UP, margin=0), rate(500, 5000), rate(500, 5000), "unknown"),
     ],
 )
-def test_states(metric: MetricDesign, control: Sums, warm: Sums, state: str) -> None:
+def test_states(metric: MetricDefinition, control: Sums, warm: Sums, state: str) -> None:
     """The state says what the always-valid interval holds: zero, the smallest difference, the margin of harm."""
     assert compared(metric, control, warm).state == state
 
@@ -107,7 +108,7 @@ def counts(control: int, warm: int, **more: tuple[int, int]) -> tuple[ArmCounts,
     )
 
 
-def found(arms: tuple[ArmCounts, ...], *metrics: MetricDesign, **sums: Any) -> Results:
+def found(arms: tuple[ArmCounts, ...], *metrics: MetricDefinition, **sums: Any) -> Results:
     """Return the results of arms whose callers all have the rate of 30 %."""
     of = design(*(metrics or (BOOKED,)))
     plain = {of.primary: {arm.arm: rate(arm.callers * 3 // 10, arm.callers) for arm in arms}}
@@ -153,7 +154,7 @@ def test_unequal_delivery_is_found() -> None:
 def test_unequal_reports_silence_what_reports_tell() -> None:
     """A share of calls without a report that differs between arms silences what reports tell, and nothing else."""
     reports = {"control": Callers([1] * 20 + [0] * 980, [1] * 1000), "warm": Callers([1] * 60 + [0] * 940, [1] * 1000)}
-    of = design(BOOKED, HANG_UP, MetricDesign("sold", "sale"))
+    of = design(BOOKED, HANG_UP, MetricDefinition("sold", "sale"))
     sums = {name: {"control": rate(300, 1000), "warm": rate(600, 1000)} for name in ("booked", "hang_up", "sold")}
     arms = tuple(
         replace(arm, without_report=share) for arm, share in zip(counts(1000, 1000), (0.02, 0.06), strict=True)
@@ -259,7 +260,7 @@ ARM = st.lists(st.tuples(VALUES, st.integers(1, 5)), max_size=6)
 
 
 @given(ARM, ARM, st.sampled_from([BOOKED, HANG_UP, LENGTH]), st.booleans(), st.sampled_from([0.0, 1.7e9]))
-def test_no_data_break_it(control: Any, warm: Any, metric: MetricDesign, proportion: bool, centre: float) -> None:  # noqa: FBT001
+def test_no_data_break_it(control: Any, warm: Any, metric: MetricDefinition, proportion: bool, centre: float) -> None:  # noqa: FBT001
     """Whatever few callers bring, all numbers are finite or null, and nothing is claimed of them."""
 
     def arm(rows: list[tuple[float, int]]) -> Sums:

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arms import START, design, mean, rate, results
-from flask_pickup.results.model import Design, MetricDesign, Verdict
+from flask_pickup.catalog.definition import DecisionRules, Experiment, MetricDefinition
+from flask_pickup.results.model import Verdict
 from flask_pickup.results.sums import Sums
 from flask_pickup.results.verdict import decide, last_whole_week
 
-BOOKED = MetricDesign("booked", "analysis.booked", smallest=0.05)
-HANG_UP = MetricDesign("hang_up", "early_hang_up", goal="decrease", guardrail=True, margin=0.03)
+BOOKED = MetricDefinition("booked", "analysis.booked", smallest=0.05)
+HANG_UP = MetricDefinition("hang_up", "early_hang_up", goal="decrease", guardrail=True, margin=0.03)
 SAFE = {"control": rate(500, 5000), "warm": rate(500, 5000)}
 HARMED = {"control": rate(500, 5000), "warm": rate(900, 5000)}
 UNKNOWN = {"control": rate(50, 500), "warm": rate(50, 500)}
@@ -28,8 +29,8 @@ CALM = {"control": rate(1500, 5000), "warm": rate(1500, 5000)}
 def verdict(
     control: Sums | None = None,
     warm: Sums | None = None,
-    *metrics: MetricDesign,
-    of: Design | None = None,
+    *metrics: MetricDefinition,
+    of: Experiment | None = None,
     sums: Mapping[str, Mapping[str, Sums]] | None = None,
     **options: Any,
 ) -> Verdict:
@@ -57,16 +58,16 @@ def test_better() -> None:
             "at least 3.5 fewer in a hundred callers.",
         ),
         (BOOKED, rate(100, 100_000), rate(400, 100_000), "at least 2.2 more in a thousand callers."),
-        (MetricDesign("euros", "euros"), mean(90, 40, 1000), mean(120, 40, 1000), "at least 24 more a caller."),
+        (MetricDefinition("euros", "euros"), mean(90, 40, 1000), mean(120, 40, 1000), "at least 24 more a caller."),
         (
-            MetricDesign("seconds", "seconds", goal="decrease", per="call"),
+            MetricDefinition("seconds", "seconds", goal="decrease", per="call"),
             mean(2000, 40, 1000),
             mean(500, 40, 1000),
             "at least 1,400 less a call.",
         ),
     ],
 )
-def test_it_names_the_metrics_own_unit(metric: MetricDesign, control: Sums, warm: Sums, says: str) -> None:
+def test_it_names_the_metrics_own_unit(metric: MetricDefinition, control: Sums, warm: Sums, says: str) -> None:
     """Callers or calls, a hundred or a thousand, more or fewer: as the metric has it."""
     found = verdict(control, warm, metric)
     assert found.state == "better"
@@ -216,7 +217,7 @@ def test_harm_takes_an_arm_back() -> None:
 THREE = design(BOOKED, HANG_UP, weights={"control": 1, "warm": 1, "brisk": 1})
 
 
-def three(warm: int, brisk: int, *, of: Design = THREE, guard: Sums | None = None) -> Verdict:
+def three(warm: int, brisk: int, *, of: Experiment = THREE, guard: Sums | None = None) -> Verdict:
     """Return the verdict where control has 300 of 1,000."""
     booked = {"control": rate(300, 1000), "warm": rate(warm, 1000), "brisk": rate(brisk, 1000)}
     return verdict(of=of, sums={"booked": booked, "hang_up": {**SAFE, "brisk": guard or rate(500, 5000)}})
@@ -234,7 +235,7 @@ def test_two_that_beat_control() -> None:
 
 def test_two_that_beat_control_and_are_compared() -> None:
     """Where it was asked, the best is named, or it is said that it cannot be told yet."""
-    of = replace(THREE, arm_to_arm=True)
+    of = replace(THREE, decision=DecisionRules(arm_to_arm=True))
     found = three(400, 520, of=of)
     assert "Brisk is the best of them. You can stop with brisk." in found.message
     assert found.stop
@@ -334,7 +335,7 @@ def test_without_a_caller() -> None:
     st.floats(0, 30),
 )
 def test_every_verdict_is_a_sentence(
-    control: tuple[int, int], warm: tuple[int, int], metric: MetricDesign, pace: float | None, weeks: float
+    control: tuple[int, int], warm: tuple[int, int], metric: MetricDefinition, pace: float | None, weeks: float
 ) -> None:
     """Whatever was counted, there is a verdict in words, without a number that is none."""
     sums = {arm: rate(min(pair), max(pair)) for arm, pair in (("control", control), ("warm", warm))}

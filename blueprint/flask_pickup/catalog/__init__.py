@@ -2,7 +2,8 @@
 
 from flask_pickup.catalog.catalog import Catalog, Plan, Words, load
 from flask_pickup.catalog.complaints import Complaint
-from flask_pickup.catalog.experiment import CONTROL, Arm, Experiment
+from flask_pickup.catalog.definition import CONTROL, Experiment
+from flask_pickup.catalog.experiment import Arm
 from flask_pickup.catalog.settings import Line
 
 __all__ = ["CONTROL", "Arm", "Catalog", "Complaint", "Experiment", "Line", "Plan", "Words", "load"]

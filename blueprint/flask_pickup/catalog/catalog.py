@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from jinja2 import TemplateSyntaxError, meta
 
 from flask_pickup.catalog.complaints import Complaint, toml_line, unreadable
-from flask_pickup.catalog.experiment import FIELDS, Experiment, Parts, PinKey, overlap, read_experiment, writes
+from flask_pickup.catalog.definition import Experiment
+from flask_pickup.catalog.experiment import FIELDS, Arm, Loaded, Parts, PinKey, overlap, read_experiment, writes
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import Hours, read_hours
 from flask_pickup.catalog.metrics import Kinds, analysed
@@ -22,7 +23,17 @@ from flask_pickup.catalog.reader import read_toml
 from flask_pickup.catalog.settings import Line, Settings, read_settings
 from flask_pickup.flireo.answer import Answer, compose
 from flask_pickup.override import Filling, merge, templates
-from flask_pickup.rendering import BASE, Environment, Library, Namespace, Silent, Stack, render, split_variant
+from flask_pickup.rendering import (
+    BASE,
+    Environment,
+    Expression,
+    Library,
+    Namespace,
+    Silent,
+    Stack,
+    render,
+    split_variant,
+)
 
 EXPERIMENTS = "experiments"
 
@@ -97,6 +108,8 @@ class Catalog:
     """All content, read once and never changed.
 
     :param experiments: those that load, by name.
+    :param arms: experiment to its arms.
+    :param audiences: experiment to its compiled audience, of those that have one.
     :param left_out: the names of those that do not.
     :param broken: the folders in ``greetings/`` that do not load; calls that need one get the saved agent.
     :param complaints: what is wrong, in the order of files and lines.
@@ -104,6 +117,8 @@ class Catalog:
 
     settings: Settings
     experiments: tuple[Experiment, ...]
+    arms: Mapping[str, tuple[Arm, ...]]
+    audiences: Mapping[str, Expression]
     left_out: tuple[str, ...]
     broken: frozenset[str]
     complaints: tuple[Complaint, ...]
@@ -225,11 +240,14 @@ class _Loader:
         self._check_lines(settings, languages)
         experiments = {name: self._experiment(name) for name in self._names()}
         self._check_seeds_and_fields([e for e in experiments.values() if e])
-        self._check_pins([e for e in experiments.values() if e])
+        self._check_pins([e.experiment for e in experiments.values() if e])
         left_out = self._left_out(experiments)
+        loaded = [each for name, each in sorted(experiments.items()) if each and name not in left_out]
         return Catalog(
             settings=settings,
-            experiments=tuple(e for name, e in sorted(experiments.items()) if e and name not in left_out),
+            experiments=tuple(each.experiment for each in loaded),
+            arms={each.experiment.name: each.arms for each in loaded},
+            audiences={each.experiment.name: each.audience for each in loaded if each.audience},
             left_out=tuple(sorted(left_out)),
             broken=frozenset(_home(file, line_folders) for file in self._wrong_files() if file.startswith(BASE)),
             complaints=tuple(sorted(set(self.complaints))),
@@ -307,7 +325,7 @@ class _Loader:
     def _names(self) -> list[str]:
         return sorted({path.split("/")[1] for path in self.texts if path.startswith(EXPERIMENTS + "/")})
 
-    def _experiment(self, name: str) -> Experiment | None:
+    def _experiment(self, name: str) -> Loaded | None:
         file = f"{EXPERIMENTS}/{name}/experiment.toml"
         if file not in self.texts:
             if "." not in name:
@@ -340,7 +358,7 @@ class _Loader:
                 self._complain(f"{folder}/{path}", 0, f"an arm cannot change {forbidden}", "keep it in greetings/")
         override = self.overrides.get(folder, {})
         logical = {split_variant(path)[0]: text for path, text in files.items()}
-        return Parts(files, override, writes(logical, override, self.taken_in))
+        return Parts(files, writes(logical, override, self.taken_in))
 
     @cached_property
     def taken_in(self) -> Mapping[str, frozenset[str]]:
@@ -367,18 +385,18 @@ class _Loader:
         except TemplateSyntaxError:
             return
 
-    def _check_seeds_and_fields(self, experiments: list[Experiment]) -> None:
+    def _check_seeds_and_fields(self, loaded: list[Loaded]) -> None:
         seeds: dict[str, Experiment] = {}
-        for experiment in experiments:
+        for experiment in (each.experiment for each in loaded):
             file = f"{EXPERIMENTS}/{experiment.name}/experiment.toml"
             twin = seeds.setdefault(experiment.seed, experiment)
             if twin is not experiment:
                 line = toml_line(self.texts[file], "seed")
                 self._complain(file, line, f"the seed is that of '{twin.name}' too", "give each its own seed")
-        running = [experiment for experiment in experiments if experiment.is_running]
-        for index, one in enumerate(running):
-            for other in running[index + 1 :]:
-                shared = None if one.layer and one.layer == other.layer else overlap(one, other)
+        running = [(each.experiment, each.arms) for each in loaded if each.experiment.is_running]
+        for index, (one, arms) in enumerate(running):
+            for other, others in running[index + 1 :]:
+                shared = None if one.layer and one.layer == other.layer else overlap(arms, others)
                 if shared:
                     file = f"{EXPERIMENTS}/{other.name}/experiment.toml"
                     self._complain(
@@ -402,7 +420,7 @@ class _Loader:
     def _wrong_files(self) -> set[str]:
         return {complaint.file for complaint in self.complaints if complaint.level == "error"}
 
-    def _left_out(self, experiments: Mapping[str, Experiment | None]) -> set[str]:
+    def _left_out(self, experiments: Mapping[str, Loaded | None]) -> set[str]:
         wrong = {file.split("/")[1] for file in self._wrong_files() if file.startswith(EXPERIMENTS + "/")}
         return wrong | {name for name, experiment in experiments.items() if experiment is None and "." not in name}
 

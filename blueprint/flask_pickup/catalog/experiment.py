@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -11,12 +10,11 @@ from typing import Any
 from jinja2 import TemplateSyntaxError
 
 from flask_pickup.catalog.complaints import MEND, suggest, unreadable
+from flask_pickup.catalog.definition import CONTROL, DecisionRules, Experiment
 from flask_pickup.catalog.metrics import Kinds, read_decision, read_metrics
 from flask_pickup.catalog.reader import NAME, Table
 from flask_pickup.override import leaves
 from flask_pickup.rendering import Environment, Expression, expression
-
-CONTROL = "control"
 
 _WEIGHT = "a positive number: the arm's weight; what is no arm stands above [arms]"
 
@@ -29,48 +27,12 @@ class Arm:
     """One of the things that a caller may hear.
 
     :param folder: ``experiments/<experiment>/<arm>``.
-    :param override: its JSON Merge Patch.
     :param writes: the fields of the answer that it can change, each a path of keys.
     """
 
     name: str
     folder: str
-    override: Mapping[str, Any]
     writes: frozenset[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """An experiment as its folder stood when the app started. Attributes are the keys of ``experiment.toml``.
-
-    :param weights: arm to its positive weight.
-    :param pins: a caller's key to the arm that they always hear.
-    :param metrics: metric to its keys, defaults filled in.
-    :param body: the whole definition, templates included; pinned numbers stand in it as their keys.
-    :param fingerprint: 32 hexadecimal digits that change whenever ``body`` does.
-    """
-
-    name: str
-    description: str
-    status: str
-    winner: str
-    traffic: float
-    audience: Expression | None
-    layer: str
-    unidentified: str
-    seed: str
-    primary: str
-    arms: Mapping[str, Arm]
-    weights: Mapping[str, float]
-    pins: Mapping[str, str]
-    metrics: Mapping[str, Mapping[str, Any]]
-    body: Mapping[str, Any]
-    fingerprint: str
-
-    @property
-    def is_running(self) -> bool:
-        """Whether callers are being enrolled."""
-        return self.status == "running"
 
 
 @dataclass(frozen=True)
@@ -78,8 +40,19 @@ class Parts:
     """What an arm's folder holds."""
 
     files: Mapping[str, str]
-    override: Mapping[str, Any]
     writes: frozenset[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An experiment together with what is made of it once.
+
+    :param audience: its compiled expression; None where everybody is in the audience.
+    """
+
+    experiment: Experiment
+    audience: Expression | None
+    arms: tuple[Arm, ...]
 
 
 PinKey = Callable[[str], str | None]
@@ -94,7 +67,7 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
     *,
     pin_key: PinKey,
     kinds: Kinds,
-) -> Experiment:
+) -> Loaded:
     """Read one experiment; what is wrong with it is complained about through ``table``.
 
     :param folders: the folders beside ``experiment.toml``, by name.
@@ -103,13 +76,8 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
     if not NAME.fullmatch(name):
         table.complain(f"'{name}' cannot be an experiment's name", "use lower-case letters, digits, '-' and '_'")
     weights = _weights(table, folders)
-    folders = {CONTROL: Parts({}, {}, frozenset()), **folders}
+    folders = {CONTROL: Parts({}, frozenset()), **folders}
     pins = _pins(table, weights, pin_key)
-    arms = {
-        arm: Arm(arm, f"experiments/{name}/{arm}", folders[arm].override, folders[arm].writes)
-        for arm in weights
-        if arm in folders
-    }
     values: dict[str, Any] = {
         "description": table.text("description"),
         "status": table.choice("status", "draft", "draft", "running", "paused", "concluded"),
@@ -119,28 +87,19 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
         "unidentified": table.choice("unidentified", "exclude", "exclude", CONTROL, "per-call"),
         "seed": table.name("seed", name),
         "primary": table.text("primary"),
+        "audience": table.text("audience"),
     }
-    audience = table.text("audience")
-    compiled = _audience(table, audience, environment)
+    audience = _audience(table, values["audience"], environment)
     metrics = read_metrics(table, values["primary"], kinds)
-    decision = read_decision(table)
+    decision = DecisionRules(**read_decision(table))
     table.finish()
     _check_winner(table, values, weights)
-    body = {
-        **values,
-        "experiment": name,
-        "audience": audience,
-        "arms": dict(weights),
-        "pins": pins,
-        "metrics": metrics,
-        "decision": decision,
-        "callers": _mark(pin_key),
-        "files": {arm: dict(folders[arm].files) for arm in arms},
-    }
-    return Experiment(
-        name=name, **values, audience=compiled, arms=arms, weights=weights, pins=pins, metrics=metrics,
-        body=body, fingerprint=fingerprint(body),
+    experiment = Experiment(
+        name=name, **values, weights=weights, pins=pins, metrics=metrics, decision=decision, callers=_mark(pin_key),
+        files={arm: dict(folders[arm].files) for arm in weights if arm in folders},
     )  # fmt: skip
+    arms = tuple(Arm(arm, f"experiments/{name}/{arm}", folders[arm].writes) for arm in experiment.files)
+    return Loaded(experiment, audience, arms)
 
 
 def _mark(pin_key: PinKey) -> str:
@@ -151,16 +110,10 @@ def _mark(pin_key: PinKey) -> str:
     return sha256(f"callers:{pin_key(_NOBODYS)}".encode()).hexdigest()[:16]
 
 
-def fingerprint(body: Mapping[str, Any]) -> str:
-    """Return 32 hexadecimal digits that follow from a definition alone."""
-    canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return sha256(canonical.encode()).hexdigest()[:32]
-
-
-def overlap(one: Experiment, other: Experiment) -> tuple[str, ...] | None:
-    """Return a field that both experiments can write, if there is one."""
-    for mine in sorted(path for arm in one.arms.values() for path in arm.writes):
-        for theirs in (path for arm in other.arms.values() for path in arm.writes):
+def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
+    """Return a field that arms of two experiments can both write, if there is one."""
+    for mine in sorted(path for arm in one for path in arm.writes):
+        for theirs in (path for arm in other for path in arm.writes):
             shorter, longer = sorted((mine, theirs), key=len)
             if longer[: len(shorter)] == shorter:
                 return longer

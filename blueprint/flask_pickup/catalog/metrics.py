@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from flask_pickup.catalog.complaints import suggest
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.catalog.reader import Table, is_number
 from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, findings
 
@@ -32,8 +33,8 @@ def analysed(assistant: object) -> Iterator[tuple[str, Kind]]:
         yield from ((f"{ANALYSED}{key}.{word}", "flag") for word in (words if isinstance(words, list) else ()))
 
 
-def read_metrics(table: Table, primary: str, kinds: Kinds) -> dict[str, dict[str, Any]]:
-    """Read ``[metrics]``; all values are plain, so that they stand in the definition as they are.
+def read_metrics(table: Table, primary: str, kinds: Kinds) -> tuple[MetricDefinition, ...]:
+    """Read ``[metrics]``.
 
     :param kinds: what the analysis plans can find; with none of them, nobody knows what the saved agent's finds.
     """
@@ -44,7 +45,7 @@ def read_metrics(table: Table, primary: str, kinds: Kinds) -> dict[str, dict[str
         _check_primary(table, metrics, primary, found)
     elif found:
         table.complain("no metric is primary", f'write primary = "{next(iter(found))}"', level="warning")
-    return found
+    return tuple(MetricDefinition(name, **metric) for name, metric in found.items())
 
 
 def read_decision(table: Table) -> dict[str, Any]:

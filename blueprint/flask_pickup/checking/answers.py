@@ -66,7 +66,7 @@ def _all(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Complaint]:
         found = list(_audience(experiment, [*everybody, *at_other_times], chosen))
         yield from (one for one in found if isinstance(one, Complaint))
         cases = [one for one in found if isinstance(one, Case)]
-        for arm, case in product((arm for arm in experiment.arms.values() if arm.writes), cases):
+        for arm, case in product((arm for arm in catalog.arms[experiment.name] if arm.writes), cases):
             at(arm.folder)
             yield from _answer(case, (*catalog.base(case.incoming.line), arm.folder))
 
@@ -136,7 +136,7 @@ def _audience(experiment: Experiment, everybody: list[Case], chosen: list[Case])
 
     What fails in asking is a complaint.
     """
-    if experiment.audience is None:
+    if not experiment.audience:
         yield from chosen
         return
     inside = []

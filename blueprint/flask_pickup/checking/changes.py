@@ -51,7 +51,7 @@ def _changes(catalog: Catalog, experiment: Experiment, before: Mapping[str, Any]
 
 
 def _changed_words(experiment: Experiment, before: Mapping[str, Mapping[str, str]]) -> Iterator[Complaint]:
-    for arm, files in experiment.body["files"].items():
+    for arm, files in experiment.files.items():
         old = before.get(arm, {})
         for name in sorted(old.keys() | files.keys()):
             if old.get(name) != files.get(name):

@@ -93,8 +93,8 @@ def _sources(catalog: Catalog, trees: Mapping[str, nodes.Template], references: 
 
 def _expressions(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
     for experiment in catalog.experiments:
-        if experiment.body["audience"]:
-            yield f"experiments/{experiment.name}/experiment.toml", "audience", experiment.body["audience"]
+        if experiment.audience:
+            yield f"experiments/{experiment.name}/experiment.toml", "audience", experiment.audience
     if catalog.settings.speaks_source != SPEAKS:
         yield f"{BASE}/settings.toml", "speaks", catalog.settings.speaks_source
 

@@ -13,12 +13,13 @@ def check_experiments(catalog: Catalog) -> Iterator[Complaint]:
     """Yield what experiments and their arms lack."""
     for experiment in catalog.experiments:
         file = f"experiments/{experiment.name}/experiment.toml"
-        yield from _thin(experiment, file, catalog.texts[file])
-        for arm in experiment.arms.values():
+        yield from _thin(catalog, experiment, file)
+        for arm in catalog.arms[experiment.name]:
             yield from _missing_variants(catalog, arm)
 
 
-def _thin(experiment: Experiment, file: str, source: str) -> Iterator[Complaint]:
+def _thin(catalog: Catalog, experiment: Experiment, file: str) -> Iterator[Complaint]:
+    source = catalog.texts[file]
     if experiment.is_running and not experiment.metrics:
         problem = "the experiment is running without a metric"
         remedy = "write [metrics.…] and name one of them primary"
@@ -27,7 +28,7 @@ def _thin(experiment: Experiment, file: str, source: str) -> Iterator[Complaint]
         problem = "the experiment is concluded without a winner"
         remedy = 'write winner = "control", or an arm'
         yield Complaint(file, toml_line(source, "status"), problem, remedy, "warning")
-    for arm in experiment.arms.values():
+    for arm in catalog.arms[experiment.name]:
         if not arm.writes and arm.name != CONTROL:
             line = toml_line(source, "arms", arm.name)
             problem = f"arm '{arm.name}' changes nothing"

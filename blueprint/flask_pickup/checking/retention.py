@@ -11,7 +11,7 @@ from flask_pickup.catalog.complaints import Complaint, toml_line
 def check_retention(catalog: Catalog, days: float | None) -> Iterator[Complaint]:
     """Yield each experiment whose callers' calls outlive ``PICKUP_RETENTION``, because it still counts them."""
     for experiment in catalog.experiments:
-        longest = experiment.body["decision"]["maximum_days"]
+        longest = experiment.decision.maximum_days
         if days is not None and experiment.status != "concluded" and longest > days:
             file = f"experiments/{experiment.name}/experiment.toml"
             yield Complaint(

@@ -12,7 +12,7 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.blueprint import State
-from flask_pickup.catalog import Experiment
+from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.cli.group import (
     ASKED_WRONGLY,
     console,
@@ -24,7 +24,6 @@ from flask_pickup.cli.group import (
     print_table,
     with_results,
 )
-from flask_pickup.results.model import Design, MetricDesign
 from flask_pickup.results.wording import size
 
 if TYPE_CHECKING:
@@ -61,11 +60,10 @@ def plan(
 
     state = mounted()
     experiment = experiment_named(state, name)
-    design = Design.of(experiment.body)
-    metric = _metric(design, of)
+    metric = _metric(experiment, of)
     start = _baseline(state, experiment, metric, baseline, deviation, callers_a_week)
     try:
-        found = planning.plan(design, metric, start, lift)
+        found = planning.plan(experiment, metric, start, lift)
     except ValueError as error:
         fail(f"Nothing can be planned from a baseline of {start.mean:g}: {error}.", ASKED_WRONGLY)
     if style == "json":
@@ -74,13 +72,13 @@ def plan(
         _print(found)
 
 
-def _metric(design: Design, name: str | None) -> MetricDesign:
-    known = {metric.name: metric for metric in design.metrics}
-    wanted = name or design.primary
+def _metric(experiment: Experiment, name: str | None) -> MetricDefinition:
+    known = {metric.name: metric for metric in experiment.metrics}
+    wanted = name or experiment.primary
     if wanted not in known:
         there = ", ".join(known) or "none"
         fail(
-            f"'{design.experiment}' has no metric '{wanted}'. There are: {there}. Name one with --metric.",
+            f"'{experiment.name}' has no metric '{wanted}'. There are: {there}. Name one with --metric.",
             ASKED_WRONGLY,
         )
     return known[wanted]
@@ -89,7 +87,7 @@ def _metric(design: Design, name: str | None) -> MetricDesign:
 def _baseline(
     state: State,
     experiment: Experiment,
-    metric: MetricDesign,
+    metric: MetricDefinition,
     mean: float | None,
     deviation: float | None,
     callers_a_week: float | None,

@@ -74,8 +74,8 @@ def _arm(state: State, experiment: str | None, arm: str | None) -> tuple[Experim
     known = {each.name: each for each in state.catalog.experiments}
     if experiment not in known:
         fail(f"No experiment is called '{experiment}'. There are: {', '.join(known) or 'none'}.", ASKED_WRONGLY)
-    if arm not in known[experiment].arms:
-        fail(f"'{experiment}' has no arm '{arm}'. There are: {', '.join(known[experiment].arms)}.", ASKED_WRONGLY)
+    if arm not in known[experiment].weights:
+        fail(f"'{experiment}' has no arm '{arm}'. There are: {', '.join(known[experiment].weights)}.", ASKED_WRONGLY)
     return known[experiment], arm
 
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError
 
+from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.cli.group import (
     ASKED_WRONGLY,
     console,
@@ -30,7 +31,7 @@ from flask_pickup.cli.group import (
     with_results,
 )
 from flask_pickup.models import make_engine
-from flask_pickup.results.model import CONTROL, Design, Results
+from flask_pickup.results.model import Results
 
 if TYPE_CHECKING:
     from flask_pickup.results.false_alarms import FalseAlarms
@@ -71,14 +72,13 @@ def simulate(
 
     state = mounted()
     experiment = experiment_named(state, name)
-    design = Design.of(experiment.body)
     if no_effect:
-        _no_effect(design, style)
+        _no_effect(experiment, style)
         return
     if not experiment.is_running:
         fail(f"'{name}' is {experiment.status}: nobody would be in it. Set status = \"running\".", ASKED_WRONGLY)
     try:
-        truth = simulation.truth(design, dict(_effect(each, design) for each in effects), baseline)
+        truth = simulation.truth(experiment, dict(_effect(each, experiment) for each in effects), baseline)
     except ValueError as error:
         fail(f"This cannot be simulated: {error}.", ASKED_WRONGLY)
     until = datetime.fromtimestamp(state.webhook.clock(), UTC)
@@ -95,10 +95,10 @@ def simulate(
     if style == "json":
         print_json(_as_json(truth, seen))
     else:
-        _print(design, truth, seen)
+        _print(experiment, truth, seen)
 
 
-def _effect(text: str, design: Design) -> tuple[tuple[str, str], float]:
+def _effect(text: str, design: Experiment) -> tuple[tuple[str, str], float]:
     found = _EFFECT.fullmatch(text)
     try:
         size = float(found["size"]) if found else None
@@ -143,7 +143,7 @@ def _as_json(truth: Truth, seen: Sequence[Results]) -> dict[str, Any]:
     }
 
 
-def _print(design: Design, truth: Truth, seen: Sequence[Results]) -> None:
+def _print(design: Experiment, truth: Truth, seen: Sequence[Results]) -> None:
     screen = console()
     for metric in (each.name for each in design.metrics):
         parts = [f"{arm} {truth.effects.get((arm, metric), 0):+g}" for arm in design.weights if arm != CONTROL]
@@ -159,7 +159,7 @@ def _print(design: Design, truth: Truth, seen: Sequence[Results]) -> None:
     screen.print(f"\n{last.message}" if last else "")
 
 
-def _intervals(of: Results, design: Design) -> Iterator[str]:
+def _intervals(of: Results, design: Experiment) -> Iterator[str]:
     metric = of.metric(design.primary)
     found = {(each.arm, each.against): each.always_valid_interval for each in (metric.comparisons if metric else ())}
     for pair in design.pairs:
@@ -167,10 +167,10 @@ def _intervals(of: Results, design: Design) -> Iterator[str]:
         yield f"{interval[0]:+.3g} to {interval[1]:+.3g}" if interval else "nothing yet"
 
 
-def _no_effect(design: Design, style: str) -> None:
+def _no_effect(design: Experiment, style: str) -> None:
     from flask_pickup.results.false_alarms import SCENARIOS, false_alarms  # noqa: PLC0415
 
-    counted = false_alarms(confidence=design.confidence, expected_callers=design.expected_callers)
+    counted = false_alarms(confidence=design.decision.confidence, expected_callers=design.decision.expected_callers)
     found: list[FalseAlarms] = list(_shown(counted, 2 * len(SCENARIOS), "Looking for what is not there", style))
     if style == "json":
         print_json([vars(each) for each in found])
@@ -178,7 +178,7 @@ def _no_effect(design: Design, style: str) -> None:
     screen = console()
     screen.print(
         f"Of {found[0].runs:,} experiments without a difference, looked at 100 times, each is called decided in\n"
-        f"({design.confidence:.0%} confidence, {design.expected_callers:,} callers expected)"
+        f"({design.decision.confidence:.0%} confidence, {design.decision.expected_callers:,} callers expected)"
     )
     table = Table("", "weights", box=None)
     for column in ("always valid", "fixed"):

@@ -128,12 +128,14 @@ def _times(metric: Json) -> int:
 
 def _marks(metric: Json, experiment: Experiment) -> Iterator[Json]:
     """Yield where the difference matters, and where harm is no longer accepted."""
-    design = experiment.metrics[metric["metric"]]
+    definition = experiment.metric(metric["metric"])
+    if definition is None:
+        return
     sign = 1 if metric["goal"] == "increase" else -1
-    if metric["guardrail"]:
-        yield {"at": -sign * design["margin"], "kind": "removed", "text": gettext("harm that is not accepted")}
-    elif design["smallest"]:
-        yield {"at": sign * design["smallest"], "kind": "added", "text": gettext("the difference that matters")}
+    if definition.guardrail:
+        yield {"at": -sign * definition.margin, "kind": "removed", "text": gettext("harm that is not accepted")}
+    elif definition.smallest:
+        yield {"at": sign * definition.smallest, "kind": "added", "text": gettext("the difference that matters")}
 
 
 def _narrowing(points: list[Json], metric: Json, arms: list[str], speech: Speech) -> Iterator[tuple[str, str]]:

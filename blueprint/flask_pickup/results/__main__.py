@@ -21,10 +21,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, event
 
+from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.models import make_engine
 from flask_pickup.results import planning
 from flask_pickup.results.assembling import results
-from flask_pickup.results.model import Design, MetricDesign, Results
+from flask_pickup.results.model import Results
 from flask_pickup.results.periods import Body
 from flask_pickup.results.story import story
 from flask_pickup.translation import in_language
@@ -100,8 +101,8 @@ def _story(engine: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan(_: Engine, question: Mapping[str, Any]) -> dict[str, Any]:
-    metric = MetricDesign("rate", "rate")
-    design = Design("", "draft", weights={"control": 1, "other": 1}, metrics=(metric,), primary="rate")
+    metric = MetricDefinition("rate", "rate")
+    design = Experiment("", "draft", weights={"control": 1, "other": 1}, metrics=(metric,), primary="rate")
     start = planning.said(question["baseline"], deviation=None, callers_a_week=question["callers_a_week"])
     return planning.plan(design, metric, start, question["lift"]).as_json()
 

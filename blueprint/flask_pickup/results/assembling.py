@@ -10,11 +10,12 @@ from itertools import takewhile
 
 from sqlalchemy import Connection, Engine, select
 
+from flask_pickup.catalog.definition import Experiment
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.models import Definition as DefinitionRow
 from flask_pickup.results import counting
 from flask_pickup.results.counting import ByArm, Counts, Question, together
-from flask_pickup.results.model import ArmCounts, Design, Finding, Metric, Results, Unidentified, Verdict
+from flask_pickup.results.model import ArmCounts, Finding, Metric, Results, Unidentified, Verdict
 from flask_pickup.results.periods import Body, Definition, Period, periods
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
@@ -62,10 +63,10 @@ def primary_at(
 
     :param moments: in their order, the latest last.
     """
-    design = Design.of(in_force)
+    design = Experiment.of(in_force)
     options = Options(rehearsals=rehearsals, now=moments[-1])
     with engine.connect() as connection, connection.begin():
-        definitions = _definitions(connection, design.experiment, in_force, options)
+        definitions = _definitions(connection, design.name, in_force, options)
         assembling = _Assembling(connection, definitions, options)
         return assembling.primary_at(moments)
 
@@ -137,8 +138,8 @@ class _Assembling:
     def __init__(self, connection: Connection, definitions: Sequence[Definition], options: Options) -> None:
         self.connection = connection
         self.options = options
-        self.design = _primary_first(Design.of(definitions[-1].body))
-        self.first = counting.first_assigned(connection, self.design.experiment, rehearsals=options.rehearsals)
+        self.design = _primary_first(Experiment.of(definitions[-1].body))
+        self.first = counting.first_assigned(connection, self.design.name, rehearsals=options.rehearsals)
         *self.earlier, self.period = periods(definitions, self.first)
         self.number = len(self.earlier) + 1
         self.pooled = 0
@@ -148,9 +149,7 @@ class _Assembling:
         if self.design.status == "concluded":
             # From then on everybody hears the winner.
             until = min(until, _end(definitions))
-        self.question = Question(
-            self.design.experiment, self.design.metrics, until=until, rehearsals=options.rehearsals
-        )
+        self.question = Question(self.design.name, self.design.metrics, until=until, rehearsals=options.rehearsals)
 
     def results(self) -> Results:
         week = self._last_whole_week()
@@ -198,7 +197,7 @@ class _Assembling:
         if began is None:
             return None
         week = last_whole_week(began, self.question.until)
-        return week if week - began >= timedelta(days=self.design.minimum_days) else None
+        return week if week - began >= timedelta(days=self.design.decision.minimum_days) else None
 
     def _verdict(self, found: Results, week: datetime | None, counts: Sequence[ByArm]) -> Verdict:
         """Return the verdict on the last whole week; what is broken today is broken at once."""
@@ -300,7 +299,7 @@ def _of_calls(metric: Metric) -> Metric:
     return replace(metric, per="call", arms=tuple(replace(arm, callers=None) for arm in metric.arms))
 
 
-def _primary_first(design: Design) -> Design:
+def _primary_first(design: Experiment) -> Experiment:
     metrics = sorted(design.metrics, key=lambda metric: metric.name != design.primary)
     return replace(design, metrics=tuple(metrics))
 
@@ -325,7 +324,7 @@ def _calls(number: int) -> str:
 
 
 def _tally(  # noqa: PLR0913, PLR0917 (all that a tally is made of)
-    design: Design,
+    design: Experiment,
     period: Period,
     number: int,
     until: datetime,

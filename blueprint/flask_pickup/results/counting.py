@@ -36,9 +36,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from flask_pickup.caller import REHEARSAL
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.flireo.report import REPORTED_FLAGS, is_reported
 from flask_pickup.models import Assignment, Call, Moment, Outcome
-from flask_pickup.results.model import Coverage, MetricDesign
+from flask_pickup.results.model import Coverage
 from flask_pickup.results.sums import Sums
 
 _DAY = 86_400.0
@@ -61,7 +62,7 @@ class Question:
     """
 
     experiment: str
-    metrics: tuple[MetricDesign, ...]
+    metrics: tuple[MetricDefinition, ...]
     until: datetime
     rehearsals: bool = False
     one_arm: bool = False
@@ -220,14 +221,14 @@ def _scales(connection: Connection, question: Question) -> dict[str, _Scale]:
     return {metric.name: _scale(connection, question, metric, found.get(metric.outcome)) for metric in question.metrics}
 
 
-def _scale(connection: Connection, question: Question, metric: MetricDesign, found: Any) -> _Scale:
+def _scale(connection: Connection, question: Question, metric: MetricDefinition, found: Any) -> _Scale:
     if found is None or not found.is_number:
         return _Scale(is_proportion=found is not None or metric.outcome in REPORTED_FLAGS)
     cap = _cap(connection, question, metric) if metric.cap else None
     return _Scale(centre=float(f"{found.mean:.{_DIGITS}g}"), cap=cap)
 
 
-def _cap(connection: Connection, question: Question, metric: MetricDesign) -> float | None:
+def _cap(connection: Connection, question: Question, metric: MetricDefinition) -> float | None:
     """Return the percentile of what callers or calls have in all arms together; those without a value are no part."""
     statement = _Statement(connection.dialect.name, question, {metric.name: _Scale()})
     values = statement.values_of(metric).subquery()
@@ -280,7 +281,7 @@ class _Statement:
         assert len(who) == _WHO
         return select(*who, *columns).where(found.since < until)
 
-    def values_of(self, metric: MetricDesign) -> Select[Any]:
+    def values_of(self, metric: MetricDefinition) -> Select[Any]:
         """Return the values of a metric, one for each call or caller that has any."""
         value = self._value(metric)
         in_time = and_(self._counted(), value.is_not(None), *self._in_time(metric))
@@ -339,10 +340,10 @@ class _Statement:
         )
         return found if self._question.rehearsals else found.where(not_rehearsed(Assignment.call_id))
 
-    def _place(self, metric: MetricDesign) -> int:
+    def _place(self, metric: MetricDefinition) -> int:
         return list(self._outcomes).index(metric.outcome)
 
-    def _value(self, metric: MetricDesign) -> ColumnElement[Any]:
+    def _value(self, metric: MetricDefinition) -> ColumnElement[Any]:
         return self._calls.c[f"value_{self._place(metric)}"]
 
     def _counted(self) -> ColumnElement[bool]:
@@ -350,7 +351,7 @@ class _Statement:
         calls = self._calls
         return and_(calls.c.at >= calls.c.since, calls.c.at < self._question.until)
 
-    def _in_time(self, metric: MetricDesign) -> list[ColumnElement[bool]]:
+    def _in_time(self, metric: MetricDefinition) -> list[ColumnElement[bool]]:
         """Return the conditions under which a call, and what came of it, is within the metric's time."""
         if metric.within is None:
             return []
@@ -445,7 +446,7 @@ class _Statement:
         return found
 
     def _pair(  # noqa: PLR0913, PLR0917 (all that a pair follows from)
-        self, metric: MetricDesign, is_in: Any, since: Any, until: datetime, made: Any, having: Any, value: Any
+        self, metric: MetricDefinition, is_in: Any, since: Any, until: datetime, made: Any, having: Any, value: Any
     ) -> _Pair:
         scale = self._scales[metric.name]
         # Later callers wait: what they will still do would count for nothing.

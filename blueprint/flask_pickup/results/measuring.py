@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, Select, and_, case, func, select
 
 from flask_pickup.caller import REHEARSAL
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.models import Assignment, Call, Outcome
 from flask_pickup.results import estimates
-from flask_pickup.results.model import MetricDesign
 from flask_pickup.results.planning import Baseline
 from flask_pickup.results.sums import Sums
 
@@ -21,7 +21,7 @@ FEWEST = 30
 """Callers below which nothing is measured."""
 
 
-def measured(engine: Engine, metric: MetricDesign, *, now: datetime) -> Baseline | None:
+def measured(engine: Engine, metric: MetricDefinition, *, now: datetime) -> Baseline | None:
     """Return what the callers of the last twelve weeks did; None if they are too few to say.
 
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
@@ -68,7 +68,7 @@ def _counted() -> list[ColumnElement[bool]]:
     ]
 
 
-def _per_caller(metric: MetricDesign, since: datetime) -> Select[*tuple[Any, ...]]:
+def _per_caller(metric: MetricDefinition, since: datetime) -> Select[*tuple[Any, ...]]:
     value: Any = func.coalesce(Outcome.value, 0.0) if metric.missing == "zero" else Outcome.value
     return (
         select(
@@ -86,7 +86,7 @@ def _per_caller(metric: MetricDesign, since: datetime) -> Select[*tuple[Any, ...
     )
 
 
-def _sums_of(callers: Select[*tuple[Any, ...]], metric: MetricDesign) -> Select[*tuple[Any, ...]]:
+def _sums_of(callers: Select[*tuple[Any, ...]], metric: MetricDefinition) -> Select[*tuple[Any, ...]]:
     one = callers.subquery().c
     total, calls = func.sum, one.counted
     columns = {"callers": func.count(), "calls": total(one.calls), "others": total(one.others)}
@@ -98,7 +98,7 @@ def _sums_of(callers: Select[*tuple[Any, ...]], metric: MetricDesign) -> Select[
     return select(*(column.label(name) for name, column in columns.items()))
 
 
-def _sums(row: Mapping[Any, Any], metric: MetricDesign) -> Sums:
+def _sums(row: Mapping[Any, Any], metric: MetricDefinition) -> Sums:
     callers, is_proportion = int(row["callers"]), not row["others"]
     ever = metric.per == "caller" and is_proportion
     s, ss = float(row["most" if ever else "s"]), float(row["most_squares" if ever else "ss"])

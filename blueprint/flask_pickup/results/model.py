@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from flask_pickup.catalog.definition import Goal, Per
+
 Interval = tuple[float, float]
-Goal = Literal["increase", "decrease"]
-Per = Literal["caller", "call"]
 ComparisonState = Literal[
     "better", "worse", "no difference", "undecided", "too few", "silenced", "safe", "harmed", "unknown"
 ]
@@ -23,74 +23,6 @@ FindingCode = Literal[
     "split", "delivery", "missing", "changed", "two-arms", "one-caller", "few", "hook-failed", "rehearsal", "purged",
     "calls-moved",
 ]  # fmt: skip
-
-CONTROL = "control"
-
-
-@dataclass(frozen=True)
-class MetricDesign:
-    """A metric as ``experiment.toml`` defines it, defaults filled in.
-
-    :param margin: harm up to this is accepted, in the metric's own unit; of guardrails.
-    :param smallest: the least difference that matters; None where the author has not said.
-    :param missing: ``zero`` or ``leave out``.
-    :param within: days after a caller's first assignment; None for all.
-    :param cap: the percentile at which values are cut; None for none.
-    """
-
-    name: str
-    outcome: str
-    goal: Goal = "increase"
-    guardrail: bool = False
-    margin: float = 0.0
-    smallest: float | None = None
-    per: Per = "caller"
-    missing: Literal["zero", "leave out"] = "zero"
-    within: float | None = None
-    cap: float | None = None
-
-
-@dataclass(frozen=True)
-class Design:
-    """What the statistics need of an experiment's definition.
-
-    :param weights: arm to weight, in the order of the definition; ``control`` among them.
-    :param primary: the metric that the verdict is about; empty where the author has not said.
-    :param expected_callers: the size at which a decision is expected: where the always-valid interval is narrowest.
-    :param arm_to_arm: whether arms are compared with each other too, and not only with control.
-    """
-
-    experiment: str
-    status: str
-    weights: Mapping[str, float]
-    metrics: tuple[MetricDesign, ...]
-    primary: str = ""
-    confidence: float = 0.95
-    expected_callers: int = 2000
-    minimum_days: int = 14
-    maximum_days: int = 180
-    arm_to_arm: bool = False
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Design:
-        """Return the design that stands in a definition: an experiment's, or a row's of ``pickup_definitions``."""
-        return cls(
-            experiment=body["experiment"],
-            status=body["status"],
-            weights=body["arms"],
-            metrics=tuple(MetricDesign(name, **metric) for name, metric in body["metrics"].items()),
-            primary=body["primary"],
-            **body["decision"],
-        )
-
-    @property
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The comparisons that are made: each an arm, and the arm that it is held against."""
-        others = [arm for arm in self.weights if arm != CONTROL]
-        against_control = tuple((arm, CONTROL) for arm in others)
-        if not self.arm_to_arm:
-            return against_control
-        return against_control + tuple((b, a) for i, a in enumerate(others) for b in others[i + 1 :])
 
 
 @dataclass(frozen=True)

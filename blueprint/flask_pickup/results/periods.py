@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from flask_pickup.results.model import CONTROL
+from flask_pickup.catalog.definition import CONTROL
 
 Body = Mapping[str, Any]
 """An experiment as it stood, as ``pickup_definitions`` keeps it."""

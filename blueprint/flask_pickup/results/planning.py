@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition, Per
 from flask_pickup.results import estimates
-from flask_pickup.results.model import CONTROL, Design, MetricDesign, Per
 
 POWER = 0.8
 WEEKS = (4, 12, 26)
@@ -103,7 +103,7 @@ def said(baseline: float, *, deviation: float | None, callers_a_week: float | No
     return Baseline(baseline, spread, is_proportion=deviation is None, new_callers_a_week=callers_a_week)
 
 
-def plan(design: Design, metric: MetricDesign, baseline: Baseline, lift: float | None = None) -> Plan:
+def plan(design: Experiment, metric: MetricDefinition, baseline: Baseline, lift: float | None = None) -> Plan:
     """Return what can be found of ``metric``.
 
     :param lift: the difference to find; by default the metric's ``smallest``.
@@ -132,7 +132,7 @@ def plan(design: Design, metric: MetricDesign, baseline: Baseline, lift: float |
         if pace
     ]
     return Plan(
-        experiment=design.experiment,
+        experiment=design.name,
         metric=metric.name,
         per=metric.per,
         arms=len(design.weights),
@@ -242,19 +242,19 @@ class _AlwaysValid:
         return sizes, (bounds - walks / np.sqrt(sizes)) / np.sqrt(sizes)
 
 
-def _setting(design: Design, metric: MetricDesign, baseline: Baseline) -> _Setting:
+def _setting(design: Experiment, metric: MetricDefinition, baseline: Baseline) -> _Setting:
     weights, total = design.weights, sum(design.weights.values())
     arm = min((weight for name, weight in weights.items() if name != CONTROL), default=1.0)
     both = arm + weights[CONTROL]
     return _Setting(
         baseline=baseline,
         sign=1 if metric.goal == "increase" else -1,
-        confidence=design.confidence,
+        confidence=design.decision.confidence,
         comparisons=max(len(design.pairs), 1),
-        expected=design.expected_callers,
+        expected=design.decision.expected_callers,
         shares=(arm / both, weights[CONTROL] / both),
         of_all=both / max(total, both),
-        least_weeks=ceil(design.minimum_days / 7),
+        least_weeks=ceil(design.decision.minimum_days / 7),
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from flask_pickup.catalog.definition import Experiment
 from flask_pickup.results import measuring, planning
-from flask_pickup.results.model import Design
 from flask_pickup.results.wording import size
 
 WEEKS = 12
@@ -24,7 +24,7 @@ def prospects(engine: Engine, bodies: Mapping[str, Mapping[str, Any]], *, now: d
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
     """
     for name, body in sorted(bodies.items()):
-        design = Design.of(body)
+        design = Experiment.of(body)
         metric = next((metric for metric in design.metrics if metric.name == design.primary), None)
         baseline = measuring.measured(engine, metric, now=now) if metric and design.status == "running" else None
         pace = measuring.new_callers_a_week(engine, name, traffic=body["traffic"], now=now) if baseline else None

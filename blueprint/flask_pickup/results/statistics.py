@@ -9,20 +9,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
 from flask_pickup.flireo.report import is_reported
 from flask_pickup.results import estimates
 from flask_pickup.results.estimates import ALARM, FEWEST_CALLERS, FEWEST_EVENTS
 from flask_pickup.results.model import (
-    CONTROL,
     ArmCounts,
     ArmMean,
     Comparison,
     ComparisonState,
-    Design,
     Finding,
     Interval,
     Metric,
-    MetricDesign,
     PeriodResults,
     Results,
     SampleRatio,
@@ -41,7 +39,7 @@ _Share = tuple[Sequence[int], Sequence[int]]
 
 
 @np.errstate(all="ignore")
-def results_of(design: Design, tally: Tally, earlier: Sequence[Tally] = ()) -> Results:
+def results_of(design: Experiment, tally: Tally, earlier: Sequence[Tally] = ()) -> Results:
     """Return what the rows of a period say, without a verdict.
 
     :param earlier: the periods before it, each computed on its own.
@@ -51,7 +49,7 @@ def results_of(design: Design, tally: Tally, earlier: Sequence[Tally] = ()) -> R
     uneven = _uneven(tally)
     metrics = _metrics(design, tally, silenced=not ratio.ok, uneven=uneven)
     return Results(
-        experiment=design.experiment,
+        experiment=design.name,
         status=design.status,
         since=tally.since,
         period=tally.number,
@@ -78,13 +76,15 @@ def sample_ratio(arms: Sequence[ArmCounts]) -> SampleRatio:
 
 
 @np.errstate(all="ignore")
-def compare(metric: MetricDesign, design: Design, sums: Mapping[str, Sums], arm: str, against: str) -> Comparison:
+def compare(
+    metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], arm: str, against: str
+) -> Comparison:
     """Hold one arm against another in one metric."""
     x, y, alpha = sums[arm], sums[against], error_share(design)
     base, difference = float(estimates.ratio(y)), float(estimates.ratio(x) - estimates.ratio(y))
     error = float(np.sqrt(estimates.cautious_variance(x) + estimates.cautious_variance(y)))
     equal = design.weights[arm] == design.weights[against]
-    reach = estimates.always_valid_half_width(x, y, alpha, design.expected_callers, equal=equal)
+    reach = estimates.always_valid_half_width(x, y, alpha, design.decision.expected_callers, equal=equal)
     valid = _around(difference, reach)
     return Comparison(
         arm=arm,
@@ -99,12 +99,12 @@ def compare(metric: MetricDesign, design: Design, sums: Mapping[str, Sums], arm:
     )
 
 
-def error_share(design: Design) -> float:
+def error_share(design: Experiment) -> float:
     """Return the error that each comparison may make, so that all of them together keep to ``confidence``."""
-    return (1 - design.confidence) / max(len(design.pairs), 1)
+    return (1 - design.decision.confidence) / max(len(design.pairs), 1)
 
 
-def state_of(interval: Interval | None, metric: MetricDesign) -> ComparisonState:
+def state_of(interval: Interval | None, metric: MetricDefinition) -> ComparisonState:
     """Return what an always-valid interval says of an arm; without one there were too few."""
     if metric.guardrail:
         return _guardrail_state(interval, metric)
@@ -120,13 +120,13 @@ def state_of(interval: Interval | None, metric: MetricDesign) -> ComparisonState
     return "undecided"
 
 
-def gain(interval: Interval, metric: MetricDesign) -> Interval:
+def gain(interval: Interval, metric: MetricDefinition) -> Interval:
     """Return the interval with its sign such that more is better."""
     low, high = interval
     return (low, high) if metric.goal == "increase" else (-high, -low)
 
 
-def _guardrail_state(interval: Interval | None, metric: MetricDesign) -> ComparisonState:
+def _guardrail_state(interval: Interval | None, metric: MetricDefinition) -> ComparisonState:
     if interval is None:
         return "unknown"
     low, high = gain(interval, metric)
@@ -135,18 +135,18 @@ def _guardrail_state(interval: Interval | None, metric: MetricDesign) -> Compari
     return "harmed" if high < -metric.margin else "unknown"
 
 
-def _period(design: Design, tally: Tally) -> PeriodResults:
+def _period(design: Experiment, tally: Tally) -> PeriodResults:
     ratio = sample_ratio(tally.arms)
     metrics = _metrics(_of_period(design, tally), tally, silenced=not ratio.ok, uneven=_uneven(tally))
     return PeriodResults(tally.number, tally.since, tally.until, tally.arms, ratio, metrics)
 
 
-def _of_period(design: Design, tally: Tally) -> Design:
+def _of_period(design: Experiment, tally: Tally) -> Experiment:
     """Return the design with the arms and weights that the period had."""
     return replace(design, weights={arm.arm: arm.weight for arm in tally.arms})
 
 
-def _metrics(design: Design, tally: Tally, *, silenced: bool, uneven: Collection[str]) -> tuple[Metric, ...]:
+def _metrics(design: Experiment, tally: Tally, *, silenced: bool, uneven: Collection[str]) -> tuple[Metric, ...]:
     found = []
     for metric in design.metrics:
         sums = {arm: tally.metrics.get(metric.name, {}).get(arm, EMPTY) for arm in design.weights}
@@ -154,12 +154,12 @@ def _metrics(design: Design, tally: Tally, *, silenced: bool, uneven: Collection
     return tuple(found)
 
 
-def _is_uneven(metric: MetricDesign, uneven: Collection[str]) -> bool:
+def _is_uneven(metric: MetricDefinition, uneven: Collection[str]) -> bool:
     """Return whether something of a metric, or of the reports that it comes from, is missing in one arm more."""
     return _MISSING + metric.name in uneven or (_REPORTS in uneven and is_reported(metric.outcome))
 
 
-def _metric(metric: MetricDesign, design: Design, sums: Mapping[str, Sums], *, silenced: bool) -> Metric:
+def _metric(metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], *, silenced: bool) -> Metric:
     counted = [each for each in sums.values() if each.callers]
     return Metric(
         metric=metric.name,
@@ -186,7 +186,7 @@ def _mean(arm: str, sums: Sums) -> ArmMean:
 
 
 def _comparisons(
-    metric: MetricDesign, design: Design, sums: Mapping[str, Sums], *, silenced: bool
+    metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], *, silenced: bool
 ) -> Iterator[Comparison]:
     for arm, against in design.pairs:
         if arm in sums and against in sums:
@@ -209,7 +209,7 @@ def _uneven(tally: Tally) -> set[str]:
     return {name for name, p_value in p_values.items() if p_value < ALARM / len(p_values)}
 
 
-def _findings(design: Design, tally: Tally, ratio: SampleRatio, uneven: Collection[str]) -> Iterator[Finding]:
+def _findings(design: Experiment, tally: Tally, ratio: SampleRatio, uneven: Collection[str]) -> Iterator[Finding]:
     arms = tally.arms
     if not ratio.ok:
         yield Finding("split", _split_message(arms))
@@ -256,7 +256,7 @@ def _shares(arms: Sequence[ArmCounts], name: Literal["delivered", "without_repor
     return ", ".join(f"{arm} {format_number(share, '0.0%')}" for arm, share in shares if share is not None)
 
 
-def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
+def _moved(design: Experiment, tally: Tally) -> Iterator[Finding]:
     """Calls per caller are compared at all times, each arm with control."""
     sums = tally.calls_per_caller
     pairs = [(arm, against) for arm, against in design.pairs if against == CONTROL and arm in sums and against in sums]
@@ -264,7 +264,9 @@ def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
         alpha = _MOVED / len(pairs)
         difference = float(estimates.ratio(sums[arm]) - estimates.ratio(sums[against]))
         equal = design.weights[arm] == design.weights[against]
-        reach = estimates.always_valid_half_width(sums[arm], sums[against], alpha, design.expected_callers, equal=equal)
+        reach = estimates.always_valid_half_width(
+            sums[arm], sums[against], alpha, design.decision.expected_callers, equal=equal
+        )
         if abs(difference) > reach:
             per_call = ", ".join(metric.name for metric in design.metrics if metric.per == "call")
             often = (
@@ -276,7 +278,7 @@ def _moved(design: Design, tally: Tally) -> Iterator[Finding]:
             yield Finding("calls-moved", f"{often} {tail}" if per_call else often)
 
 
-def _few(design: Design, tally: Tally) -> Iterator[Finding]:
+def _few(design: Experiment, tally: Tally) -> Iterator[Finding]:
     few = [f"{arm.arm} {format_number(arm.callers)}" for arm in tally.arms if arm.callers < FEWEST_CALLERS]
     if few:
         message = gettext(
@@ -299,7 +301,7 @@ def _few(design: Design, tally: Tally) -> Iterator[Finding]:
         )
 
 
-def _is_rare(design: Design, sums: Mapping[str, Sums]) -> bool:
+def _is_rare(design: Experiment, sums: Mapping[str, Sums]) -> bool:
     return any(
         arm in sums and against in sums and not estimates.is_enough(sums[arm], sums[against])
         for arm, against in design.pairs

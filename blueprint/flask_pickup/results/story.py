@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Select, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from flask_pickup.catalog.definition import Experiment
 from flask_pickup.models import Call
 from flask_pickup.results.assembling import definitions_of, primary_at
 from flask_pickup.results.counting import Question, acquaintance, enrolled, not_rehearsed, numbers
-from flask_pickup.results.model import Design, Results
+from flask_pickup.results.model import Results
 from flask_pickup.results.periods import Body
 
 MOST_POINTS = 12
@@ -67,8 +68,8 @@ def story(engine: Engine, body: Body, found: Results, zone: tzinfo = UTC, *, reh
     :param zone: says when a day begins.
     """
     assert found.since is not None
-    design = Design.of(body)
-    question = Question(design.experiment, design.metrics, until=found.until, rehearsals=rehearsals)
+    design = Experiment.of(body)
+    question = Question(design.name, design.metrics, until=found.until, rehearsals=rehearsals)
     with engine.connect() as connection:
         definitions = definitions_of(connection, body, rehearsals=rehearsals)
         return Story(
@@ -136,7 +137,7 @@ def _narrowing(engine: Engine, body: Body, found: Results, *, rehearsals: bool) 
     moments = [found.since + week * timedelta(weeks=1) for week in range(weeks % step or step, weeks + 1, step)]
     if not moments:
         return ()
-    primary = Design.of(body).primary
+    primary = Experiment.of(body).primary
     return tuple(
         point for then in primary_at(engine, body, moments, rehearsals=rehearsals) for point in _points(then, primary)
     )

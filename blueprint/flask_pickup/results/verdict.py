@@ -11,19 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, erf, isfinite, sqrt
 
+from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
 from flask_pickup.results import estimates
-from flask_pickup.results.model import (
-    CONTROL,
-    ArmMean,
-    Bet,
-    Comparison,
-    Design,
-    Metric,
-    MetricDesign,
-    Results,
-    Verdict,
-    VerdictState,
-)
+from flask_pickup.results.model import ArmMean, Bet, Comparison, Metric, Results, Verdict, VerdictState
 from flask_pickup.results.statistics import error_share, gain
 from flask_pickup.results.wording import at_least, either, listed, sentence, size
 from flask_pickup.translation import format_number, gettext, ngettext
@@ -43,7 +33,7 @@ def last_whole_week(since: datetime, now: datetime) -> datetime:
     return since + (now - since) // WEEK * WEEK
 
 
-def decide(results: Results, design: Design) -> Verdict:
+def decide(results: Results, design: Experiment) -> Verdict:
     """Return the verdict on results up to the end of a whole week."""
     found = _Deciding(results, design).decide()
     return Verdict(found.state, found.message, found.stop, results.until, found.bet)
@@ -55,7 +45,7 @@ class _Judged:
 
     comparison: Comparison
     harmed: tuple[tuple[Metric, Comparison], ...]
-    unknown: tuple[MetricDesign, ...]
+    unknown: tuple[MetricDefinition, ...]
 
     @property
     def arm(self) -> str:
@@ -75,7 +65,7 @@ class _Judged:
 
 
 class _Deciding:
-    def __init__(self, results: Results, design: Design) -> None:
+    def __init__(self, results: Results, design: Experiment) -> None:
         self.results = results
         self.design = design
         self.designs = {metric.name: metric for metric in design.metrics}
@@ -89,7 +79,7 @@ class _Deciding:
             return Verdict("cannot tell yet", message)
         if self.results.since is None:
             return Verdict("cannot tell yet", gettext("No caller has been given an arm yet."))
-        if self.results.until - self.results.since < timedelta(days=self.design.minimum_days):
+        if self.results.until - self.results.since < timedelta(days=self.design.decision.minimum_days):
             return self._too_early()
         judged = [self._judge(each) for each in self.metric.comparisons if each.against == CONTROL]
         return self._combine(judged)
@@ -104,7 +94,7 @@ class _Deciding:
 
     def _too_early(self) -> Verdict:
         message = gettext(
-            "A verdict comes after whole weeks, and not before %(days)s days.", days=self.design.minimum_days
+            "A verdict comes after whole weeks, and not before %(days)s days.", days=self.design.decision.minimum_days
         )
         return Verdict("cannot tell yet", message)
 
@@ -148,8 +138,8 @@ class _Deciding:
 
     def _stoppable(self, winners: Sequence[_Judged]) -> list[_Judged]:
         """Return the winners with which one can stop: safe, and the best where that was asked."""
-        best = self._best(winners) if self.design.arm_to_arm else None
-        asked = self.design.arm_to_arm and len(winners) > 1
+        best = self._best(winners) if self.design.decision.arm_to_arm else None
+        asked = self.design.decision.arm_to_arm and len(winners) > 1
         return [each for each in winners if not each.unknown and (not asked or each.arm == best)]
 
     def _found(self, winners: Sequence[_Judged]) -> str:
@@ -179,7 +169,7 @@ class _Deciding:
     def _between(self, winners: Sequence[_Judged]) -> Iterator[str]:
         if len(winners) == 1:
             return
-        if not self.design.arm_to_arm:
+        if not self.design.decision.arm_to_arm:
             yield gettext("Which of them is better was not asked: it takes arm_to_arm = true under [decision].")
         elif best := self._best(winners):
             yield sentence(gettext("%(arm)s is the best of them.", arm=best))
@@ -258,7 +248,7 @@ class _Deciding:
         clauses = [self._harm(metric) for metric in judged.unknown]
         return gettext("Whether %(arm)s %(worsens)s is not known yet.", arm=judged.arm, worsens=either(clauses))
 
-    def _harm(self, design: MetricDesign) -> str:
+    def _harm(self, design: MetricDefinition) -> str:
         metric = self.results.metric(design.name)
         if not design.margin or metric is None:
             return gettext("worsens %(metric)s at all", metric=design.name)
@@ -307,9 +297,9 @@ class _Deciding:
             pace=_pace(pace),
         )
         passed = (self.results.until - self.results.since) / WEEK
-        if passed + weeks <= timedelta(days=self.design.maximum_days) / WEEK:
+        if passed + weeks <= timedelta(days=self.design.decision.maximum_days) / WEEK:
             return f"{takes}.", "cannot tell yet"
-        allowed = gettext("and you allow %(days)s days in all.", days=self.design.maximum_days)
+        allowed = gettext("and you allow %(days)s days in all.", days=self.design.decision.maximum_days)
         return f"{takes}, {allowed} {_few_calls()}", "cannot tell at your number of calls"
 
     def _weeks_left(self, judged: _Judged, smallest: float) -> float | None:
@@ -332,7 +322,7 @@ class _Deciding:
 
     def _needed(self, spread: float, smallest: float, callers: int) -> float:
         """Return the callers of both arms at whom ``smallest`` is probably found; more than there are already."""
-        alpha, expected = error_share(self.design), self.design.expected_callers
+        alpha, expected = error_share(self.design), self.design.decision.expected_callers
         for power in POWERS:
             needed = estimates.callers_needed(spread, smallest, alpha, expected, power=power)
             if needed > callers:
@@ -403,7 +393,7 @@ def _cautious_end(comparison: Comparison) -> float:
     return min(comparison.always_valid_interval, key=abs)
 
 
-def _chance(comparison: Comparison, design: MetricDesign, prior: float) -> float | None:
+def _chance(comparison: Comparison, design: MetricDefinition, prior: float) -> float | None:
     """Return the posterior probability that the arm is better, under a normal prior about 0."""
     if comparison.always_valid_interval is None or not comparison.standard_error:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import floor, log10
 from typing import Protocol
 
-from flask_pickup.results.model import Per
+from flask_pickup.catalog.definition import Per
 from flask_pickup.translation import format_number, gettext
 
 

@@ -1,0 +1,130 @@
+"""An experiment as data: what ``experiment.toml`` says, defaults filled in, and the arms' files beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Literal
+
+CONTROL = "control"
+
+Status = Literal["draft", "running", "paused", "concluded"]
+Goal = Literal["increase", "decrease"]
+Per = Literal["caller", "call"]
+
+
+@dataclass(frozen=True)
+class MetricDefinition:
+    """A metric: a table ``[metrics.<name>]``.
+
+    :param margin: harm up to this is accepted, in the metric's own unit; of guardrails.
+    :param smallest: the smallest relevant difference; None where the author has not said.
+    :param missing: ``zero`` or ``leave out``.
+    :param within: days after a caller's first assignment; None for all.
+    :param cap: the percentile at which values are cut; None for none.
+    """
+
+    name: str
+    outcome: str
+    goal: Goal = "increase"
+    guardrail: bool = False
+    margin: float = 0.0
+    smallest: float | None = None
+    per: Per = "caller"
+    missing: Literal["zero", "leave out"] = "zero"
+    within: float | None = None
+    cap: float | None = None
+
+
+@dataclass(frozen=True)
+class DecisionRules:
+    """The table ``[decision]``: how sure to be, and when.
+
+    :param expected_callers: the size at which a decision is expected: where the always-valid interval is narrowest.
+    :param arm_to_arm: whether arms are compared with each other too, and not only with control.
+    """
+
+    confidence: float = 0.95
+    expected_callers: int = 2000
+    minimum_days: int = 14
+    maximum_days: int = 180
+    arm_to_arm: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment. Attributes are the keys of ``experiment.toml``; ``weights`` is its table ``[arms]``.
+
+    :param weights: arm to weight, in the order of the definition; ``control`` among them.
+    :param primary: the metric that the verdict is about; empty where the author has not said.
+    :param audience: the source of a Jinja expression; empty for everybody.
+    :param pins: a caller's key to the arm that they always hear.
+    :param files: arm to the text of each of its files.
+    :param callers: a hash that changes with the caller secret.
+    """
+
+    name: str
+    status: Status = "draft"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    metrics: tuple[MetricDefinition, ...] = ()
+    primary: str = ""
+    decision: DecisionRules = DecisionRules()
+    description: str = ""
+    winner: str = ""
+    traffic: float = 1
+    audience: str = ""
+    layer: str = ""
+    unidentified: Literal["exclude", "control", "per-call"] = "exclude"
+    seed: str = ""
+    pins: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    callers: str = ""
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Experiment:
+        """Return the experiment that a ``body`` was made of, such as that of a row of ``pickup_definitions``."""
+        known = {each.name: body[each.name] for each in fields(cls) if each.name in body}
+        return cls(
+            **known
+            | {
+                "name": body["experiment"],
+                "weights": body["arms"],
+                "metrics": tuple(MetricDefinition(name, **metric) for name, metric in body["metrics"].items()),
+                "decision": DecisionRules(**body["decision"]),
+            }
+        )
+
+    @cached_property
+    def body(self) -> Mapping[str, Any]:
+        """The experiment as JSON, as ``pickup_definitions`` keeps it."""
+        body = asdict(self)
+        body["experiment"], body["arms"] = body.pop("name"), body.pop("weights")
+        body["metrics"] = {metric.pop("name"): metric for metric in body["metrics"]}
+        return body
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that change whenever ``body`` does."""
+        canonical = json.dumps(self.body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return sha256(canonical.encode()).hexdigest()[:32]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether callers are being enrolled."""
+        return self.status == "running"
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The comparisons that are made: each an arm, and the arm that it is compared with."""
+        others = [arm for arm in self.weights if arm != CONTROL]
+        against_control = tuple((arm, CONTROL) for arm in others)
+        if not self.decision.arm_to_arm:
+            return against_control
+        return against_control + tuple((b, a) for i, a in enumerate(others) for b in others[i + 1 :])
+
+    def metric(self, name: str) -> MetricDefinition | None:
+        """Return a metric by its name."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
