@@ -20,7 +20,7 @@ from flask_pickup import caller, outcomes
 from flask_pickup.catalog import Catalog, load
 from flask_pickup.customer import Hook, Lookup
 from flask_pickup.dashboard import Access, Board, Dashboard
-from flask_pickup.dashboard.access import Asks
+from flask_pickup.dashboard.access import AccessCheck
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
 from flask_pickup.ledger import Ledger
@@ -40,7 +40,7 @@ EVENTS = ("assistant-request", "tool-calls", "status-update", "end-of-call-repor
 EngineSource = Engine | Callable[[], Engine]
 SomeHook = TypeVar("SomeHook", bound=Hook)
 SomeHandler = TypeVar("SomeHandler", bound=Handler)
-SomeAsks = TypeVar("SomeAsks", bound=Asks)
+SomeCheck = TypeVar("SomeCheck", bound=AccessCheck)
 
 
 @dataclass
@@ -140,7 +140,7 @@ class Pickup(Blueprint):
         self._clock = clock
         self._hook: Hook | None = None
         self._handlers: dict[str, Handler] = {}
-        self._asks: Asks | None = None
+        self._access_check: AccessCheck | None = None
         self.record(self._bind)
 
     def customer(self, hook: SomeHook) -> SomeHook:
@@ -154,14 +154,14 @@ class Pickup(Blueprint):
         self._hook = hook
         return hook
 
-    def dashboard_access(self, asks: SomeAsks) -> SomeAsks:
-        """Let ``asks`` decide who sees the dashboard, in place of ``PICKUP_DASHBOARD_TOKEN``.
+    def dashboard_access(self, check: SomeCheck) -> SomeCheck:
+        """Let ``check`` decide who sees the dashboard, in place of ``PICKUP_DASHBOARD_TOKEN``.
 
         It runs within the visitor's request. True lets them in; False and None answer 404; anything else that a view
         may return, such as a redirect to the login, is the answer.
         """
-        self._asks = asks
-        return asks
+        self._access_check = check
+        return check
 
     def on(self, event: str) -> Callable[[SomeHandler], SomeHandler]:
         """Let a function handle the platform's other events, such as ``tool-calls``, under the same verification.
@@ -235,7 +235,7 @@ class Pickup(Blueprint):
         self._add_rule(state, "/webhook", "webhook", _receive)
         self._add_rule(state, "/health", "health", _health)
         state.add_url_rule("/metrics", "metrics", _metrics, methods=["GET"])
-        access = Access(mounted.options.dashboard_token, self._asks)
+        access = Access(mounted.options.dashboard_token, self._access_check)
         dashboard = Dashboard(access, mounted.webhook, mounted.board, lambda: mounted.engine)
         for rule, endpoint, view, methods in dashboard.routes():
             state.add_url_rule(rule, endpoint, view, methods=methods)

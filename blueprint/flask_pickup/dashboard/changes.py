@@ -12,7 +12,7 @@ from flask_pickup.translation import gettext
 Body = Mapping[str, Any]
 
 
-def changes_of(definitions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def definition_changes(definitions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return what changed with each definition; nothing with the first.
 
     :param definitions: rows of ``pickup_definitions``, the latest first.
@@ -21,23 +21,7 @@ def changes_of(definitions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [list(_changes(old, new)) for new, old in pairwise(bodies)] + [[]]
 
 
-def _changes(old: Body, new: Body) -> Iterator[str]:
-    for arm in _either(old, new, "files"):
-        if files := _different(_of(old, "files", arm), _of(new, "files", arm)):
-            yield gettext("words of %(arm)s (%(files)s)", arm=arm, files=", ".join(files))
-    for arm in _different(old.get("arms"), new.get("arms")):
-        yield _from_to(gettext("weight of %(arm)s", arm=arm), _of(old, "arms", arm), _of(new, "arms", arm))
-    for key, name in names_of().items():
-        if old.get(key) != new.get(key):
-            yield _from_to(name, old.get(key), new.get(key))
-    for metric in _different(old.get("metrics"), new.get("metrics")):
-        yield gettext("metric %(name)s", name=metric)
-    for key, name in _named_only().items():
-        if old.get(key) != new.get(key):
-            yield name
-
-
-def names_of() -> Mapping[str, str]:
+def setting_names() -> Mapping[str, str]:
     """Return the keys of a definition whose values can be shown, and their names."""
     return {
         "status": gettext("status"),
@@ -51,13 +35,25 @@ def names_of() -> Mapping[str, str]:
     }
 
 
-def _named_only() -> Mapping[str, str]:
-    return {
+def _changes(old: Body, new: Body) -> Iterator[str]:
+    for arm in _changed_keys(old, new, "files"):
+        files = ", ".join(_changed_keys(old.get("files"), new.get("files"), arm))
+        yield gettext("words of %(arm)s (%(files)s)", arm=arm, files=files)
+    for arm in _changed_keys(old, new, "arms"):
+        weights = [(body.get("arms") or {}).get(arm) for body in (old, new)]
+        yield _from_to(gettext("weight of %(arm)s", arm=arm), *weights)
+    for key, name in setting_names().items():
+        if old.get(key) != new.get(key):
+            yield _from_to(name, old.get(key), new.get(key))
+    for metric in _changed_keys(old, new, "metrics"):
+        yield gettext("metric %(name)s", name=metric)
+    names = {
         "decision": gettext("rule of decision"),
         "pins": gettext("pinned numbers"),
         "callers": gettext("the callers' pseudonyms (another caller secret)"),
         "description": gettext("description"),
     }
+    yield from (name for key, name in names.items() if old.get(key) != new.get(key))
 
 
 def _from_to(name: str, old: Any, new: Any) -> str:
@@ -65,15 +61,7 @@ def _from_to(name: str, old: Any, new: Any) -> str:
     return f"{name}: {before} → {after}"
 
 
-def _of(body: Body, key: str, name: str) -> Any:
-    return (body.get(key) or {}).get(name)
-
-
-def _either(old: Body, new: Body, key: str) -> list[str]:
-    return list({**(old.get(key) or {}), **(new.get(key) or {})})
-
-
-def _different(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[str]:
-    """Return the keys whose values differ, or that only one of the two has."""
-    before, after = old or {}, new or {}
+def _changed_keys(old: Body | None, new: Body | None, table: str) -> list[str]:
+    """Return the keys of a table whose values differ, or that only one of the two has."""
+    before, after = ((body or {}).get(table) or {} for body in (old, new))
     return [key for key in {**before, **after} if before.get(key) != after.get(key)]

@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.dashboard import places, plan, rows
-from flask_pickup.dashboard.access import Access, is_own_form
+from flask_pickup.dashboard.access import Access, is_same_site_form
 from flask_pickup.dashboard.arm_preview import (
     MadeUpCaller,
     arm_previews,
@@ -32,7 +32,7 @@ from flask_pickup.dashboard.arm_preview import (
 )
 from flask_pickup.dashboard.assets import asset
 from flask_pickup.dashboard.board import Board
-from flask_pickup.dashboard.changes import changes_of, names_of
+from flask_pickup.dashboard.changes import definition_changes, setting_names
 from flask_pickup.dashboard.places import Places
 from flask_pickup.dashboard.plots import difference_in, shown, winner
 from flask_pickup.dashboard.speech import NOTHING, Speech, speech_of
@@ -137,7 +137,7 @@ class Dashboard:
             raise
 
     def _made(self, view: Callable[..., Any], arguments: Mapping[str, Any]) -> Response:
-        if request.method not in {"GET", "HEAD"} and not is_own_form(request):
+        if request.method not in {"GET", "HEAD"} and not is_same_site_form(request):
             return self._problem(gettext("This form came from another site."), 403)
         try:
             return view(**arguments)  # type: ignore[no-any-return]
@@ -244,7 +244,7 @@ class Dashboard:
             languages=sorted(self.catalog.languages),
             arms=arm_previews(self.catalog, experiment, caller),
             definitions=definitions,
-            changes=changes_of(definitions),
+            changes=definition_changes(definitions),
             **shown(results, story, experiment, speech),
         )
 
@@ -275,7 +275,7 @@ class Dashboard:
         found = rows.definition(self.engine(), fingerprint)
         if found is None:
             abort(404)
-        return self._page("definition", definition=found, names=names_of())
+        return self._page("definition", definition=found, names=setting_names())
 
     def _calls(self) -> Response:
         written = request.args.get("before", "")
