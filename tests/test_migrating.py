@@ -31,6 +31,7 @@ COLUMNS = {
     "pickup_definitions": ["fingerprint", "experiment", "body", "first_seen_at"],
     "pickup_transcripts": ["call_id", "summary", "messages"],
     "pickup_forgotten": ["mark", "forgotten_at"],
+    "pickup_snapshots": ["experiment", "computed_at", "computing_until", "body"],
 }
 """The tables are a public interface: these names change only by a migration, and by a line in the changelog."""
 
@@ -41,6 +42,7 @@ KEYS = {
     "pickup_definitions": ["fingerprint"],
     "pickup_transcripts": ["call_id"],
     "pickup_forgotten": ["mark"],
+    "pickup_snapshots": ["experiment"],
 }
 
 

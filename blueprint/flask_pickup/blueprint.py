@@ -17,9 +17,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup import caller, outcomes
-from flask_pickup.catalog import Catalog, load
+from flask_pickup.catalog import Catalog, Line, load
 from flask_pickup.customer import Hook, Lookup
-from flask_pickup.dashboard import Access, Board, Dashboard
+from flask_pickup.dashboard import Access, Dashboard
 from flask_pickup.dashboard.access import AccessCheck
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
@@ -29,6 +29,7 @@ from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
 from flask_pickup.processes import PerProcess
 from flask_pickup.results.model import Results
+from flask_pickup.results.snapshots import LEASE, Snapshots
 from flask_pickup.signals import Sender
 from flask_pickup.webhook import Webhook, definition_entries
 
@@ -53,13 +54,13 @@ class State:
     options: Options
     catalog: Catalog
     webhook: Webhook
-    board: Board
     source: Callable[[], Engine] | None
     endpoint: str
 
     def __post_init__(self) -> None:
         # A connection that came through a fork would be shared with the parent.
         self._engines = PerProcess(self._make_engine)
+        self.snapshots = Snapshots(lambda: self.engine, self._snapshot, self._now)
 
     @property
     def engine(self) -> Engine:
@@ -73,15 +74,27 @@ class State:
     def _make_engine(self) -> Engine:
         return _own_engine(self.options.database_url) if self.source is None else _checked(self.source)
 
-    def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
+    def results(
+        self, experiment: str, *, pool: bool = False, rehearsals: bool = False, patience: float | None = None
+    ) -> Results:
         """Return what is known of an experiment; see :meth:`Pickup.results`."""
         # Importing takes a second and 100 MB: no worker that only answers calls pays for it.
         from flask_pickup.results import assembling  # noqa: PLC0415
 
         days = self.options.retention
         purged = self._now() - timedelta(days=days) if days else None
-        asked = assembling.Options(pool=pool, rehearsals=rehearsals, now=self._now(), purged_before=purged)
+        asked = assembling.Options(
+            pool=pool, rehearsals=rehearsals, now=self._now(), purged_before=purged, patience=patience
+        )
         return assembling.results(self.engine, experiment, self._body(experiment), asked)
+
+    def _snapshot(self, experiment: str) -> Mapping[str, Any]:
+        from flask_pickup.results import story  # noqa: PLC0415 (as above)
+
+        found = self.results(experiment, patience=LEASE.total_seconds())
+        body, zone = self._body(experiment), self.catalog.zone(Line(None))
+        told = story.story(self.engine, body, found, zone).as_json() if body and found.since else None
+        return {"results": found.as_json(), "story": told}
 
     def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:
         """Yield a row for each caller who counts in an experiment."""
@@ -236,7 +249,7 @@ class Pickup(Blueprint):
         self._add_rule(state, "/health", "health", _health)
         state.add_url_rule("/metrics", "metrics", _metrics, methods=["GET"])
         access = Access(mounted.options.dashboard_token, self._access_check)
-        dashboard = Dashboard(access, mounted.webhook, mounted.board, lambda: mounted.engine)
+        dashboard = Dashboard(access, mounted.webhook, mounted.snapshots, lambda: mounted.engine)
         for rule, endpoint, view, methods in dashboard.routes():
             state.add_url_rule(rule, endpoint, view, methods=methods)
 
@@ -273,8 +286,7 @@ class Pickup(Blueprint):
         )
         ledger.on_fault = webhook.tell_fault
         ledger.on_waiting = webhook.metrics.waiting
-        board = Board(lambda: state.engine.url.render_as_string(hide_password=False))
-        state = State(options, catalog, webhook, board, self._source(app), endpoint)
+        state = State(options, catalog, webhook, self._source(app), endpoint)
         return state
 
     def _source(self, app: Flask) -> Callable[[], Engine] | None:

@@ -166,6 +166,22 @@ class Forgotten(Base):
     forgotten_at: Mapped[datetime]
 
 
+class Snapshot(Base):
+    """An experiment's latest results as the pages show them: aggregates only, one row that is replaced.
+
+    ``computing_until`` is the lease of the process that computes them; ``body`` and ``computed_at`` are null while
+    there are none yet.
+    """
+
+    __tablename__ = "pickup_snapshots"
+    __table_args__ = (_WITHOUT_ROWID,)
+
+    experiment: Mapped[str] = mapped_column(primary_key=True)
+    computed_at: Mapped[datetime | None]
+    computing_until: Mapped[datetime | None]
+    body: Mapped[dict[str, Any] | None]
+
+
 def include_object(schema_item: Any, name: str | None, kind: str, *_: object) -> bool:
     """Return whether Alembic's autogenerate should look at an object: not at what is Pickup's.
 

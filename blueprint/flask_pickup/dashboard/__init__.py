@@ -1,7 +1,6 @@
 """The pages where authors read what callers hear and which opening works. Closed unless somebody opens them."""
 
 from flask_pickup.dashboard.access import Access
-from flask_pickup.dashboard.board import Board
 from flask_pickup.dashboard.pages import Dashboard
 
-__all__ = ["Access", "Board", "Dashboard"]
+__all__ = ["Access", "Dashboard"]

@@ -17,10 +17,7 @@ _FILES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "pickup.js": ("text/javascript", ("pickup.js",)),
     "plots.js": ("text/javascript", ("vendor/d3.min.js", "vendor/plot.min.js")),
 }
-"""Name in the address to type and files: those of the plots as one, so that loading it holds one thread."""
-
-_LARGE = 16_000
-"""Bytes that a socket takes at once, however slow the other side is."""
+"""Name in the address to type and files."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +31,6 @@ class Asset:
     content: bytes
     packed: bytes
     version: str
-
-    @property
-    def is_large(self) -> bool:
-        """Whether sending it may take time."""
-        return len(self.packed) > _LARGE
 
 
 @cache

@@ -7,21 +7,20 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from itertools import islice
-from time import monotonic, sleep
 from typing import Any
 
-from flask import Response, abort, request, stream_template, url_for
+from flask import Response, abort, render_template, request, url_for
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from flask_pickup.catalog import Catalog, Experiment, Line
-from flask_pickup.dashboard import places, plan, rows
+from flask_pickup.dashboard import plan, rows
 from flask_pickup.dashboard.access import Access, is_same_site_form
 from flask_pickup.dashboard.arm_preview import (
     MadeUpCaller,
@@ -31,14 +30,13 @@ from flask_pickup.dashboard.arm_preview import (
     parse_moment,
 )
 from flask_pickup.dashboard.assets import asset
-from flask_pickup.dashboard.board import Board
 from flask_pickup.dashboard.changes import definition_changes, setting_names
-from flask_pickup.dashboard.places import Places
 from flask_pickup.dashboard.plots import difference_in, shown, winner
 from flask_pickup.dashboard.speech import NOTHING, Speech, speech_of
 from flask_pickup.flireo.answer import prompt, spoken
 from flask_pickup.previewing import preview
 from flask_pickup.results import numbers
+from flask_pickup.results.snapshots import Snapshots
 from flask_pickup.translation import gettext, in_language, ngettext
 from flask_pickup.webhook import Webhook
 
@@ -49,13 +47,8 @@ ALARMING = frozenset({"split", "delivery", "missing", "changed", "two-arms"})
 
 _KINDS = {"csv": "text/csv", "json": "application/json"}
 
-_MOMENT = 0.001
-"""Seconds for which a page is written, or stands aside, at a time."""
-_PATIENCE = 200
-"""How often a page stands aside."""
-
 _BATCH = 500
-"""Rows that are written at once; between them other threads come first."""
+"""Rows of a download that are written at once."""
 
 # The hash is of the one style sheet that the plots' library writes into the page; a test computes it anew.
 PLOT_STYLE = "sha256-jSYQUrW7J0b3jPqhZP9C2Xh1PyJKHKXd4s0fpGGKrww="
@@ -81,10 +74,8 @@ class Dashboard:
 
     access: Access
     webhook: Webhook
-    board: Board
+    snapshots: Snapshots
     engine: Callable[[], Engine]
-    _pages: Places = field(default_factory=lambda: Places(places.PAGES))
-    _files: Places = field(default_factory=lambda: Places(places.FILES))
 
     @property
     def catalog(self) -> Catalog:
@@ -112,7 +103,7 @@ class Dashboard:
         def guarded(**arguments: Any) -> Response:
             refusal = self.access.refuse(request, url_for(".overview"))
             with in_language(self._speech().language):
-                response = self._refused(refusal) if refusal else self._bounded(view, arguments)
+                response = self._refused(refusal) if refusal else self._made(view, arguments)
             for header, value in _HEADERS.items():
                 response.headers.setdefault(header, value)
             return response
@@ -123,18 +114,6 @@ class Dashboard:
         if refusal.status_code not in {401, 403} or refusal.get_data():
             return refusal
         return self._page("closed", refusal.status_code)
-
-    def _bounded(self, view: Callable[..., Any], arguments: Mapping[str, Any]) -> Response:
-        """Make a page while no more of them are being made, or sent, than leave threads to the calls."""
-        if view == self._asset:
-            return view(**arguments)  # type: ignore[no-any-return]
-        if not self._pages.take():
-            return self._problem(gettext("Too many pages are being made at once. This one comes again by itself."), 503)
-        try:
-            return self._pages.hold(self._made(view, arguments))
-        except BaseException:
-            self._pages.give_back()
-            raise
 
     def _made(self, view: Callable[..., Any], arguments: Mapping[str, Any]) -> Response:
         if request.method not in {"GET", "HEAD"} and not is_same_site_form(request):
@@ -160,24 +139,7 @@ class Dashboard:
             "_": gettext, "ngettext": ngettext, "speech": speech, "here": request.root_path + request.path, "spoken": spoken, "asset": _address, "line_name": self._line_name,
             "difference_in": difference_in, "winner": winner,
         }  # fmt: skip
-        pieces = stream_template(f"pickup/{name}.html", **shared, **values)
-        return Response("".join(self._behind_calls(pieces)), status, mimetype="text/html")
-
-    def _behind_calls(self, pieces: Iterator[str]) -> Iterator[str]:
-        """Yield the pieces of a page; after each millisecond let a call come in, and pass, unless there is no end of them.
-
-        A call gives the interpreter up a dozen times, and beside a page would get it back five milliseconds later each time.
-        """
-        patience, due = _PATIENCE, monotonic() + _MOMENT
-        for piece in pieces:
-            yield piece
-            if monotonic() < due:
-                continue
-            sleep(_MOMENT / 5)
-            while patience and self.webhook.ledger.is_awaited:
-                sleep(_MOMENT)
-                patience -= 1
-            due = monotonic() + _MOMENT
+        return Response(render_template(f"pickup/{name}.html", **shared, **values), status, mimetype="text/html")
 
     def _speech(self) -> Speech:
         return speech_of(request, self.catalog.zone(Line(None)))
@@ -187,18 +149,18 @@ class Dashboard:
         return self.catalog.line(number, None).name or number or NOTHING
 
     def _overview(self) -> Response:
-        bodies = [one.body for one in self.catalog.experiments if one.status != "draft"]
-        answer = self.board.ask({"do": "overview", "bodies": bodies, "language": self._speech().language})
-        results = {one["experiment"]: one for one in (answer or {}).get("results", ())}
-        failed = "failed" in (answer or {})
+        names = [one.name for one in self.catalog.experiments if one.status != "draft"]
+        latest = self.snapshots.latest(names)
+        results = {name: body["results"] for name, body in latest.items() if "results" in body}
         return self._page(
             "overview",
             experiments=self.catalog.experiments,
             greetings={one.name: current_greetings(self.catalog, one) for one in self.catalog.experiments},
             results=results,
-            computing=answer is None,
-            failed=failed,
-            alarms=list(self._alarms(results, failed=failed)),
+            days={name: _days_of(result) for name, result in results.items() if result["since"]},
+            computing=len(latest) < len(names),
+            failed=len(results) < len(latest),
+            alarms=list(self._alarms(results, failed=len(results) < len(latest))),
         )
 
     def _alarms(self, results: Mapping[str, Any], *, failed: bool) -> Iterator[Mapping[str, str]]:
@@ -232,7 +194,6 @@ class Dashboard:
     def _experiment(self, name: str) -> Response:
         experiment = self._found(name)
         speech = self._speech()
-        results, story = self._results(experiment, speech)
         fields = customer_fields(self.catalog, name)
         caller = MadeUpCaller.from_form(request.args, fields)
         definitions = rows.definitions(self.engine(), name)
@@ -245,7 +206,7 @@ class Dashboard:
             arms=arm_previews(self.catalog, experiment, caller),
             definitions=definitions,
             changes=definition_changes(definitions),
-            **shown(results, story, experiment, speech),
+            **shown(self._latest(experiment), experiment, speech),
         )
 
     def _found(self, name: str) -> Experiment:
@@ -255,21 +216,20 @@ class Dashboard:
     def _numbers(self, name: str, kind: str) -> Response:
         if kind not in _KINDS:
             abort(404)
-        answer, _ = self._results(self._found(name), self._speech())
-        if answer is None:
+        latest = self._latest(self._found(name))
+        if latest is None:
             return self._problem(gettext("The results are being computed; this page comes again by itself."), 503)
-        if "failed" in answer:
+        if "failed" in latest:
             return self._problem(_failed(), 500)
-        result = answer.get("results")
+        result = latest.get("results")
         lines = iter([numbers.COLUMNS, *(numbers.lines(result) if result else ())])
         return _taken_along(lines, name, kind)
 
-    def _results(self, experiment: Experiment, speech: Speech) -> tuple[Any, Any]:
-        """Return the board's answers: the results, and the story beside them, which takes longer."""
+    def _latest(self, experiment: Experiment) -> Mapping[str, Any] | None:
+        """Return an experiment's latest results, none of a draft; None while there are none yet."""
         if experiment.status == "draft":
-            return {}, {}
-        results = self.board.ask({"do": "results", "body": experiment.body, "language": speech.language})
-        return results, self.board.ask({"do": "story", "body": experiment.body, "zone": str(speech.zone)}, wait=0)
+            return {}
+        return self.snapshots.latest([experiment.name]).get(experiment.name)
 
     def _definition(self, fingerprint: str) -> Response:
         found = rows.definition(self.engine(), fingerprint)
@@ -291,15 +251,7 @@ class Dashboard:
 
     def _plan(self) -> Response:
         asked = plan.read(request.args)
-        answer = self.board.ask(asked.question) if asked.question else {}
-        return self._page(
-            "plan",
-            form=request.args,
-            problem=asked.problem,
-            computing=answer is None,
-            failed=bool(answer) and "failed" in answer,
-            plan=answer if answer and "failed" not in answer else None,
-        )
+        return self._page("plan", form=request.args, problem=asked.problem, plan=asked.plan())
 
     def _preview(self) -> Response:
         # A number in an address would end in logs: it comes in a form's body alone.
@@ -337,9 +289,11 @@ class Dashboard:
         response.headers["Vary"] = "Accept-Encoding"
         if packs:
             response.headers["Content-Encoding"] = "gzip"
-        if not file.is_large:
-            return response
-        return self._files.hold(response) if self._files.take() else Response(status=503)
+        return response
+
+
+def _days_of(result: Mapping[str, Any]) -> int:
+    return (datetime.fromisoformat(result["until"]) - datetime.fromisoformat(result["since"])).days
 
 
 def _failed() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.translation import gettext
 
 _GROUPED = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
@@ -18,16 +19,28 @@ FIELDS = ("baseline", "lift", "callers_a_week")
 class Asked:
     """What somebody wrote into the form.
 
-    :param question: for the board; None while the form is empty or says something impossible.
+    :param numbers: baseline, lift and callers a week; None while the form is empty or says something impossible.
     :param problem: what is wrong with it; empty if nothing is.
     """
 
-    question: Mapping[str, Any] | None = None
+    numbers: tuple[float, float, float] | None = None
     problem: str = ""
+
+    def plan(self) -> Mapping[str, Any] | None:
+        """Return the plan of a rate with two arms, as plain values; None while nothing is asked."""
+        from flask_pickup.results import planning  # noqa: PLC0415 (only who plans pays for numpy)
+
+        if self.numbers is None:
+            return None
+        baseline, lift, callers_a_week = self.numbers
+        metric = MetricDefinition("rate", "rate")
+        design = Experiment("", "draft", weights={"control": 1, "other": 1}, metrics=(metric,), primary="rate")
+        start = planning.said(baseline, deviation=None, callers_a_week=callers_a_week)
+        return planning.plan(design, metric, start, lift).as_json()
 
 
 def read(form: Mapping[str, str]) -> Asked:
-    """Return the question in a form."""
+    """Return what a form asks."""
     if not any(form.get(name) for name in FIELDS):
         return Asked()
     baseline, lift = (_number(form.get(name, "")) for name in FIELDS[:2])
@@ -38,7 +51,7 @@ def read(form: Mapping[str, str]) -> Asked:
         return Asked(problem=gettext("What happens to none or to all of a hundred callers cannot be planned with."))
     if not 0 < lift < 100 or callers <= 0:  # noqa: PLR2004
         return Asked(problem=gettext("The difference and the callers have to be more than nothing."))
-    return Asked({"do": "plan", "baseline": baseline / 100, "lift": lift / 100, "callers_a_week": callers})
+    return Asked((baseline / 100, lift / 100, callers))
 
 
 def _ungrouped(written: str) -> str:

@@ -16,20 +16,16 @@ _MOST_ROWS = 12
 """Intervals in a picture; of more only those against control are drawn. The table has them all."""
 
 
-def shown(answer: Json | None, told: Json | None, experiment: Experiment, speech: Speech) -> dict[str, Any]:
-    """Return what the template needs of the board's answers, and of their not being there yet.
+def shown(latest: Json | None, experiment: Experiment, speech: Speech) -> dict[str, Any]:
+    """Return what the template needs of an experiment's latest results.
 
-    :param answer: ``results``, or ``failed``; None while they are being computed.
-    :param told: ``story``, or ``failed``; None while it is being computed.
+    :param latest: ``results`` and ``story``, or ``failed``; None while there are none yet.
     """
-    result = (answer or {}).get("results")
-    found: dict[str, Any] = {
-        "computing": answer is None or (bool(result) and told is None),
-        "failed": "failed" in (answer or {}),
-    }
-    if not result or not result["since"]:
+    body = latest or {}
+    found = {"computing": latest is None, "failed": "failed" in body}
+    result, story = body.get("results"), body.get("story")
+    if not (result and story):
         return {**found, "result": None}
-    story = (told or {}).get("story")
     return {
         **found,
         "result": result,
@@ -61,7 +57,7 @@ def difference_in(metric: Json) -> str:
     return gettext("difference, in a hundred callers")
 
 
-def _plots(result: Json, story: Json | None, experiment: Experiment, speech: Speech) -> dict[str, Any]:
+def _plots(result: Json, story: Json, experiment: Experiment, speech: Speech) -> dict[str, Any]:
     # As the arms above, so that each keeps its colour.
     arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
     plots: dict[str, Any] = {
@@ -70,10 +66,9 @@ def _plots(result: Json, story: Json | None, experiment: Experiment, speech: Spe
         if (plot := _intervals(metric, experiment, arms, speech))
     }
     plots["arms"] = arms
-    if story:
-        plots["days"] = json.dumps(_days(story["days"], arms, speech))
-        primary = next((metric for metric in result["metrics"] if metric["metric"] == experiment.primary), None)
-        plots["narrowing"] = dict(_narrowing(story["narrowing"], primary, arms, speech)) if primary else {}
+    plots["days"] = json.dumps(_days(story["days"], arms, speech))
+    primary = next((metric for metric in result["metrics"] if metric["metric"] == experiment.primary), None)
+    plots["narrowing"] = dict(_narrowing(story["narrowing"], primary, arms, speech)) if primary else {}
     return plots
 
 

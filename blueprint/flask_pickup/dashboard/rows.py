@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Table, and_, or_, select, text
+from sqlalchemy import Connection, Engine, Select, Table, and_, or_, select
 
 from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
+from flask_pickup.results.reading import reading
 
 PATIENCE = 3.0
 """Seconds that a page's query may take."""
@@ -64,7 +62,7 @@ def latest_calls(engine: Engine, before: Place | None = None) -> tuple[list[Call
         earlier = and_(Call.decided_at == before.decided_at, Call.call_id < before.call_id)
         query = query.where(Call.decided_at <= before.decided_at, or_(Call.decided_at < before.decided_at, earlier))
     query = query.order_by(Call.decided_at.desc(), Call.call_id.desc()).limit(PAGE + 1)
-    with bounded(engine) as connection:
+    with reading(engine, PATIENCE) as connection:
         calls = [dict(row) for row in connection.execute(query).mappings()]
         rows = _with_what_belongs(connection, calls[:PAGE])
     last = calls[PAGE - 1] if len(calls) > PAGE else None
@@ -73,7 +71,7 @@ def latest_calls(engine: Engine, before: Place | None = None) -> tuple[list[Call
 
 def one_call(engine: Engine, call_id: str) -> tuple[CallRow, Mapping[str, Any] | None] | None:
     """Return a call and its transcript; None if there is no such call."""
-    with bounded(engine) as connection:
+    with reading(engine, PATIENCE) as connection:
         found = connection.execute(select(Call.__table__).where(Call.call_id == call_id)).mappings().first()
         if found is None:
             return None
@@ -85,7 +83,7 @@ def one_call(engine: Engine, call_id: str) -> tuple[CallRow, Mapping[str, Any] |
 
 def definition(engine: Engine, fingerprint: str) -> Mapping[str, Any] | None:
     """Return an experiment as it once stood."""
-    with bounded(engine) as connection:
+    with reading(engine, PATIENCE) as connection:
         query = select(Definition.__table__).where(Definition.fingerprint == fingerprint)
         found = connection.execute(query).mappings().first()
         return dict(found) if found else None
@@ -94,7 +92,7 @@ def definition(engine: Engine, fingerprint: str) -> Mapping[str, Any] | None:
 def definitions(engine: Engine, experiment: str) -> list[Mapping[str, Any]]:
     """Return how an experiment has stood, the latest first."""
     query = select(Definition.__table__).where(Definition.experiment == experiment)
-    with bounded(engine) as connection:
+    with reading(engine, PATIENCE) as connection:
         rows = connection.execute(query.order_by(Definition.first_seen_at.desc()).limit(PAGE)).mappings()
         return [dict(row) for row in rows]
 
@@ -105,7 +103,7 @@ def table_rows(engine: Engine, table: Table) -> Iterator[Sequence[Any]]:
     last: tuple[Any, ...] | None = None
     keys = list(table.primary_key.columns)
     while True:
-        with bounded(engine) as connection:
+        with reading(engine, PATIENCE) as connection:
             rows = connection.execute(_behind(select(table).order_by(*keys).limit(_CHUNK), keys, last)).all()
         yield from rows
         if len(rows) < _CHUNK:
@@ -133,21 +131,3 @@ def _with_what_belongs(connection: Connection, calls: Sequence[Mapping[str, Any]
     for row in connection.execute(came).mappings():
         outcomes.setdefault(row["call_id"], {})[row["name"]] = row["value"]
     return [CallRow(call, assignments.get(call["call_id"], []), outcomes.get(call["call_id"], {})) for call in calls]
-
-
-@contextmanager
-def bounded(engine: Engine) -> Iterator[Connection]:
-    """Give a connection whose queries end after ``PATIENCE`` seconds, so that no page keeps the database from calls."""
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"SET LOCAL statement_timeout = {int(1000 * PATIENCE)}"))
-            yield connection
-        else:
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            end = monotonic() + PATIENCE
-            driver.set_progress_handler(lambda: monotonic() > end, 10_000)
-            try:
-                yield connection
-            finally:
-                driver.set_progress_handler(None, 0)

@@ -101,11 +101,6 @@ class Ledger:
         """Let a commit wait a moment for what this thread may be about to record."""
         return self._committer.announce()
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether a thread of this process is within :meth:`announce`."""
-        return self._committer.is_awaited
-
     def record(self, entry: Entry) -> Recorded | None:
         """Make ``entry`` durable: committed, or else fsynced to the spool.
 

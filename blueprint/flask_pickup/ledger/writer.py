@@ -95,11 +95,6 @@ class Writer(Generic[In, Out]):
         finally:
             self._announced.discard(me)
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether any thread is within :meth:`announce`."""
-        return bool(self._announced)
-
     def submit(self, item: In) -> Future[Out]:
         """Queue ``item``; the future gets its result once it is written.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -17,6 +16,7 @@ from flask_pickup.results import counting
 from flask_pickup.results.counting import ByArm, Counts, Question, together
 from flask_pickup.results.model import ArmCounts, Finding, Metric, Results, Unidentified, Verdict
 from flask_pickup.results.periods import Body, Definition, Period, periods
+from flask_pickup.results.reading import reading
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 from flask_pickup.results.verdict import decide, last_whole_week
@@ -35,12 +35,14 @@ class Options:
     :param rehearsals: whether rehearsed calls count.
     :param now: stands for the time of asking.
     :param purged_before: calls from before that are purged.
+    :param patience: seconds that a statement may take; None for all it needs.
     """
 
     pool: bool = False
     rehearsals: bool = False
     now: datetime | None = None
     purged_before: datetime | None = None
+    patience: float | None = None
 
 
 def results(engine: Engine, experiment: str, in_force: Body | None = None, options: Options | None = None) -> Results:
@@ -51,7 +53,7 @@ def results(engine: Engine, experiment: str, in_force: Body | None = None, optio
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
     """
     options = options or Options()
-    with _snapshot(engine) as connection:
+    with reading(engine, options.patience) as connection:
         definitions = _definitions(connection, experiment, in_force, options)
         return _Assembling(connection, definitions, options).results()
 
@@ -93,22 +95,12 @@ def export(
     :raises UnknownExperiment: as :func:`results` does.
     """
     options = options or Options()
-    with _snapshot(engine) as connection:
+    with reading(engine, options.patience) as connection:
         assembling = _Assembling(connection, _definitions(connection, experiment, in_force, options), options)
         numbers = assembling.numbers()
         statement = counting.callers(connection, assembling.question)
         for row in connection.execution_options(yield_per=1000).execute(statement).mappings():
             yield {"period": numbers.get(row["definition"]), **row}
-
-
-@contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            # One snapshot, so that all figures are of the same calls; nothing of it is written.
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        with connection.begin():
-            yield connection
 
 
 def _definitions(connection: Connection, experiment: str, in_force: Body | None, options: Options) -> list[Definition]:

@@ -16,6 +16,7 @@ from flask_pickup.results.assembling import definitions_of, primary_at
 from flask_pickup.results.counting import Question, acquaintance, enrolled, not_rehearsed, numbers
 from flask_pickup.results.model import Results
 from flask_pickup.results.periods import Body
+from flask_pickup.results.reading import reading
 
 MOST_POINTS = 12
 """Looks back at how the interval narrowed."""
@@ -61,20 +62,21 @@ class Story:
         return asdict(self)
 
 
-def story(engine: Engine, body: Body, found: Results, zone: tzinfo = UTC, *, rehearsals: bool = False) -> Story:
+def story(engine: Engine, body: Body, found: Results, zone: tzinfo = UTC, patience: float | None = None) -> Story:
     """Return the story of results.
 
     :param body: the definition that the results are of.
     :param zone: says when a day begins.
+    :param patience: seconds that a statement may take.
     """
     assert found.since is not None
     design = Experiment.of(body)
-    question = Question(design.name, design.metrics, until=found.until, rehearsals=rehearsals)
-    with engine.connect() as connection:
-        definitions = definitions_of(connection, body, rehearsals=rehearsals)
+    question = Question(design.name, design.metrics, until=found.until)
+    with reading(engine, patience) as connection:
+        definitions = definitions_of(connection, body)
         return Story(
             days=_days(connection, question, found.since, zone),
-            narrowing=_narrowing(engine, body, found, rehearsals=rehearsals),
+            narrowing=_narrowing(engine, body, found),
             reasons=_reasons(connection, question, found.since),
             regulars=_regulars(connection, question, found.since),
             before=_before(connection, question, design.primary, definitions),
@@ -129,7 +131,7 @@ def _regulars(connection: Connection, question: Question, since: datetime) -> di
     return {arm: (int(once), int(more)) for arm, once, more in connection.execute(statement)}
 
 
-def _narrowing(engine: Engine, body: Body, found: Results, *, rehearsals: bool) -> tuple[Point, ...]:
+def _narrowing(engine: Engine, body: Body, found: Results) -> tuple[Point, ...]:
     """Return the intervals at the ends of whole weeks, the latest ``MOST_POINTS`` of evenly spread ones."""
     assert found.since is not None
     weeks = (found.until - found.since) // timedelta(weeks=1)
@@ -138,9 +140,7 @@ def _narrowing(engine: Engine, body: Body, found: Results, *, rehearsals: bool) 
     if not moments:
         return ()
     primary = Experiment.of(body).primary
-    return tuple(
-        point for then in primary_at(engine, body, moments, rehearsals=rehearsals) for point in _points(then, primary)
-    )
+    return tuple(point for then in primary_at(engine, body, moments) for point in _points(then, primary))
 
 
 def _points(found: Results, primary: str) -> list[Point]:

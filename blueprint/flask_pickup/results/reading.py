@@ -1,0 +1,47 @@
+"""Connections that only read: one view of the data for all statements, and an end to those that take too long."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from sqlalchemy import Connection, Engine, text
+
+_STEPS = 10_000
+"""Instructions of SQLite's between two looks at the clock."""
+
+
+@contextmanager
+def reading(engine: Engine, seconds: float | None = None) -> Iterator[Connection]:
+    """Give a connection that sees the rows as they are now until the end of the block, whatever is written meanwhile.
+
+    :param seconds: how long a statement may take; then the database ends it, and it raises. Such a statement leaves
+        PostgreSQL's other processors to the calls.
+    """
+    with engine.connect() as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            # Not by the driver's own setting, which would stay READ WRITE afterwards: a standby refuses that.
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            if seconds is not None:
+                connection.execute(text(f"SET LOCAL statement_timeout = {int(1000 * seconds)}"))
+                connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
+            yield connection
+        elif seconds is None:
+            yield connection
+        else:
+            with _ending(connection, seconds):
+                yield connection
+
+
+@contextmanager
+def _ending(connection: Connection, seconds: float) -> Iterator[None]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    end = monotonic() + seconds
+    driver.set_progress_handler(lambda: monotonic() > end, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
