@@ -1,11 +1,14 @@
 """A host: an app of its own that mounts Pickup. ``gunicorn app:app`` serves it, and so does ``scripts/serve``."""
 
+import os
+from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from flask import Flask
 
 import crm
-from flask_pickup import Caller, Pickup, environment
+from flask_pickup import Caller, Pickup
 
 pickup = Pickup()
 
@@ -16,10 +19,16 @@ def from_crm(caller: Caller) -> dict[str, Any] | None:
     return crm.find(caller.number)
 
 
+def environment() -> dict[str, str | None]:
+    """Return the ``PICKUP_`` variables of the environment and of ``.env`` beside this file; the environment's win."""
+    found = {**dotenv_values(Path(__file__).with_name(".env")), **os.environ}
+    return {name: value for name, value in found.items() if name.startswith("PICKUP_")}
+
+
 def create_app() -> Flask:
-    """Make the app; its options are the environment's ``PICKUP_`` variables, beneath them ``instance/pickup.env``."""
+    """Make the app; its options are the ``PICKUP_`` variables."""
     app = Flask(__name__)
-    app.config.from_mapping(environment(app.instance_path))
+    app.config.from_mapping(environment())
     app.register_blueprint(pickup, url_prefix="/pickup")
     return app
 

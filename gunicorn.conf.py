@@ -10,12 +10,12 @@ import secrets
 import socket
 import sys
 
+from dotenv import dotenv_values
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 # Imported once, in the master: workers share its memory, and a killed one is replaced in a tenth of a second.
 import flask_pickup.cli  # noqa: F401
-from flask_pickup import environment
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 wsgi_app = "app:app"
@@ -61,7 +61,7 @@ def when_ready(server: Arbiter) -> None:
     print(f"\nPickup answers at {url}webhook. Try it:\n")
     print(f"    .venv/bin/flask pickup rehearse {url}webhook --call {call}\n")
     print("The same line again is the same call again. Stop with Ctrl-C.\n")
-    if token := environment("instance").get("PICKUP_DASHBOARD_TOKEN"):
+    if token := {**dotenv_values(".env"), **os.environ}.get("PICKUP_DASHBOARD_TOKEN"):
         print(f"The dashboard: {url}?token={token}\n")
     sys.stdout.flush()
 

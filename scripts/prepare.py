@@ -1,7 +1,7 @@
 """What ``scripts/serve`` does before it serves, in one process, because starting one takes most of a second.
 
 Makes the secrets that are missing, checks the content, brings the database up to date. The exit status is 0; 3 if the
-database does not answer, without which calls can be answered; 1 if there is something to mend first.
+database does not answer, without which calls can be answered; 1 if something has to be fixed first.
 """
 
 import os
@@ -10,36 +10,29 @@ import sys
 from pathlib import Path
 from threading import Timer
 
+from dotenv import dotenv_values, load_dotenv, set_key
 from flask.cli import ScriptInfo
 
 from flask_pickup.cli import pickup
 from flask_pickup.cli.group import ASKED_WRONGLY
 
 SECRETS = ("PICKUP_WEBHOOK_SECRET", "PICKUP_CALLER_SECRET", "PICKUP_DASHBOARD_TOKEN")
-PLACE = Path("instance/pickup.env")
+FILE = ".env"
 DATABASE_IS_NOT_THERE = 3
 PATIENCE = 15.0
 """Seconds for bringing the database up to date; it is tried again, with more patience, beside the running server."""
 
 
 def make_secrets() -> None:
-    """Make the secrets that the environment does not give, once; every shell of this checkout reads them there."""
-    PLACE.parent.mkdir(mode=0o700, exist_ok=True)
-    lines = PLACE.read_text("utf-8").splitlines() if PLACE.exists() else []
-    kept = {line.partition("=")[0].strip() for line in lines}
-    missing = [name for name in SECRETS if name not in os.environ and name not in kept]
+    """Make the secrets that the environment does not give, once; ``flask`` and ``app.py`` read them from the file."""
+    Path("instance").mkdir(mode=0o700, exist_ok=True)
+    missing = [name for name in SECRETS if name not in {**dotenv_values(FILE), **os.environ}]
+    for name in missing:
+        set_key(FILE, name, secrets.token_urlsafe(32), quote_mode="never")
     if missing:
-        write(lines + [f"{name}={secrets.token_urlsafe(32)}" for name in missing])
-        print(f"Made {', '.join(missing)} in {PLACE}.")
-
-
-def write(lines: list[str]) -> None:
-    """Write the file for this user alone, whole or not at all."""
-    new = PLACE.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
-        file.write("\n".join(lines) + "\n")
-    new.replace(PLACE)
+        Path(FILE).chmod(0o600)
+        print(f"Made {', '.join(missing)} in {FILE}.")
+    load_dotenv(FILE)
 
 
 def run(*arguments: str) -> int:
@@ -59,7 +52,7 @@ def main() -> int:
     make_secrets()
     print("Checking the content …")
     if run("check"):
-        sys.exit("Mend the errors above, then start again.")
+        sys.exit("Fix the errors above and start again.")
     print("Bringing the database up to date …")
     # A database that hangs must not keep the server from answering. An upgrade that is given up leaves nothing behind.
     watch = Timer(PATIENCE, give_up)
@@ -68,7 +61,7 @@ def main() -> int:
     status = run("db", "upgrade")
     watch.cancel()
     if status == ASKED_WRONGLY:
-        sys.exit("Mend the setting above, then start again.")
+        sys.exit("Fix the setting above and start again.")
     return DATABASE_IS_NOT_THERE if status else 0
 
 

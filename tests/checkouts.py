@@ -16,7 +16,7 @@ from time import monotonic, sleep
 from commands import environment
 
 ROOT = Path(__file__).parents[1]
-_LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv", "instance", "tests", "dist", ".*_cache", "__pycache__")
+_LEFT_BEHIND = shutil.ignore_patterns(".git", ".env", ".venv", "instance", "tests", "dist", ".*_cache", "__pycache__")
 
 
 def copy_checkout(place: Path) -> Path:

@@ -123,11 +123,11 @@ APP = """\
 import logging, os, sys, time
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, force=True)
 from flask import Flask
-from flask_pickup import Pickup, environment
+from flask_pickup import Pickup
 pickup = Pickup()
 {more}
 app = Flask(__name__)
-app.config.from_mapping(environment("."))
+app.config.from_mapping({k: v for k, v in os.environ.items() if k.startswith("PICKUP_")})
 app.register_blueprint(pickup, url_prefix="/pickup")
 {after}
 """

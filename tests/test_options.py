@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_pickup import ConfigurationError, Pickup, environment
+from flask_pickup import ConfigurationError, Pickup
 from flask_pickup.options import NAMES, Options, read_options
 
 SECRETS = {"PICKUP_WEBHOOK_SECRET": "whs-hunter2", "PICKUP_CALLER_SECRET": "cs-hunter3"}
@@ -177,13 +176,3 @@ def test_odd_database_stops_the_app(url: Any, remedy: str) -> None:
 def test_options_show_no_secret() -> None:
     """Whoever prints the options sees neither a secret nor the database's password."""
     assert "hunter" not in repr(read(PICKUP_DATABASE_URL="postgresql://ann:hunter4@db/x"))
-
-
-def test_environment_wins_over_the_file_of_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What scripts/serve wrote counts beneath the environment; comments and other programs' variables do not."""
-    for name in [name for name in os.environ if name.startswith("PICKUP_")]:
-        monkeypatch.delenv(name)
-    (tmp_path / "pickup.env").write_text("# made once\nPICKUP_CALLER_SECRET=a=b\nPICKUP_REGION=BE\nOTHER=x\nnonsense\n")
-    monkeypatch.setenv("PICKUP_REGION", "DE")
-    assert environment(tmp_path) == {"PICKUP_CALLER_SECRET": "a=b", "PICKUP_REGION": "DE"}
-    assert environment(tmp_path / "nowhere") == {"PICKUP_REGION": "DE"}

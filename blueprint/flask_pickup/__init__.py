@@ -4,6 +4,5 @@ from flask_pickup.blueprint import Pickup
 from flask_pickup.caller import Caller
 from flask_pickup.errors import BadWebhook, ConfigurationError, PickupError
 from flask_pickup.models import include_object
-from flask_pickup.options import environment
 
-__all__ = ["BadWebhook", "Caller", "ConfigurationError", "Pickup", "PickupError", "environment", "include_object"]
+__all__ = ["BadWebhook", "Caller", "ConfigurationError", "Pickup", "PickupError", "include_object"]

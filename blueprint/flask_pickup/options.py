@@ -18,7 +18,6 @@ from flask_pickup.models import DATABASES
 T = TypeVar("T")
 
 PREFIX = "PICKUP_"
-ENVIRONMENT_FILE = "pickup.env"
 
 _SHORTEST_TOKEN = 22
 """Characters of an alphabet of 64 that hold 128 bits."""
@@ -96,21 +95,6 @@ def read_database_url(config: Mapping[str, Any], *, instance: str | os.PathLike[
     :raises ConfigurationError: if it makes no sense.
     """
     return _Reader(config, {}).database_url(f"sqlite:///{Path(instance, 'pickup.db')}")
-
-
-def environment(instance: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the ``PICKUP_`` variables of the environment, and beneath them those of ``pickup.env`` in ``instance``.
-
-    ``scripts/serve`` keeps the secrets that it makes in that file, so that every shell can sign and preview::
-
-        app.config.from_mapping(environment(app.instance_path))
-    """
-    found: dict[str, str] = {}
-    path = Path(instance, ENVIRONMENT_FILE)
-    if path.is_file():
-        lines = (line.partition("=") for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
-        found = {name.strip(): value.strip() for name, equals, value in lines if equals}
-    return {name: value for name, value in {**found, **os.environ}.items() if name.startswith(PREFIX)}
 
 
 class _Reader:

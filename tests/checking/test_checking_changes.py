@@ -122,15 +122,6 @@ def test_sqlite_in_the_instance_folder_is_found(make_phone: MakePhone, tmp_path:
     assert complaint["remedy"] == NEW_PERIOD
 
 
-def test_url_in_the_environment_file_is_found(make_phone: MakePhone, tmp_path: Path) -> None:
-    """The options that ``scripts/serve`` keeps are read."""
-    url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
-    serve(make_phone, url)
-    root = tmp_path / "now"
-    files = {**CONTENT, OPENING: "Hi!", "instance/pickup.env": f"PICKUP_DATABASE_URL={url}\n"}
-    assert [each["file"] for each in complaints_about(root, files)] == [OPENING]
-
-
 @pytest.mark.parametrize(
     "url", ["sqlite:///{root}/empty.db", "sqlite:///{root}/text.db", "nonsense", "mysql://host/db"]
 )

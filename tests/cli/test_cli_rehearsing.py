@@ -332,11 +332,9 @@ def test_secret_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, "PICKUP_WEBHOOK_SECRET is not set here" in result.stderr) == (2, True)
 
 
-def test_secret_of_the_first_run_is_found(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_of_the_first_run_is_found(here: Path) -> None:
     """A second shell signs with what scripts/serve wrote, and rings the port that it serves."""
-    monkeypatch.delenv("PICKUP_WEBHOOK_SECRET")
-    write(here, {"instance/pickup.env": f"PICKUP_WEBHOOK_SECRET={SECRET}\n"})
+    write(here, {".env": f"PICKUP_WEBHOOK_SECRET={SECRET}\n"})
     with stub() as (url, seen):
-        monkeypatch.setenv("PORT", url.split(":")[2].partition("/")[0])
-        assert run("rehearse").exit_code == 0
+        assert pipe("rehearse", folder=here, PORT=url.split(":")[2].partition("/")[0]).returncode == 0
         assert [path for path, _ in seen] == ["/pickup/webhook"]

@@ -34,6 +34,7 @@ def checkout(built: Path) -> Iterator[Path]:
     """The copy before its first start."""
     yield built
     shutil.rmtree(built / "instance", ignore_errors=True)
+    (built / ".env").unlink(missing_ok=True)
 
 
 def rows(url: str, query: str) -> list[tuple[object, ...]]:
@@ -59,7 +60,7 @@ def test_first_start(checkout: Path) -> None:
         assert rows(database, "SELECT experiment FROM pickup_assignments") == [("warm-opening",)]
         assert rows(database, "SELECT experiment, callers, calls FROM pickup_results") == [("warm-opening", 1, 1)]
         assert server.stop() == 0
-    secrets = checkout / "instance/pickup.env"
+    secrets = checkout / ".env"
     assert mode(secrets) == stat.S_IRUSR | stat.S_IWUSR
     assert "Made PICKUP_WEBHOOK_SECRET, PICKUP_CALLER_SECRET" in server.said
     kept = secrets.read_text()
@@ -91,7 +92,7 @@ def test_environment_decides(checkout: Path, database_url: str, tmp_path: Path) 
         [(call, decision)] = rows(database_url, "SELECT call_id, decision FROM pickup_calls")
         assert (str(call).startswith("pickup-rehearsal-"), decision) == (True, "arm")
     assert "hunter" not in server.said
-    assert not (checkout / "instance/pickup.env").exists()
+    assert not (checkout / ".env").exists()
     assert not (tmp_path / "home").exists()
 
 
@@ -104,7 +105,7 @@ def test_errors_in_the_content_stop_it(checkout: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert ended.returncode == 1
     assert f"{content}/greetings/first_message.j2:1: error: " in ended.stdout
-    assert ended.stdout.endswith("Mend the errors above, then start again.\n")
+    assert ended.stdout.endswith("Fix the errors above and start again.\n")
 
 
 def test_wrong_setting_stops_it(checkout: Path) -> None:
@@ -122,7 +123,7 @@ def test_stop_loses_nothing(checkout: Path) -> None:
         assert server.try_it().returncode == 0
         secret = next(
             line.partition("=")[2]
-            for line in (checkout / "instance/pickup.env").read_text().splitlines()
+            for line in (checkout / ".env").read_text().splitlines()
             if line.startswith("PICKUP_WEBHOOK_SECRET=")
         )
         with ThreadPoolExecutor(8) as callers:

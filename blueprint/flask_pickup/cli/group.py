@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_pickup.blueprint import EXTENSION, State
 from flask_pickup.catalog import Experiment
 from flask_pickup.errors import ConfigurationError
-from flask_pickup.options import environment
+from flask_pickup.options import PREFIX
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,8 +89,8 @@ def fail(message: str, status: int = NOT_WELL) -> NoReturn:
 
 
 def settings() -> dict[str, str]:
-    """Return the options for the commands that need no app."""
-    return environment(instance())
+    """Return the ``PICKUP_`` variables of the environment, the options of the commands that need no app."""
+    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
 
 
 def instance() -> Path:

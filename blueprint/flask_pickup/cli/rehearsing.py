@@ -46,7 +46,7 @@ def rehearse(url: str | None, everything: bool, number: str, line: str, call: st
     order, from callers without a number and beside a slow client; and shows what was sent, expected and got.
 
     URL is the webhook's; without it, the one that scripts/serve starts here. Nothing but that address is used. The secret
-    is PICKUP_WEBHOOK_SECRET, from the environment or instance/pickup.env.
+    is PICKUP_WEBHOOK_SECRET, from the environment or, with python-dotenv, from .env.
 
     The calls are recorded under ids that begin with pickup-rehearsal-, and results leave them out. The exit status is 1
     if the server cannot be reached or anything is not as expected.
