@@ -15,7 +15,7 @@ from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line, Plan, Words
 from flask_pickup.customer import Customer, CustomerFailed, Unavailable
 from flask_pickup.flireo.answer import SAVED_AGENT, Answer, is_rejection, reject, with_metadata
 from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
-from flask_pickup.rendering import Silent, allow, failed_at
+from flask_pickup.rendering import SilentUndefined, failed_at
 
 log = logging.getLogger("flask_pickup")
 
@@ -122,7 +122,7 @@ class Deciding:
         return Decision(kind, answer, assignments, reasons, self.language, self.open)
 
     def _names(self) -> dict[str, Any]:
-        missing = partial(Silent, name="customer")
+        missing = partial(SilentUndefined, name="customer")
         customer = self.incoming.customer
         return {
             "caller": self.incoming.caller,
@@ -155,7 +155,6 @@ class Deciding:
 
     def closing_words(self) -> str:
         """Return what ``closed.j2`` says; empty if there is none. Raises whatever it raises."""
-        allow()
         return self.catalog.plan(self.base, self.language).closed(self.names)
 
     def _turned_away(self) -> str:
@@ -240,7 +239,6 @@ class Deciding:
         """Return the answer of a stack of folders; None if it cannot be rendered or the platform would refuse it."""
         plan = self.catalog.plan(folders, self.language)
         try:
-            allow()
             words = plan.words(self.names)
         except Exception as error:  # noqa: BLE001 (a template may raise anything)
             self._fault(folders[-1], error)
@@ -257,7 +255,6 @@ class Deciding:
 
     def answer(self, folders: tuple[str, ...]) -> Answer:
         """Return the answer of a stack of folders, however good it is. Raises whatever its templates raise."""
-        allow()
         plan = self.catalog.plan(folders, self.language)
         return plan.answer(plan.words(self.names))
 

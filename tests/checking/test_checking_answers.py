@@ -34,15 +34,11 @@ FAULTS = {
     "long": opening(LONG, "the opening takes 40 seconds to say, at 150 words a minute", 1, "warning"),
     "long-in-one-word": opening("字" * 600, "the opening takes 40 seconds to say", 1, "warning"),
     "long-by-loop": opening("{% for i in range(100) %}word {% endfor %}", "stay under 20", 1, "warning"),
-    "endless": opening("A\n{% for i in range(10**9) %}x{% endfor %}", "TooMuch: a list has more than", 2),
-    "endless-text": opening("A\n{% for i in 'x' * 10**9 %}x{% endfor %}", "make it shorter and simpler", 2),
-    "endless-loops": opening("A{% for a in range(9999) %}\n{% for b in range(9999) %}x{% endfor %}{% endfor %}", "too many steps", 2),
+    "wide-range": opening("A\n{% for i in range(10**9) %}x{% endfor %}", "OverflowError: Range too big.", 2),
+    "huge-text": opening("A\n{{ ('x' * 300000000)|length }}", "MemoryError", 2),
     "endless-macro": opening("A{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "make it shorter and simpler"),
-    "endless-override": override({"assistant": {"metadata": {"a": "{{ 'x' * 10**10 }}"}}}, "TooMuch", 4),
-    "endless-audience": toml(f"audience = 'range(9999)|sum'\n{DRAFT}", "write it shorter and simpler", 1),
-    "far-too-long": opening("{{ 'word ' * 79999 }}{{ 'word ' * 79999 }}", "more than 400,000 characters", 0),
+    "huge-override": override({"assistant": {"metadata": {"a": "{{ 'x' * 10**10 }}"}}}, "MemoryError", 4),
 }  # fmt: skip
-FAULTS["far-too-long"] = Fault(FAULTS["far-too-long"].files, "warm", 0, "more than 400,000 characters")
 
 CONTENT: dict[str, Any] = {
     **BASE,

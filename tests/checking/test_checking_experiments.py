@@ -97,7 +97,7 @@ def test_shared_layer_is_enough(tmp_path: Path) -> None:
 BASE_FAULTS = [
     ({"greetings/settings.toml": "langauge = 'nl'\n"}, "greetings/settings.toml", 1, "did you mean 'language'?"),
     ({"greetings/settings.toml": "\nspeaks = 'custmer.language'\n"}, "greetings/settings.toml", 2, "did you mean 'customer'?"),
-    ({"greetings/settings.toml": "speaks = 'range(9999)|sum'\n"}, "greetings/settings.toml", 1, "speaks fails"),
+    ({"greetings/settings.toml": "speaks = '1 / 0'\n"}, "greetings/settings.toml", 1, "speaks fails"),
     ({"greetings/settings.toml": "speaks = 'a b'\n"}, "greetings/settings.toml", 1, "write an expression such as"),
     ({"greetings/hours.toml": 'timezone = "Europe/Amsterdm"\n'}, "greetings/hours.toml", 1, "there is no time zone"),
     ({"greetings/closed.j2": "A\n{{ 1 / 0 }}", "greetings/hours.toml": 'timezone = "UTC"\n'}, "greetings/closed.j2", 2,

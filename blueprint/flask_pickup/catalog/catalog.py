@@ -29,7 +29,7 @@ from flask_pickup.rendering import (
     Expression,
     Library,
     Namespace,
-    Silent,
+    SilentUndefined,
     Stack,
     render,
     split_variant,
@@ -73,7 +73,7 @@ class Plan:
 
     def words(self, namespace: Namespace) -> Words:
         """Return what the templates say to one caller. Raises whatever they raise."""
-        if self.stack.is_personal or not isinstance(namespace["customer"], Silent):
+        if self.stack.is_personal or not isinstance(namespace["customer"], SilentUndefined):
             return self.rendered(namespace)
         return _said(self, namespace["line"], namespace["open"])
 
@@ -98,7 +98,7 @@ class Plan:
 @lru_cache(maxsize=256)
 def _said(plan: Plan, line: Line, is_open: bool) -> Words:  # noqa: FBT001 (the names of templates, as values)
     """Return what a plan says to whoever nothing is known of: it follows from these alone, as the namespace shows."""
-    nobody = Silent(name="customer")
+    nobody = SilentUndefined(name="customer")
     namespace = {"customer": nobody, "customer_raw": nobody, "line": line, "open": is_open}
     return plan.rendered({**namespace, "language": plan.stack.language})
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from jinja2 import TemplateSyntaxError
 
-from flask_pickup.rendering import Environment
+from flask_pickup.rendering import REFUSED_FILTERS, Environment
 
 Level = Literal["error", "warning"]
 
@@ -47,16 +47,9 @@ def unknown(kind: str, name: str, environment: Environment) -> tuple[str, str]:
     """Return problem and remedy for a ``filter`` or ``test`` that is not there."""
     known = environment.filters if kind == "filter" else environment.tests
     problem = f"there is no {kind} '{name}'"
-    if kind == "filter" and name in _LEFT_OUT:
-        return problem, _LEFT_OUT[name]
+    if kind == "filter" and name in REFUSED_FILTERS:
+        return problem, REFUSED_FILTERS[name]
     return problem, suggest(name, (each for each in known if each.isidentifier()))
-
-
-_LEFT_OUT = {
-    "random": "who rings again has to hear the same words: make it an experiment with an arm for each",
-    "attr": "write customer.name, or customer['name']",
-    **dict.fromkeys(("pprint", "striptags", "urlize", "wordwrap", "xmlattr"), "text that is spoken does not need it"),
-}
 
 
 MEND = "mend the line"

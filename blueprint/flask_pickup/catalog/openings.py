@@ -8,10 +8,13 @@ from itertools import chain
 from jinja2 import TemplateSyntaxError, nodes
 
 from flask_pickup.catalog.catalog import Catalog
-from flask_pickup.rendering import LONGEST, split_variant
+from flask_pickup.rendering import split_variant
 
 CHARACTERS_A_SECOND = 10.0
 """Slower than the voices speak by default, about 15: an opening must not be thought shorter than it is."""
+
+LONGEST = 400_000
+"""Characters that a text counts at most. The largest file fits."""
 
 # What a name, a date or a greeting of the day comes to.
 _FILLED = 20

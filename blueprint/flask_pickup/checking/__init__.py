@@ -2,7 +2,7 @@
 
 from flask_pickup.checking.changes import Recorded, ask, has_callers, last_definitions, recorded_definitions
 from flask_pickup.checking.checks import as_json, check
-from flask_pickup.checking.guarded import Found, check_folders
+from flask_pickup.checking.runner import Found, check_folders
 
 __all__ = [
     "Found",

@@ -1,8 +1,7 @@
-"""The checks in a process of their own, which may use up little and write nothing.
+"""The child process of :mod:`.runner`: checks under limits on CPU time and memory.
 
-From the standard input it reads two lines of JSON: ``{"experiments", "greetings", "region"}``, and when it gets so far
-the definitions that the database has. On the standard output it says ``{"at"}`` before each step, each complaint as
-soon as it is found, and how many experiments there are when it is done.
+Reads one JSON object from standard input. Prints JSON lines: ``{"at"}`` before each step, each complaint when it is
+found, and at the end the number of experiments.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ import json
 import resource
 import secrets
 import sys
+import time
+from contextlib import suppress
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -21,53 +22,38 @@ from flask_pickup.catalog import load
 from flask_pickup.checking.checks import all_complaints, as_json
 
 STEP = 2
-"""Seconds of a processor for a step: a file to read, an answer to make. It takes milliseconds."""
-ALTOGETHER = 2.5
-"""Seconds of a processor for all steps, of which starting takes one."""
-A_PLACE = 0.01
-"""Seconds more for each file or arm: hundreds of experiments may take longer."""
-MEMORY = 128 * 1024 * 1024
-"""Bytes of memory, beside the code."""
+"""CPU seconds for a step: a file to read, an answer to render. Both take milliseconds."""
+MEMORY = 256 * 1024 * 1024
+"""Bytes of memory."""
 
 
 def main() -> None:
-    """Check the folders that the standard input names."""
-    _limit()
-    where = json.loads(sys.stdin.readline())
-    # The pins' numbers are checked; their keys are of no use here, and the secret stays outside.
-    pin_key = partial(key_of, region=where["region"], secret=secrets.token_hex())
-    catalog = load(
-        Path(where["experiments"]), Path(where["greetings"]), pin_key=pin_key, region=where["region"], at=_at
-    )
-    for complaint in all_complaints(
-        catalog,
-        region=where["region"],
-        at=_at,
-        recorded=lambda: json.loads(sys.stdin.readline() or "{}"),
-        retention=where["retention"],
-    ):
-        _say(as_json(complaint))
-    _say({"experiments": len(catalog.experiments)})
-
-
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-_places: set[str] = set()
+    """Check the folders that standard input names."""
+    _limit(resource.RLIMIT_DATA, MEMORY)
+    _limit(resource.RLIMIT_CORE, 0)
+    request = json.load(sys.stdin)
+    region = request["region"]
+    # The pins' numbers are checked; their keys are not used, so that any secret will do.
+    pin_key = partial(key_of, region=region, secret=secrets.token_hex())
+    catalog = load(Path(request["experiments"]), Path(request["greetings"]), pin_key=pin_key, region=region, at=_at)
+    found = all_complaints(catalog, region=region, at=_at, recorded=request["recorded"], retention=request["retention"])
+    for complaint in found:
+        _print(as_json(complaint))
+    _print({"experiments": len(catalog.experiments)})
 
 
 def _at(place: str) -> None:
-    _places.add(place)
-    _say({"at": place})
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    limit = min(usage.ru_utime + usage.ru_stime + STEP, ALTOGETHER + A_PLACE * len(_places))
-    resource.setrlimit(resource.RLIMIT_CPU, (ceil(limit), resource.RLIM_INFINITY))
+    _print({"at": place})
+    _limit(resource.RLIMIT_CPU, ceil(time.process_time()) + STEP)
 
 
-def _say(value: Any) -> None:
+def _limit(kind: int, most: int) -> None:
+    # macOS has no limit on memory.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
+
+
+def _print(value: Any) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
 

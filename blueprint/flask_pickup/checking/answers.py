@@ -18,7 +18,7 @@ from flask_pickup.checking.overrides import check_answer, written_at
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import CallFacts, Deciding, Incoming
 from flask_pickup.flireo.answer import is_rejection, spoken
-from flask_pickup.rendering import BASE, TooMuch, failed_at
+from flask_pickup.rendering import BASE, failed_at
 
 WORDS_A_MINUTE = 150
 """How fast a voice speaks."""
@@ -57,8 +57,8 @@ def check_answers(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Compl
 def _all(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Complaint]:
     everybody = list(_everybody(catalog))
     at_other_times = list(_at_other_times(catalog))
-    at(BASE)
     for case in (*everybody, *at_other_times):
+        at(BASE)
         yield from _base(case)
     chosen = [*_chosen(catalog, everybody), *at_other_times]
     for experiment in catalog.experiments:
@@ -199,10 +199,10 @@ def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Complain
         line = int(number)
     problem = f"the answer fails for {case.words}: {type(error).__name__}: {error}"
     remedy = "see what it says with: flask pickup preview"
-    if isinstance(error, TooMuch | RecursionError | MemoryError):
+    if isinstance(error, RecursionError | MemoryError | OverflowError):
         remedy = "an answer is a few sentences: make it shorter and simpler"
     elif isinstance(error, SecurityError):
-        remedy = "say it with what templates can see"
+        remedy = "use the names that templates see"
     return Complaint(file or folders[-1], line, problem, remedy)
 
 

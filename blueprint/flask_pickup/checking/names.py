@@ -12,7 +12,7 @@ from jinja2.idtracking import VAR_LOAD_RESOLVE
 
 from flask_pickup.catalog import Complaint
 from flask_pickup.catalog.complaints import suggest, unknown
-from flask_pickup.rendering import NAMES, Environment, refused
+from flask_pickup.rendering import NAMES, Environment, asks_the_clock
 
 _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "caller": frozenset({"number", "country", "language", "identified"}),
@@ -125,22 +125,19 @@ class _Names:
 
     def _attribute(self, node: nodes.Expr, owner: nodes.Expr, attribute: str) -> Iterator[Complaint]:
         if attribute.startswith("_"):
-            yield self._complain(node, f"'{attribute}' is not for templates", "say it with what templates can see")
+            yield self._complain(
+                node, f"'{attribute}' is not available in templates", "use the names that templates see"
+            )
         name = _name(owner)
         if name == "loop" and attribute not in _LOOP:
             yield self._complain(node, f"loop has no '{attribute}'", suggest(attribute, _LOOP))
         elif id(owner) in self._ids and attribute not in _ATTRIBUTES.get(name, {attribute}):
             remedy = suggest(attribute, _ATTRIBUTES[name]) if _ATTRIBUTES[name] else f"write {{{{ {name} }}}}"
             yield self._complain(node, f"{name} has no '{attribute}'", remedy)
-        elif isinstance(owner, nodes.Const) and (problem := self._of_constant(owner.value, attribute)):
-            yield self._complain(node, problem, "use ~, or a filter such as replace or join")
-        elif name == "now" and refused(datetime, attribute):
+        elif isinstance(owner, nodes.Const) and not hasattr(owner.value, attribute):
+            yield self._complain(node, f"{owner.value!r} has no '{attribute}'", "use ~, or a filter such as replace")
+        elif name == "now" and asks_the_clock(datetime, attribute):
             yield self._complain(node, f"'{attribute}' asks the clock", "now is the time of the call already")
-
-    def _of_constant(self, value: object, attribute: str) -> str:
-        if refused(type(value), attribute):
-            return f"'{attribute}' is not for templates"
-        return "" if hasattr(value, attribute) else f"{value!r} has no '{attribute}'"
 
     def _callers_in_macros(self, tree: nodes.Template) -> Iterator[Complaint]:
         for macro in tree.find_all(nodes.Macro):

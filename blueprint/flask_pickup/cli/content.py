@@ -52,7 +52,7 @@ def check(root: Path | None, style: str) -> None:
     region = options.get("PICKUP_REGION", "NL").upper()
     try:
         found = checking.check_folders(
-            experiments, greetings, region=region, recorded=lambda: _recorded(options), retention=_retention(options)
+            experiments, greetings, region=region, recorded=_recorded(options), retention=_retention(options)
         )
     except ChecksFailed as error:
         fail(str(error))

@@ -1,7 +1,6 @@
-"""The Jinja sandbox: what a template may do, what it sees, what it may use up, and where the names in it lead."""
+"""The Jinja environment: what a template may do and sees, and where the names in it lead."""
 
-from flask_pickup.rendering.budget import LONGEST, TooMuch, allow
-from flask_pickup.rendering.sandbox import NAMES, Environment, Silent, refused
+from flask_pickup.rendering.environment import NAMES, REFUSED_FILTERS, Environment, SilentUndefined, asks_the_clock
 from flask_pickup.rendering.stack import (
     BASE,
     Expression,
@@ -16,19 +15,17 @@ from flask_pickup.rendering.stack import (
 
 __all__ = [
     "BASE",
-    "LONGEST",
     "NAMES",
+    "REFUSED_FILTERS",
     "Environment",
     "Expression",
     "Library",
     "Namespace",
-    "Silent",
+    "SilentUndefined",
     "Stack",
-    "TooMuch",
-    "allow",
+    "asks_the_clock",
     "expression",
     "failed_at",
-    "refused",
     "render",
     "split_variant",
 ]

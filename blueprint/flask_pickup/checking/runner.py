@@ -1,0 +1,82 @@
+"""Run the checks in a child process: an endless template ends the child, not the command."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask_pickup.catalog import Complaint
+from flask_pickup.checking.changes import Recorded
+from flask_pickup.errors import ChecksFailed
+
+TIMEOUT = 600.0
+"""Seconds for all checks. Each step's CPU time has its own limit; this one ends a child that waits."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The complaints about two folders, sorted, and the number of experiments that load."""
+
+    complaints: tuple[Complaint, ...]
+    experiments: int
+
+
+def check_folders(
+    experiments: Path,
+    greetings: Path,
+    *,
+    region: str,
+    recorded: Recorded | None = None,
+    retention: float | None = None,
+) -> Found:
+    """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.
+
+    :param recorded: the last definition that the database has of each experiment.
+    :param retention: the days that calls are kept.
+    :raises ChecksFailed: if the checks cannot begin.
+    """
+    request = {
+        "experiments": str(experiments),
+        "greetings": str(greetings),
+        "region": region,
+        "recorded": recorded or {},
+        "retention": retention,
+    }
+    # Safe path (-P): the folder that is checked can hold modules named like ours.
+    command = [sys.executable, "-P", "-m", "flask_pickup.checking"]
+    try:
+        child = subprocess.run(  # noqa: S603 (our own module)
+            command, input=json.dumps(request).encode(), capture_output=True, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        return _found(error.stdout or b"", f"it takes more than {TIMEOUT:g} seconds")
+    return _found(child.stdout, _cause(child))
+
+
+def _found(output: bytes, cause: str) -> Found:
+    """Return the complaints that the child printed, and one more if it ended too early."""
+    # A child that is killed may leave half a line.
+    printed: Sequence[dict[str, Any]] = [json.loads(line) for line in output.rpartition(b"\n")[0].splitlines()]
+    complaints = {Complaint(**each) for each in printed if "problem" in each}
+    if printed and "experiments" in printed[-1]:
+        return Found(tuple(sorted(complaints)), printed[-1]["experiments"])
+    places = [each["at"] for each in printed if "at" in each]
+    if not places:
+        raise ChecksFailed(f"The checks did not begin: {cause}")
+    complaints.add(Complaint(places[-1], 0, f"the checks ended here: {cause}", "make it shorter and simpler"))
+    return Found(tuple(sorted(complaints)), 0)
+
+
+def _cause(child: subprocess.CompletedProcess[bytes]) -> str:
+    if child.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
+        return "it takes too long, or too much memory"
+    if child.returncode < 0:
+        return f"Python crashes ({signal.Signals(-child.returncode).name})"
+    lines = [line for line in child.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1] if lines else f"Python exits with {child.returncode}"
