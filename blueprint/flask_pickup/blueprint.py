@@ -27,7 +27,7 @@ from flask_pickup.ledger import Ledger
 from flask_pickup.metrics import make_metrics
 from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
-from flask_pickup.processes import PerProcess
+from flask_pickup.processes import PerProcess, refuse_greenlets
 from flask_pickup.results.model import Results
 from flask_pickup.results.snapshots import LEASE, Snapshots
 from flask_pickup.signals import Sender
@@ -243,6 +243,7 @@ class Pickup(Blueprint):
             raise ConfigurationError(
                 "This app has a Pickup already. Two businesses are two lines in settings.toml, or two apps."
             )
+        refuse_greenlets()
         name = f"{state.name_prefix}.{state.name}".lstrip(".")
         mounted = app.extensions[EXTENSION] = self._state(app, f"{name}.webhook")
         self._add_rule(state, "/webhook", "webhook", _receive)

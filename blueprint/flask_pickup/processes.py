@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from flask_pickup.errors import ConfigurationError
+
 T = TypeVar("T")
+
+
+def refuse_greenlets() -> None:
+    """Raise ``ConfigurationError`` where greenlets stand in for threads: with them a deadline does not pass.
+
+    A gevent worker of gunicorn's replaces the threads only after a preloaded app is mounted, so its module counts too.
+    """
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if (
+        "gunicorn.workers.ggevent" in sys.modules
+        or (gevent and gevent.is_module_patched("threading"))
+        or (eventlet and eventlet.is_monkey_patched("thread"))
+    ):
+        raise ConfigurationError(
+            "Pickup needs real threads, and gevent or eventlet replaces them in this process. "
+            "Use gunicorn's gthread worker (worker_class = 'gthread', threads = 4) or its sync worker."
+        )
 
 
 class PerProcess(Generic[T]):

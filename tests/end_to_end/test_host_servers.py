@@ -17,7 +17,7 @@ from time import monotonic, sleep
 import pytest
 
 from conftest import CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
-from faulty import free_port, request_message, signed
+from faulty import ROOT, free_port, request_message, signed
 from flask_pickup import migrating
 from flask_pickup.models import make_engine
 
@@ -36,9 +36,9 @@ app.register_blueprint(Pickup(), url_prefix="/pickup")
 GUNICORN = [sys.executable, "-m", "gunicorn", "host:app", "--bind=127.0.0.1:{port}", "--workers=2"]
 SERVERS = {
     "gunicorn sync": [*GUNICORN, "--worker-class=sync"],
+    "gunicorn sync, preloaded": [*GUNICORN, "--worker-class=sync", "--preload"],
     "gunicorn gthread": [*GUNICORN, "--worker-class=gthread", "--threads=4"],
     "gunicorn gthread, preloaded": [*GUNICORN, "--worker-class=gthread", "--threads=4", "--preload"],
-    "gunicorn gevent": [*GUNICORN, "--worker-class=gevent"],
     "waitress": [sys.executable, "-m", "waitress", "--listen=127.0.0.1:{port}", "host:app"],
     "flask run": [sys.executable, "-m", "flask", "--app=host", "run", "--port={port}"],
 }
@@ -102,9 +102,21 @@ def _ring(port: int, call: str) -> bytes:
         return response.read()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--preload"], ["--config", f"{ROOT}/gunicorn.conf.py"]])
+def test_gevent_is_refused_at_start(options: list[str], tmp_path: Path) -> None:
+    """Gunicorn's gevent worker does not start, and the log says why and what to use."""
+    write(tmp_path, {**CONTENT, "host.py": HOST})
+    command = [part.format(port=free_port()) for part in GUNICORN] + ["--worker-class=gevent", *options]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert "Pickup needs real threads" in ended.stderr
+    assert "Use gunicorn's gthread worker" in ended.stderr
+
+
 def test_documentation_names_these_servers() -> None:
     """The table of servers says something of each that is tested, and of no other."""
-    page = (Path(__file__).parents[2] / "docs/hosts.md").read_text("utf-8")
+    page = (ROOT / "docs/hosts.md").read_text("utf-8")
     table = page.partition("| server |")[2].partition("\n\n")[0]
     assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == sorted(SERVERS, key=_place(table))
 
