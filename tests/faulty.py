@@ -127,7 +127,7 @@ from flask_pickup import Pickup
 pickup = Pickup()
 {more}
 app = Flask(__name__)
-app.config.from_mapping({k: v for k, v in os.environ.items() if k.startswith("PICKUP_")})
+app.config.from_mapping({{k: v for k, v in os.environ.items() if k.startswith("PICKUP_")}})
 app.register_blueprint(pickup, url_prefix="/pickup")
 {after}
 """
