@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import time
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from threading import Event
 from typing import Any, NoReturn
 
@@ -15,6 +15,7 @@ import pytest
 from flask import current_app, got_request_exception, request
 
 from conftest import CALLER, NOW, MakePhone, Phone
+from faulty import Server, eventually, migrate, report_message
 from flask_pickup import ConfigurationError, Pickup
 from flask_pickup.flireo import EndOfCallReport, StatusUpdate, ToolCalls
 from flask_pickup.handlers import Handlers
@@ -34,6 +35,17 @@ def handle(make_phone: MakePhone) -> Handle:
         return make_phone(pickup=pickup)
 
     return make
+
+
+SLOW = """\
+@pickup.on("end-of-call-report")
+@pickup.on("tool-calls")
+def handle(message):
+    while not os.path.exists("enough"):
+        time.sleep(0.05)
+    return {"result": "done"}
+"""
+REFUSED = ("error", "Too many tools are running.")
 
 
 def use_tool(phone: Phone) -> Any:
@@ -57,13 +69,14 @@ def test_handler_gets_the_message_and_gives_the_body(handle: Handle) -> None:
 
 
 def test_handler_runs_in_the_hosts_contexts(handle: Handle) -> None:
-    """A handler sees the app and the request, as a view of the host's does; it may be asynchronous."""
+    """A handler sees the app and the request with its body, as a view of the host's does; it may be asynchronous."""
 
     async def lookup(_: ToolCalls) -> dict[str, Any]:
-        return {"result": [current_app.name, request.path]}
+        event = json.loads(request.get_data())["message"]["type"]
+        return {"result": [current_app.name, request.path, event]}
 
     pytest.importorskip("asgiref")
-    assert use_tool(handle(lookup)) == {"result": ["conftest", "/pickup/webhook"]}
+    assert use_tool(handle(lookup)) == {"result": ["conftest", "/pickup/webhook", "tool-calls"]}
 
 
 def test_each_event_has_its_handler(handle: Handle) -> None:
@@ -130,24 +143,37 @@ def test_hosts_error_tracker_sees_the_exception(handle: Handle) -> None:
     assert [type(error) for error in seen] == [ZeroDivisionError]
 
 
-def test_hanging_handlers_hold_neither_the_platform_nor_callers(
-    handle: Handle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A tool that hangs is answered in time; when many do, the next is told at once, and calls are answered as ever."""
-    caplog.set_level(logging.CRITICAL, "flask_pickup")
-    monkeypatch.setattr(Handlers, "deadline", 0.3)
+@pytest.mark.slow
+def test_slow_handlers_leave_threads_to_calls(tmp_path: Path) -> None:
+    """Eight slow tools at once do not make a call wait, in the shipped configuration with one worker."""
+    url = f"sqlite:///{tmp_path / 'pickup.db'}"
+    migrate(url)
+    server = Server(tmp_path, url, more=SLOW)
+    server.environment["GUNICORN_CMD_ARGS"] = "--workers 1"
+    with server, ThreadPoolExecutor(8) as pool:
+        tool = {"type": "tool-calls", "call": {"id": "call"}, "tool_call_list": []}
+        tools = [pool.submit(server.post, tool) for _ in range(8)]
+        eventually(lambda: sum(tool.done() for tool in tools) == 6)
+        assert server.ring("call").seconds < 1
+        assert server.post(report_message("call")).status == 503
+        (tmp_path / "enough").touch()
+        assert sorted(tool.result().json.popitem() for tool in tools) == [REFUSED] * 6 + [("result", "done")] * 2
+        assert server.post(report_message("call")).json == {"result": "done"}
+
+
+def test_slots_are_released(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handlers that hang, exit or find no thread hold no slot once they are answered."""
+    monkeypatch.setattr(Handlers, "deadline", 0.1)
     over = Event()
     phone = handle(lambda _: {"waited": over.wait(30)})
     try:
-        with ThreadPoolExecutor(Handlers.threads) as pool:
-            answers = list(pool.map(lambda _: use_tool(phone), range(Handlers.threads)))
-        assert answers == [{"error": "The tool took too long."}] * Handlers.threads
-        started = time.monotonic()
-        assert use_tool(phone) == {"error": "Too many tools are at work."}
+        for _ in range(Handlers.threads):
+            assert use_tool(phone) == {"error": "The tool took too long."}
+        assert use_tool(phone) == {"error": "Too many tools are running."}
         assert phone.ring().get_json()["assistant"]
-        assert time.monotonic() - started < 4
     finally:
         over.set()
+    eventually(lambda: use_tool(phone) == {"waited": True})
 
 
 def test_unrecorded_report_is_not_handed_on(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:

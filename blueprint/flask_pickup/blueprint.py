@@ -134,6 +134,8 @@ class Pickup(Blueprint):
     :param engine: the host's SQLAlchemy engine, or a function that returns it, which is called once, inside the app's
         context, when the engine is first needed (``lambda: db.engine``); by default ``PICKUP_DATABASE_URL``'s.
     :param clock: gives the Unix time in seconds, to whatever asks for it.
+    :param handlers_at_once: how many threads of a process may wait for handlers of :meth:`on` at a time; calls need the
+        others. Two leave two of the four that ``gunicorn.conf.py`` sets.
     :param options: Pickup's options in lower case (``region="BE"``), over which a config key wins; all others are
         :class:`flask.Blueprint`'s.
     """
@@ -145,12 +147,14 @@ class Pickup(Blueprint):
         *,
         engine: EngineSource | None = None,
         clock: Callable[[], float] = time,
+        handlers_at_once: int = 2,
         **options: Any,
     ) -> None:
         self._arguments = {key: options.pop(key) for key in NAMES & options.keys()}
         super().__init__(name, import_name, **{"template_folder": "templates", **options})
         self._engine = engine
         self._clock = clock
+        self._handlers_at_once = handlers_at_once
         self._hook: Hook | None = None
         self._handlers: dict[str, Handler] = {}
         self._access_check: AccessCheck | None = None
@@ -180,9 +184,9 @@ class Pickup(Blueprint):
         """Let a function handle the platform's other events, such as ``tool-calls``, under the same verification.
 
         It gets the frozen message, inside the request's context, on a thread of Pickup's, and has nine seconds. The
-        mapping that it returns is the answer's body; None is an empty one. Whatever it raises, and if it takes too long,
-        a tool's answer is ``{"error": …}`` without the exception's text, and any other event's is empty. The platform may
-        send an event again.
+        mapping that it returns is the answer's body; None is an empty one. If it raises or takes longer, a tool's answer
+        is ``{"error": …}`` without the exception's text, and any other event's is empty. The platform may send an event
+        again. While ``handlers_at_once`` of them run, a tool call gets an error at once, and another event a 503.
 
         :raises ConfigurationError: if the event is Pickup's own to answer, is unknown, or has a handler already.
         """
@@ -280,7 +284,7 @@ class Pickup(Blueprint):
             catalog,
             ledger,
             lookup,
-            Handlers(self._handlers),
+            Handlers(self._handlers, self._handlers_at_once),
             signals,
             make_metrics(options.metrics_token),
             self._clock,

@@ -1,4 +1,4 @@
-"""What the host's own code knows of a caller: asked under a deadline, cleaned before it meets a template."""
+"""Looks up the customer in the host's own code: under a deadline, and cleaned before a template sees it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
-from threading import BoundedSemaphore, Lock, Thread
 from time import monotonic
 from typing import Any, NoReturn
 
 from flask_pickup.caller import Caller
 from flask_pickup.cleaning import clean, record
-from flask_pickup.processes import PerProcess
+from flask_pickup.processes import DaemonThreads
 
 log = logging.getLogger("flask_pickup")
 
@@ -54,20 +53,24 @@ UNKNOWN = Customer()
 
 
 class Lookup:
-    """Asks the hook on threads of its own, each call for at most ``wait`` seconds.
+    """Calls the hook on threads of its own, and lets a call wait at most ``wait`` seconds for it.
 
-    After a time-out calls do not wait again: one call at a time asks in the background, and the first such answer that
-    is in time lets them wait again. However long the hook hangs, it never holds more than ``threads`` threads, and as
-    they are daemons it does not keep the process from ending.
+    A circuit breaker: after a time-out calls skip the hook. Meanwhile one call at a time sends a probe in the background,
+    and the first probe that answers in time closes the breaker. A probe that hangs is followed by another, later each time.
     """
 
-    threads = 8
+    threads = 32
+    """Hooks that hang keep their threads: so many at most."""
+    longest_pause = 60.0
+    """Seconds between probes that hang."""
 
     def __init__(self, hook: Hook | None, wait: float) -> None:
         self._hook = hook
         self._wait = wait
-        self._free = PerProcess(lambda: BoundedSemaphore(self.threads))
-        self._probes = PerProcess(Lock)
+        self._threads = DaemonThreads("pickup-customer", self.threads)
+        self._probe: Future[Customer] | None = None
+        self._pause = wait
+        self._next_probe = 0.0
         self.skipping = False
         self.faults = 0
 
@@ -76,9 +79,9 @@ class Lookup:
         if self._hook is None or not caller.identified:
             return UNKNOWN
         if self.skipping:
-            self._probe_with(caller)
+            self._send_probe(caller)
             return self._fault("skipped after a time-out")
-        future = self._start(caller)
+        future = self._threads.submit(lambda: self._ask(caller))
         if future is None:
             return self._fault("all its threads are busy")
         try:
@@ -88,33 +91,13 @@ class Lookup:
             return self._fault("time-out")
         return self._fault(customer.failed) if customer.failed else customer
 
-    def _start(self, caller: Caller) -> Future[Customer] | None:
-        free = self._free()
-        if not free.acquire(blocking=False):
-            return None
-        future: Future[Customer] = Future()
-
-        def ask() -> None:
-            try:
-                future.set_result(self._ask(caller))
-            finally:
-                free.release()
-
-        try:
-            Thread(target=ask, name="pickup-customer", daemon=True).start()
-        except RuntimeError:
-            free.release()
-            return None
-        return future
-
-    def _probe_with(self, caller: Caller) -> None:
-        lock = self._probes()
-        if lock.acquire(blocking=False):
-            future = self._start(caller)
-            if future is None:
-                lock.release()
-            else:
-                future.add_done_callback(lambda _: lock.release())
+    def _send_probe(self, caller: Caller) -> None:
+        hangs = self._probe is not None and not self._probe.done()
+        if hangs and monotonic() < self._next_probe:
+            return
+        self._pause = min(2 * self._pause, self.longest_pause) if hangs else self._wait
+        self._next_probe = monotonic() + self._pause
+        self._probe = self._threads.submit(lambda: self._ask(caller))
 
     def _ask(self, caller: Caller) -> Customer:
         started = monotonic()

@@ -1,21 +1,21 @@
-"""The host's own handlers of the platform's other events: run under a deadline, answered whatever they do."""
+"""Runs the host's handlers of events under a deadline, and answers whatever they do."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from threading import Lock
+from functools import partial
+from threading import BoundedSemaphore
 from typing import Any
 
 import orjson
 from flask import copy_current_request_context, current_app, got_request_exception
 
-from flask_pickup.errors import place_of
+from flask_pickup.errors import BadWebhook, place_of
 from flask_pickup.flireo import Message, ToolCalls
-from flask_pickup.processes import PerProcess
+from flask_pickup.processes import DaemonThreads, PerProcess
 
 log = logging.getLogger("flask_pickup")
 
@@ -26,61 +26,58 @@ LARGEST = 1024 * 1024
 """Bytes of an answer: it goes into a model's context."""
 
 
-class Handlers:
-    """Runs the host's handlers, each on a thread and for at most ``deadline`` seconds.
+class TooManyHandlers(BadWebhook):
+    """An event came while as many handlers ran as may; the platform may send it again."""
 
-    The platform gives a tool ten seconds. However many handlers hang, they hold no more than ``threads`` threads; who
-    comes then is told at once, so that the server's own threads stay free for callers.
+    code = 503
+
+
+class Handlers:
+    """Runs handlers on threads of their own, each for at most ``deadline`` seconds; a platform gives a tool ten.
+
+    :param at_once: how many threads of the server may wait for a handler at a time, in a process. The others stay free
+        for calls.
     """
 
     deadline = 9.0
     threads = 8
+    """Handlers that hang keep their threads: so many at most."""
 
-    def __init__(self, functions: Mapping[str, Handler]) -> None:
+    def __init__(self, functions: Mapping[str, Handler], at_once: int) -> None:
         self._functions = functions
-        self._pools = PerProcess(lambda: ThreadPoolExecutor(self.threads, thread_name_prefix="pickup-handler"))
-        self._lock = PerProcess(Lock)
-        self._busy = 0
+        self._slots = PerProcess(lambda: BoundedSemaphore(at_once))
+        self._threads = DaemonThreads("pickup-handler", self.threads)
 
     def answer(self, message: Message) -> Answer:
-        """Return the body of the answer; never raises. To be called inside the request, whose context handlers get."""
+        """Return the body of the answer. To be called inside the request, whose context the handler gets.
+
+        :raises TooManyHandlers: if an event that is not a tool call finds no free slot.
+        """
         handler = self._functions.get(message.type)
         if handler is None:
             return {}
-        future = self._submit(handler, message)
-        if future is None:
-            return _failed(message, "all its threads are busy", "Too many tools are at work.")
+        slots = self._slots()
+        if not slots.acquire(blocking=False):
+            return _refused(message)
         try:
-            result = future.result(self.deadline)
+            return self._answer(handler, message)
+        finally:
+            slots.release()
+
+    def _answer(self, handler: Handler, message: Message) -> Answer:
+        future = self._threads.submit(partial(copy_current_request_context(_run), handler, message))
+        if future is None:
+            return _refused(message)
+        try:
+            # Not result(): a SystemExit raised here would end the server's own thread.
+            error = future.exception(self.deadline)
         except FutureTimeoutError:
-            future.cancel()
             return _failed(message, f"it took more than {self.deadline:g} s", "The tool took too long.")
-        if isinstance(result, BaseException):
-            _tell_host(result)
-            # No traceback: its last line often quotes the caller's number or words.
-            return _failed(message, f"{type(result).__name__} in {place_of(result)}", "The tool failed.")
-        return result
-
-    def _submit(self, handler: Handler, message: Message) -> Future[Answer | BaseException] | None:
-        with self._lock():
-            if self._busy >= self.threads:
-                return None
-            self._busy += 1
-        future = self._pools().submit(_caught, copy_current_request_context(_run), handler, message)
-        future.add_done_callback(self._done)
-        return future
-
-    def _done(self, _: Future[Answer | BaseException]) -> None:
-        with self._lock():
-            self._busy -= 1
-
-
-def _caught(run: Callable[[Handler, Message], Answer], handler: Handler, message: Message) -> Answer | BaseException:
-    """Return what was raised: a SystemExit that reached the server's own thread would end it."""
-    try:
-        return run(handler, message)
-    except BaseException as error:  # noqa: BLE001 (the host's code may raise anything, SystemExit too)
-        return error
+        if error is None:
+            return future.result()
+        _tell_host(error)
+        # No traceback: its last line often quotes the caller's number or words.
+        return _failed(message, f"{type(error).__name__} in {place_of(error)}", "The tool failed.")
 
 
 def _run(handler: Handler, message: Message) -> Answer:
@@ -98,10 +95,16 @@ def _run(handler: Handler, message: Message) -> Answer:
 
 
 def _tell_host(error: BaseException) -> None:
-    """Let the host's error tracker see what the host's own code raised, as it sees all else that does."""
+    """Let the host's error tracker see what the host's own code raised, as it sees its views' exceptions."""
     with suppress(Exception):
         app = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 (Flask's own way)
         got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+
+
+def _refused(message: Message) -> Answer:
+    if not isinstance(message, ToolCalls):
+        raise TooManyHandlers("Too many handlers are running; send it again.")
+    return _failed(message, "too many handlers are running", "Too many tools are running.")
 
 
 def _failed(message: Message, why: str, answer: str) -> Answer:

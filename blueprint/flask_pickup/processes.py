@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
+from threading import BoundedSemaphore, Thread
 from typing import Generic, TypeVar
 
 from flask_pickup.errors import ConfigurationError
@@ -57,3 +59,36 @@ class PerProcess(Generic[T]):
         """Return what the processes before a fork had made, and forget it."""
         others = [pid for pid in list(self._made) if pid != os.getpid()]
         return [self._made.pop(pid) for pid in others]
+
+
+class DaemonThreads:
+    """Runs the host's functions on threads that may hang: they do not keep the process from ending.
+
+    :param limit: the number of threads at a time in a process.
+    """
+
+    def __init__(self, name: str, limit: int) -> None:
+        self._name = name
+        self._free = PerProcess(lambda: BoundedSemaphore(limit))
+
+    def submit(self, function: Callable[[], T]) -> Future[T] | None:
+        """Start ``function`` on a thread; return None if all threads are busy. The future also holds a ``SystemExit``."""
+        free = self._free()
+        if not free.acquire(blocking=False):
+            return None
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:  # noqa: BLE001 (the host's code may raise anything)
+                future.set_exception(error)
+            finally:
+                free.release()
+
+        try:
+            Thread(target=run, name=self._name, daemon=True).start()
+        except RuntimeError:  # the system has no thread left
+            free.release()
+            return None
+        return future

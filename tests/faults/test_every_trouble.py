@@ -309,6 +309,19 @@ def test_hook_that_is_late_is_waited_for_once(make_phone: MakePhone, caplog: pyt
     eventually(lambda: phone.ring("again") and not phone.client.get("/pickup/health").get_json()["customer"]["skipped"])
 
 
+def test_hook_recovers_though_its_probes_hang(make_phone: MakePhone) -> None:
+    """Where the hook hangs for good, a probe too, another probe later finds that it works again."""
+    hang, works = threading.Event(), threading.Event()
+    pickup = Pickup(clock=lambda: NOW)
+    pickup.customer(lambda _: works.is_set() or hang.wait(30))
+    phone = make_phone(NAMED, pickup=pickup, PICKUP_CUSTOMER_WAIT=0.1)
+    for index in range(3):
+        phone.ring(f"call-{index}")
+    works.set()
+    eventually(lambda: phone.ring("again") and not phone.client.get("/pickup/health").get_json()["customer"]["skipped"])
+    hang.set()
+
+
 def test_hook_that_hangs_holds_few_threads(make_phone: MakePhone) -> None:
     """However many calls come while the hook hangs, it holds a bounded number of threads, and calls wait for it once."""
     mended = threading.Event()
