@@ -239,14 +239,14 @@ REFUSED_BY_GUNICORN: dict[str, tuple[int, list[bytes]]] = {
             CALL.replace(CLOSE, CLOSE + b"Host: y\r\n"),
         ],
     ),
-    "A header of more than 4 KiB, or more than 50 of them": (
+    "A header of more than 8 KiB, or more than 100 of them": (
         431,
         [
-            CALL.replace(CLOSE, CLOSE + b"X-Long: " + b"a" * 5000 + b"\r\n"),
-            CALL.replace(CLOSE, CLOSE + b"".join(b"X-%d: 1\r\n" % index for index in range(60))),
+            CALL.replace(CLOSE, CLOSE + b"X-Long: " + b"a" * 9000 + b"\r\n"),
+            CALL.replace(CLOSE, CLOSE + b"".join(b"X-%d: 1\r\n" % index for index in range(110))),
         ],
     ),
-    "A request line of more than 2 KiB": (414, [CALL.replace(b"/webhook", b"/webhook?" + b"a" * 3000)]),
+    "A request line of more than 4 KiB": (414, [CALL.replace(b"/webhook", b"/webhook?" + b"a" * 5000)]),
     "`Expect` with anything but `100-continue`": (417, [CALL.replace(CLOSE, CLOSE + b"Expect: x\r\n")]),
 }
 """What gunicorn refuses before a request is ours, in the words of docs/reliability.md."""
