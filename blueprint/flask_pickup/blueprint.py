@@ -94,7 +94,7 @@ class State:
         found = self.results(experiment, patience=LEASE.total_seconds())
         body, zone = self._body(experiment), self.catalog.zone(Line(None))
         told = story.story(self.engine, body, found, zone).as_json() if body and found.since else None
-        return {"results": found.as_json(), "story": told}
+        return {"results": found.as_data(), "story": told}
 
     def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:
         """Yield a row for each caller who counts in an experiment."""

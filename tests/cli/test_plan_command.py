@@ -70,7 +70,7 @@ def test_plan_for_people(empty: Phone) -> None:
     """People read sentences and two tables."""
     text = plan(empty, "--baseline", "0.3", "--callers-a-week", "250").stdout
     assert "warm-opening: booked, now 30.0% of callers, 250 new callers a week, 2 arms." in text
-    assert "To find a difference of 5 in a hundred callers:" in text
+    assert "To find a difference of 5 pp:" in text
     assert "2,748" in text
     assert "6,500" in text
 
@@ -78,7 +78,7 @@ def test_plan_for_people(empty: Phone) -> None:
 def test_plan_of_a_mean(empty: Phone) -> None:
     """A mean is planned with its deviation, in its own unit."""
     arguments = ("--metric", "duration_seconds", "--baseline", "90", "--deviation", "60", "--callers-a-week", "250")
-    assert "To find a difference of 10 a call:" in plan(empty, *arguments).stdout
+    assert "To find a difference of 10 per call:" in plan(empty, *arguments).stdout
 
 
 def test_plan_without_a_pace(empty: Phone) -> None:

@@ -65,7 +65,7 @@ def test_it_shows_week_by_week_what_results_would_say(made: Phone) -> None:
     weeks = [line.split() for line in lines if line[1:2].isdigit()]
     assert [week[0] for week in weeks] == ["1", "2", "3", "4"]
     assert " ".join(weeks[0][2:]) == "nothing yet cannot tell yet"
-    assert lines[-1].startswith("Warm does better on booked: at least")
+    assert lines[-1].startswith("warm is better on booked: at least")
 
 
 def test_it_fills_an_empty_database(made: Phone, database_url: str) -> None:

@@ -124,12 +124,17 @@ def visitor(everyone: Visitor) -> Iterator[Visitor]:
     [
         (
             "winner",
-            ("It works", "Warm does better on booked: at least", "You can stop.", "let everybody hear warm"),
+            (
+                "warm is better",
+                "warm is better on booked: at least",
+                "You can stop: roll out warm.",
+                "let everybody hear warm",
+            ),
         ),
-        ("same", ("It makes no difference", "no difference on booked is as large as 5 in a hundred", "keep the one")),
-        ("undecided", ("It cannot be told", "Whether warm or control is better on booked cannot be told")),
-        ("broken", ("Something is broken", "Do not read this.", "decide nothing on this")),
-        ("little", ("It cannot be told yet", "cannot be told yet, nor how long it will take", "Let it run")),
+        ("same", ("No relevant difference", "differs from control by less than 5 pp on booked", "keep the one")),
+        ("undecided", ("Too few calls to tell", "too few calls to tell whether warm or control is better on booked")),
+        ("broken", ("These results are not reliable", "The weights do not explain", "decide nothing on this")),
+        ("little", ("Too early to call", "How long it takes is not known yet", "Let it run")),
         ("empty", ("No caller has been given an arm yet.",)),
     ],
 )
@@ -241,7 +246,7 @@ def test_everything_is_said_without_scripts(chromium: Browser, address: str) -> 
     without = Visitor(chromium, address, scripts=False)
     page = without.open("winner", WARM)
     text = page.locator("main").inner_text()
-    for said in ("It works", "+12.0", "how lovely that you call!", "Who is in it, who was left out, and why"):
+    for said in ("warm is better", "+12.0", "how lovely that you call!", "Who is in it, who was left out, and why"):
         assert said in text
     assert page.get_by_role("button", name="Read aloud").count() == 0
     assert page.locator("summary", has_text="The same as a table").count() == 2
@@ -306,8 +311,8 @@ def test_dutch_browser_reads_dutch(chromium: Browser, address: str) -> None:
     page = dutch.open("winner", WARM)
     text = page.locator("main").inner_text()
     for said in (
-        "Het werkt",
-        "Warm doet het beter op booked: minstens",
+        "warm is beter",
+        "warm is beter op booked: minstens",
         "op de honderd bellers",
         "+12,0",
         "3.000 bellers",

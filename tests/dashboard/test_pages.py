@@ -142,7 +142,7 @@ def test_experiment_shows_its_numbers(author: Phone) -> None:
         author.ring(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
         author.report(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
     text = page(author, "/experiments/warm-opening").text
-    assert "It cannot be told yet" in text
+    assert "Too early to call" in text
     assert "6 callers since" in text
     assert "WITH callers AS" in text
     assert "Called before" in text

@@ -39,10 +39,8 @@ def test_every_translation_is_finished(language: str) -> None:
 
 def test_language_holds_for_a_block() -> None:
     """A text is Dutch inside the block, with its plural and its numbers, and English after it."""
+    weeks = ("one more week", "%(n)s more weeks")
     with in_language("nl"):
-        assert gettext("callers") == "bellers"
-        assert (ngettext("1 call", "%(n)s calls", 1), ngettext("1 call", "%(n)s calls", 1200)) == (
-            "1 gesprek",
-            "1.200 gesprekken",
-        )
-    assert ngettext("1 call", "%(n)s calls", 1200) == "1,200 calls"
+        assert gettext("and") == "en"
+        assert (ngettext(*weeks, 1), ngettext(*weeks, 1200)) == ("nog een week", "nog 1.200 weken")
+    assert ngettext(*weeks, 1200) == "1,200 more weeks"

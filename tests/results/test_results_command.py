@@ -130,10 +130,10 @@ def test_lost_reports_of_one_arm_silence_what_they_tell(small: Phone, primary: s
     found = shown(small)
     assert [arm["without_report"] for arm in found["arms"]] == [0.02, 0.1]
     states = {metric["metric"]: metric["comparisons"][0]["state"] for metric in found["metrics"]}
-    assert states == {"booked": "silenced", "hang_up": "unknown", "sale": "better"}
+    assert states == {"booked": "suppressed", "hang_up": "unknown", "sale": "better"}
     assert "missing" in {warning["code"] for warning in found["warnings"]}
     assert found["verdict"]["state"] == state
-    assert "hang_up" in found["verdict"]["message"] or "control 2.0%, warm 10.0%" in found["verdict"]["message"]
+    assert "hang_up" in found["verdict"]["message"] or "control 2.0 %, warm 10.0 %" in found["verdict"]["message"]
     assert "no report" in run(small, "results", "opening").stdout
 
 
@@ -159,7 +159,7 @@ def test_lost_reports_of_a_regular_are_one_callers(small: Phone) -> None:
     found = shown(small)
     assert [round(arm["without_report"], 2) for arm in found["arms"]] == [0.02, 0.35]
     assert "missing" not in {warning["code"] for warning in found["warnings"]}
-    assert found["metrics"][0]["comparisons"][0]["state"] != "silenced"
+    assert found["metrics"][0]["comparisons"][0]["state"] != "suppressed"
 
 
 def test_verdict_is_about_whole_weeks(small: Phone) -> None:
@@ -181,7 +181,7 @@ def test_people_read_the_verdict_first(host: Phone) -> None:
     """The verdict stands above the tables, and no line is wider than a terminal of 80 columns."""
     write(host, SAME, {"number": 600, "booked": 0.5, "hang_up": 0.05})
     text = run(host, "results", "opening").stdout
-    assert text.index("Warm does better on booked") < text.index("weight") < text.index("± error")
+    assert text.index("warm is better on booked") < text.index("weight") < text.index("± error")
     assert max(map(len, text.splitlines())) <= 80
     assert "analysis.booked, per caller, to increase" in text
     assert "This is about 100% of the 1,200 calls" in text
@@ -376,8 +376,8 @@ def test_callers_in_two_arms_are_told(host: Phone) -> None:
     for caller in range(20):
         rows.call(f"warm-300-{caller}", START + 56 * DAY, "control", {})
     rows.write(engine(host), [("d", body(METRICS))])
-    assert codes(host)["two-arms"].startswith("20 callers were given two arms")
-    assert "warm +0.1643" in codes(host)["two-arms"]
+    assert codes(host)["two-arms"].startswith("20 callers were assigned two arms")
+    assert "warm +16.4 pp" in codes(host)["two-arms"]
 
 
 def test_one_caller_with_many_calls_is_told(host: Phone) -> None:
@@ -430,7 +430,7 @@ def test_uneven_missing_values_silence_the_metric(host: Phone) -> None:
             rows.call(f"{arm}-{caller}", START + caller * DAY / 10, arm, told)
     rows.write(engine(host), [("d", body({"score": {"outcome": "score", "missing": "leave out"}}))])
     found = shown(host)
-    assert found["metrics"][0]["comparisons"][0]["state"] == "silenced"
+    assert found["metrics"][0]["comparisons"][0]["state"] == "suppressed"
     assert found["verdict"]["state"] == "broken"
     assert [arm["missing"] for arm in found["metrics"][0]["arms"]] == [0, 100]
 

@@ -126,7 +126,7 @@ def test_a_broken_split_is_shouted() -> None:
     assert shown.sample_ratio.p_value is not None
     assert shown.sample_ratio.p_value < 1e-5
     assert codes(shown) == ["split"]
-    assert shown.metrics[0].comparisons[0].state == "silenced"
+    assert shown.metrics[0].comparisons[0].state == "suppressed"
     assert "control 1,000 instead of 900, warm 800 instead of 900" in shown.warnings[0].message
 
 
@@ -148,7 +148,7 @@ def test_unequal_delivery_is_found() -> None:
     arms = tuple(replace(arm, delivered=1 - arm.undelivered / 1000) for arm in arms)
     [finding] = found(arms).warnings
     assert finding.code == "delivery"
-    assert "control 99.8%, warm 94.0%" in finding.message
+    assert "control 99.8 %, warm 94.0 %" in finding.message
 
 
 def test_unequal_reports_silence_what_reports_tell() -> None:
@@ -161,8 +161,8 @@ def test_unequal_reports_silence_what_reports_tell() -> None:
     )
     shown = results_of(of, tally(of, sums, arms=arms, reports={arm: each.sums() for arm, each in reports.items()}))
     assert codes(shown) == ["missing"]
-    assert "control 2.0%, warm 6.0%" in shown.warnings[0].message
-    assert [metric.comparisons[0].state for metric in shown.metrics] == ["silenced", "unknown", "better"]
+    assert "control 2.0 %, warm 6.0 %" in shown.warnings[0].message
+    assert [metric.comparisons[0].state for metric in shown.metrics] == ["suppressed", "unknown", "better"]
 
 
 def test_what_one_arm_misses_silences_the_metric() -> None:
@@ -171,11 +171,11 @@ def test_what_one_arm_misses_silences_the_metric() -> None:
     shown = found(counts(1000, 1000), HANG_UP, BOOKED, booked=sums)
     assert codes(shown) == ["missing"]
     assert "booked" in shown.warnings[0].message
-    assert [metric.comparisons[0].state for metric in shown.metrics] == ["unknown", "silenced"]
+    assert [metric.comparisons[0].state for metric in shown.metrics] == ["unknown", "suppressed"]
     assert shown.metrics[1].arm("warm").missing == 100
 
 
-def test_a_guardrail_that_is_silenced_is_not_safe() -> None:
+def test_a_guardrail_that_is_suppressed_is_not_safe() -> None:
     """Missing values can make any guardrail look safe: then it is unknown."""
     sums = {
         "control": rate(500, 5000),
@@ -192,7 +192,9 @@ def test_moved_calls_are_found() -> None:
     same = {"control": rate(300, 1000), "warm": rate(300, 1000)}
     shown = results_of(of, tally(of, {"booked": same, "length": same}, calls_per_caller=calls))
     assert codes(shown) == ["calls-moved"]
-    assert shown.warnings[0].message.startswith("Callers of warm call more often than those of control. Read length")
+    assert shown.warnings[0].message.startswith(
+        "Callers of warm call more often than those of control. length: averages"
+    )
 
 
 def test_too_few_are_named() -> None:
@@ -217,7 +219,7 @@ def test_earlier_periods_have_their_own_arms() -> None:
 
 # --- data of which nothing can be said --------------------------------------------------------------------------------
 
-FEW = {"undecided", "too few", "no difference", "silenced"}
+FEW = {"undecided", "too few", "no difference", "suppressed"}
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_no_data_break_it(control: Any, warm: Any, metric: MetricDefinition, pro
 
     shown = results(design(metric), {metric.name: {"control": arm(control), "warm": arm(warm)}})
     json.dumps(shown.as_json(), allow_nan=False)
-    assert shown.metrics[0].comparisons[0].state in {"too few", "unknown", "silenced"}
+    assert shown.metrics[0].comparisons[0].state in {"too few", "unknown", "suppressed"}
     assert shown.metrics[0].comparisons[0].always_valid_interval is None
 
 

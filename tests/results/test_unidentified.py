@@ -137,7 +137,7 @@ def test_nothing_is_made_up_of_hardly_any_calls(engine: Engine) -> None:
     assert one.state == "too few"
 
 
-def test_calls_that_are_not_spread_as_the_weights_say_are_silenced(engine: Engine) -> None:
+def test_calls_that_are_not_spread_as_the_weights_say_are_suppressed(engine: Engine) -> None:
     """Where calls of an arm are lost, nothing is said of these; the verdict about callers stands."""
     rows = made_up()
     for _ in range(300):
@@ -145,7 +145,7 @@ def test_calls_that_are_not_spread_as_the_weights_say_are_silenced(engine: Engin
     found = shown(engine, rows)
     assert not apart(found).sample_ratio.ok
     states = {metric.metric: metric.comparisons[0].state for metric in apart(found).metrics}
-    assert (states["booked"], states["hang_up"]) == ("silenced", "unknown")
+    assert (states["booked"], states["hang_up"]) == ("suppressed", "unknown")
     assert found.sample_ratio.ok
     assert found.verdict
     assert found.verdict.state != "broken"

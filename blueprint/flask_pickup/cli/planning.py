@@ -24,7 +24,7 @@ from flask_pickup.cli.group import (
     print_table,
     with_results,
 )
-from flask_pickup.results.wording import size
+from flask_pickup.results.wording import amount
 
 if TYPE_CHECKING:
     from flask_pickup.results.planning import Baseline, Plan
@@ -115,7 +115,7 @@ def _print(found: Plan) -> None:
     if found.lift is None:
         screen.print("Say which difference would matter: --lift, or smallest in the metric.")
     else:
-        screen.print(f"\nTo find a difference of {size(found.lift, found)}:")
+        screen.print(f"\nTo find a difference of {amount(found.lift, found.unit)}:")
         print_table(_needed(found))
     if found.detectable:
         unit = f"in a hundred {found.per}s" if found.is_proportion else f"a {found.per}"

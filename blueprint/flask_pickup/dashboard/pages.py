@@ -37,6 +37,7 @@ from flask_pickup.flireo.answer import prompt, spoken
 from flask_pickup.previewing import preview
 from flask_pickup.results import numbers
 from flask_pickup.results.snapshots import Snapshots
+from flask_pickup.results.wording import with_messages
 from flask_pickup.translation import gettext, in_language, ngettext
 from flask_pickup.webhook import Webhook
 
@@ -151,7 +152,7 @@ class Dashboard:
     def _overview(self) -> Response:
         names = [one.name for one in self.catalog.experiments if one.status != "draft"]
         latest = self.snapshots.latest(names)
-        results = {name: body["results"] for name, body in latest.items() if "results" in body}
+        results = {name: with_messages(body["results"]) for name, body in latest.items() if "results" in body}
         return self._page(
             "overview",
             experiments=self.catalog.experiments,

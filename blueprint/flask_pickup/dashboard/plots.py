@@ -8,6 +8,7 @@ from typing import Any
 
 from flask_pickup.catalog import CONTROL, Experiment
 from flask_pickup.dashboard.speech import Speech
+from flask_pickup.results.wording import with_messages
 from flask_pickup.translation import gettext
 
 Json = Mapping[str, Any]
@@ -28,7 +29,7 @@ def shown(latest: Json | None, experiment: Experiment, speech: Speech) -> dict[s
         return {**found, "result": None}
     return {
         **found,
-        "result": result,
+        "result": with_messages(result),
         "story": story,
         "callers": sum(arm["callers"] for arm in result["arms"]),
         "since": speech.iso(result["since"]),

@@ -20,7 +20,6 @@ from flask_pickup.results.reading import reading
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.sums import Sums, Tally
 from flask_pickup.results.verdict import decide, last_whole_week
-from flask_pickup.translation import format_number, gettext, ngettext
 
 _LARGEST_SHARE = 0.05
 _FEWEST_CALLS = 100
@@ -220,34 +219,18 @@ class _Assembling:
         yield from _one_caller(counts)
         yield from self._hook_failed(tally)
         if self.options.rehearsals and (calls := counting.rehearsed(self.connection, self.question)):
-            message = gettext("%(calls)s of a rehearsal count here, as was asked.", calls=_calls(calls))
-            yield Finding("rehearsal", message)
+            yield Finding("rehearsal", {"calls": calls})
         before = self.options.purged_before
         if before and tally.since and tally.since - before < timedelta(days=1):
-            message = gettext(
-                "Calls from before %(day)s are purged: some callers may have begun earlier than it seems.",
-                day=f"{before:%Y-%m-%d}",
-            )
-            yield Finding("purged", message)
+            yield Finding("purged", {"day": f"{before:%Y-%m-%d}"})
 
     def _changed(self, tally: Tally, earlier: Sequence[Tally]) -> Iterator[Finding]:
         if self.pooled:
-            message = ngettext(
-                "The earlier period is pooled with this one, as was asked: other words, in equal shares.",
-                "The earlier %(n)s periods are pooled with this one, as was asked: other words, in equal shares.",
-                self.pooled,
-            )
-            yield Finding("changed", message)
+            yield Finding("changed", {"pooled": self.pooled})
         callers = sum(arm.callers for period in earlier for arm in period.arms)
         if callers:
-            since = f"{tally.since:%Y-%m-%d}" if tally.since else gettext("now")
-            message = gettext(
-                "The arms, their words or weights, the audience or the caller secret changed: this is about callers "
-                "from %(since)s on. %(callers)s from before are in earlier periods.",
-                since=since,
-                callers=format_number(callers),
-            )
-            yield Finding("changed", message)
+            since = f"{tally.since:%Y-%m-%d}" if tally.since else None
+            yield Finding("changed", {"since": since, "callers": callers})
 
     def _two_arms(self, tally: Tally, counts: Sequence[Counts]) -> Iterator[Finding]:
         both = sum(each.two_armed for each in counts)
@@ -256,34 +239,17 @@ class _Assembling:
         [alone] = counting.count(self.connection, replace(self.question, one_arm=True))
         without = results_of(self.design, _tally(self.design, self.period, 1, tally.until, alone, {}))
         metric = without.metric(self.design.primary)
-        differences = [
-            f"{each.arm} {format_number(float(f'{each.difference:.4g}'), '+0.####;-0.####')}"
-            for each in (metric.comparisons if metric else ())
-            if each.difference is not None
-        ]
-        message = ngettext(
-            "1 caller was given two arms, and counts in the first.",
-            "%(n)s callers were given two arms, and count in the first.",
-            both,
-        )
-        if differences:
-            without_them = gettext(
-                "Without them the difference on %(metric)s is %(differences)s.",
-                metric=self.design.primary,
-                differences=", ".join(differences),
-            )
-            message = f"{message} {without_them}"
-        yield Finding("two-arms", message)
+        compared = [(each.arm, each.difference) for each in (metric.comparisons if metric else ())]
+        differences = [(arm, difference) for arm, difference in compared if difference is not None]
+        unit = metric.unit if metric else None
+        values = {"callers": both, "metric": self.design.primary, "differences": differences, "unit": unit}
+        yield Finding("two-arms", values)
 
     def _hook_failed(self, tally: Tally) -> Iterator[Finding]:
         if not (self.period.uses_customer and tally.since):
             return
         if calls := counting.hook_failed(self.connection, self.question, tally.since):
-            message = gettext(
-                "%(calls)s came in without an arm: the audience asks for the customer, and the hook failed.",
-                calls=_calls(calls),
-            )
-            yield Finding("hook-failed", message)
+            yield Finding("hook-failed", {"calls": calls})
 
 
 def _of_calls(metric: Metric) -> Metric:
@@ -299,17 +265,7 @@ def _primary_first(design: Experiment) -> Experiment:
 def _one_caller(counts: Sequence[Counts]) -> Iterator[Finding]:
     calls, most = sum(each.calls for each in counts), max((each.most_calls for each in counts), default=0)
     if calls >= _FEWEST_CALLS and most > _LARGEST_SHARE * calls:
-        message = gettext(
-            "One caller made %(most)s of the %(calls)s calls: a forwarded line, or a switchboard that shows one number "
-            "for everybody.",
-            most=format_number(most),
-            calls=format_number(calls),
-        )
-        yield Finding("one-caller", message)
-
-
-def _calls(number: int) -> str:
-    return ngettext("1 call", "%(n)s calls", number)
+        yield Finding("one-caller", {"most": most, "calls": calls})
 
 
 # --- sums into a tally ------------------------------------------------------------------------------------------------

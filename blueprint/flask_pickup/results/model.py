@@ -6,23 +6,23 @@ What is undefined is ``None``: never NaN, infinity or an invented 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from flask_pickup.catalog.definition import Goal, Per
+from flask_pickup.results import wording
+from flask_pickup.translation import in_language
 
 Interval = tuple[float, float]
+Unit = Literal["share", "caller", "call"]
+"""Of an amount: a share, or a mean per caller or per call."""
 ComparisonState = Literal[
-    "better", "worse", "no difference", "undecided", "too few", "silenced", "safe", "harmed", "unknown"
+    "better", "worse", "no difference", "undecided", "too few", "suppressed", "safe", "harmed", "unknown"
 ]
 VerdictState = Literal[
     "better", "worse", "no difference", "cannot tell yet", "cannot tell at your number of calls", "broken"
 ]
-FindingCode = Literal[
-    "split", "delivery", "missing", "changed", "two-arms", "one-caller", "few", "hook-failed", "rehearsal", "purged",
-    "calls-moved",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,11 @@ class Metric:
     arms: tuple[ArmMean, ...]
     comparisons: tuple[Comparison, ...]
 
+    @property
+    def unit(self) -> Unit:
+        """The unit of the metric's differences."""
+        return "share" if self.is_proportion else self.per
+
     def arm(self, name: str) -> ArmMean:
         """Return one arm's mean.
 
@@ -127,10 +132,18 @@ class Metric:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a reader must know; ``code`` is for programs and does not change."""
+    """Something that a reader must know, as plain values; :mod:`~flask_pickup.results.wording` has its words.
 
-    code: FindingCode
-    message: str
+    :param code: for programs; does not change.
+    """
+
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """The finding in words."""
+        return wording.finding_text(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -144,31 +157,51 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Bet:
-    """What the data lean to while the verdict cannot tell; never used for it.
+    """What the data lean to while the verdict cannot tell. The verdict does not use it.
 
-    :param odds: that ``arm`` is better than control, under a sceptical prior: normal about 0 with ``prior`` as its
-        standard deviation.
+    :param odds: that ``arm`` is better than ``against``, under a sceptical prior: normal about 0 with ``prior`` as its
+        standard deviation, so that ``smallest`` has a chance of one in twenty in either direction.
     """
 
     arm: str
+    against: str
     odds: float
     prior: float
-    message: str
+    smallest: float
+    unit: Unit
+
+    @property
+    def message(self) -> str:
+        """The bet in words."""
+        return wording.bet_text(asdict(self))
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What to do.
 
+    :param arms: those that the state is about.
+    :param findings: what the verdict rests on, in the order in which it is told.
     :param stop: whether nothing more is to be learnt that the author asked for.
     :param until: the end of the whole weeks that the verdict is about.
     """
 
     state: VerdictState
-    message: str
+    arms: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     stop: bool = False
     until: datetime | None = None
     bet: Bet | None = None
+
+    @property
+    def headline(self) -> str:
+        """The verdict in a few words: "warm is better"."""
+        return wording.headline(asdict(self))
+
+    @property
+    def message(self) -> str:
+        """The verdict in words."""
+        return wording.verdict_text(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -224,9 +257,14 @@ class Results:
         """Return a metric by its name."""
         return next((metric for metric in self.metrics if metric.metric == name), None)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values: what ``--format json`` prints, moments in ISO 8601."""
+    def as_data(self) -> dict[str, Any]:
+        """Return plain values without words: to be kept, and shown in any language. Moments are in ISO 8601."""
         return _plain(asdict(self))  # type: ignore[no-any-return]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``--format json`` prints: :meth:`as_data` with messages in English."""
+        with in_language("en"):
+            return wording.with_messages(self.as_data())
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition, Per
 from flask_pickup.results import estimates
+from flask_pickup.results.model import Unit
 
 POWER = 0.8
 WEEKS = (4, 12, 26)
@@ -88,6 +89,11 @@ class Plan:
     def is_proportion(self) -> bool:
         """Whether the metric is a rate."""
         return self.baseline.is_proportion
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of differences."""
+        return "share" if self.is_proportion else self.per
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan for programs."""

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from flask_pickup.catalog.definition import Experiment
 from flask_pickup.results import measuring, planning
-from flask_pickup.results.wording import size
+from flask_pickup.results.wording import amount
 
 WEEKS = 12
 
@@ -36,6 +36,10 @@ def prospects(engine: Engine, bodies: Mapping[str, Mapping[str, Any]], *, now: d
 def _prospect(plan: planning.Plan, pace: float) -> str:
     kind = (WEEKS, planning.CONFIDENCES[0], "always valid")
     least = next(each.difference for each in plan.detectable if (each.weeks, each.confidence, each.interval) == kind)
-    what = f"a difference of {size(float(f'{least:.2g}'), plan)}" if least else "no difference that there is room for"
+    what = (
+        f"a difference of {amount(float(f'{least:.2g}'), plan.unit)}"
+        if least
+        else "no difference that there is room for"
+    )
     at = f"at {pace:,.0f} new callers a week"
     return f"{plan.experiment}: in {WEEKS} weeks, {at}, it can find {what} on {plan.metric}."

@@ -26,7 +26,6 @@ from flask_pickup.results.model import (
     SampleRatio,
 )
 from flask_pickup.results.sums import EMPTY, Sums, Tally
-from flask_pickup.translation import format_number, gettext
 
 _MOVED = 0.005
 """The error of the always-valid comparison of calls per caller: over all looks together."""
@@ -47,7 +46,7 @@ def results_of(design: Experiment, tally: Tally, earlier: Sequence[Tally] = ()) 
     ratio = sample_ratio(tally.arms)
     design = _of_period(design, tally)
     uneven = _uneven(tally)
-    metrics = _metrics(design, tally, silenced=not ratio.ok, uneven=uneven)
+    metrics = _metrics(design, tally, suppressed=not ratio.ok, uneven=uneven)
     return Results(
         experiment=design.name,
         status=design.status,
@@ -137,7 +136,7 @@ def _guardrail_state(interval: Interval | None, metric: MetricDefinition) -> Com
 
 def _period(design: Experiment, tally: Tally) -> PeriodResults:
     ratio = sample_ratio(tally.arms)
-    metrics = _metrics(_of_period(design, tally), tally, silenced=not ratio.ok, uneven=_uneven(tally))
+    metrics = _metrics(_of_period(design, tally), tally, suppressed=not ratio.ok, uneven=_uneven(tally))
     return PeriodResults(tally.number, tally.since, tally.until, tally.arms, ratio, metrics)
 
 
@@ -146,11 +145,11 @@ def _of_period(design: Experiment, tally: Tally) -> Experiment:
     return replace(design, weights={arm.arm: arm.weight for arm in tally.arms})
 
 
-def _metrics(design: Experiment, tally: Tally, *, silenced: bool, uneven: Collection[str]) -> tuple[Metric, ...]:
+def _metrics(design: Experiment, tally: Tally, *, suppressed: bool, uneven: Collection[str]) -> tuple[Metric, ...]:
     found = []
     for metric in design.metrics:
         sums = {arm: tally.metrics.get(metric.name, {}).get(arm, EMPTY) for arm in design.weights}
-        found.append(_metric(metric, design, sums, silenced=silenced or _is_uneven(metric, uneven)))
+        found.append(_metric(metric, design, sums, suppressed=suppressed or _is_uneven(metric, uneven)))
     return tuple(found)
 
 
@@ -159,7 +158,7 @@ def _is_uneven(metric: MetricDefinition, uneven: Collection[str]) -> bool:
     return _MISSING + metric.name in uneven or (_REPORTS in uneven and is_reported(metric.outcome))
 
 
-def _metric(metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], *, silenced: bool) -> Metric:
+def _metric(metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], *, suppressed: bool) -> Metric:
     counted = [each for each in sums.values() if each.callers]
     return Metric(
         metric=metric.name,
@@ -169,7 +168,7 @@ def _metric(metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sum
         per=metric.per,
         is_proportion=bool(counted) and all(each.is_proportion for each in counted),
         arms=tuple(_mean(arm, each) for arm, each in sums.items()),
-        comparisons=tuple(_comparisons(metric, design, sums, silenced=silenced)),
+        comparisons=tuple(_comparisons(metric, design, sums, suppressed=suppressed)),
     )
 
 
@@ -186,12 +185,12 @@ def _mean(arm: str, sums: Sums) -> ArmMean:
 
 
 def _comparisons(
-    metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], *, silenced: bool
+    metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], *, suppressed: bool
 ) -> Iterator[Comparison]:
     for arm, against in design.pairs:
         if arm in sums and against in sums:
             found = compare(metric, design, sums, arm, against)
-            yield replace(found, state="unknown" if metric.guardrail else "silenced") if silenced else found
+            yield replace(found, state="unknown" if metric.guardrail else "suppressed") if suppressed else found
 
 
 def _uneven(tally: Tally) -> set[str]:
@@ -212,52 +211,26 @@ def _uneven(tally: Tally) -> set[str]:
 def _findings(design: Experiment, tally: Tally, ratio: SampleRatio, uneven: Collection[str]) -> Iterator[Finding]:
     arms = tally.arms
     if not ratio.ok:
-        yield Finding("split", _split_message(arms))
+        callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
+        expected = [(arm.arm, arm.callers, callers * arm.weight / weights) for arm in arms]
+        yield Finding("split", {"arms": expected})
     if _REPORTS in uneven:
-        message = gettext(
-            "Arms differ in how many of their calls have no report: %(shares)s. Nothing is said of what reports tell.",
-            shares=_shares(arms, "without_report"),
-        )
-        yield Finding("missing", message)
+        yield Finding("missing", {"shares": _known(arms, "without_report")})
     if "undelivered" in uneven:
-        message = gettext(
-            "Arms differ in how often their words were really spoken: %(shares)s.", shares=_shares(arms, "delivered")
-        )
-        yield Finding("delivery", message)
+        yield Finding("delivery", {"shares": _known(arms, "delivered")})
     for name in (metric.name for metric in design.metrics if _MISSING + metric.name in uneven):
-        message = gettext(
-            "What is missing of %(metric)s differs between the arms: nothing is said about it.", metric=name
-        )
-        yield Finding("missing", message)
+        yield Finding("missing", {"metric": name})
     yield from _moved(design, tally)
     yield from _few(design, tally)
 
 
-def _split_message(arms: Sequence[ArmCounts]) -> str:
-    callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
-    counts = [
-        gettext(
-            "%(arm)s %(found)s instead of %(all)s",
-            arm=arm.arm,
-            found=format_number(arm.callers),
-            all=format_number(callers * arm.weight / weights),
-        )
-        for arm in arms
-    ]
-    return gettext(
-        "The callers are not spread over the arms as the weights say (%(counts)s), or those with a report are "
-        "not: something loses callers of an arm, and what is left cannot be compared.",
-        counts=", ".join(counts),
-    )
-
-
-def _shares(arms: Sequence[ArmCounts], name: Literal["delivered", "without_report"]) -> str:
+def _known(arms: Sequence[ArmCounts], name: Literal["delivered", "without_report"]) -> list[tuple[str, float]]:
     shares = ((arm.arm, getattr(arm, name)) for arm in arms)
-    return ", ".join(f"{arm} {format_number(share, '0.0%')}" for arm, share in shares if share is not None)
+    return [(arm, share) for arm, share in shares if share is not None]
 
 
 def _moved(design: Experiment, tally: Tally) -> Iterator[Finding]:
-    """Calls per caller are compared at all times, each arm with control."""
+    """Compare calls per caller at all times, each arm with control."""
     sums = tally.calls_per_caller
     pairs = [(arm, against) for arm, against in design.pairs if against == CONTROL and arm in sums and against in sums]
     for arm, against in pairs:
@@ -268,37 +241,18 @@ def _moved(design: Experiment, tally: Tally) -> Iterator[Finding]:
             sums[arm], sums[against], alpha, design.decision.expected_callers, equal=equal
         )
         if abs(difference) > reach:
-            per_call = ", ".join(metric.name for metric in design.metrics if metric.per == "call")
-            often = (
-                gettext("Callers of %(arm)s call more often than those of %(against)s.", arm=arm, against=against)
-                if difference > 0
-                else gettext("Callers of %(arm)s call less often than those of %(against)s.", arm=arm, against=against)
-            )
-            tail = gettext("Read %(metrics)s with that in mind: they are averages of other calls.", metrics=per_call)
-            yield Finding("calls-moved", f"{often} {tail}" if per_call else often)
+            metrics = [metric.name for metric in design.metrics if metric.per == "call"]
+            direction = "more" if difference > 0 else "less"
+            yield Finding("calls-moved", {"arm": arm, "against": against, "direction": direction, "metrics": metrics})
 
 
 def _few(design: Experiment, tally: Tally) -> Iterator[Finding]:
-    few = [f"{arm.arm} {format_number(arm.callers)}" for arm in tally.arms if arm.callers < FEWEST_CALLERS]
-    if few:
-        message = gettext(
-            "Nothing is said below %(least)s callers an arm: so far %(counts)s.",
-            least=FEWEST_CALLERS,
-            counts=", ".join(few),
-        )
-        yield Finding("few", message)
-        return
+    few = [(arm.arm, arm.callers) for arm in tally.arms if arm.callers < FEWEST_CALLERS]
     rare = [metric.name for metric in design.metrics if _is_rare(design, tally.metrics.get(metric.name, {}))]
-    if rare:
-        yield Finding(
-            "few",
-            gettext(
-                "Of %(metrics)s nothing is said until each arm would expect %(least)s callers or calls with it, and "
-                "%(least)s without.",
-                metrics=", ".join(rare),
-                least=FEWEST_EVENTS,
-            ),
-        )
+    if few:
+        yield Finding("few", {"least": FEWEST_CALLERS, "callers": few})
+    elif rare:
+        yield Finding("few", {"least": FEWEST_EVENTS, "metrics": rare})
 
 
 def _is_rare(design: Experiment, sums: Mapping[str, Sums]) -> bool:
