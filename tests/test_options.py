@@ -60,35 +60,15 @@ def test_each_option_has_a_row_above() -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_config_key_is_read(name: str) -> None:
-    """A config key sets its option, as text from the environment or as a value from code."""
-    attribute, given, expected, _ = KNOWN[name]
-    assert getattr(read(**{key(name): given}), attribute) == expected
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_config_key_wins_over_argument(name: str) -> None:
-    """Where both say something, the config key counts."""
+def test_config_key_wins_over_argument_wins_over_default(name: str) -> None:
+    """A config key sets its option, as text or as a value; without it Pickup's argument counts, then the default."""
     attribute, given, expected, default = KNOWN[name]
-    assert getattr(read({name: default}, **{key(name): given}), attribute) == expected
-
-
-@pytest.mark.parametrize("name", KNOWN)
-@pytest.mark.parametrize("nothing", [{}, {"set": None}])
-def test_argument_wins_over_default(name: str, nothing: dict[str, None]) -> None:
-    """Where the config says nothing, the argument of Pickup counts."""
-    attribute, given, expected, _ = KNOWN[name]
-    config: dict[str, Any] = {k: v for k, v in SECRETS.items() if k != key(name)}
-    config.update(dict.fromkeys([key(name)] * len(nothing)))
-    options = read_options(config, {name: given}, root="/app", instance="/app/instance")
-    assert getattr(options, attribute) == expected
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_default(name: str) -> None:
-    """What nobody sets has the documented default."""
-    attribute, _, _, default = KNOWN[name]
     assert getattr(read(), attribute) == default
+    assert getattr(read({name: default}, **{key(name): given}), attribute) == expected
+    for nothing in ({}, {key(name): None}):
+        config = {**{k: v for k, v in SECRETS.items() if k != key(name)}, **nothing}
+        options = read_options(config, {name: given}, root="/app", instance="/app/instance")
+        assert getattr(options, attribute) == expected
 
 
 def test_argument_of_pickup_reaches_the_app(tmp_path: Path) -> None:
@@ -138,17 +118,18 @@ def test_odd_number_stops_the_app(name: str, value: Any) -> None:
     assert message == f"'{key(name)}' is {value!r}; set a number above 0."
 
 
-@pytest.mark.parametrize("name", ["allow_unsigned", "transcripts"])
-def test_odd_boolean_stops_the_app(name: str) -> None:
-    """Whatever is neither true nor false might be meant either way."""
-    assert refusal(**{key(name): "maybe"})[0] == f"'{key(name)}' is 'maybe'; set true or false."
-
-
-def test_odd_region_stops_the_app() -> None:
-    """A country that numbers do not have would leave national numbers unread."""
-    assert refusal(PICKUP_REGION="Nederland")[0].startswith(
-        "'PICKUP_REGION' is 'NEDERLAND'; set a country's two letters"
-    )
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("allow_unsigned", "maybe", "'PICKUP_ALLOW_UNSIGNED' is 'maybe'; set true or false."),
+        ("transcripts", "maybe", "'PICKUP_TRANSCRIPTS' is 'maybe'; set true or false."),
+        ("region", "Nederland", "'PICKUP_REGION' is 'NEDERLAND'; set a country's two letters, such as 'NL'."),
+        ("dashboard_token", "short", "'PICKUP_DASHBOARD_TOKEN' is too short to be a secret; set 22 random characters or more."),
+    ],
+)  # fmt: skip
+def test_other_invalid_values_stop_the_app(name: str, value: str, message: str) -> None:
+    """A value that an option cannot have is refused at start; the sentence says what to set."""
+    assert refusal(**{key(name): value})[0] == message
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from flask_pickup.dashboard.access import AccessCheck
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
 from flask_pickup.ledger import Ledger
-from flask_pickup.metrics import make_metrics
+from flask_pickup.metrics import Metrics
 from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, Options, read_options
 from flask_pickup.processes import PerProcess, refuse_greenlets
@@ -286,7 +286,7 @@ class Pickup(Blueprint):
             lookup,
             Handlers(self._handlers, self._handlers_at_once),
             signals,
-            make_metrics(options.metrics_token),
+            Metrics(options.metrics_token),
             self._clock,
         )
         ledger.on_fault = webhook.tell_fault

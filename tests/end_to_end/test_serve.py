@@ -109,10 +109,10 @@ def test_errors_in_the_content_stop_it(checkout: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_setting_stops_it(checkout: Path) -> None:
-    """A setting that makes no sense is a sentence, not a traceback, and nothing is served."""
+    """An invalid setting is a sentence, not a traceback, and nothing is served."""
     ended = run_script(checkout, SHELL, "scripts/serve", PICKUP_WEBHOOK_SECRET="")
     assert ended.returncode == 1
-    assert "'PICKUP_WEBHOOK_SECRET' has an empty secret in it." in ended.stdout
+    assert "'PICKUP_WEBHOOK_SECRET' contains an empty secret." in ended.stdout
     assert "Traceback" not in ended.stdout
 
 
