@@ -16,6 +16,8 @@ from babel.messages.pofile import read_po
 from babel.support import Translations
 
 LANGUAGES = ("en", "nl")
+DASH = "\N{EN DASH}"
+"""Stands for a missing value."""
 
 _DOMAIN = "pickup"
 _FOLDER = Path(__file__).with_name("translations")
@@ -43,9 +45,9 @@ def ngettext(singular: str, plural: str, number: int, /, **values: object) -> st
     return text % {"n": format_number(number), **values}
 
 
-def format_number(number: float, pattern: str = "#,##0") -> str:
-    """Return a number as the reader's language writes it, in one of Babel's patterns: "12,345"."""
-    return numbers.format_decimal(number, pattern, _language.get())
+def format_number(number: float | None, pattern: str = "#,##0") -> str:
+    """Return a number as the reader's language writes it, in one of Babel's patterns: "12,345"; a dash for None."""
+    return DASH if number is None else numbers.format_decimal(number, pattern, _language.get())
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The files that the pages need besides: few, small, and kept by the browser until their content changes."""
+"""The files that pages load: few, packed, and kept by the browser until their content changes."""
 
 from __future__ import annotations
 
@@ -9,35 +9,38 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-_FOLDER = Path(__file__).parents[1] / "static"
+from flask import Response, abort, url_for
 
-_FILES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "icon.svg": ("image/svg+xml", ("icon.svg",)),
-    "pickup.css": ("text/css", ("pickup.css",)),
-    "pickup.js": ("text/javascript", ("pickup.js",)),
-    "plots.js": ("text/javascript", ("vendor/d3.min.js", "vendor/plot.min.js")),
+_FOLDER = Path(__file__).parents[1] / "static"
+_TYPES: Mapping[str, str] = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_SOURCES = {
+    path.name: path for folder in (_FOLDER, _FOLDER / "vendor") for path in folder.iterdir() if path.suffix in _TYPES
 }
-"""Name in the address to type and files."""
 
 
 @dataclass(frozen=True)
-class Asset:
-    """A file as it is sent.
-
-    :param version: changes with the content.
-    """
-
-    type: str
-    content: bytes
+class _Asset:
+    mimetype: str
     packed: bytes
     version: str
 
 
 @cache
-def asset(name: str) -> Asset | None:
-    """Return a file, read once; None if there is none of this name."""
-    if name not in _FILES:
-        return None
-    kind, files = _FILES[name]
-    content = b"\n".join((_FOLDER / file).read_bytes() for file in files)
-    return Asset(kind, content, gzip.compress(content), sha256(content).hexdigest()[:12])
+def _asset(name: str) -> _Asset:
+    content = _SOURCES[name].read_bytes()
+    return _Asset(_TYPES[_SOURCES[name].suffix], gzip.compress(content), sha256(content).hexdigest()[:12])
+
+
+def asset_url(name: str) -> str:
+    """Return a file's address, which changes with its content."""
+    return url_for(".asset", name=name, v=_asset(name).version)
+
+
+def asset_response(name: str) -> Response:
+    """Return a file. Every browser unpacks gzip."""
+    if name not in _SOURCES:
+        abort(404)
+    response = Response(_asset(name).packed, mimetype=_asset(name).mimetype)
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    return response

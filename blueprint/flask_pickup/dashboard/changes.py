@@ -6,18 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from flask_pickup.dashboard.speech import NOTHING
-from flask_pickup.translation import gettext
+from flask_pickup.translation import DASH, gettext
 
 Body = Mapping[str, Any]
 
 
-def definition_changes(definitions: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return what changed with each definition; nothing with the first.
-
-    :param definitions: rows of ``pickup_definitions``, the latest first.
-    """
-    bodies = [row["body"] for row in definitions]
+def definition_changes(bodies: Sequence[Body]) -> list[list[str]]:
+    """Return what changed with each definition, the latest first; nothing with the first of all."""
     return [list(_changes(old, new)) for new, old in pairwise(bodies)] + [[]]
 
 
@@ -57,7 +52,7 @@ def _changes(old: Body, new: Body) -> Iterator[str]:
 
 
 def _from_to(name: str, old: Any, new: Any) -> str:
-    before, after = (NOTHING if value in (None, "") else value for value in (old, new))
+    before, after = (DASH if value in (None, "") else value for value in (old, new))
     return f"{name}: {before} → {after}"
 
 

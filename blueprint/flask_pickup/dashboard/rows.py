@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Table, and_, or_, select
+from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 
 from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
 from flask_pickup.results.reading import reading
@@ -16,6 +16,7 @@ PATIENCE = 3.0
 """Seconds that a page's query may take."""
 
 PAGE = 50
+_CHUNK = 1_000
 
 TABLES: Mapping[str, Table] = {
     model.__tablename__.removeprefix("pickup_"): model.__table__  # type: ignore[misc]
@@ -23,21 +24,19 @@ TABLES: Mapping[str, Table] = {
 }
 """What can be downloaded, by the name in the address."""
 
-_CHUNK = 1_000
-
 
 @dataclass(frozen=True)
 class CallRow:
-    """A call with what belongs to it."""
+    """A call with its assignments and outcomes."""
 
-    call: Mapping[str, Any]
-    assignments: Sequence[Mapping[str, Any]]
+    call: RowMapping
+    assignments: Sequence[RowMapping]
     outcomes: Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a page of calls ends: the next one goes on behind it, whatever has come in meanwhile."""
+class Cursor:
+    """The last call of a page: the next page goes on behind it, whatever has come in meanwhile."""
 
     decided_at: datetime
     call_id: str
@@ -46,8 +45,8 @@ class Place:
         return f"{self.decided_at.isoformat()}~{self.call_id}"
 
     @classmethod
-    def read(cls, written: str) -> Place | None:
-        """Return the place that stands in an address; None if it is none."""
+    def parse(cls, written: str) -> Cursor | None:
+        """Return the cursor in an address; None if it is invalid."""
         moment, _, call_id = written.partition("~")
         try:
             return cls(datetime.fromisoformat(moment), call_id)
@@ -55,79 +54,66 @@ class Place:
             return None
 
 
-def latest_calls(engine: Engine, before: Place | None = None) -> tuple[list[CallRow], Place | None]:
-    """Return a page of calls, the latest first, and the place where the next page begins; None at the end."""
+def latest_calls(engine: Engine, before: Cursor | None = None) -> tuple[list[CallRow], Cursor | None]:
+    """Return a page of calls, the latest first, and the cursor of the next page; None at the end."""
     query = select(Call.__table__).where(Call.decided_at.is_not(None))
     if before:
-        earlier = and_(Call.decided_at == before.decided_at, Call.call_id < before.call_id)
-        query = query.where(Call.decided_at <= before.decided_at, or_(Call.decided_at < before.decided_at, earlier))
+        query = query.where(tuple_(Call.decided_at, Call.call_id) < (before.decided_at, before.call_id))
     query = query.order_by(Call.decided_at.desc(), Call.call_id.desc()).limit(PAGE + 1)
     with reading(engine, PATIENCE) as connection:
-        calls = [dict(row) for row in connection.execute(query).mappings()]
-        rows = _with_what_belongs(connection, calls[:PAGE])
+        calls = connection.execute(query).mappings().all()
+        rows = _call_rows(connection, calls[:PAGE])
     last = calls[PAGE - 1] if len(calls) > PAGE else None
-    return rows, Place(last["decided_at"], last["call_id"]) if last else None
+    return rows, Cursor(last["decided_at"], last["call_id"]) if last else None
 
 
-def one_call(engine: Engine, call_id: str) -> tuple[CallRow, Mapping[str, Any] | None] | None:
+def one_call(engine: Engine, call_id: str) -> tuple[CallRow, RowMapping | None] | None:
     """Return a call and its transcript; None if there is no such call."""
     with reading(engine, PATIENCE) as connection:
-        found = connection.execute(select(Call.__table__).where(Call.call_id == call_id)).mappings().first()
-        if found is None:
+        calls = connection.execute(select(Call.__table__).where(Call.call_id == call_id)).mappings().all()
+        if not calls:
             return None
-        said = select(Transcript.__table__).where(Transcript.call_id == call_id)
-        transcript = connection.execute(said).mappings().first()
-        [row] = _with_what_belongs(connection, [dict(found)])
-        return row, dict(transcript) if transcript else None
+        transcript = connection.execute(select(Transcript.__table__).where(Transcript.call_id == call_id))
+        return _call_rows(connection, calls)[0], transcript.mappings().first()
 
 
-def definition(engine: Engine, fingerprint: str) -> Mapping[str, Any] | None:
-    """Return an experiment as it once stood."""
+def definition(engine: Engine, fingerprint: str) -> RowMapping | None:
+    """Return a definition of an experiment."""
     with reading(engine, PATIENCE) as connection:
         query = select(Definition.__table__).where(Definition.fingerprint == fingerprint)
-        found = connection.execute(query).mappings().first()
-        return dict(found) if found else None
+        return connection.execute(query).mappings().first()
 
 
-def definitions(engine: Engine, experiment: str) -> list[Mapping[str, Any]]:
-    """Return how an experiment has stood, the latest first."""
+def definitions(engine: Engine, experiment: str) -> Sequence[RowMapping]:
+    """Return the definitions of an experiment, the latest first."""
     query = select(Definition.__table__).where(Definition.experiment == experiment)
     with reading(engine, PATIENCE) as connection:
-        rows = connection.execute(query.order_by(Definition.first_seen_at.desc()).limit(PAGE)).mappings()
-        return [dict(row) for row in rows]
+        return connection.execute(query.order_by(Definition.first_seen_at.desc()).limit(PAGE)).mappings().all()
 
 
 def table_rows(engine: Engine, table: Table) -> Iterator[Sequence[Any]]:
-    """Yield the names of a table's columns, then each row, a piece at a time."""
-    yield [column.name for column in table.columns]
-    last: tuple[Any, ...] | None = None
+    """Yield the rows of a table, read in chunks."""
     keys = list(table.primary_key.columns)
+    query = select(table).order_by(*keys).limit(_CHUNK)
+    chunk_query = query
     while True:
         with reading(engine, PATIENCE) as connection:
-            rows = connection.execute(_behind(select(table).order_by(*keys).limit(_CHUNK), keys, last)).all()
-        yield from rows
-        if len(rows) < _CHUNK:
+            chunk = connection.execute(chunk_query).all()
+        yield from chunk
+        if len(chunk) < _CHUNK:
             return
-        last = tuple(getattr(rows[-1], key.name) for key in keys)
+        last = tuple(getattr(chunk[-1], key.name) for key in keys)
+        chunk_query = query.where(tuple_(*keys) > last)
 
 
-def _behind(query: Select[Any], keys: Sequence[Any], last: tuple[Any, ...] | None) -> Select[Any]:
-    if last is None:
-        return query
-    first, *rest = keys
-    if not rest:
-        return query.where(first > last[0])
-    return query.where(or_(first > last[0], and_(first == last[0], rest[0] > last[1])))
-
-
-def _with_what_belongs(connection: Connection, calls: Sequence[Mapping[str, Any]]) -> list[CallRow]:
+def _call_rows(connection: Connection, calls: Sequence[RowMapping]) -> list[CallRow]:
     ids = [call["call_id"] for call in calls]
-    assigned = select(Assignment.__table__).where(Assignment.call_id.in_(ids)).order_by(Assignment.experiment)
-    came = select(Outcome.__table__).where(Outcome.call_id.in_(ids)).order_by(Outcome.name)
-    assignments: dict[str, list[Mapping[str, Any]]] = {}
-    outcomes: dict[str, dict[str, float]] = {}
-    for row in connection.execute(assigned).mappings():
-        assignments.setdefault(row["call_id"], []).append(dict(row))
-    for row in connection.execute(came).mappings():
-        outcomes.setdefault(row["call_id"], {})[row["name"]] = row["value"]
-    return [CallRow(call, assignments.get(call["call_id"], []), outcomes.get(call["call_id"], {})) for call in calls]
+    assignments: dict[str, list[RowMapping]] = {call_id: [] for call_id in ids}
+    outcomes: dict[str, dict[str, float]] = {call_id: {} for call_id in ids}
+    query = select(Assignment.__table__).where(Assignment.call_id.in_(ids)).order_by(Assignment.experiment)
+    for row in connection.execute(query).mappings():
+        assignments[row["call_id"]].append(row)
+    query = select(Outcome.__table__).where(Outcome.call_id.in_(ids)).order_by(Outcome.name)
+    for row in connection.execute(query).mappings():
+        outcomes[row["call_id"]][row["name"]] = row["value"]
+    return [CallRow(call, assignments[call["call_id"]], outcomes[call["call_id"]]) for call in calls]

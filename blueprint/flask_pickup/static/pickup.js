@@ -25,16 +25,16 @@ for (const button of document.querySelectorAll("button.copy")) {
 const arm = (index) => `var(--arm-${index % 10})`;
 const style = { background: "transparent", fontFamily: "inherit", fontSize: "13px" };
 
-// Numbers and days are written by the browser as the page's language writes them; "en" alone would be American.
-const locale = (language) => (language === "en" ? "en-GB" : language);
+// The browser writes numbers and days in the page's language; "en" alone would be American.
+const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
 
-function numbers({ language }, options = {}) {
-  const written = new Intl.NumberFormat(locale(language), { maximumSignificantDigits: 3, ...options });
+function numbers(options = {}) {
+  const written = new Intl.NumberFormat(language, { maximumSignificantDigits: 3, ...options });
   return (value) => written.format(value);
 }
 
-function days({ language, zone = "UTC" }) {
-  const written = new Intl.DateTimeFormat(locale(language), { day: "numeric", month: "short", timeZone: zone });
+function days(zone) {
+  const written = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: zone });
   return (value) => written.format(value);
 }
 
@@ -45,58 +45,69 @@ function some(values, width) {
 }
 
 const draw = {
-  // Each arm's difference to control with its interval; a rule at zero, the difference that matters, the harm accepted.
+  // Each arm's difference with its interval; a rule at zero, the relevant difference or the harm that is not accepted.
   intervals(data, width) {
-    const ends = data.rows.flatMap((row) => [row.low, row.high]).concat(0, data.marks.map((mark) => mark.at));
+    const rows = data.comparisons.map((each) => ({
+      arm: each.against === "control" ? each.arm : `${each.arm} / ${each.against}`,
+      color: arm(data.arms.indexOf(each.arm)),
+      low: data.scale * each.always_valid_interval[0],
+      high: data.scale * each.always_valid_interval[1],
+      difference: data.scale * each.difference,
+    }));
+    const marks = data.mark ? [{ ...data.mark, at: data.scale * data.mark.at }] : [];
+    const ends = rows.flatMap((row) => [row.low, row.high]).concat(marks.map((mark) => mark.at));
     const edge = 1.08 * Math.max(...ends.map(Math.abs), 1e-9);
     return Plot.plot({
-      width, height: 84 + 46 * data.rows.length, marginLeft: 16, marginRight: 16, marginTop: 28, marginBottom: 44, style,
+      width, height: 84 + 46 * rows.length, marginLeft: 16, marginRight: 16, marginTop: 28, marginBottom: 44, style,
       x: {
-        label: data.label, tickFormat: numbers(data, { signDisplay: "exceptZero" }), labelAnchor: "center",
+        label: data.label, tickFormat: numbers({ signDisplay: "exceptZero" }), labelAnchor: "center",
         labelArrow: "none", labelOffset: 40, domain: [-edge, edge], ticks: width / 90,
       },
-      y: { axis: null, domain: data.rows.map((row) => row.arm) },
+      y: { axis: null, domain: rows.map((row) => row.arm) },
       marks: [
-        Plot.rectX(data.marks, { x1: "at", x2: (mark) => Math.sign(mark.at || 1) * edge, fill: (mark) => `var(--${mark.kind})`, fillOpacity: 0.55 }),
-        ...[-1, 1].map((side) => Plot.text(data.marks.filter((mark) => mark.at * side > 0), {
-          x: side * edge, text: "text", frameAnchor: "top", dy: -16, textAnchor: side > 0 ? "end" : "start", fill: "var(--quiet)",
+        Plot.rectX(marks, { x1: "at", x2: (mark) => mark.side * edge, fill: (mark) => `var(--${mark.kind})`, fillOpacity: 0.55 }),
+        ...marks.map((mark) => Plot.text([mark], {
+          x: mark.side * edge, text: "text", frameAnchor: "top", dy: -16, textAnchor: mark.side > 0 ? "end" : "start", fill: "var(--quiet)",
         })),
         Plot.ruleX([0], { stroke: "var(--ink)" }),
-        Plot.text(data.rows, {
+        Plot.text(rows, {
           x: -edge, y: "arm", text: "arm", textAnchor: "start", dy: -15, fill: "var(--ink)", stroke: "var(--card)", strokeWidth: 4,
         }),
-        Plot.ruleY(data.rows, { x1: "low", x2: "high", y: "arm", stroke: (row) => arm(row.index), strokeWidth: 5, strokeLinecap: "round" }),
-        Plot.dot(data.rows, { x: "difference", y: "arm", r: 6, fill: "var(--card)", stroke: (row) => arm(row.index), strokeWidth: 3 }),
+        Plot.ruleY(rows, { x1: "low", x2: "high", y: "arm", stroke: "color", strokeWidth: 5, strokeLinecap: "round" }),
+        Plot.dot(rows, { x: "difference", y: "arm", r: 6, fill: "var(--card)", stroke: "color", strokeWidth: 3 }),
       ],
     });
   },
 
   // New callers a day, an arm on top of the other.
   days(data, width) {
-    const rows = data.rows.map((row) => ({ ...row, day: new Date(row.day) }));
+    const rows = Object.entries(data.days).flatMap(([day, arms]) => (
+      data.arms.filter((name) => name in arms).map((name) => ({ day: new Date(day), arm: name, callers: arms[name] }))
+    ));
     const [first, last] = d3.extent(rows, (row) => row.day);
     return Plot.plot({
       width, height: 240, style,
-      x: { label: null, type: "utc", tickFormat: days(data), ticks: some(d3.utcDay.range(first, d3.utcDay.offset(last)), width) },
-      y: { label: data.label, labelAnchor: "top", labelArrow: "none", grid: true, tickFormat: numbers(data) },
+      x: { label: null, type: "utc", tickFormat: days("UTC"), ticks: some(d3.utcDay.range(first, d3.utcDay.offset(last)), width) },
+      y: { label: data.label, labelAnchor: "top", labelArrow: "none", grid: true, tickFormat: numbers() },
       color: { domain: data.arms, range: data.arms.map((_, index) => arm(index)) },
       marks: [Plot.rectY(rows, { x: "day", interval: "day", y: "callers", fill: "arm", insetLeft: 0.5, insetRight: 0.5 }), Plot.ruleY([0])],
     });
   },
 
   // The interval of one comparison, week by week.
-  narrowing(data, width) {
-    const rows = data.rows.map((row) => ({ ...row, until: new Date(row.until) }));
+  weeks(data, width) {
+    const rows = data.rows.map((row) => ({ until: new Date(row.until), low: data.scale * row.low, high: data.scale * row.high }));
+    const color = arm(data.index);
     return Plot.plot({
       width, height: 240, style,
-      x: { label: null, type: "time", tickFormat: days(data), ticks: some(rows.map((row) => row.until), width) },
-      y: { label: data.label, labelAnchor: "top", labelArrow: "none", tickFormat: numbers(data, { signDisplay: "exceptZero" }), grid: true },
+      x: { label: null, type: "time", tickFormat: days(document.body.dataset.zone), ticks: some(rows.map((row) => row.until), width) },
+      y: { label: data.label, labelAnchor: "top", labelArrow: "none", tickFormat: numbers({ signDisplay: "exceptZero" }), grid: true },
       marks: [
-        Plot.areaY(rows, { x: "until", y1: "low", y2: "high", fill: arm(data.index), fillOpacity: 0.25 }),
-        Plot.lineY(rows, { x: "until", y: "low", stroke: arm(data.index), strokeWidth: 2 }),
-        Plot.lineY(rows, { x: "until", y: "high", stroke: arm(data.index), strokeWidth: 2 }),
-        Plot.dot(rows, { x: "until", y: "low", r: 2, fill: arm(data.index) }),
-        Plot.dot(rows, { x: "until", y: "high", r: 2, fill: arm(data.index) }),
+        Plot.areaY(rows, { x: "until", y1: "low", y2: "high", fill: color, fillOpacity: 0.25 }),
+        ...["low", "high"].flatMap((end) => [
+          Plot.lineY(rows, { x: "until", y: end, stroke: color, strokeWidth: 2 }),
+          Plot.dot(rows, { x: "until", y: end, r: 2, fill: color }),
+        ]),
         Plot.ruleY([0], { stroke: "var(--ink)" }),
       ],
     });
