@@ -24,16 +24,16 @@ FAULTS = {
                               "warm/b.j2", 3, "ZeroDivisionError"),
     "fails-in-prompt": Fault({"warm/system_prompt.j2": "A\n{{ 1 / 0 }}"}, "warm/system_prompt.j2", 2, "ZeroDivisionError"),
     "fails-in-audience": toml(f"audience = '1 / 0'\n{DRAFT}", "audience fails for a caller without a number", 1),
-    "empty": opening("{% if customer %}Hello.{% endif %}", "the opening says nothing for a caller without a number", 0),
-    "empty-in-dutch": opening("{% if language != 'nl' %}Hello.{% endif %}", "with {% else %} where it chooses", 0),
-    "empty-at-night": opening("{% if now.hour < 18 %}Hello.{% endif %}", "nothing for a caller on a Monday at 18:00", 0),
-    "empty-on-sundays": opening("{% if now.weekday() < 6 %}Hello.{% endif %}", "nothing for a caller on a Sunday", 0),
+    "empty": opening("{% if customer %}Hello.{% endif %}", "the greeting is empty for a caller without a number", 0),
+    "empty-in-dutch": opening("{% if language != 'nl' %}Hello.{% endif %}", "with {% else %} after a condition", 0),
+    "empty-at-night": opening("{% if now.hour < 18 %}Hello.{% endif %}", "empty for a caller on a Monday at 18:00", 0),
+    "empty-on-sundays": opening("{% if now.weekday() < 6 %}Hello.{% endif %}", "empty for a caller on a Sunday", 0),
     "empty-abroad": opening("{% if not caller.identified or caller.country in ['US', 'NL'] %}Hello.{% endif %}",
-                            "nothing for a stranger from a far country", 0),
-    "blank": opening(" \n ", "the opening says nothing", 0),
-    "long": opening(LONG, "the opening takes 40 seconds to say, at 150 words a minute", 1, "warning"),
-    "long-in-one-word": opening("字" * 600, "the opening takes 40 seconds to say", 1, "warning"),
-    "long-by-loop": opening("{% for i in range(100) %}word {% endfor %}", "stay under 20", 1, "warning"),
+                            "empty for a stranger from a far country", 0),
+    "blank": opening(" \n ", "the greeting is empty", 0),
+    "long": opening(LONG, "the greeting takes 40 seconds to say, at 150 words a minute", 1, "warning"),
+    "long-in-one-word": opening("字" * 600, "the greeting takes 40 seconds to say", 1, "warning"),
+    "long-by-loop": opening("{% for i in range(100) %}word {% endfor %}", "keep it under 20", 1, "warning"),
     "wide-range": opening("A\n{% for i in range(10**9) %}x{% endfor %}", "OverflowError: Range too big.", 2),
     "huge-text": opening("A\n{{ ('x' * 300000000)|length }}", "MemoryError", 2),
     "endless-macro": opening("A{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "make it shorter and simpler"),
@@ -79,7 +79,7 @@ def test_opening_may_come_from_the_override(tmp_path: Path) -> None:
     files = {"greetings/override.json": patch, "experiments/.keep/x.j2": ""}
     [found] = complaints_about(tmp_path, files)
     assert (found["file"], found["level"]) == ("greetings/override.json", "warning")
-    assert "the opening takes 40 seconds" in found["problem"]
+    assert "the greeting takes 40 seconds" in found["problem"]
 
 
 def test_no_opening_at_all_is_the_agents(tmp_path: Path) -> None:

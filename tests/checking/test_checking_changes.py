@@ -40,7 +40,7 @@ def changes(root: Path, url: str, files: Mapping[str, Any]) -> list[tuple[str, i
     return [(each["file"], each["line"], each["problem"], each["remedy"]) for each in found]
 
 
-NEW_PERIOD = "a new period of the results begins with it: callers from before are counted apart"
+NEW_PERIOD = "this begins a new period of the results: earlier callers are counted separately"
 
 
 def test_what_was_served_is_not_complained_about(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_what_was_served_is_not_complained_about(make_phone: MakePhone, database
 def test_changed_words(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
     """Other words in an arm of a running experiment are named with their line, and with what they do to the results."""
     serve(make_phone, database_url)
-    problem = "the words of arm 'warm' changed while the experiment is running"
+    problem = "the text of arm 'warm' changed while the experiment is running"
     assert changes(tmp_path / "now", database_url, {OPENING: "Hi there!"}) == [(OPENING, 1, problem, NEW_PERIOD)]
 
 
@@ -82,7 +82,7 @@ def test_changed_rule(make_phone: MakePhone, tmp_path: Path) -> None:
     )
     [(file, line, problem, remedy)] = changes(tmp_path / "now", url, {TOML: other})
     assert (file, line, problem) == (TOML, 2, "the primary metric changed while the experiment is running")
-    assert "finds what is not there" in remedy
+    assert "finds false results" in remedy
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ FAULTS = {
     "no-variant": Fault({"warm/bye.j2": "Bye."}, "warm/bye.j2", 0, "the arm has no 'bye.nl.j2', which greetings/ has"),
     "no-plain-file": Fault({"warm/bye.nl.j2": "Dag."}, "warm/bye.nl.j2", 0, "the arm has no 'bye.j2', which greetings/ has"),
     "no-language": Fault({"warm/first_message.j2": "A", "warm/first_message.fr.j2": "B"}, "warm/first_message.fr.j2", 0,
-                         "nobody hears this: no call is in 'fr'", "warning"),
+                         "unused variant: no call is in 'fr'", "warning"),
     "no-variant-of-line": Fault({"warm/desk.j2": "A"}, "warm/desk.j2", 0, "the arm has no 'desk.fr.j2', which greetings/lines/desk/ has"),
 }  # fmt: skip
 CONTENT: dict[str, Any] = {

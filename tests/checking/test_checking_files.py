@@ -143,4 +143,4 @@ def test_file_that_cannot_be_read_is_said_once(tmp_path: Path, file: str, text: 
 def test_file_that_is_not_there_is_said_once(tmp_path: Path) -> None:
     """A file that a template takes in by name is missed at that line, and not once more as an answer that fails."""
     [found] = complaints_about(tmp_path, {**BASE, "greetings/first_message.j2": "A\n{% include 'aside.txt' %}"})
-    assert (found["line"], found["problem"]) == (2, "there is no file 'aside.txt'")
+    assert (found["line"], found["problem"]) == (2, "missing file 'aside.txt'")

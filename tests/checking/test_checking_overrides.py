@@ -13,7 +13,7 @@ FAULTS = {
     # values
     "text-for-number": override({"max_duration_seconds": "300"}, "has to be a whole number", 2),
     "template-for-number": override({"assistant": {}, "max_duration_seconds": "{{ 300 }}"}, "a template gives a text", 3),
-    "float-for-integer": override({"max_duration_seconds": 2.5}, "the platform would not understand max_duration_seconds", 2),
+    "float-for-integer": override({"max_duration_seconds": 2.5}, "the platform rejects max_duration_seconds", 2),
     "negative": override({"max_duration_seconds": -1}, "must be greater than 0", 2),
     "number-for-text": override({"assistant": {"first_message": 1}}, "has to be a text, in quotes", 3),
     "text-for-boolean": override({"assistant": {"analysis_plan": {"structured_data_plan": {"enabled": "yes"}}}},

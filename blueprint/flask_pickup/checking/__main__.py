@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from flask_pickup.caller import key_of
 from flask_pickup.catalog import load
-from flask_pickup.checking.checks import all_complaints, as_json
+from flask_pickup.checking.checks import all_complaints
 
 STEP = 2
 """CPU seconds for a step: a file to read, an answer to render. Both take milliseconds."""
@@ -38,7 +39,7 @@ def main() -> None:
     catalog = load(Path(request["experiments"]), Path(request["greetings"]), pin_key=pin_key, region=region, at=_at)
     found = all_complaints(catalog, region=region, at=_at, recorded=request["recorded"], retention=request["retention"])
     for complaint in found:
-        _print(as_json(complaint))
+        _print(asdict(complaint))
     _print({"experiments": len(catalog.experiments)})
 
 

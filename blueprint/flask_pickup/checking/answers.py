@@ -1,12 +1,10 @@
-"""Every arm's answer for a spread of callers: which one fails, says nothing, or speaks too long."""
+"""Every arm's answer for a range of callers: which one fails, is empty, or speaks too long."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from itertools import product
 
 from babel.core import get_global
 from jinja2.exceptions import SecurityError, TemplateNotFound
@@ -21,33 +19,46 @@ from flask_pickup.flireo.answer import is_rejection, spoken
 from flask_pickup.rendering import BASE, failed_at
 
 WORDS_A_MINUTE = 150
-"""How fast a voice speaks."""
-LONGEST_OPENING = 20
-"""Seconds, after which a caller has something to say."""
+"""The pace of a voice."""
+LONGEST_GREETING = 20
+"""Seconds. A caller wants to speak after that."""
 _LETTERS_A_WORD = 6
 
 _NOBODYS = "+12015550100"
+_FOREIGNER = Caller(number=_NOBODYS, country="ZZ", language=None, key="0" * 32)
+_KNOWN = {"first_name": "Jan", "name": "Jan Jansen", "vip": True}
 _HOURS_TRIED = 24 * 14
 _MONDAY = datetime(2026, 3, 2, 11, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A caller for whom an answer is tried, in words and as a call."""
+    """A caller for whom an answer is tried.
+
+    :param words: who it is, for a complaint.
+    """
 
     catalog: Catalog
     words: str
-    incoming: Incoming
+    line: Line
+    now: datetime
+    caller: Caller
+    customer: Customer = UNKNOWN
+
+    def deciding(self) -> Deciding:
+        """Return the steps of deciding this call."""
+        call = CallFacts("check", "inbound_phone_call")
+        return Deciding(self.catalog, Incoming(call, self.caller, self.line, self.customer, self.now))
 
 
 def check_answers(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Complaint]:
-    """Yield what is wrong with answers: with the base's for every kind of caller, with each arm's for a choice of them.
+    """Yield what is wrong with the base's answers for every case, and with each arm's for a sample of them.
 
-    :param at: is told which folder comes next.
+    :param at: is told the next folder.
     """
     seen: set[tuple[str, int, str]] = set()
     for complaint in _all(catalog, at):
-        # The first caller who meets it stands for all.
+        # One caller is enough of those with the same problem.
         key = (complaint.file, complaint.line, complaint.problem.partition(" for ")[0])
         if key not in seen:
             seen.add(key)
@@ -55,145 +66,111 @@ def check_answers(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Compl
 
 
 def _all(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Complaint]:
-    everybody = list(_everybody(catalog))
-    at_other_times = list(_at_other_times(catalog))
-    for case in (*everybody, *at_other_times):
+    regular, timed = list(_regular(catalog)), list(_at_other_times(catalog))
+    for case in (*regular, *timed):
         at(BASE)
         yield from _base(case)
-    chosen = [*_chosen(catalog, everybody), *at_other_times]
+    # Every case of the first line, and every fifth of the others: no number of languages divides that.
+    first = 2 + 2 * len(catalog.languages)
+    sample = [*regular[:first], *regular[first::5], *timed]
     for experiment in catalog.experiments:
         at(f"experiments/{experiment.name}/experiment.toml")
-        found = list(_audience(experiment, [*everybody, *at_other_times], chosen))
-        yield from (one for one in found if isinstance(one, Complaint))
-        cases = [one for one in found if isinstance(one, Case)]
-        for arm, case in product((arm for arm in catalog.arms[experiment.name] if arm.writes), cases):
-            at(arm.folder)
-            yield from _answer(case, (*catalog.base(case.incoming.line), arm.folder))
+        cases = sample
+        if experiment.audience:
+            inside, complaints = _audience(experiment, [*regular, *timed])
+            yield from complaints
+            # An audience of none of these callers may have some like them.
+            cases = inside[: len(sample)] or sample
+        for arm in catalog.arms[experiment.name]:
+            for case in cases if arm.writes else ():
+                at(arm.folder)
+                yield from _answer(case, (*catalog.base(case.line), arm.folder))
 
 
-def _everybody(catalog: Catalog) -> Iterator[Case]:
+def _regular(catalog: Catalog) -> Iterator[Case]:
+    """Yield callers of every kind: on each line, in each language, while it is open and while it is closed."""
     for line in [Line(None), *catalog.settings.lines.values()]:
-        languages = sorted(catalog.languages_on(line))
         for is_open, now in _times(catalog, line):
             ending = ("" if is_open else ", outside the hours") + (f", on line {line.name}" if line.name else "")
-            call = partial(Incoming, CallFacts("check", "inbound_phone_call"), line=line, now=now)
-            yield Case(catalog, f"a caller without a number{ending}", call(UNIDENTIFIED, customer=UNKNOWN))
-            yield Case(catalog, f"a stranger from a far country{ending}", call(_FOREIGNER, customer=UNKNOWN))
-            for language in languages:
+            yield Case(catalog, f"a caller without a number{ending}", line, now, UNIDENTIFIED)
+            yield Case(catalog, f"a stranger from a far country{ending}", line, now, _FOREIGNER)
+            for language in sorted(catalog.languages_on(line)):
                 words = f"speaks '{language}'{ending}"
+                country = get_global("likely_subtags").get(language, "").rpartition("_")[2] or None
+                caller = Caller(number=_NOBODYS, country=country, language=language, key="0" * 32)
                 known = Customer({**_KNOWN, "language": language})
-                yield Case(catalog, f"a customer who {words}", call(_caller(language), customer=known))
-                yield Case(catalog, f"a stranger who {words}", call(_caller(language), customer=UNKNOWN))
-
-
-def _at_other_times(catalog: Catalog) -> Iterator[Case]:
-    """Yield a caller at hours and on days of all kinds, where any template asks for the time."""
-    if not catalog.library.reads("now"):
-        return
-    line = Line(None)
-    days = (_MONDAY.replace(hour=12, tzinfo=catalog.zone(line)) + timedelta(days=day) for day in range(7))
-    hours = (_MONDAY.replace(hour=hour, tzinfo=catalog.zone(line)) for hour in range(0, 24, 3))
-    for now in (*hours, *days):
-        incoming = Incoming(CallFacts("check", "inbound_phone_call"), UNIDENTIFIED, line, UNKNOWN, now)
-        yield Case(catalog, f"a caller on a {now:%A} at {now:%H:%M}", incoming)
-
-
-def _caller(language: str) -> Caller:
-    country = get_global("likely_subtags").get(language, "").rpartition("_")[2] or None
-    return Caller(number=_NOBODYS, country=country, language=language, key="0" * 32)
-
-
-_FOREIGNER = Caller(number=_NOBODYS, country="ZZ", language=None, key="0" * 32)
-_KNOWN = {"first_name": "Jan", "name": "Jan Jansen", "vip": True}
+                yield Case(catalog, f"a customer who {words}", line, now, caller, known)
+                yield Case(catalog, f"a stranger who {words}", line, now, caller)
 
 
 def _times(catalog: Catalog, line: Line) -> Iterator[tuple[bool, datetime]]:
-    """Yield a time at which ``line`` is open and one at which it is not, if there is such within two weeks."""
+    """Yield a time at which ``line`` is open and one at which it is closed, as far as two weeks have them."""
     hours = catalog.hours(line)
     if hours is None:
         yield True, _MONDAY
         return
-    found: dict[bool, datetime] = {}
-    for hour in range(_HOURS_TRIED):
-        now = _MONDAY + timedelta(hours=hour)
-        found.setdefault(hours.is_open(now), now)
-        if len(found) == 2:  # noqa: PLR2004 (open and closed)
-            break
-    yield from found.items()
+    tried = (_MONDAY + timedelta(hours=hour) for hour in reversed(range(_HOURS_TRIED)))
+    yield from sorted({hours.is_open(now): now for now in tried}.items(), key=lambda found: found[1])
 
 
-def _chosen(catalog: Catalog, everybody: list[Case]) -> list[Case]:
-    """Return a choice of callers, all kinds among them: arms are many.
+def _at_other_times(catalog: Catalog) -> Iterator[Case]:
+    """Yield a caller at every third hour and on every day, if any template reads the time."""
+    if catalog.library.reads("now"):
+        line = Line(None)
+        midnight = _MONDAY.replace(hour=0, tzinfo=catalog.zone(line))
+        hours = [*range(0, 24, 3), *range(12, 24 * 7, 24)]
+        for now in (midnight + timedelta(hours=hour) for hour in hours):
+            yield Case(catalog, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
 
-    All on the first line when it is open, of the others every fifth: no number of languages or lines divides that.
-    """
-    first = 2 + 2 * len(catalog.languages)
-    return everybody[:first] + everybody[first::5]
 
-
-def _audience(experiment: Experiment, everybody: list[Case], chosen: list[Case]) -> Iterator[Case | Complaint]:
-    """Yield those who may hear an arm; if nobody here may, all of them, of whom some may be like them.
-
-    What fails in asking is a complaint.
-    """
-    if not experiment.audience:
-        yield from chosen
-        return
-    inside = []
-    for case in everybody:
-        deciding = Deciding(case.catalog, case.incoming)
+def _audience(experiment: Experiment, cases: list[Case]) -> tuple[list[Case], list[Complaint]]:
+    """Return the cases in an experiment's audience, and the complaints about its expression."""
+    inside, complaints = [], []
+    for case in cases:
+        deciding = case.deciding()
         if not deciding.outside(experiment):
             inside.append(case)
-        for fault in deciding.faults:
-            yield _fault(fault, case)
-    yield from inside[: len(chosen)] or chosen
+        complaints += [_fault(fault, case) for fault in deciding.faults]
+    return inside, complaints
 
 
 def _base(case: Case) -> Iterator[Complaint]:
-    deciding = Deciding(case.catalog, case.incoming)
+    deciding = case.deciding()
     yield from (_fault(fault, case) for fault in deciding.faults)
     if not deciding.open:
-        yield from _closed(deciding, case)
-    yield from _answer(case, case.catalog.base(case.incoming.line))
+        try:
+            # It may be empty for some callers, who are answered then.
+            deciding.closing_words()
+        except Exception as error:  # noqa: BLE001 (a template may raise anything)
+            yield from _failure(deciding.base, case, error)
+    yield from _answer(case, deciding.base)
 
 
 def _fault(fault: str, case: Case) -> Complaint:
     """Return the complaint about an expression: ``file: key: error``."""
     file, key, error = fault.split(": ")
     line = toml_line(case.catalog.texts.get(file, ""), key)
-    return Complaint(file, line, f"{key} fails for {case.words}: {error}", "write it shorter and simpler")
-
-
-def _closed(deciding: Deciding, case: Case) -> Iterator[Complaint]:
-    try:
-        # It may say nothing to some, who are answered then.
-        deciding.closing_words()
-    except Exception as error:  # noqa: BLE001 (a template may raise anything)
-        if not _is_missing(case.catalog, error):
-            yield _failure(deciding.base, case, error)
+    return Complaint(file, line, f"{key} fails for {case.words}: {error}", "make it shorter and simpler")
 
 
 def _answer(case: Case, folders: tuple[str, ...]) -> Iterator[Complaint]:
-    deciding = Deciding(case.catalog, case.incoming)
+    deciding = case.deciding()
     try:
         answer = deciding.answer(folders)
     except Exception as error:  # noqa: BLE001
-        if not _is_missing(case.catalog, error):
-            yield _failure(folders, case, error)
+        yield from _failure(folders, case, error)
         return
     yield from check_answer(case.catalog, folders, answer)
     if not is_rejection(answer):
-        yield from _opening(deciding, case, folders, spoken(answer) or "")
+        template = case.catalog.plan(folders, deciding.language).stack.find("first_message.j2")
+        yield from _greeting(case, folders, spoken(answer) or "", (template and template.name) or "")
 
 
-def _is_missing(catalog: Catalog, error: Exception) -> bool:
-    """Return whether a file is not there that is taken in by its name, which was looked for already."""
-    file, _ = failed_at(error)
-    return isinstance(error, TemplateNotFound) and str(error.name) in catalog.texts.get(file, "")
-
-
-def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Complaint:
+def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Iterator[Complaint]:
     file, line = failed_at(error)
+    if isinstance(error, TemplateNotFound) and str(error.name) in case.catalog.texts.get(file, ""):
+        # A missing file that is written by name has its complaint already.
+        return
     if ".json:" in file:
         file, _, number = file.rpartition(":")
         line = int(number)
@@ -203,26 +180,16 @@ def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Complain
         remedy = "an answer is a few sentences: make it shorter and simpler"
     elif isinstance(error, SecurityError):
         remedy = "use the names that templates see"
-    return Complaint(file or folders[-1], line, problem, remedy)
+    yield Complaint(file or folders[-1], line, problem, remedy)
 
 
-def _file(deciding: Deciding, folders: tuple[str, ...], name: str) -> str:
-    template = deciding.catalog.plan(folders, deciding.language).stack.find(name)
-    return template.name or "" if template else ""
-
-
-def _opening(deciding: Deciding, case: Case, folders: tuple[str, ...], words: str) -> Iterator[Complaint]:
-    file, line = _file(deciding, folders, "first_message.j2"), 1
+def _greeting(case: Case, folders: tuple[str, ...], words: str, file: str) -> Iterator[Complaint]:
     if file and not words.strip():
-        problem = f"the opening says nothing for {case.words}"
-        yield Complaint(file, 0, problem, "write words for every caller, with {% else %} where it chooses")
-    if not file:
-        file, line = written_at(case.catalog, folders, ("assistant", "first_message"))
-    if (seconds := _seconds(words)) > LONGEST_OPENING:
-        problem = f"the opening takes {seconds:.0f} seconds to say, at {WORDS_A_MINUTE} words a minute"
-        yield Complaint(file, line, problem, f"stay under {LONGEST_OPENING}, then let the caller speak", "warning")
-
-
-def _seconds(words: str) -> float:
+        problem = f"the greeting is empty for {case.words}"
+        yield Complaint(file, 0, problem, "write words for every caller, with {% else %} after a condition")
     # Not every language puts spaces between its words.
-    return max(len(words.split()), len(words) / _LETTERS_A_WORD) * 60 / WORDS_A_MINUTE
+    seconds = max(len(words.split()), len(words) / _LETTERS_A_WORD) * 60 / WORDS_A_MINUTE
+    if seconds > LONGEST_GREETING:
+        file, line = (file, 1) if file else written_at(case.catalog, folders, ("assistant", "first_message"))
+        problem = f"the greeting takes {seconds:.0f} seconds to say, at {WORDS_A_MINUTE} words a minute"
+        yield Complaint(file, line, problem, f"keep it under {LONGEST_GREETING} seconds", "warning")

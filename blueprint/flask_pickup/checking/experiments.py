@@ -1,38 +1,59 @@
-"""What an experiment lacks that its answers do not show."""
+"""What an experiment lacks, how long it may run, and what changed in it while callers are in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from flask_pickup.catalog import CONTROL, Arm, Catalog, Complaint, Experiment
 from flask_pickup.catalog.complaints import toml_line
+from flask_pickup.checking.recorded import Recorded
 from flask_pickup.rendering import BASE
 
+_NEW_PERIOD = "this begins a new period of the results: earlier callers are counted separately"
+_OTHER_RULE = "a rule that is chosen after seeing the data finds false results: restore it, or start a new experiment"
+_CONSEQUENCES = {
+    "arms": ("weights", _NEW_PERIOD),
+    "audience": ("audience", _NEW_PERIOD),
+    "seed": ("seed", _NEW_PERIOD),
+    "primary": ("primary metric", _OTHER_RULE),
+    "decision": ("decision rule", _OTHER_RULE),
+}
+"""Keys of a definition whose change matters while callers are in the experiment, with their name and the consequence."""
 
-def check_experiments(catalog: Catalog) -> Iterator[Complaint]:
-    """Yield what experiments and their arms lack."""
+
+def check_experiments(catalog: Catalog, *, recorded: Recorded, retention: float | None) -> Iterator[Complaint]:
+    """Yield what experiments and their arms lack, and what changed in the running ones.
+
+    :param recorded: the last definition that was served of each experiment.
+    :param retention: the days that calls are kept.
+    """
     for experiment in catalog.experiments:
-        file = f"experiments/{experiment.name}/experiment.toml"
-        yield from _thin(catalog, experiment, file)
+        yield from _incomplete(catalog, experiment)
         for arm in catalog.arms[experiment.name]:
             yield from _missing_variants(catalog, arm)
+        yield from _outlives(catalog, experiment, retention)
+        before = recorded.get(experiment.name)
+        if experiment.is_running and before and before.get("status") in {"running", "paused"}:
+            yield from _changes(catalog, experiment, before)
 
 
-def _thin(catalog: Catalog, experiment: Experiment, file: str) -> Iterator[Complaint]:
-    source = catalog.texts[file]
+def _warning(catalog: Catalog, experiment: Experiment, keys: tuple[str, ...], problem: str, remedy: str) -> Complaint:
+    file = f"experiments/{experiment.name}/experiment.toml"
+    return Complaint(file, toml_line(catalog.texts[file], *keys), problem, remedy, "warning")
+
+
+def _incomplete(catalog: Catalog, experiment: Experiment) -> Iterator[Complaint]:
     if experiment.is_running and not experiment.metrics:
         problem = "the experiment is running without a metric"
-        remedy = "write [metrics.…] and name one of them primary"
-        yield Complaint(file, toml_line(source, "status"), problem, remedy, "warning")
+        yield _warning(catalog, experiment, ("status",), problem, "add [metrics.…] and name one of them primary")
     if experiment.status == "concluded" and not experiment.winner:
         problem = "the experiment is concluded without a winner"
-        remedy = 'write winner = "control", or an arm'
-        yield Complaint(file, toml_line(source, "status"), problem, remedy, "warning")
+        yield _warning(catalog, experiment, ("status",), problem, 'write winner = "control", or an arm')
     for arm in catalog.arms[experiment.name]:
         if not arm.writes and arm.name != CONTROL:
-            line = toml_line(source, "arms", arm.name)
             problem = f"arm '{arm.name}' changes nothing"
-            yield Complaint(file, line, problem, "write its opening, prompt or override", "warning")
+            yield _warning(catalog, experiment, ("arms", arm.name), problem, "add a greeting, prompt or override")
 
 
 def _missing_variants(catalog: Catalog, arm: Arm) -> Iterator[Complaint]:
@@ -46,5 +67,40 @@ def _missing_variants(catalog: Catalog, arm: Arm) -> Iterator[Complaint]:
             for language in sorted(variants.get(f"{folder}/{stem}.j2", {}).keys() - found.keys()):
                 missing = f"{stem}.{language}.j2" if language else f"{stem}.j2"
                 problem = f"the arm has no '{missing}', which {folder}/ has"
-                remedy = "write it, or callers of that language hear another"
+                remedy = "create it, or callers of that language hear another"
                 yield Complaint(min(found.values()), 0, problem, remedy)
+
+
+def _outlives(catalog: Catalog, experiment: Experiment, days: float | None) -> Iterator[Complaint]:
+    """Yield an experiment that counts calls for longer than ``PICKUP_RETENTION``."""
+    longest = experiment.decision.maximum_days
+    if days is not None and experiment.status != "concluded" and longest > days:
+        problem = (
+            f"it may run for {longest} days, and PICKUP_RETENTION is {days:g}: its callers' calls are kept until it is "
+            "concluded"
+        )
+        remedy = f"write maximum_days = {int(days)} or less under [decision], or keep calls longer"
+        yield _warning(catalog, experiment, ("decision", "maximum_days"), problem, remedy)
+
+
+def _changes(catalog: Catalog, experiment: Experiment, before: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Yield what differs from the last definition that callers heard."""
+    for key, (name, consequence) in _CONSEQUENCES.items():
+        if key in before and before[key] != experiment.body[key]:
+            problem = f"the {name} changed while the experiment is running"
+            yield _warning(catalog, experiment, (key,), problem, consequence)
+    for arm, files in experiment.files.items():
+        old: Mapping[str, str] = (before.get("files") or {}).get(arm, {})
+        for name in sorted(old.keys() | files.keys()):
+            if old.get(name) != files.get(name):
+                how = "is new" if name not in old else "was removed" if name not in files else "changed"
+                problem = f"the text of arm '{arm}' {how} while the experiment is running"
+                line = _first_difference(old.get(name, ""), files.get(name, ""))
+                yield Complaint(f"experiments/{experiment.name}/{arm}/{name}", line, problem, _NEW_PERIOD, "warning")
+
+
+def _first_difference(old: str, new: str) -> int:
+    for number, (was, now) in enumerate(zip(old.splitlines(), new.splitlines(), strict=False), 1):
+        if was != now:
+            return number
+    return min(len(old.splitlines()), len(new.splitlines())) + 1

@@ -1,4 +1,4 @@
-"""What an override says in the platform's own JSON: keys that are misspelt, values that it would not understand."""
+"""Overrides in the platform's own JSON: misspelt keys, and values that the platform rejects."""
 
 from __future__ import annotations
 
@@ -10,33 +10,60 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from flask_pickup.catalog import Catalog, Complaint
-from flask_pickup.catalog.complaints import json_line
+from flask_pickup.catalog.complaints import Level, json_line
 from flask_pickup.flireo.answer import Answer
 from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
 from flask_pickup.override import UNTOUCHED, is_template
 from flask_pickup.rendering import BASE
 
 Path = tuple[str | int, ...]
+Finding = tuple[Path, str, str, Level]
+"""A path of keys, what is wrong there, the remedy, and whether it is an error."""
 
 _SCHEMA = AssistantRequestResponseSchema()
 _THE_APPS = ("webhook_url", "webhook_secret", "webhook_events")
 _SECRET = re.compile(r"secret|password|api[-_]?key|authorization|(^|[-_])token$", re.IGNORECASE)
+_MISSING = object()
 
 
 def check_overrides(catalog: Catalog) -> Iterator[Complaint]:
-    """Yield what is wrong with each ``override.json`` as it stands."""
+    """Yield what is wrong with each ``override.json`` by itself."""
     for path, patch in catalog.overrides():
-        source = catalog.texts[path]
-        for keys, _ in _walk(patch):
-            yield from _misspelt(path, source, keys)
-        for keys, message in _own_mistakes(patch):
-            yield _mistake(path, json_line(source, *keys), keys, message)
+        found = [finding for keys, _ in _walk(patch) for finding in _misspelt(keys)]
+        found += [(keys, *_rejected(keys, message), "error") for keys, message in _own_mistakes(patch)]
         if not path.startswith(BASE + "/"):
-            yield from _not_an_experiments(path, source, patch)
+            found += _not_an_experiments(patch)
+        for keys, problem, remedy, level in found:
+            yield Complaint(path, json_line(catalog.texts[path], *keys), problem, remedy, level)
+
+
+def check_answer(catalog: Catalog, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
+    """Yield what the platform rejects in the answer of a stack of folders, at the lines that write it."""
+    patches = dict(catalog.overrides())
+    if any(f"{folder}/override.json" in catalog.texts.keys() - patches.keys() for folder in folders):
+        # An override that cannot be read may hold what the answer lacks.
+        return
+    known = {message for patch in patches.values() for keys, message in _own_mistakes(patch) if "messages" in keys}
+    for keys, message in _flat(_SCHEMA.validate(answer)):
+        # The prompt goes before the author's messages and moves their places.
+        if not ("messages" in keys and message in known):
+            yield _wrong(catalog, folders, keys, message)
+
+
+def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[str, int]:
+    """Return the file and line of the last layer that writes a key, or else the nearest key above it."""
+    patches = dict(catalog.overrides())
+    for length in range(len(keys), 0, -1):
+        for folder in reversed(folders):
+            path = f"{folder}/override.json"
+            if path in patches and _at(patches[path], keys[:length], _MISSING) is not _MISSING:
+                return path, json_line(catalog.texts[path], *keys[:length])
+    prompt = catalog.plan(folders, catalog.settings.language).stack.find("system_prompt.j2")
+    return (prompt and prompt.name) or f"{BASE}/override.json", 0
 
 
 def _own_mistakes(patch: Any) -> Iterator[tuple[Path, str]]:
-    """Yield what is wrong whatever it is laid over: not what it lacks, takes away or works out."""
+    """Yield what the platform rejects wherever the patch is applied: not what it lacks, removes or renders."""
     for keys, message in _flat(_SCHEMA.validate(patch)):
         value = _at(patch, keys)
         if value is not None and not (isinstance(value, str) and is_template(value)):
@@ -52,20 +79,17 @@ def _walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield from _walk(child, (*path, key))
 
 
-def _misspelt(path: str, source: str, keys: Path) -> Iterator[Complaint]:
-    """The platform grows: only a key that is nearly one of the known ones is taken for a slip."""
+def _misspelt(keys: Path) -> Iterator[Finding]:
+    """Yield an unknown key that is nearly a known one, or known elsewhere: others may be newer than the schema."""
     schema = _schema_at(keys[:-1])
     known = schema.fields.keys() if schema else set()
     name = str(keys[-1])
     if keys == ("assistant_override",):
-        problem = "what a saved agent is overridden with is written under assistant, base and arm together"
-        yield Complaint(path, json_line(source, *keys), problem, "write 'assistant'", "warning")
+        yield keys, "overrides of a saved agent are written under 'assistant'", "write 'assistant'", "warning"
     elif known and name not in known and name in _ELSEWHERE:
-        problem = f"the platform knows no '{name}' here"
-        yield Complaint(path, json_line(source, *keys), problem, f"did you mean {_ELSEWHERE[name]}?", "warning")
+        yield keys, f"misplaced key '{name}'", f"did you mean {_ELSEWHERE[name]}?", "warning"
     elif name not in known and (close := get_close_matches(name, known, n=1, cutoff=0.8)):
-        problem = f"the platform knows no '{name}'"
-        yield Complaint(path, json_line(source, *keys), problem, f"did you mean '{close[0]}'?", "warning")
+        yield keys, f"unknown key '{name}'", f"did you mean '{close[0]}'?", "warning"
 
 
 def _places(schema: Schema, path: str = "") -> Iterator[tuple[str, str]]:
@@ -93,30 +117,15 @@ def _schema_at(keys: Path) -> Schema | None:
     return schema
 
 
-def _not_an_experiments(path: str, source: str, patch: Mapping[str, Any]) -> Iterator[Complaint]:
+def _not_an_experiments(patch: Mapping[str, Any]) -> Iterator[Finding]:
     for keys, value in _walk(patch):
         name = str(keys[-1])
         if name in _THE_APPS and UNTOUCHED not in keys:
-            problem = f"an experiment must not set '{name}': the reports of its calls would go elsewhere"
-            yield Complaint(path, json_line(source, *keys), problem, "take it out, or set it for all in greetings/")
+            problem = f"an experiment must not set '{name}': its calls' reports would go elsewhere"
+            yield keys, problem, f"remove it, or set it for all calls in {BASE}/", "error"
         elif "tools" in keys and isinstance(value, str) and _SECRET.search(name):
-            problem = f"'{name}' looks like a secret, and every definition is kept in the database"
-            yield Complaint(path, json_line(source, *keys), problem, "keep tools with secrets in greetings/")
-
-
-def check_answer(catalog: Catalog, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
-    """Yield what the platform would not understand in the answer of a stack of folders, at the lines that say so."""
-    unreadable = catalog.texts.keys() - dict(catalog.overrides()).keys()
-    if any(f"{folder}/override.json" in unreadable for folder in folders):
-        # What the answer lacks may stand there.
-        return
-    known = {
-        message for _, patch in catalog.overrides() for keys, message in _own_mistakes(patch) if "messages" in keys
-    }
-    for path, message in _flat(_SCHEMA.validate(answer)):
-        # The prompt goes before the author's messages, so that their places are others here.
-        if not ("messages" in path and message in known):
-            yield _wrong(catalog, folders, path, message)
+            problem = f"'{name}' looks like a secret, and every definition is stored in the database"
+            yield keys, problem, f"keep tools with secrets in {BASE}/", "error"
 
 
 def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -133,33 +142,15 @@ def _wrong(catalog: Catalog, folders: tuple[str, ...], keys: Path, message: str)
         # An author writes "assistant", whatever is sent.
         keys = tuple("assistant" if key == "assistant_override" else key for key in keys)
         file, line = written_at(catalog, folders, keys)
-    name = ".".join(map(str, keys))
+    problem, remedy = _rejected(keys, message)
     if keys[-2:] in {("llm_config", "provider"), ("llm_config", "model")} and "issing" in message:
-        problem = f"a prompt is sent, and {name} is not there: the platform replaces its whole llm_config"
-        return Complaint(file, line, problem, f"write provider and model under llm_config in {BASE}/override.json")
-    return _mistake(file, line, keys, message)
+        problem = f"a prompt needs {'.'.join(map(str, keys))}: the platform replaces the whole llm_config"
+        remedy = f"write provider and model under llm_config in {BASE}/override.json"
+    return Complaint(file, line, problem, remedy)
 
 
-def _mistake(file: str, line: int, keys: Path, message: str) -> Complaint:
-    name = ".".join(map(str, keys))
-    return Complaint(
-        file, line, f"the platform would not understand {name}", message[:1].lower() + message[1:].rstrip(".")
-    )
-
-
-def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[str, int]:
-    """Return the file and line of the last layer that writes a key, or else what is nearest above it."""
-    patches = dict(catalog.overrides())
-    for length in range(len(keys), 0, -1):
-        for folder in reversed(folders):
-            path = f"{folder}/override.json"
-            if path in patches and _at(patches[path], keys[:length], _MISSING) is not _MISSING:
-                return path, json_line(catalog.texts[path], *keys[:length])
-    prompt = catalog.plan(folders, catalog.settings.language).stack.find("system_prompt.j2")
-    return (prompt and prompt.name) or f"{BASE}/override.json", 0
-
-
-_MISSING = object()
+def _rejected(keys: Path, message: str) -> tuple[str, str]:
+    return f"the platform rejects {'.'.join(map(str, keys))}", message[:1].lower() + message[1:].rstrip(".")
 
 
 def _at(value: Any, keys: Path, missing: object = None) -> Any:

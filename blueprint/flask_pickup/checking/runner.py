@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flask_pickup.catalog import Complaint
-from flask_pickup.checking.changes import Recorded
+from flask_pickup.checking.recorded import Recorded
 from flask_pickup.errors import ChecksFailed
 
 TIMEOUT = 600.0

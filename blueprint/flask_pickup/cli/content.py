@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from flask_pickup.catalog import CONTROL, Complaint
 from flask_pickup.catalog.catalog import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.reader import NAME
+from flask_pickup.checking.recorded import Recorded
 from flask_pickup.cli.group import (
     ASKED_WRONGLY,
     NOT_WELL,
@@ -58,7 +59,7 @@ def check(root: Path | None, style: str) -> None:
         fail(str(error))
     complaints = [_placed(complaint, experiments, greetings) for complaint in found.complaints]
     if style == "json":
-        print_json([checking.as_json(complaint) for complaint in complaints])
+        print_json([asdict(complaint) for complaint in complaints])
     else:
         _print_complaints(complaints, found.experiments)
         _print_prospects(options)
@@ -113,7 +114,7 @@ def _retention(options: Mapping[str, str]) -> float | None:
     return None
 
 
-def _recorded(options: Mapping[str, str]) -> checking.Recorded:
+def _recorded(options: Mapping[str, str]) -> Recorded:
     try:
         return checking.recorded_definitions(read_database_url(options, instance=instance()))
     except ConfigurationError:

@@ -1,18 +1,23 @@
-"""The names in templates: whether there is such a thing, and whether it should be said aloud."""
+"""The text of one template: unknown names, records and numbers that would be spoken, miswritten braces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from jinja2 import nodes
+from jinja2 import TemplateSyntaxError, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.idtracking import VAR_LOAD_RESOLVE
 
-from flask_pickup.catalog import Complaint
-from flask_pickup.catalog.complaints import suggest, unknown
-from flask_pickup.rendering import NAMES, Environment, asks_the_clock
+from flask_pickup.caller import e164
+from flask_pickup.catalog import Catalog, Complaint
+from flask_pickup.catalog.complaints import json_line, suggest, toml_line, unknown
+from flask_pickup.catalog.settings import SPEAKS
+from flask_pickup.checking.references import References
+from flask_pickup.override import templates
+from flask_pickup.rendering import BASE, NAMES, Environment, asks_the_clock
 
 _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "caller": frozenset({"number", "country", "language", "identified"}),
@@ -29,13 +34,23 @@ _COUNTING = frozenset({"count", "length"})
 _WHOLE = frozenset({"items", "values"})
 
 
+_LIKE_A_NUMBER = re.compile(r"(?<![\w+])\+?\d(?:[\s().-]{0,2}\d){7,14}(?!\w)")
+_MISWRITTEN = re.compile(
+    r"""
+    (?<!\{) \{ (?![{%#]) \s* (?: [a-z_]+ (?:\.\w+)+ | language | open ) \b [^{}\n]* \}  # {customer.name}, { language }}
+    | \{ \s+ % | % \s+ \} | <%  # { % if open % }
+    """,
+    re.VERBOSE,
+)
+
+
 @dataclass(frozen=True)
 class Source:
     """A template where an author wrote it.
 
-    :param line: the line of its file on which all of it stands; 0 where its own lines are the file's.
-    :param is_spoken: whether it ends in an answer; what only decides may look at everything.
-    :param known: names that it can see besides those that every template does.
+    :param line: the line of its file that holds all of it; 0 where its own lines are the file's.
+    :param is_spoken: whether it is part of an answer; an expression that only decides may read everything.
+    :param known: names that it sees besides those of every template.
     """
 
     path: str
@@ -45,24 +60,86 @@ class Source:
     known: frozenset[str] = frozenset()
 
 
-def own_names(tree: nodes.Template) -> frozenset[str]:
-    """Return the names that a template makes itself, anywhere in it."""
+def check_templates(
+    catalog: Catalog,
+    trees: Mapping[str, nodes.Template],
+    references: References,
+    region: str,
+    at: Callable[[str], None],
+) -> Iterator[Complaint]:
+    """Yield what is wrong with the text of each template, string of an override, and expression.
+
+    :param at: is told the next file.
+    """
+    for source in _sources(catalog, trees, references):
+        at(source.path)
+        yield from _Names(source, catalog.environment).complaints()
+    for path in trees:
+        yield from _check_numbers(path, catalog.texts[path], region)
+    for path in (*trees, *dict(catalog.overrides())):
+        yield from _check_braces(path, catalog.texts[path])
+
+
+def _sources(catalog: Catalog, trees: Mapping[str, nodes.Template], references: References) -> Iterator[Source]:
+    own = {path: _own_names(tree) for path, tree in trees.items()}
+    for path, tree in trees.items():
+        yield Source(path, tree, known=frozenset().union(*(own[other] for other in references.seen_by(path))))
+    for path, patch in catalog.overrides():
+        for keys, text in templates(patch):
+            if text in catalog.library.strings:
+                yield Source(path, catalog.environment.parse(text), json_line(catalog.texts[path], *keys))
+    for path, key, text in _expressions(catalog):
+        try:
+            tree = catalog.environment.parse("{% set found = (" + text + "\n) %}")
+        except TemplateSyntaxError:
+            continue
+        yield Source(path, tree, toml_line(catalog.texts[path], key), is_spoken=False)
+
+
+def _expressions(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
+    for experiment in catalog.experiments:
+        if experiment.audience:
+            yield f"experiments/{experiment.name}/experiment.toml", "audience", experiment.audience
+    if catalog.settings.speaks_source != SPEAKS:
+        yield f"{BASE}/settings.toml", "speaks", catalog.settings.speaks_source
+
+
+def _check_numbers(path: str, text: str, region: str) -> Iterator[Complaint]:
+    """Yield each line with a phone number; the complaint does not repeat the number."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if any(e164(found, region) for found in _LIKE_A_NUMBER.findall(line)):
+            problem = "the text contains a phone number, and every definition is stored"
+            yield Complaint(path, number, problem, "remove it if it is a caller's", "warning")
+
+
+def _check_braces(path: str, text: str) -> Iterator[Complaint]:
+    """Yield each line with braces that Jinja does not read, around what looks like a name or a condition."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := _MISWRITTEN.search(line):
+            problem = f"'{found[0]}' would be spoken as it is written"
+            yield Complaint(path, number, problem, "write {{ … }} for a value, {% … %} for a condition", "warning")
+
+
+def _own_names(tree: nodes.Template) -> frozenset[str]:
+    """Return the names that a template defines, anywhere in it."""
     found = {node.name for node in tree.find_all(nodes.Name) if node.ctx in {"store", "param"}}
     found |= {node.name for node in tree.find_all(nodes.Macro)} | {node.target for node in tree.find_all(nodes.Import)}
-    for node in tree.find_all(nodes.FromImport):
-        found |= {name if isinstance(name, str) else name[1] for name in node.names}
-    return frozenset(found)
+    return frozenset(found.union(*map(_imported, tree.find_all(nodes.FromImport))))
+
+
+def _imported(node: nodes.FromImport) -> set[str]:
+    return {name if isinstance(name, str) else name[1] for name in node.names}
 
 
 def _exported(node: nodes.Node) -> Iterator[str]:
-    """Yield the names that are made outside all blocks and loops, which blocks can see."""
+    """Yield the names that are defined outside all blocks and loops, which blocks see."""
     for child in node.iter_child_nodes():
         if (isinstance(child, nodes.Name) and child.ctx == "store") or isinstance(child, nodes.Macro):
             yield child.name
         elif isinstance(child, nodes.Import):
             yield child.target
         elif isinstance(child, nodes.FromImport):
-            yield from (name if isinstance(name, str) else name[1] for name in child.names)
+            yield from _imported(child)
         elif not isinstance(child, _SCOPES):
             yield from _exported(child)
 
@@ -70,23 +147,18 @@ def _exported(node: nodes.Node) -> Iterator[str]:
 _SCOPES = (nodes.For, nodes.Block, nodes.CallBlock, nodes.With, nodes.FilterBlock)
 
 
-def check_names(source: Source, environment: Environment) -> Iterator[Complaint]:
-    """Yield what is wrong with the names in a template."""
-    return _Names(source, environment).complaints()
-
-
 class _Free(CodeGenerator):
-    """Jinja's own reading of a template: which names come from outside it. Its code is thrown away."""
+    """Finds the names that a template reads from outside it. The code that it generates is dropped."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment, "check", "check")
         self.found: list[nodes.Name] = []
 
     def write(self, x: str) -> None:
-        """Throw the code away."""
+        """Drop the code."""
 
     def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802 (Jinja's)
-        """Remember a name that nothing in the template gives a meaning to."""
+        """Keep a name that nothing in the template defines."""
         if node.ctx == "load":
             load = frame.symbols.find_load(frame.symbols.ref(node.name))
             if load is not None and load[0] == VAR_LOAD_RESOLVE:
@@ -108,8 +180,8 @@ class _Names:
         tree = self.source.tree
         for node in self.free:
             if node.name not in self.known:
-                remedy = suggest(node.name, self.known | own_names(tree))
-                yield self._complain(node, f"nothing is called '{node.name}'", remedy)
+                remedy = suggest(node.name, self.known | _own_names(tree))
+                yield self._complain(node, f"unknown name '{node.name}'", remedy)
         for kind, known in ((nodes.Filter, self.environment.filters), (nodes.Test, self.environment.tests)):
             for used in tree.find_all(kind):
                 if used.name not in known:
@@ -130,36 +202,38 @@ class _Names:
             )
         name = _name(owner)
         if name == "loop" and attribute not in _LOOP:
-            yield self._complain(node, f"loop has no '{attribute}'", suggest(attribute, _LOOP))
+            yield self._complain(node, f"loop has no attribute '{attribute}'", suggest(attribute, _LOOP))
         elif id(owner) in self._ids and attribute not in _ATTRIBUTES.get(name, {attribute}):
             remedy = suggest(attribute, _ATTRIBUTES[name]) if _ATTRIBUTES[name] else f"write {{{{ {name} }}}}"
-            yield self._complain(node, f"{name} has no '{attribute}'", remedy)
+            yield self._complain(node, f"{name} has no attribute '{attribute}'", remedy)
         elif isinstance(owner, nodes.Const) and not hasattr(owner.value, attribute):
-            yield self._complain(node, f"{owner.value!r} has no '{attribute}'", "use ~, or a filter such as replace")
+            yield self._complain(
+                node, f"{owner.value!r} has no attribute '{attribute}'", "use ~, or a filter such as replace"
+            )
         elif name == "now" and asks_the_clock(datetime, attribute):
-            yield self._complain(node, f"'{attribute}' asks the clock", "now is the time of the call already")
+            yield self._complain(node, f"'{attribute}' reads the clock", "use now, the time of the call")
 
     def _callers_in_macros(self, tree: nodes.Template) -> Iterator[Complaint]:
         for macro in tree.find_all(nodes.Macro):
             for node in macro.find_all(nodes.Getattr):
                 if isinstance(node.node, nodes.Name) and node.node.name == "caller":
-                    problem = "inside a macro 'caller' is what Jinja's call block hands over, not who calls"
-                    remedy = "hand the caller over as an argument of another name"
+                    problem = "inside a macro 'caller' is Jinja's call block, not the caller"
+                    remedy = "pass the caller as an argument of another name"
                     yield self._complain(node, problem, remedy, warning=True)
 
     def _said(self, tree: nodes.Template) -> Iterator[Complaint]:
         for node in self.free:
             if node.name == "customer_raw":
-                problem = "customer_raw is text as somebody else wrote it, and a prompt obeys it"
-                yield self._complain(node, problem, "use customer, which is cleaned", warning=True)
+                problem = "customer_raw is not cleaned, and a model may follow what a customer wrote"
+                yield self._complain(node, problem, "use customer", warning=True)
         for record in self._whole_records(tree):
-            problem = f"all that is known of the {record.name.removesuffix('_raw')} would be said"
-            yield self._complain(record, problem, f"name what is meant, such as {_example(record.name)}")
+            problem = f"the whole record '{record.name}' would be spoken"
+            yield self._complain(record, problem, f"name a field, such as {_example(record.name)}")
         for output in tree.find_all(nodes.Output):
             for used in output.find_all(nodes.Getattr):
                 if id(used.node) in self._ids and used.attr == "number" and _name(used.node) == "caller":
-                    problem = "the caller's number would be in the text, which the model's maker gets to read"
-                    yield self._complain(used, problem, "leave it out, or let a tool look it up", warning=True)
+                    problem = "the caller's number would be in the text, which the model's provider reads"
+                    yield self._complain(used, problem, "remove it, or let a tool look it up", warning=True)
 
     def _whole_records(self, tree: nodes.Template) -> Iterator[nodes.Name]:
         printed: list[nodes.Node | None] = [child for output in tree.find_all(nodes.Output) for child in output.nodes]
