@@ -1,4 +1,4 @@
-"""Hostile bytes through a real server: odd framing is a call, a refusal in JSON, or refused by gunicorn as documented."""
+"""Odd and hostile requests through a real server: answered, refused in JSON, or refused by gunicorn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faulty import ROOT, Server, migrate, request_message, signed
+from faulty import Server, migrate, request_message, signed
 
 pytestmark = pytest.mark.slow
 
@@ -101,14 +101,6 @@ def test_signed_call_is_answered(server: Server, raw: bytes) -> None:
     assert "assistant" in assert_json(exchange(server, raw), 200)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(1, len(CALL) - 1), max_size=8).map(sorted))
-def test_call_may_arrive_in_pieces(server: Server, cuts: list[int]) -> None:
-    """Where the network cuts a request makes no difference."""
-    pieces = [CALL[start:end] for start, end in zip([0, *cuts], [*cuts, len(CALL)], strict=True)]
-    assert statuses(exchange(server, *pieces)) == [200]
-
-
 def test_late_body_is_answered(server: Server) -> None:
     """A call whose body is late by more than a second, as after a lost packet, is answered."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
@@ -161,23 +153,15 @@ def test_refusal_is_json(server: Server, raw: bytes, end: bool, status: int) -> 
     assert server.health()
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        LINE + SIGNED + CHUNKED + b"\r\nzz\r\nabc\r\n0\r\n\r\n",
-        LINE + SIGNED + CHUNKED + b"\r\n3\r\nabcdef\r\n0\r\n\r\n",
-        LINE + SIGNED + b"Content-Length: 20000000\r\n\r\n" + b"x" * 1000,
-        LINE + SIGNED + LENGTH + CHUNKED + b"\r\n" + chunks(BODY, 50),
-    ],
-)
-def test_nothing_is_smuggled_behind_a_broken_body(server: Server, broken: bytes) -> None:
-    """After a body whose end nobody can tell the connection is closed: what follows is not taken for a request."""
-    back = exchange(server, broken + CALL, end=True)
-    assert len(statuses(back)) == 1
-    assert b"assistant" not in back
+def test_nothing_is_smuggled_behind_a_broken_body(server: Server) -> None:
+    """After a body whose end is unknown the connection is closed: what follows is not read as a request."""
+    for framing in (CHUNKED + b"\r\n3\r\nabcdef\r\n0\r\n\r\n", b"Content-Length: 20000000\r\n\r\n" + b"x" * 1000):
+        back = exchange(server, LINE + SIGNED + framing + CALL, end=True)
+        assert len(statuses(back)) == 1
+        assert b"assistant" not in back
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.binary(min_size=1, max_size=300), st.sampled_from([b"", LINE, LINE + SIGNED, LINE + SIGNED + CHUNKED + b"\r\n"])
 )
@@ -189,88 +173,25 @@ def test_any_bytes_leave_the_server_standing(server: Server, raw: bytes, before:
 
 # --- refusals of the server's -----------------------------------------------------------------------------------------
 
-REFUSED_BY_GUNICORN: dict[str, tuple[int, list[bytes]]] = {
-    "A request line that is none: HTTP/0.9, HTTP/2, a method in small letters, an address with a blank or beyond ASCII, "
-    "bytes that are no HTTP": (
-        400,
-        [
-            b"GET /pickup/webhook\r\n\r\n",
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-            CALL.replace(b"HTTP/1.1", b"HTTP/2.0"),
-            CALL.replace(b"POST", b"post"),
-            b"\x00\xff\r\n\r\n",
-            CALL.replace(b"/webhook", b"/webhook?a b"),
-            CALL.replace(b"/webhook", b"/webhook?\xff"),
-        ],
-    ),
-    "Two lengths, a length that is no number, a length beside `chunked`": (
-        400,
-        [
-            CALL.replace(LENGTH, LENGTH * 2),
-            CALL.replace(LENGTH, LENGTH + b"Content-Length: 5\r\n"),
-            CALL.replace(LENGTH, b"Content-Length: -1\r\n"),
-            CALL.replace(LENGTH, b"Content-Length: +5\r\n"),
-            CALL.replace(LENGTH, b"Content-Length: 1_0\r\n"),
-            CALL.replace(LENGTH, b"Content-Length:\r\n"),
-            CALL.replace(LENGTH, LENGTH + CHUNKED),
-        ],
-    ),
-    "`chunked` twice, not last, or in HTTP/1.0; another transfer coding without it": (
-        400,
-        [
-            CALL.replace(LENGTH, CHUNKED * 2),
-            CALL.replace(LENGTH, b"Transfer-Encoding: chunked, identity\r\n"),
-            CALL.replace(LENGTH, b"Transfer-Encoding: gzip\r\n"),
-            CALL.replace(LENGTH, CHUNKED).replace(b"HTTP/1.1", b"HTTP/1.0"),
-        ],
-    ),
-    "A transfer coding that it does not know": (501, [CALL.replace(LENGTH, b"Transfer-Encoding: x\r\n")]),
-    "A header without a colon, with a blank in its name, folded, or with a control character; lines that end in LF alone; "
-    "two hosts": (
-        400,
-        [
-            CALL.replace(CLOSE, CLOSE + b"nonsense\r\n"),
-            CALL.replace(CLOSE, CLOSE + b"X Y: 1\r\n"),
-            CALL.replace(CLOSE, CLOSE + b"X-Y : 1\r\n"),
-            CALL.replace(CLOSE, CLOSE + b"X-Y: 1\r\n 2\r\n"),
-            CALL.replace(CLOSE, CLOSE + b"X-Y: a\0b\r\n"),
-            CALL.replace(CLOSE, CLOSE + b"X-Y: a\x1bb\r\n"),
-            CALL.replace(b"\r\n", b"\n"),
-            CALL.replace(CLOSE, CLOSE + b"Host: y\r\n"),
-        ],
-    ),
-    "A header of more than 8 KiB, or more than 100 of them": (
-        431,
-        [
-            CALL.replace(CLOSE, CLOSE + b"X-Long: " + b"a" * 9000 + b"\r\n"),
-            CALL.replace(CLOSE, CLOSE + b"".join(b"X-%d: 1\r\n" % index for index in range(110))),
-        ],
-    ),
-    "A request line of more than 4 KiB": (414, [CALL.replace(b"/webhook", b"/webhook?" + b"a" * 5000)]),
-    "`Expect` with anything but `100-continue`": (417, [CALL.replace(CLOSE, CLOSE + b"Expect: x\r\n")]),
-}
-"""What gunicorn refuses before a request is ours, in the words of docs/reliability.md."""
-
 
 @pytest.mark.parametrize(
-    ("what", "status", "raw"),
-    [(what, status, raw) for what, (status, all_) in REFUSED_BY_GUNICORN.items() for raw in all_],
+    ("status", "raw"),
+    [
+        (400, b"GET /pickup/webhook\r\n\r\n"),
+        (400, CALL.replace(b"HTTP/1.1", b"HTTP/2.0")),
+        (400, b"\x00\xff\r\n\r\n"),
+        (400, CALL.replace(LENGTH, LENGTH + b"Content-Length: 5\r\n")),
+        (400, CALL.replace(LENGTH, b"Content-Length: -1\r\n")),
+        (400, CALL.replace(LENGTH, LENGTH + CHUNKED)),
+        (501, CALL.replace(LENGTH, b"Transfer-Encoding: x\r\n")),
+        (400, CALL.replace(CLOSE, CLOSE + b"X Y: 1\r\n")),
+        (400, CALL.replace(b"\r\n", b"\n")),
+        (431, CALL.replace(CLOSE, CLOSE + b"X-Long: " + b"a" * 9000 + b"\r\n")),
+        (414, CALL.replace(b"/webhook", b"/webhook?" + b"a" * 5000)),
+    ],
 )
-def test_what_the_server_refuses_itself(server: Server, what: str, status: int, raw: bytes) -> None:
-    """What the page says gunicorn refuses, it refuses: a short page in HTML, and the connection closed."""
+def test_what_is_not_http_is_refused_by_the_server(server: Server, status: int, raw: bytes) -> None:
+    """Gunicorn refuses what it cannot parse with a short page in HTML, and closes the connection."""
     back = exchange(server, raw)
-    assert statuses(back) == [status], what
+    assert statuses(back) == [status]
     assert b"Content-Type: text/html\r\n" in back
-    assert b"assistant" not in back
-
-
-def test_page_lists_what_the_server_refuses() -> None:
-    """docs/reliability.md has a row for each of the above, and no other."""
-    page = (ROOT / "docs/reliability.md").read_text("utf-8")
-    section = page.partition("## What the server refuses itself\n")[2].partition("\n## ")[0]
-    rows = [
-        [cell.strip() for cell in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("| ")
-    ]
-    assert [tuple(row) for row in rows[1:]] == [
-        (what, str(status)) for what, (status, _) in REFUSED_BY_GUNICORN.items()
-    ]

@@ -29,30 +29,22 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_checkout(tmp_path_factory.mktemp("a folder") / "of pickup")
 
 
-def program(folder: Path, text: str) -> str:
-    path = folder / "some-python"
-    path.write_text(text)
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        ("", "There is no python-of-nowhere. Install Python 3.11 or newer."),
+        (OLD, "is Python 3.9.2. Set PYTHON to a newer one."),
+        (DEBIANS, "apt install python3-venv"),
+    ],
+    ids=["none", "old", "without venv"],
+)
+def test_python_that_does_not_do(checkout: Path, tmp_path: Path, python: str, said: str) -> None:
+    """Without Python, with an old one, or with one that lacks venv, a sentence says what to install."""
+    path = tmp_path / "some-python"
+    path.write_text(python)
     path.chmod(0o755)
-    return str(path)
-
-
-def test_no_python(checkout: Path) -> None:
-    """Without Python it says which to install."""
-    ended = run_script(checkout, "scripts/serve", PYTHON="python-of-nowhere")
-    assert (ended.returncode, ended.stdout) == (1, "There is no python-of-nowhere. Install Python 3.11 or newer.\n")
-
-
-def test_old_python(checkout: Path, tmp_path: Path) -> None:
-    """With an old Python it says how old, and how to name another."""
-    ended = run_script(checkout, "scripts/serve", PYTHON=program(tmp_path, OLD))
-    assert ended.returncode == 1
-    assert "is Python 3.9.2. Set PYTHON to a newer one." in ended.stdout
-
-
-def test_python_without_venv(checkout: Path, tmp_path: Path) -> None:
-    """Where a distribution keeps venv in a package of its own, it is named."""
-    ended = run_script(checkout, "scripts/serve", PYTHON=program(tmp_path, DEBIANS))
-    assert (ended.returncode, "apt install python3-venv" in ended.stdout) == (1, True)
+    ended = run_script(checkout, "scripts/serve", PYTHON=str(path) if python else "python-of-nowhere")
+    assert (ended.returncode, said in ended.stdout) == (1, True)
 
 
 def test_no_network_and_a_broken_venv(checkout: Path) -> None:
