@@ -1,4 +1,4 @@
-"""What a caller may ask for: to be told what is held on them, and to be forgotten; and what time asks for."""
+"""A caller's rights, disclosure and erasure, and the retention."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from sqlalchemy import create_engine, insert, text
 
 from conftest import CALLER, CALLER_SECRET, CONTENT, EXPERIMENT, NOW, MakePhone, Phone, new_postgresql_database
 from flask_pickup.caller import caller_key
+from flask_pickup.ledger.spool import Spool
 from flask_pickup.ledger.store import Store
 from flask_pickup.models import Assignment, Call
 
@@ -29,6 +30,7 @@ UNIQUE = "+12015550143"
 """A caller of one test alone."""
 OLDER_SECRET = "an-older-caller-secret"
 KEYS = [caller_key(secret, CALLER) for secret in (CALLER_SECRET, OLDER_SECRET)]
+DAY = "2025-12-13T00:00:00+00:00"
 SAID = "my cat is called Whiskerson"
 TABLES = ("pickup_calls", "pickup_assignments", "pickup_outcomes", "pickup_transcripts")
 
@@ -143,8 +145,8 @@ def test_report_of_a_forgotten_call_is_dropped(kept: Phone) -> None:
     assert kept.rows("SELECT call_id FROM pickup_calls") == []
 
 
-def test_whoever_calls_again_is_known_again(kept: Phone, make_phone: MakePhone, database_url: str) -> None:
-    """To be forgotten is about the past: a call after it is written, and so is what comes of it."""
+def test_caller_who_calls_again_is_recorded_again(kept: Phone) -> None:
+    """Forgetting is about the past: a call after it is written, and so are its outcomes."""
     call_and_report(kept, "call-1")
     assert run(kept, "forget", CALLER).exit_code == 0
     kept.now = kept.client.freeze(NOW + 300)()
@@ -152,33 +154,63 @@ def test_whoever_calls_again_is_known_again(kept: Phone, make_phone: MakePhone, 
     assert kept.rows("SELECT call_id FROM pickup_outcomes WHERE name = 'duration_seconds'") == [("call-2",)]
 
 
-def test_forget_reaches_the_spool_of_a_running_process(kept: Phone) -> None:
-    """Rows that wait in the spool of a process that runs on are not written when it replays them."""
+def test_retry_of_a_forgotten_request_is_not_written(kept: Phone) -> None:
+    """The same signed request again brings no row back, whether the call was recorded or its first delivery lost."""
+    kept.ring("recorded")
+    kept.now = kept.client.freeze(NOW + 10)()
+    assert run(kept, "forget", CALLER).exit_code == 0
+    # The requests were signed at NOW; the signed time is theirs, the clock goes on.
+    kept.now = NOW
+    kept.client.freeze(NOW + 60)
+    for call_id in ("recorded", "lost"):
+        answer = kept.ring(call_id).get_json()
+        assert answer["assistant"]["first_message"] == "Good day."
+        assert "metadata" not in answer["assistant"]
+    assert traces(kept) == []
+    kept.now = NOW + 61
+    assert kept.ring("new").get_json()["assistant"]["metadata"]
+    assert kept.rows("SELECT call_id FROM pickup_calls") == [("new",)]
+
+
+def test_clock_that_was_wrong_erases_nothing_later(kept: Phone) -> None:
+    """A caller who is forgotten while the clock is an hour ahead is recorded when they call again within that hour."""
+    kept.ring("call-1")
+    kept.client.freeze(NOW + 3600)
+    assert run(kept, "forget", CALLER).exit_code == 0
+    assert traces(kept) == []
+    kept.now = kept.client.freeze(NOW + 60)()
+    call_and_report(kept, "call-2")
+    kept.app.extensions["pickup"].webhook.ledger._stores().probe()  # noqa: SLF001
+    kept.now = kept.client.freeze(NOW + 120)()
+    call_and_report(kept, "call-3")
+    kept.now = kept.client.freeze(NOW + 4000)()
+    kept.report("call-2", analysis={"appointment_booked": True}, timestamp="2025-12-13T23:59:00.000Z")
+    assert {call for (call,) in kept.rows("SELECT call_id FROM pickup_outcomes")} == {"call-2", "call-3"}
+    # A retry of what was forgotten is still not written.
+    kept.ring("call-1")
+    assert {call for (call,) in kept.rows("SELECT call_id FROM pickup_calls")} == {"call-2", "call-3"}
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_forget_erases_what_the_spool_holds(kept: Phone, running: bool) -> None:  # noqa: FBT001
+    """Rows in the spool are erased there, whether the process that wrote them runs or is gone; those of others stay."""
     close_the_database(kept)
     kept.ring("call-1")
+    kept.report("call-1", caller=None, summary=SAID)
     kept.ring("other", caller=OTHER)
-    assert any(name.endswith(".spool") for name in traces_of_files(kept))
+    if not running:
+        kept.app.extensions["pickup"].close()
+    assert traces_of_files(kept)
     open_the_database(kept)
     assert run(kept, "forget", CALLER).exit_code == 0
     assert traces(kept) == []
-    assert kept.rows("SELECT call_id FROM pickup_calls") == [("other",)]
+    kept.app.extensions["pickup"].start()
+    wait_until(lambda: kept.rows("SELECT call_id FROM pickup_calls") == [("other",)])
 
 
 def traces_of_files(phone: Phone) -> list[str]:
     spool = phone.app.extensions["pickup"].options.spool
     return [path.name for path in spool.glob("*") if KEYS[0].encode() in path.read_bytes()]
-
-
-def test_forget_takes_over_what_dead_processes_left(kept: Phone) -> None:
-    """Rows in the spool of a process that is gone are dropped too, though no other process runs here."""
-    close_the_database(kept)
-    kept.ring("call-1")
-    kept.app.extensions["pickup"].close()
-    assert traces_of_files(kept)
-    open_the_database(kept)
-    assert run(kept, "forget", CALLER).exit_code == 0
-    assert traces(kept) == []
-    assert kept.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
 
 
 def test_spool_of_another_host_brings_nothing_back(kept: Phone, make_phone: MakePhone, database_url: str) -> None:
@@ -204,24 +236,29 @@ def wait_until(condition: Callable[[], bool]) -> None:
         sleep(0.05)
 
 
-def test_forget_blots_out_what_was_put_aside(kept: Phone) -> None:
-    """A row that no database would take is overwritten where a person was to find it; others stay."""
-    aside = kept.app.extensions["pickup"].options.spool / "aside.jsonl"
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    aside.write_text(f'{{"caller_key": "{KEYS[1]}"}}\n{{"caller_key": "somebody"}}\n', "utf-8")
+def test_dead_letters_are_disclosed_and_forgotten(kept: Phone) -> None:
+    """A row that the database refused is told of and erased as any other; those of others and of nobody stay."""
+    spool = Spool(kept.app.extensions["pickup"].options.spool)
+    mine = f'{{"kind":"outcome","name":"sold","value":1,"reported_at":"{DAY}","caller_keys":["{KEYS[1]}"]}}'
+    spool.append([mine, "unreadable", f"unreadable {KEYS[0]}"])
+    spool.replay(lambda entries: entries)
+    disclosed = json.loads(run(kept, "disclose", CALLER).output)["dead_letters"]
+    assert [type(letter) for letter in disclosed] == [dict, str]
     assert run(kept, "forget", CALLER).exit_code == 0
-    assert aside.read_text("utf-8").split() == ['{"caller_key":', '"somebody"}']
+    assert spool.find(["e"])["dead_letter"] == ["unreadable"]
+    assert traces(kept) == []
 
 
-def test_forget_says_where_rows_still_wait(kept: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a process does not let go of its rows in time, the command fails and names the file."""
-    monkeypatch.setattr("flask_pickup.privacy._PATIENCE", 0.1)
-    stuck = kept.app.extensions["pickup"].options.spool / "strange.bin"
-    stuck.parent.mkdir(parents=True, exist_ok=True)
-    stuck.write_text(KEYS[0])
-    result = run(kept, "forget", CALLER)
-    assert result.exit_code == 1
-    assert "strange.bin" in result.output
+def test_spooled_definition_loses_the_pin_alone(kept: Phone) -> None:
+    """A definition in the spool stays, without the caller's key among its pins."""
+    spool = Spool(kept.app.extensions["pickup"].options.spool)
+    body = {"pins": {KEYS[0]: "warm", "somebody": "warm"}}
+    row = {"fingerprint": "f", "experiment": "opening", "body": body, "first_seen_at": DAY}
+    kept.app.extensions["pickup"].close()
+    spool.append([json.dumps({"kind": "definition", "definition": row})])
+    assert run(kept, "forget", CALLER).exit_code == 0
+    [definition] = spool.find(["opening"])["spool"]
+    assert json.loads(definition)["definition"]["body"] == {"pins": {"somebody": "warm"}}
 
 
 def test_pinned_number_is_taken_out_of_definitions(make_phone: MakePhone, database_url: str) -> None:

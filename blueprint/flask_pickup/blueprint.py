@@ -276,7 +276,7 @@ class Pickup(Blueprint):
             options.spool,
             wait=options.commit_wait,
             definitions=definition_entries(catalog, datetime.fromtimestamp(self._clock(), UTC)),
-            clock=self._clock,
+            clock=lambda: state.webhook.clock(),  # noqa: PLW0108 (tests replace the clock)
         )
         lookup = Lookup(self._in_context(app), options.customer_wait)
         webhook = Webhook(

@@ -1,25 +1,25 @@
-"""What is held on a caller: told, forgotten, and removed when its time is up. ``docs/privacy.md`` explains the duties."""
+"""What is held on a caller: disclosed, forgotten, and purged after its retention. ``docs/privacy.md`` explains the duties."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, insert, or_, select, true, update
 
 from flask_pickup.caller import caller_key, e164
 from flask_pickup.catalog import Catalog
 from flask_pickup.ledger import Ledger
-from flask_pickup.ledger.entries import CallEntry, OutcomeEntry, ReportEntry, from_frame
-from flask_pickup.ledger.spool import find_frames
+from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry, from_json, to_json
+from flask_pickup.ledger.spool import Spool
 from flask_pickup.ledger.store import Store
-from flask_pickup.ledger.tombstones import erase, mark
+from flask_pickup.ledger.tombstones import erase_calls, mark
 from flask_pickup.models import Assignment, Call, Definition, Forgotten, Outcome, Transcript
 from flask_pickup.options import Options
 
@@ -30,21 +30,20 @@ BATCH = 100
 """Calls that one transaction deletes, with a thousand other rows: few enough that no call's commit waits for theirs."""
 
 MARKS_LAST = timedelta(days=7)
-"""How long what comes late about somebody who was forgotten is dropped: as long as a spool may have to wait."""
+"""How long late rows of a forgotten caller are dropped: as long as a host's spool may have to wait."""
 
 _A_LONG_CALL = timedelta(days=1)
-_PATIENCE = 30.0
 _PAUSE = 0.05
 
 
 def keys_of(number: str, options: Options) -> tuple[str, ...]:
-    """Return a caller's keys, one for each caller secret there is.
+    """Return a caller's keys, one per caller secret.
 
-    :raises ValueError: if ``number`` is no phone number; the message does not repeat it.
+    :raises ValueError: if ``number`` is not a phone number; the message does not repeat it.
     """
     found = e164(number, options.region)
     if found is None:
-        raise ValueError("That is no phone number. Write it with its country, such as +31612345678.")
+        raise ValueError("That is not a phone number. Write it with its country, such as +31612345678.")
     return tuple(caller_key(secret, found) for secret in options.caller_secrets)
 
 
@@ -52,24 +51,26 @@ def keys_of(number: str, options: Options) -> tuple[str, ...]:
 
 
 def disclose(engine: Engine, options: Options, number: str) -> dict[str, Any]:
-    """Return all that is held on a caller, for them to read.
+    """Return all that is held on a caller, as plain values for them to read.
 
-    :raises ValueError: if ``number`` is no phone number.
+    :raises ValueError: if ``number`` is not a phone number.
     """
     keys = keys_of(number, options)
     with engine.connect() as connection:
         calls = connection.execute(select(Call.__table__).where(Call.caller_key.in_(keys)).order_by(Call.decided_at))
-        told = [_told(connection, dict(call)) for call in calls.mappings().all()]
+        recorded = [_with_its_rows(connection, dict(call)) for call in calls.mappings().all()]
         pinned = sorted({experiment for _, experiment, _ in _pinned(connection, keys)})
+    spooled = Spool(options.spool).find(keys)
     return {
         "caller_keys": list(keys),
-        "calls": told,
-        "waiting": [_as_json(frame) for path in _spool_files(options.spool) for frame in _frames(path, keys)],
+        "calls": recorded,
+        "waiting": _disclosed(spooled["spool"]),
+        "dead_letters": _disclosed(spooled["dead_letter"]),
         "pinned": pinned,
     }
 
 
-def _told(connection: Connection, call: dict[str, Any]) -> dict[str, Any]:
+def _with_its_rows(connection: Connection, call: dict[str, Any]) -> dict[str, Any]:
     def rows(table: Any) -> list[dict[str, Any]]:
         found = connection.execute(select(table.__table__).where(table.call_id == call["call_id"])).mappings()
         return [{name: value for name, value in row.items() if name != "call_id"} for row in found]
@@ -82,58 +83,65 @@ def _told(connection: Connection, call: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _as_json(frame: bytes) -> Any:
-    entry = from_frame(frame)
-    if isinstance(entry, OutcomeEntry):
-        return {"outcomes": {entry.name: entry.value}, "reported_at": entry.reported_at}
-    assert isinstance(entry, CallEntry | ReportEntry)
-    return {"call": dict(entry.call), "assignments": [dict(row) for row in entry.assignments]}
+def _disclosed(texts: Sequence[str]) -> list[Any]:
+    """Return spooled entries as JSON; definitions are the authors', and one that another version wrote is a text."""
+    entries = {text: _entry(text) for text in texts}
+    return [
+        orjson.loads(text) if entry else text
+        for text, entry in entries.items()
+        if not isinstance(entry, DefinitionEntry)
+    ]
+
+
+def _entry(text: str) -> Entry | None:
+    try:
+        return from_json(text)
+    except ValueError:
+        return None
 
 
 # --- forgetting -------------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class Forgot:
+class Erasure:
     """What was erased, and what could not be.
 
-    :param pinned: experiments whose definitions named the caller; what their folders say stays.
-    :param waiting: files in which rows still wait, because a process does not reach the database.
-    :param log_ahead: whether SQLite's log could not be emptied, because somebody is reading.
+    :param pinned: experiments whose definitions named the caller; their folders still do.
+    :param wal_left: whether SQLite's write-ahead log could not be emptied, because another program is reading.
     """
 
     rows: Counts = field(default_factory=Counter)
     pinned: list[str] = field(default_factory=list)
-    waiting: list[Path] = field(default_factory=list)
-    log_ahead: bool = False
+    wal_left: bool = False
 
 
-def forget(engine: Engine, ledger: Ledger, options: Options, number: str, now: datetime) -> Forgot:
+def forget(engine: Engine, options: Options, number: str, now: datetime) -> Erasure:
     """Erase all that is held on a caller, under every caller secret.
 
-    Marks keep what arrives late about them from being written: from spools, also of other hosts, and from reports of
-    calls that are going on. What this host's processes hold is waited for.
+    Tombstones keep rows that arrive late from being written: from this host's memory, from other hosts' spools, from
+    retries of the same request and from reports of calls that are going on.
 
     :param now: by the clock that says when calls are decided.
-    :raises ValueError: if ``number`` is no phone number.
+    :raises ValueError: if ``number`` is not a phone number.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer. Then try again; erasing twice does no harm.
+    :raises SpoolUnavailable: if the spool cannot be written; likewise.
     """
     keys = keys_of(number, options)
-    store = Store(engine)
+    store, spool = Store(engine), Spool(options.spool)
     with store.transaction() as connection:
         _mark(connection, keys, now)
-    forgot = Forgot(pinned=_unpin(store, keys))
-    forgot.rows += _erase_calls(store, keys, now)
-    # Until a row that was decided just before the marks is in the table or in a spool.
-    sleep(_settling(options, ledger))
-    forgot.waiting = _wait_for_spools(ledger, options.spool, keys)
-    forgot.rows += _erase_calls(store, keys, now)
-    forgot.log_ahead = not _empty_log(engine)
-    return forgot
+    erasure = Erasure(pinned=_unpin(store, keys))
+    _erase(store, spool, keys, now, erasure)
+    # Until a row that was decided just before the marks is in the table or in the spool.
+    sleep(_settling(options))
+    _erase(store, spool, keys, now, erasure)
+    erasure.wal_left |= not _empty_wal(engine)
+    return erasure
 
 
-def _settling(options: Options, ledger: Ledger) -> float:
-    return options.commit_wait + ledger.spool_wait
+def _settling(options: Options) -> float:
+    return options.commit_wait + Ledger.spool_wait
 
 
 def _mark(connection: Connection, names: Collection[str], now: datetime) -> None:
@@ -145,19 +153,40 @@ def _mark(connection: Connection, names: Collection[str], now: datetime) -> None
         connection.execute(insert(Forgotten), [{"mark": one, "forgotten_at": now} for one in marks])
 
 
-def _erase_calls(store: Store, keys: Collection[str], now: datetime) -> Counts:
-    rows: Counts = Counter()
+def _erase(store: Store, spool: Spool, keys: Sequence[str], now: datetime, erasure: Erasure) -> None:
+    spooled = [entry for texts in spool.find(keys).values() for entry in map(_entry, texts)]
+    call_ids = {entry.call["call_id"] for entry in spooled if isinstance(entry, CallEntry | ReportEntry)}
+    with store.transaction() as connection:
+        _mark(connection, call_ids, now)
+    call_ids |= _erase_recorded(store, keys, now, erasure.rows)
+    # A spooled report may hold the call's id and no key of the caller.
+    of_calls = [f'"call_id":{orjson.dumps(call_id).decode()}' for call_id in call_ids]
+    erasure.wal_left = not spool.redact([*keys, *of_calls], partial(_redacted, keys))
+
+
+def _erase_recorded(store: Store, keys: Collection[str], now: datetime, rows: Counts) -> set[str]:
+    """Erase a caller's calls, count the rows, and return the ids of calls that may be going on."""
     theirs = select(Call.call_id, Call.decided_at).where(Call.caller_key.in_(keys)).order_by(Call.call_id).limit(BATCH)
+    going_on: set[str] = set()
     while True:
         with store.transaction() as connection:
             _overwrite_what_is_deleted(connection)
             calls = connection.execute(theirs.with_for_update()).all()
             if not calls:
-                return rows
-            # A report may bring neither number nor metadata: of calls that may be going on the id is marked too.
-            going_on = (at is None or at > now - _A_LONG_CALL for _, at in calls)
-            _mark(connection, [call_id for (call_id, _), on in zip(calls, going_on, strict=True) if on], now)
-            rows.update(erase(connection, [call_id for call_id, _ in calls]))
+                return going_on
+            # A report may bring neither number nor metadata, so its call's id is marked too.
+            recent = {call_id for call_id, at in calls if at is None or at > now - _A_LONG_CALL}
+            _mark(connection, recent, now)
+            rows.update(erase_calls(connection, [call_id for call_id, _ in calls]))
+        going_on |= recent
+
+
+def _redacted(keys: Collection[str], text: str) -> str | None:
+    """Return a spooled definition without the caller's pins; None for any other entry, which goes as a whole."""
+    entry = _entry(text)
+    if not isinstance(entry, DefinitionEntry):
+        return None
+    return to_json(DefinitionEntry({**entry.definition, "body": _without_pins(entry.definition["body"], keys)}))
 
 
 def _overwrite_what_is_deleted(connection: Connection) -> None:
@@ -165,8 +194,8 @@ def _overwrite_what_is_deleted(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
 
-def _empty_log(engine: Engine) -> bool:
-    """Write SQLite's log into its database and empty it; return whether that could be done."""
+def _empty_wal(engine: Engine) -> bool:
+    """Write SQLite's write-ahead log into its database and empty it; return whether that could be done."""
     if engine.dialect.name != "sqlite":
         return True
     with engine.connect() as connection:
@@ -185,62 +214,13 @@ def _unpin(store: Store, keys: Collection[str]) -> list[str]:
     with store.transaction() as connection:
         pinned = _pinned(connection, keys)
         for fingerprint, _, body in pinned:
-            rest = {key: arm for key, arm in body["pins"].items() if key not in keys}
             changed = update(Definition).where(Definition.fingerprint == fingerprint)
-            connection.execute(changed.values(body={**body, "pins": rest}))
+            connection.execute(changed.values(body=_without_pins(body, keys)))
     return sorted({experiment for _, experiment, _ in pinned})
 
 
-# --- the spool --------------------------------------------------------------------------------------------------------
-
-
-def _wait_for_spools(ledger: Ledger, folder: Path, keys: Sequence[str]) -> list[Path]:
-    """Return the files in which rows of the caller still wait once all processes had time to replay theirs."""
-    _blot_out(folder, keys)
-    deadline = monotonic() + _PATIENCE
-    if _mentioning(folder, keys):
-        # Those of dead processes are nobody's; this one takes them over.
-        ledger.start()
-        while _mentioning(folder, keys) and monotonic() < deadline:
-            sleep(_PAUSE)
-        ledger.close()
-        _blot_out(folder, keys)
-    return _mentioning(folder, keys)
-
-
-def _spool_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*") if path.is_file())
-
-
-def _mentioning(folder: Path, keys: Sequence[str]) -> list[Path]:
-    return [path for path in _spool_files(folder) if any(key.encode() in _content(path) for key in keys)]
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-
-
-def _frames(path: Path, keys: Sequence[str]) -> Iterator[bytes]:
-    for frame, is_whole, _ in find_frames(_content(path)):
-        if is_whole and any(key.encode() in frame for key in keys):
-            yield frame
-
-
-def _blot_out(folder: Path, keys: Sequence[str]) -> None:
-    """Overwrite what was put aside, line by line in its place: other processes may be appending to the file."""
-    path = folder / "aside.jsonl"
-    start = 0
-    for line in _content(path).splitlines(keepends=True):
-        if any(key.encode() in line for key in keys):
-            with path.open("r+b") as aside:
-                aside.seek(start)
-                aside.write(b" " * (len(line) - 1))
-                aside.flush()
-                os.fsync(aside.fileno())
-        start += len(line)
+def _without_pins(body: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {**body, "pins": {key: arm for key, arm in (body.get("pins") or {}).items() if key not in keys}}
 
 
 # --- retention --------------------------------------------------------------------------------------------------------
@@ -249,9 +229,9 @@ def _blot_out(folder: Path, keys: Sequence[str]) -> None:
 def purge(
     engine: Engine, catalog: Catalog, before: datetime, *, progress: Callable[[Counts], None] = lambda _: None
 ) -> Counts:
-    """Delete calls of before a moment with all that belongs to them, in small batches.
+    """Delete calls from before a moment with all that belongs to them, in small batches.
 
-    Callers whom an experiment counts that is not concluded keep their calls: a result stands on all of them.
+    Callers in an experiment that is not concluded keep their calls, because its result needs all of them.
 
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer; what is deleted by then stays deleted.
     """
@@ -263,28 +243,28 @@ def purge(
             spared = _spared(connection, calls, _open_experiments(catalog))
             due = [call_id for call_id, _ in calls if call_id not in spared]
             if due:
-                rows.update(erase(connection, due))
+                rows.update(erase_calls(connection, due))
         progress(rows)
-        # At least half of the time is the calls'.
+        # Half of the time at least is left to the calls.
         sleep(max(_PAUSE, monotonic() - began))
     return rows
 
 
 def _open_experiments(catalog: Catalog) -> list[str]:
     unfinished = (experiment.name for experiment in catalog.experiments if experiment.status != "concluded")
-    # One that does not load may be running again tomorrow.
+    # One that does not load today may be running tomorrow.
     return [*unfinished, *catalog.left_out]
 
 
 def _old_calls(engine: Engine, before: datetime) -> Iterator[Sequence[tuple[str, str | None]]]:
-    """Yield ids and callers of old calls, a batch at a time: the decided ones, then those of which only a report came.
+    """Yield ids and callers of old calls by batches: the decided ones, then those of which only a report came.
 
-    In the order of time, in which the rows were written: a batch then changes a hundred pages of the tables, and not a
-    thousand that the database would have to write to its log whole.
+    In the order of time, in which the rows were written: a batch then changes a hundred pages of the tables instead of a
+    thousand, which the database would write to its log whole.
     """
     yield from _batches(engine, Call.decided_at, Call.decided_at < before)
-    told = func.coalesce(Call.reported_at, Call.ended_at)
-    yield from _batches(engine, told, and_(Call.decided_at.is_(None), told < before))
+    ended = func.coalesce(Call.reported_at, Call.ended_at)
+    yield from _batches(engine, ended, and_(Call.decided_at.is_(None), ended < before))
 
 
 def _batches(engine: Engine, at: Any, is_old: ColumnElement[bool]) -> Iterator[Sequence[tuple[str, str | None]]]:

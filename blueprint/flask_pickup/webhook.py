@@ -321,7 +321,7 @@ def call_entry(incoming: Incoming, decision: Decision, at: datetime) -> CallEntr
         }
         for assigned in decision.assignments
     ]
-    return CallEntry(row, rows)
+    return CallEntry(row, rows, signed_at=incoming.now)
 
 
 def definition_entries(catalog: Catalog, first_seen: datetime) -> list[DefinitionEntry]:

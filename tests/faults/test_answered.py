@@ -103,35 +103,24 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def test_answered_on_a_full_disk(tmp_path: Path) -> None:
-    """The disk with database and spool is full: the space that the spool took at start holds the rows until it is not."""
-    with small_disk(tmp_path / "disk", "12m") as disk:
-        url = f"sqlite:///{disk / 'pickup.db'}"
-        migrate(url)
-        with Server(tmp_path, url, spool=disk / "spool") as server:
-            answers = server.ring_all(ids("before", 8))
-            eventually(lambda: len(list((disk / "spool").glob("*.spool"))) == 2)
-            filler = fill(disk)
-            answers += server.ring_all(ids("full", 60))
-            filler.unlink()
-            server.assert_recorded(answers)
-            assert_answered(answers)
-            assert all(heard.arm for heard in answers)
-
-
-def test_answered_on_a_disk_that_was_full_at_start(tmp_path: Path) -> None:
-    """Where even the spool found no space, callers hear the base, and their arms again once there is some."""
+@pytest.mark.parametrize("filled", ["before the start", "while serving"])
+def test_answered_on_a_full_disk(filled: str, tmp_path: Path) -> None:
+    """With no room for database or spool callers hear the base, and no arm without its row; there is room, and arms again."""
     with small_disk(tmp_path / "disk", "6m") as disk:
         url = f"sqlite:///{disk / 'pickup.db'}"
         migrate(url)
-        filler = fill(disk)
+        filler = fill(disk) if filled == "before the start" else None
         with Server(tmp_path, url, spool=disk / "spool") as server:
-            answers = server.ring_all(ids("full", 12))
-            assert_answered(answers)
-            assert {heard.json["assistant"]["first_message"] for heard in answers} == {"Good day."}
-            assert [heard.arm for heard in answers] == [None] * 12
+            answers = []
+            if filler is None:
+                answers = server.ring_all(ids("before", 8))
+                filler = fill(disk)
+            full = server.ring_all(ids("full", 60))
+            assert {heard.json["assistant"]["first_message"] for heard in full if not heard.arm} == {"Good day."}
             filler.unlink()
-            eventually(lambda: server.ring("after").arm)
+            assert_answered([*answers, *full])
+            after = eventually(lambda: (heard := server.ring("after")).arm and heard)
+            server.assert_recorded([*answers, *full, after])
 
 
 SLEEPING = """\

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import QueuePool
 
 from conftest import CALLER, CONTENT, NOW, MakePhone, Phone
-from faulty import PROMISED, PostgreSQL, eventually, migrate
+from faulty import PROMISED, PostgreSQL, eventually, migrate, rows
 from flask_pickup import Pickup
 from flask_pickup.customer import Lookup
+from flask_pickup.ledger import Ledger
 
 pytestmark = pytest.mark.slow
 
@@ -227,18 +229,52 @@ def test_back_is_a_database_that_would_take_a_row(
     eventually(lambda: phone.client.get("/pickup/health").get_json()["database"] == "ok")
 
 
-def test_deleted_file_takes_no_more_rows(make_phone: MakePhone, tmp_path: Path) -> None:
-    """A deleted SQLite file would take commits that nobody can read: they wait until there are tables again."""
+def delete_all(path: Path) -> None:
+    for file in path.parent.glob("pickup.db*"):
+        file.unlink()
+
+
+def delete_the_wal(path: Path) -> None:
+    path.with_name("pickup.db-wal").unlink()
+
+
+@pytest.mark.parametrize("lose", [delete_all, delete_the_wal])
+def test_lost_file_is_noticed_at_the_next_commit(
+    lose: Callable[[Path], None], make_phone: MakePhone, tmp_path: Path
+) -> None:
+    """A commit to a deleted file or WAL could be read by nobody: rows go to the spool until the file is opened anew."""
     url, path = file_database(tmp_path)
     phone = make_phone(url=url, migrate=False)
     ring_in_time(phone, "before")
-    for file in tmp_path.glob("pickup.db*"):
-        file.unlink()
+    lose(path)
     ring_in_time(phone, "after")
-    assert phone.client.get("/pickup/health").get_json()["waiting"]["spool"] >= 1
+    health = phone.client.get("/pickup/health").get_json()
+    assert health["faults"] == {"database": 1}
     migrate(url)
-    eventually(lambda: phone.rows("SELECT call_id FROM pickup_assignments") == [("after",)])
-    assert path.exists()
+    eventually(lambda: ("after",) in rows(url, "SELECT call_id FROM pickup_assignments"))
+    eventually(lambda: phone.client.get("/pickup/health").get_json()["database"] == "ok")
+    ring_in_time(phone, "later")
+    assert ("later",) in rows(url, "SELECT call_id FROM pickup_assignments")
+
+
+def test_backup_copied_in_place_is_noticed(
+    make_phone: MakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose content was replaced lacks the last commit, which a fresh connection sees within ten seconds."""
+    monkeypatch.setattr(Ledger, "look_every", 0.5)
+    url, path = file_database(tmp_path)
+    backup = tmp_path / "backup"
+    backup.write_bytes(path.read_bytes())
+    phone = make_phone(url=url, migrate=False)
+    ring_in_time(phone, "before")
+    eventually(lambda: rows(url, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0)
+    # By another process, because a process that closes a file gives up SQLite's locks on it.
+    subprocess.run(["cp", backup, path], check=True)
+    eventually(lambda: phone.client.get("/pickup/health").get_json()["faults"] == {"database": 1})
+    ring_in_time(phone, "after")
+    eventually(lambda: rows(url, "SELECT call_id FROM pickup_assignments") == [("after",)])
+    assert rows(url, "PRAGMA integrity_check") == [("ok",)]
+    assert phone.client.get("/pickup/health").get_json()["faults"] == {"database": 1}
 
 
 def raises(_: object) -> Any:

@@ -35,6 +35,7 @@ from faulty import (
     rows,
 )
 from flask_pickup import Pickup
+from flask_pickup.ledger.spool import Spool
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +106,7 @@ def test_killing_workers_loses_nothing(kind: str, request: pytest.FixtureRequest
         # Where the disk was too slow as well, a call fell back without a row, and its report made one.
         undecided = {call_id for (call_id,) in rows(url, "SELECT call_id FROM pickup_calls WHERE decision IS NULL")}
         assert not undecided & {heard.call_id for heard in answered if heard.arm}
-        assert not list(server.spool.glob("aside*"))
+        assert Spool(server.spool).find(["{"])["dead_letter"] == []
 
 
 def serve_from(tree: Path, url: str, port: int, **environment: str) -> subprocess.Popen[str]:
@@ -304,19 +305,18 @@ def test_refused_row_costs_no_other(make_phone: MakePhone, database_url: str, tm
     assert sorted(row[0] for row in phone.rows(ARMS)) == ["good-0", "good-1", "good-2"]
 
 
-def test_what_cannot_be_replayed_is_put_aside(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
-    """A spooled row that the database will never take is put aside and shouted about; those beside it are written."""
+def test_what_cannot_be_replayed_is_a_dead_letter(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
+    """A spooled row that the database refuses becomes a dead letter, which /health counts; those beside it are written."""
     phone = hosted(make_phone, database_url, migrate=False, tmp_path=tmp_path)
     for call_id in ("good-0", "poison", "good-1"):
         assert phone.ring(call_id).status_code == 200
     migrate(database_url)
     refuse(phone, "poison")
     eventually(lambda: [row for row in sorted(phone.rows(ARMS)) if row[0].startswith("good")][1:])
-    aside = Path(phone.app.extensions["pickup"].options.spool) / "aside.jsonl"
-    assert b"poison" in eventually(lambda: aside.exists() and aside.read_bytes())
-    assert aside.read_bytes().count(b"\n") == 1
-    assert phone.client.get("/pickup/health").get_json()["put_aside"] == 1
-    assert "612345678" not in aside.read_text()
+    eventually(lambda: phone.client.get("/pickup/health").get_json()["dead_letters"] == 1)
+    [dead] = Spool(phone.app.extensions["pickup"].options.spool).find(["{"])["dead_letter"]
+    assert "poison" in dead
+    assert "612345678" not in dead
 
 
 def refuse(phone: Phone, call_id: str) -> None:

@@ -1,256 +1,210 @@
-"""The spool: what was written durably comes back, whatever a crash or a bad disk did to what lies beside it."""
+"""The spool: what was written durably is replayed in its order, whatever happens to the processes or the database."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flask_pickup.ledger.spool import Spool, SpoolFull, find_frames
-
-SMALL = 4096
-frames_of_any_bytes = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=8)
+from flask_pickup.ledger import spool as spool_module
+from flask_pickup.ledger.spool import Spool, SpoolUnavailable
 
 
-def append_to_file(folder: Path, frames: Sequence[bytes]) -> Path:
-    """Have a process that then dies write frames; return its file."""
-    spool = Spool(folder, SMALL)
-    spool.append(frames)
-    [path] = folder.glob("*.spool")
-    os.close(spool._file)  # noqa: SLF001 (a death without a goodbye)
-    return path
+class Database(list[str]):
+    """Takes entries until it is away, and refuses some for good."""
+
+    away_after: int | None = None
+    refused: tuple[str, ...] = ()
+
+    def __call__(self, entries: Sequence[str]) -> list[str]:
+        """Commit a batch."""
+        if self.away_after is not None:
+            if not self.away_after:
+                raise OSError("the database is away")
+            self.away_after -= 1
+        self.extend(entry for entry in entries if entry not in self.refused)
+        return [entry for entry in entries if entry in self.refused]
 
 
-def replayed(folder: Path) -> list[bytes]:
+def replayed(folder: Path) -> list[str]:
     """Return what another process finds."""
-    found: list[bytes] = []
-    spool = Spool(folder, SMALL)
-    spool.replay(lambda frames: found.extend(frames) or [])  # type: ignore[func-returns-value]
-    return found
+    database = Database()
+    Spool(folder).replay(database)
+    return database
 
 
-def whole(data: bytes) -> list[bytes]:
-    return [frame for frame, is_whole, _ in find_frames(data) if is_whole]
+def traces(folder: Path, text: str) -> list[str]:
+    return [path.name for path in folder.iterdir() if text.encode() in path.read_bytes()]
 
 
-def image(frames: Sequence[bytes]) -> tuple[bytes, list[int]]:
-    """Return what a spool's file holds, and where each frame begins in it."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = append_to_file(Path(folder), frames).read_bytes()
-    begins = [0]
-    for frame in frames:
-        begins.append(begins[-1] + 8 + len(frame))
-    return data, begins
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.one_of(st.integers(1, 7), st.sampled_from(["away", "crash", "replay"])), max_size=12))
+def test_replays_in_order_and_at_least_once(steps: list[int | str]) -> None:
+    """Whatever the order of writes, replays, failures of the database and crashes, no entry is lost or overtakes another."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(spool_module, "_BATCH", 3)
+        spool, database, written = Spool(Path(folder)), Database(), 0
+        for step in [*steps, "replay"]:
+            if isinstance(step, int):
+                spool.append([str(written + index) for index in range(step)])
+                written += step
+            elif step == "crash":
+                # The next process opens the file as the last one left it.
+                spool = Spool(Path(folder))
+            else:
+                database.away_after = 1 if step == "away" else None
+                try:
+                    spool.replay(database)
+                except OSError:
+                    assert spool.rows
+        assert list(dict.fromkeys(database)) == [str(index) for index in range(written)]
+        assert spool.rows == 0
+        spool.close()
 
 
-@given(frames_of_any_bytes)
-def test_what_was_written_comes_back(frames: list[bytes]) -> None:
-    """Frames of any bytes come back as they are, in their order."""
-    assert whole(image(frames)[0]) == frames
+WRITE = """\
+import sys
+from pathlib import Path
+from flask_pickup.ledger.spool import Spool
+spool = Spool(Path(sys.argv[1]))
+for index in range(100_000):
+    spool.append([f"{sys.argv[2]}-{index}", f"{sys.argv[2]}-{index}-second"])
+    print(index, flush=True)
+"""
 
 
-@given(frames_of_any_bytes, st.data())
-def test_torn_frame_costs_no_other(frames: list[bytes], data: st.DataObject) -> None:
-    """At whatever byte a frame is cut off, those before it come back, and what is left of it is no frame."""
-    file, begins = image(frames)
-    index = data.draw(st.integers(0, len(frames) - 1))
-    cut = data.draw(st.integers(begins[index], begins[index + 1] - 1))
-    torn = file[:cut] + bytes(len(file) - cut)
-    survivors = [*frames[:index]]
-    if not any(file[cut : begins[index + 1]]):
-        # What was cut off were zeros: nothing is missing.
-        survivors.append(frames[index])
-    assert whole(torn) == survivors
+def test_killed_processes_lose_nothing(tmp_path: Path) -> None:
+    """Two processes write to one spool and are killed at any moment: every entry whose write had ended is replayed."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", WRITE, tmp_path, name], stdout=subprocess.PIPE, text=True)
+        for name in ("one", "other")
+    ]
+    written: list[str] = []
+    for name, process in zip(("one", "other"), processes, strict=True):
+        assert process.stdout
+        while (line := process.stdout.readline()).strip() != "20":
+            assert line
+        process.kill()
+        last = int([line.strip(), *process.stdout.read().split()][-1])
+        process.wait()
+        process.stdout.close()
+        written += [f"{name}-{index}{second}" for index in range(last + 1) for second in ("", "-second")]
+    found = replayed(tmp_path)
+    assert set(written) <= set(found)
+    for name in ("one", "other"):
+        mine = [entry for entry in found if entry.startswith(name)]
+        assert len(mine) % 2 == 0
+        assert mine == [f"{name}-{index}{second}" for index in range(len(mine) // 2) for second in ("", "-second")]
 
 
-@given(frames_of_any_bytes, st.data(), st.integers(1, 255))
-def test_garbled_byte_costs_one_frame(frames: list[bytes], data: st.DataObject, change: int) -> None:
-    """Whatever byte the disk garbles, in a length, a checksum or a row, costs that row and none before or behind it."""
-    file, begins = image(frames)
-    at = data.draw(st.integers(0, begins[-1] - 1))
-    garbled = bytearray(file)
-    garbled[at] ^= change
-    index = next(index for index in range(len(frames)) if at < begins[index + 1])
-    assert whole(bytes(garbled)) == frames[:index] + frames[index + 1 :]
+def test_processes_replay_while_others_write(tmp_path: Path) -> None:
+    """Several processes write and replay one spool at once: each entry is replayed, and none stays."""
+    databases = [Database() for _ in range(3)]
 
+    def work(number: int) -> None:
+        spool = Spool(tmp_path)
+        for index in range(15):
+            spool.append([f"{number}-{index}"])
+            if index % 3 == 0:
+                spool.replay(databases[number])
+        spool.replay(databases[number])
+        spool.close()
 
-def test_scraps_are_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What is left of a torn frame is put aside and shouted about; its neighbours are replayed."""
-    path = append_to_file(tmp_path, [b"first", b"second", b"third"])
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"second", b"sXcond"))
-    assert replayed(tmp_path) == [b"first", b"third"]
-    assert b"sXcond" in (tmp_path / "aside.jsonl").read_bytes()
-    assert "put aside" in caplog.text
-    assert not list(tmp_path.glob("*.spool"))
-
-
-def test_scraps_are_put_aside_once(tmp_path: Path) -> None:
-    """While the database is away a torn frame is not put aside again and again."""
-    path = append_to_file(tmp_path, [b"first", b"second"])
-    path.write_bytes(path.read_bytes().replace(b"first", b"fXrst"))
-    spool = Spool(tmp_path, SMALL)
-
-    def away(_: Sequence[bytes]) -> Sequence[bytes]:
-        raise OSError("the database is away")
-
-    for _ in range(3):
-        with pytest.raises(OSError, match="away"):
-            spool.replay(away)
-    spool.replay(lambda _: [])
-    assert (tmp_path / "aside.jsonl").read_bytes().count(b"\n") == 1
-
-
-def test_nothing_is_forgotten_that_cannot_be_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where a refused row cannot be put aside either, it waits on, and the others are not held up by it."""
-    (tmp_path / "aside.jsonl").mkdir()
-    spool = Spool(tmp_path, SMALL)
-    spool.append([b"good", b"bad"])
-    taken: list[bytes] = []
-    spool.replay(lambda frames: taken.extend(frames) or [b"bad"])  # type: ignore[func-returns-value]
-    assert (taken, spool.is_empty) == ([b"good", b"bad"], False)
-    assert "waits in the spool" in caplog.text
-
-
-def test_living_process_keeps_its_file(tmp_path: Path) -> None:
-    """The file of a process that lives is its own; when it goes, the next one finds what waits there."""
-    living = Spool(tmp_path, SMALL)
-    living.append([b"row"])
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, range(3)))
+    assert {entry for database in databases for entry in database} == {f"{n}-{i}" for n in range(3) for i in range(15)}
     assert replayed(tmp_path) == []
-    living.close()
-    assert replayed(tmp_path) == [b"row"]
 
 
-def test_two_processes_adopt_a_file_once(tmp_path: Path) -> None:
-    """Of several processes that find a dead one's file together, one replays it."""
-    append_to_file(tmp_path, [b"row"])
-    found: list[bytes] = []
-    gate = threading.Barrier(4)
-
-    def slowly(frames: Sequence[bytes]) -> list[bytes]:
-        found.extend(frames)
-        threading.Event().wait(0.05)
-        return []
-
-    def adopt() -> None:
-        gate.wait()
-        Spool(tmp_path, SMALL).replay(slowly)
-
-    threads = [threading.Thread(target=adopt) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [b"row"]
+def test_refused_entries_become_dead_letters(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What the database refuses is kept apart, logged and counted, and the entries beside it are replayed."""
+    spool, database = Spool(tmp_path), Database()
+    database.refused = ("bad",)
+    spool.append(["good", "bad", "better"])
+    spool.replay(database)
+    assert (list(database), spool.rows, spool.dead_letters) == (["good", "better"], 0, 1)
+    assert spool.find(["a"]) == {"spool": [], "dead_letter": ["bad"]}
+    assert "dead_letter" in caplog.text
+    other = Spool(tmp_path)
+    other.look()
+    assert other.dead_letters == 1
 
 
-def test_replay_that_breaks_off_goes_on_where_it_was(tmp_path: Path) -> None:
-    """When the database goes away in the middle, what it has taken is not given to it again, and nothing is skipped."""
-    spool = Spool(tmp_path)
-    frames = [f"row {index}".encode() for index in range(450)]
-    spool.append(frames)
-    taken: list[bytes] = []
-
-    def twice_only(batch: Sequence[bytes]) -> list[bytes]:
-        if len(taken) == 400:
-            raise OSError("the database is away")
-        taken.extend(batch)
-        return []
-
-    with pytest.raises(OSError, match="away"):
-        spool.replay(twice_only)
-    spool.append([b"later"])
-    spool.replay(lambda batch: taken.extend(batch) or [])  # type: ignore[func-returns-value]
-    assert taken == [*frames, b"later"]
-    assert spool.is_empty
-
-
-def test_emptied_spool_holds_nothing(tmp_path: Path) -> None:
-    """What was replayed is not found again after a crash, also where less was written since."""
-    spool = Spool(tmp_path, SMALL)
-    spool.append([b"a long row that is replayed", b"another"])
-    spool.replay(lambda _: [])
-    spool.append([b"new"])
-    os.close(spool._file)  # noqa: SLF001
-    assert replayed(tmp_path) == [b"new"]
-
-
-def test_spool_takes_its_space_at_start(tmp_path: Path) -> None:
-    """The space is there before the first row needs it, in blocks and not only in name."""
-    spool = Spool(tmp_path, 1024 * 1024)
-    spool.open()
-    [path] = tmp_path.glob("*.spool")
-    assert path.stat().st_blocks * 512 >= 1024 * 1024
+def test_replay_pauses_for_what_is_more_urgent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay stops after a batch if calls are waiting; the rest comes next time."""
+    monkeypatch.setattr(spool_module, "_BATCH", 2)
+    spool, database = Spool(tmp_path), Database()
+    spool.append(["1", "2", "3"])
+    spool.replay(database, pause=lambda: True)
+    assert (list(database), spool.rows) == (["1", "2"], 1)
+    spool.replay(database)
+    assert (list(database), spool.rows) == (["1", "2", "3"], 0)
     spool.close()
-    assert not list(tmp_path.glob("*.spool"))
 
 
-def test_spool_grows_up_to_its_bound(tmp_path: Path) -> None:
-    """A long fault takes more space, up to a bound; what does not fit is refused whole, and space is given back."""
-    spool = Spool(tmp_path, SMALL, most=3 * SMALL)
-    rows = [bytes([65 + index]) * 3000 for index in range(4)]
-    for row in rows:
-        spool.append([row])
-    with pytest.raises(SpoolFull):
-        spool.append([b"x" * 3000])
-    [path] = tmp_path.glob("*.spool")
-    assert path.stat().st_size == 3 * SMALL
-    taken: list[bytes] = []
-    spool.replay(lambda batch: taken.extend(batch) or [])  # type: ignore[func-returns-value]
-    assert taken == rows
-    assert path.stat().st_size == SMALL
+def test_replayed_entries_leave_no_trace(tmp_path: Path) -> None:
+    """No file of the spool holds the bytes of an entry that was replayed or redacted, and the space is given back."""
+    spool = Spool(tmp_path)
+    spool.append([f"Whiskerson {'x' * 1000}"] * 300)
+    assert traces(tmp_path, "Whiskerson")
+    full = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert spool.redact(["Whiskerson"], lambda _: "redacted")
+    assert traces(tmp_path, "Whiskerson") == []
+    assert replayed(tmp_path) == ["redacted"] * 300
+    spool.close()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < full / 4
 
 
-def test_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row whose fsync failed was not answered for, so that no other process finds it."""
-    spool = Spool(tmp_path, SMALL)
-    spool.append([b"kept"])
-
-    def fail(_: Any) -> None:
-        raise OSError("I/O error")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fdatasync", fail)
-        with pytest.raises(OSError, match="I/O"):
-            spool.append([b"failed"])
-    os.close(spool._file)  # noqa: SLF001
-    assert replayed(tmp_path) == [b"kept"]
+def test_deleted_file_is_opened_anew(tmp_path: Path) -> None:
+    """Entries are not written to a file that somebody has deleted."""
+    spool = Spool(tmp_path)
+    spool.append(["lost with its file"])
+    for path in tmp_path.glob("spool.db*"):
+        path.unlink()
+    spool.append(["kept"])
+    assert replayed(tmp_path) == ["kept"]
+    spool.close()
 
 
-def test_child_of_a_fork_has_its_own_file(tmp_path: Path) -> None:
-    """A fork shares no file with its parent, and a parent that is gone is not kept alive by its child's copy of the lock."""
-    spool = Spool(tmp_path, SMALL)
-    spool.append([b"the parent's"])
-    told, tell = os.pipe()
-    wait, go = os.pipe()
+def test_child_of_a_fork_opens_the_file_itself(tmp_path: Path) -> None:
+    """A parent and its child write to the same spool after a fork, and neither breaks the other's connection."""
+    spool = Spool(tmp_path)
+    spool.append(["the parent's"])
     child = os.fork()
     if child == 0:
-        spool.append([b"the child's"])
-        os.write(tell, b"x")
-        os.read(wait, 1)
+        spool.append(["the child's"])
         os._exit(0)
-    os.read(told, 1)
-    assert len(list(tmp_path.glob("*.spool"))) == 2
+    assert os.waitpid(child, 0)[1] == 0
+    spool.append(["the parent's again"])
+    assert replayed(tmp_path) == ["the parent's", "the child's", "the parent's again"]
     spool.close()
-    found = replayed(tmp_path)
-    os.write(go, b"x")
-    os.waitpid(child, 0)
-    assert found == [b"the parent's"]
-    assert replayed(tmp_path) == [b"the child's"]
 
 
 def test_spool_is_for_this_user_alone(tmp_path: Path) -> None:
-    """Folder, file and what is put aside can be read by the app's user alone."""
-    spool = Spool(tmp_path / "spool", SMALL)
-    spool.append([b"bad"])
-    spool.replay(lambda frames: frames)
-    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "spool").iterdir()}
-    assert modes == {0o600}
-    assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
+    """The folder and its files can be read by the app's user alone."""
+    folder = tmp_path / "spool"
+    spool = Spool(folder)
+    spool.append(["row"])
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    spool.close()
+
+
+@pytest.mark.parametrize("use", [lambda spool: spool.append(["row"]), Spool.look])
+def test_unusable_spool_says_so(use: object, tmp_path: Path) -> None:
+    """A spool that cannot be written raises one kind of error, and leaves nothing open."""
+    (tmp_path / "spool.db").write_bytes(b"not a database" * 1000)
+    assert callable(use)
+    with pytest.raises(SpoolUnavailable):
+        use(Spool(tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.raises(SpoolUnavailable):
+        use(Spool(tmp_path / "file" / "spool"))

@@ -1,4 +1,4 @@
-"""``flask pickup disclose``, ``forget`` and ``purge``: what a caller may ask for, and what time asks for."""
+"""``flask pickup disclose``, ``forget`` and ``purge``: a caller's rights, and the retention."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ number_argument = click.argument("number")
 def disclose(number: str) -> None:
     """Print all that is held on a caller.
 
-    The caller is the one with NUMBER; what is held is printed as JSON. '-' for NUMBER reads it from standard input, so that it stands in no shell's history.
+    The caller has NUMBER; the output is JSON. '-' for NUMBER reads it from standard input, which keeps it out of the shell's history.
     """
     state, asked = mounted(), _read(number)
     print_json(_known(lambda: privacy.disclose(state.engine, state.options, asked)))
@@ -48,45 +48,44 @@ def disclose(number: str) -> None:
 def forget(number: str, style: str) -> None:
     """Erase all that is held on a caller.
 
-    The caller is the one with NUMBER, under every caller secret that is set. '-' for NUMBER reads it from standard input, so that it stands in no shell's history. It takes a few seconds: calls
-    that are being answered are waited for. docs/privacy.md says what to do about free space and backups.
+    The caller has NUMBER, under every caller secret that is set. '-' for NUMBER reads it from standard input, which keeps it out of the shell's history. The command waits a few seconds
+    for calls that are being answered. docs/privacy.md says what to do about free space and backups.
     """
     state, asked = mounted(), _read(number)
-    forgot = _known(lambda: privacy.forget(state.engine, state.webhook.ledger, state.options, asked, _now(state)))
-    pinned = sorted({*forgot.pinned, *_pinned_in_folders(state, asked)})
+    erasure = _known(lambda: privacy.forget(state.engine, state.options, asked, _now(state)))
+    pinned = sorted({*erasure.pinned, *_pinned_in_folders(state, asked)})
     if style == "json":
-        waiting = [str(path) for path in forgot.waiting]
-        print_json({"rows": dict(forgot.rows), "pinned": pinned, "waiting": waiting, "log_ahead": forgot.log_ahead})
+        print_json({"rows": dict(erasure.rows), "pinned": pinned, "wal_left": erasure.wal_left})
     else:
-        _print_forgot(forgot, pinned)
-    if forgot.waiting or forgot.log_ahead:
+        _print_erasure(erasure, pinned)
+    if erasure.wal_left:
         raise click.exceptions.Exit(NOT_WELL)
 
 
 @click.command()
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Keep so many; by default PICKUP_RETENTION.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Days to keep; PICKUP_RETENTION by default.")
 @formatted
 @with_pickup
 def purge(days: float | None, style: str) -> None:
-    """Remove calls that are old enough.
+    """Delete old calls.
 
-    Those that are older than PICKUP_RETENTION days, or --days, go with all that belongs to them. Calls of callers whom an experiment counts that is not concluded stay.
+    Calls that are older than PICKUP_RETENTION days, or --days, are deleted with all that belongs to them. Calls of callers in an experiment that is not concluded stay.
     """
     state = mounted()
     days = days or state.options.retention
     if days is None:
-        fail("PICKUP_RETENTION is not set. Set it, or say --days.", ASKED_WRONGLY)
+        fail("PICKUP_RETENTION is not set. Set it or give --days.", ASKED_WRONGLY)
     before = _now(state) - timedelta(days=days)
     with console().status("Removing …") as status:
         rows = reaching(
             lambda: privacy.purge(
-                state.engine, state.catalog, before, progress=lambda rows: status.update(f"Removed {_told(rows)} …")
+                state.engine, state.catalog, before, progress=lambda rows: status.update(f"Removed {_counted(rows)} …")
             )
         )
     if style == "json":
         print_json({"before": before.isoformat(), "rows": dict(rows)})
     else:
-        click.echo(f"Removed {_told(rows)} of before {before:%Y-%m-%d %H:%M} UTC.")
+        click.echo(f"Removed {_counted(rows)} from before {before:%Y-%m-%d %H:%M} UTC.")
 
 
 def _now(state: State) -> datetime:
@@ -109,22 +108,17 @@ def _pinned_in_folders(state: State, number: str) -> list[str]:
     return [experiment.name for experiment in state.catalog.experiments if not experiment.pins.keys().isdisjoint(keys)]
 
 
-def _print_forgot(forgot: privacy.Forgot, pinned: Sequence[str]) -> None:
-    click.echo(f"Erased {_told(forgot.rows)}.")
+def _print_erasure(erasure: privacy.Erasure, pinned: Sequence[str]) -> None:
+    click.echo(f"Erased {_counted(erasure.rows)}.")
     for name in pinned:
         click.echo(
             f"experiments/{name}/experiment.toml: take the number out of [pins], or its key comes back from there."
         )
-    for path in forgot.waiting:
-        click.echo(f"{path}: rows wait here that no process could write. Once the database is reached, do this again.")
-    if forgot.log_ahead:
-        click.echo("SQLite's log could not be emptied, because somebody reads the database. Do this again.")
+    if erasure.wal_left:
+        click.echo("SQLite's write-ahead log could not be emptied, because another program reads it. Run this again.")
     click.echo("Free space and backups may still hold it: docs/privacy.md says what to do about them.")
 
 
-def _told(rows: Mapping[str, int]) -> str:
-    of = {table: rows.get(table, 0) for table in ("pickup_calls", "pickup_assignments", "pickup_outcomes")}
-    transcripts = count(rows.get("pickup_transcripts", 0), "transcript")
-    return ", ".join(
-        [*(count(n, table.removeprefix("pickup_").removesuffix("s")) for table, n in of.items()), transcripts]
-    )
+def _counted(rows: Mapping[str, int]) -> str:
+    tables = ("pickup_calls", "pickup_assignments", "pickup_outcomes", "pickup_transcripts")
+    return ", ".join(count(rows.get(table, 0), table.removeprefix("pickup_").removesuffix("s")) for table in tables)

@@ -1,4 +1,4 @@
-"""What is written: rows as plain values, that fit a statement as well as a frame of the spool."""
+"""What the ledger writes: rows as plain values, which go into SQL statements as well as into the spool."""
 
 from __future__ import annotations
 
@@ -14,20 +14,24 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CallEntry:
-    """A decided call and its assignments: rows of ``pickup_calls`` and ``pickup_assignments``."""
+    """A decided call and its assignments: rows of ``pickup_calls`` and ``pickup_assignments``.
+
+    :param signed_at: when the platform signed the request; None if it signs no time.
+    """
 
     call: Row
     assignments: Sequence[Row]
+    signed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReportEntry:
-    """What a message told of a call after it was decided.
+    """What an event says about a call after it was decided.
 
     :param call: a row of ``pickup_calls`` without a decision.
-    :param assignments: rows of ``pickup_assignments`` as the platform brought them back.
-    :param outcomes: name to value; None where the message is no report.
-    :param delivered: whether the call's arms were really spoken; None where nobody knows.
+    :param assignments: rows of ``pickup_assignments`` as the platform returned them.
+    :param outcomes: name to value; None if the event is not a report.
+    :param delivered: whether the platform applied the call's arms; None if that is unknown.
     :param transcript: a row of ``pickup_transcripts``, if they are kept.
     """
 
@@ -48,9 +52,9 @@ class DefinitionEntry:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawnEntry:
-    """A call that was answered with the base because its row seemed lost: if it is there after all, it says so.
+    """A call that heard the base because its row seemed lost; a row that exists all the same becomes a fallback.
 
-    :param decided_at: tells the row from that of another delivery of the call, which may have been answered with it.
+    :param decided_at: tells this row from one of another delivery of the call.
     """
 
     call_id: str
@@ -59,9 +63,9 @@ class WithdrawnEntry:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeEntry:
-    """An outcome that the host tells: of a call, or of a caller's latest call before it happened.
+    """An outcome that the host reports, of a call or of a caller's latest call before it happened.
 
-    :param caller_keys: the caller's pseudonyms, under every secret; used where there is no ``call_id``.
+    :param caller_keys: the caller's pseudonyms under every secret; used without a ``call_id``.
     :param reported_at: when it happened.
     """
 
@@ -79,33 +83,34 @@ _KINDS: dict[str, type[Entry]] = {
     "outcome": OutcomeEntry,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_MOMENTS = ("decided_at", "ended_at", "assigned_at", "first_seen_at", "reported_at")
-_NAMED_BY_OTHERS = ("body", "reasons", "outcomes", "messages")
+_MOMENTS = ("decided_at", "signed_at", "ended_at", "assigned_at", "first_seen_at", "reported_at")
+_FOREIGN_KEYS = ("body", "reasons", "outcomes", "messages")
+"""Objects whose keys authors and platforms choose, so that a key can look like one of ``_MOMENTS``."""
 
 
-def to_frame(entry: Entry) -> bytes:
+def to_json(entry: Entry) -> str:
     """Return the entry as one JSON object."""
     values = {field.name: getattr(entry, field.name) for field in fields(entry)}
-    return orjson.dumps({"kind": _NAMES[type(entry)], **values})
+    return orjson.dumps({"kind": _NAMES[type(entry)], **values}).decode()
 
 
-def from_frame(frame: bytes) -> Entry:
-    """Return the entry of a frame.
+def from_json(text: str) -> Entry:
+    """Return the entry of a JSON object.
 
-    :raises ValueError: if the frame is none of ours.
+    :raises ValueError: if it is not one of :func:`to_json`.
     """
     try:
-        values = orjson.loads(frame)
+        values = orjson.loads(text)
         kind = _KINDS[values.pop("kind")]
         return kind(**{name: _with_moments(name, value) for name, value in values.items()})
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("a frame that is not Pickup's") from error
+        raise ValueError("not a spooled entry") from error
 
 
 def _with_moments(name: str, value: Any) -> Any:
     if name in _MOMENTS and isinstance(value, str):
         return datetime.fromisoformat(value)
-    if name in _NAMED_BY_OTHERS:
+    if name in _FOREIGN_KEYS:
         return value
     if isinstance(value, dict):
         return {key: _with_moments(key, child) for key, child in value.items()}

@@ -1,10 +1,10 @@
-"""Writing rows so that none is lost, and no call waits for it longer than it may."""
+"""Durable writes: the group commit with the spool behind it, and a bound on how long a call waits for them."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 
 from flask_pickup.assignment import Recorded
 from flask_pickup.errors import NotRecorded
-from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, WithdrawnEntry, from_frame, to_frame
-from flask_pickup.ledger.spool import Spool, SpoolFull
+from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, WithdrawnEntry, from_json, to_json
+from flask_pickup.ledger.spool import Spool, SpoolUnavailable
 from flask_pickup.ledger.store import Store, is_about_the_row
 from flask_pickup.ledger.writer import Writer
 from flask_pickup.processes import PerProcess
@@ -27,29 +27,28 @@ log = logging.getLogger("flask_pickup")
 T = TypeVar("T")
 Result = Recorded | None | Exception
 
-_MOST_WITHDRAWN = 1_000
-
 
 class Refused(Exception):
-    """The database is there, and will never take this row."""
+    """The database is available and refuses this row."""
 
 
-class Unreachable(OSError):
-    """The database would take no row at all."""
+class DatabaseUnavailable(OSError):
+    """The database takes no row at all."""
 
 
 class Ledger:
-    """Commits entries in groups; what the database does not take in time waits in the spool.
+    """Commits entries in groups; entries that the database does not take in time wait in the spool.
 
-    After a failure no call waits for the database until a replay has reached it again.
+    After a failure no call waits for the database until it has taken a write again.
 
-    :param engine: asked for the engine by the committing thread, in each process.
+    :param engine: called for the engine by the committing thread, in each process.
+    :param folder: where the spool's file is.
     :param wait: seconds that a call waits for the commit.
     :param definitions: written once per process, before anything that refers to them.
     :param clock: gives the Unix time in seconds.
 
-    ``on_fault`` is told the kind of each fault and of its error, ``on_waiting`` twice a second how many rows wait and where;
-    neither may raise or wait.
+    ``on_fault`` gets the kind of each fault and of its error, ``on_waiting`` twice a second how many rows wait and where;
+    neither may raise or block.
     """
 
     spool_wait = 0.5
@@ -69,144 +68,162 @@ class Ledger:
         self._wait = wait
         self._definitions = definitions
         self._unwritten = list(definitions)
-        self._withdrawn: deque[WithdrawnEntry] = deque(maxlen=_MOST_WITHDRAWN)
+        self._unspooled = list(definitions)
+        # Neither list grows beyond the batch that its thread was writing: later rows are cancelled in the queue.
+        self._withdrawn: list[WithdrawnEntry] = []
+        self._withdrawn_from_spool: list[WithdrawnEntry] = []
         self._clock = clock
         self.on_fault: Callable[[str, str], None] = lambda _kind, _what: None
         self.on_waiting: Callable[[Mapping[str, int]], None] = lambda _: None
         self._spool = Spool(folder)
         self._committer = Writer[Entry, Recorded | None]("pickup-commit", self._commit, housekeeping=self._heal)
-        # By the spool's thread: the other may hang with the database.
-        self._spooler = Writer[bytes, None]("pickup-spool", self._append, housekeeping=self._tell_waiting)
+        # The spool has its own thread, because the other may hang with the database.
+        self._spooler = Writer[str, None]("pickup-spool", self._append, housekeeping=self._look_after_spool)
         self._skipping = False
         self._look_at = 0.0
         self.last_commit: datetime | None = None
         self.faults: Counter[str] = Counter()
 
     def start(self) -> None:
-        """Take the spool's space and start the threads, in this process; otherwise the first call does."""
+        """Start the threads in this process, and see that the spool can be written; otherwise the first call does."""
         try:
-            self._spool.open()
-        except OSError as error:
+            self._spool.look()
+        except SpoolUnavailable as error:
             self._fault("spool", error)
         self._committer.start()
         self._spooler.start()
 
     def close(self) -> None:
-        """Write what waits and end the threads; what the database does not take now stays in the spool."""
+        """Write what is queued and end the threads; what the database does not take now stays in the spool."""
         self._committer.close()
         self._spooler.close()
-        self._spool.close()
+        with suppress(SpoolUnavailable):
+            self._spool.close()
 
     def announce(self) -> AbstractContextManager[None]:
-        """Let a commit wait a moment for what this thread may be about to record."""
+        """Announce that this thread may record an entry, so that a commit waits a moment for it."""
         return self._committer.announce()
 
     def record(self, entry: Entry) -> Recorded | None:
-        """Make ``entry`` durable: committed, or else fsynced to the spool.
+        """Make ``entry`` durable: committed, or else written to the spool.
 
-        :returns: what the tables say, where the call had been decided before.
-        :raises NotRecorded: if neither took it in time. Should it be there in the end, it says ``fallback``.
+        :returns: the recorded decision, if the call was decided before.
+        :raises NotRecorded: if neither took it in time. A row that turns up later becomes a ``fallback``.
         """
+        commit = spooled = None
         if not self._skipping:
             try:
-                return _within(self._wait, self._committer.submit(entry))
+                commit = self._committer.submit(entry)
+                return _within(self._wait, commit)
             except Refused as error:
                 self._fault("refused", error.__cause__ or error)
                 raise NotRecorded("the database refuses the row") from error
             except Exception as error:  # noqa: BLE001 (the host's engine may raise anything)
                 self._skip(error)
         try:
-            _within(self.spool_wait, self._spooler.submit(to_frame(entry)))
+            spooled = self._spooler.submit(to_json(entry))
+            _within(self.spool_wait, spooled)
         except Exception as error:
             self._fault("spool", error)
-            self._withdraw(entry)
+            self._withdraw(entry, commit, spooled)
             raise NotRecorded("neither the database nor the spool took the row") from error
         return None
 
     def health(self) -> dict[str, Any]:
-        """Return what an operator wants to know, of this process."""
+        """Return this process's state for ``/health``."""
         return {
             "database": "skipped" if self._skipping else "ok",
             "last_commit": self.last_commit.isoformat() if self.last_commit else None,
             "waiting": self.waiting,
-            "put_aside": self._spool.aside,
+            "dead_letters": self._spool.dead_letters,
             "unjoined_outcomes": store.unjoined if (store := self._stores.made) else 0,
             "faults": dict(self.faults),
         }
 
     @property
     def waiting(self) -> Mapping[str, int]:
-        """How many rows wait in this process, and where."""
+        """How many rows wait in this process's memory, and in the spool of all processes."""
         return {"memory": self._committer.waiting + self._spooler.waiting, "spool": self._spool.rows}
 
-    def _tell_waiting(self) -> None:
-        self.on_waiting(self.waiting)
-
-    def _withdraw(self, entry: Entry) -> None:
-        """See to it that a row which turns up late, from a commit or a write that went on, does not claim an arm."""
-        if isinstance(entry, CallEntry) and entry.assignments:
-            withdrawn = WithdrawnEntry(entry.call["call_id"], entry.call["decided_at"])
+    def _withdraw(self, entry: Entry, commit: Future[Any] | None, spooled: Future[Any] | None) -> None:
+        """Take back a row whose writing had begun, and may succeed after the caller has heard the base."""
+        if not isinstance(entry, CallEntry) or not entry.assignments:
+            return
+        withdrawn = WithdrawnEntry(entry.call["call_id"], entry.call["decided_at"])
+        if commit and not commit.cancelled():
             self._withdrawn.append(withdrawn)
-            with suppress(Exception):
-                # Behind the row itself, whose writing may only be slow.
-                self._spooler.submit(to_frame(withdrawn))
+        # After an error the spool does not have the row; a commit may have succeeded though its confirmation was lost.
+        if spooled and not spooled.cancelled() and not (spooled.done() and spooled.exception()):
+            self._withdrawn_from_spool.append(withdrawn)
 
-    def _append(self, frames: Sequence[bytes]) -> list[None]:
-        if self._spool.is_empty and self._definitions:
-            with suppress(SpoolFull):
-                # Whoever replays this may have other content by then.
-                self._spool.append([to_frame(definition) for definition in self._definitions])
-        return self._spool.append(frames)
+    def _append(self, entries: Sequence[str]) -> list[None]:
+        # The definitions first: the process that replays this may have other content. Withdrawals last, after their rows.
+        definitions, withdrawn = map(to_json, self._unspooled), list(self._withdrawn_from_spool)
+        self._spool.append([*definitions, *entries, *map(to_json, withdrawn)])
+        self._unspooled = []
+        del self._withdrawn_from_spool[: len(withdrawn)]
+        return [None] * len(entries)
+
+    def _look_after_spool(self) -> None:
+        self.on_waiting(self.waiting)
+        if self._withdrawn_from_spool:
+            self._append(())
 
     def _make_store(self) -> Store:
         engine = self._engine()
         if self._stores.take_inherited():
             # Two processes on one connection would read each other's answers.
             engine.dispose(close=False)
-        return Store(engine)
+        return Store(engine, self._clock)
 
     def _commit(self, entries: Sequence[Entry]) -> list[Result]:
         store = self._stores()
-        first: list[Entry] = [*self._unwritten, *self._withdrawn]
+        withdrawn = list(self._withdrawn)
+        first: list[Entry] = [*self._unwritten, *withdrawn]
         try:
             results: Sequence[Result] = store.write([*first, *entries])
         except Exception as error:
             if not is_about_the_row(error):
                 raise
             results = [_write_alone(store, entry) for entry in (*first, *entries)]
-        for _ in first[len(self._unwritten) :]:
-            self._withdrawn.popleft()
+        del self._withdrawn[: len(withdrawn)]
         self._unwritten = []
         self.last_commit = datetime.fromtimestamp(self._clock(), UTC)
         return list(results[len(first) :])
 
     def _heal(self) -> None:
-        """Replay what waits; once that has gone well the database is back."""
-        if not self._skipping and self._spool.is_empty and monotonic() < self._look_at:
+        """Replay the spool and try the database; after a success calls wait for its commits again."""
+        if not self._skipping and not self._spool.rows and monotonic() < self._look_at:
             return
         try:
-            self._spool.sweep()
-            self._spool.replay(self._replay)
+            self._replay_spool()
             self._stores().probe()
+            self._stores().look_for_last_call()
             self._commit([])
         except Exception as error:  # noqa: BLE001 (the host's engine may raise anything)
             self._skip(error)
             return
         if self._skipping:
-            log.warning("The database is back; what waited in the spool is written.")
+            log.warning("The database is back.")
         self._skipping = False
         self._look_at = monotonic() + self.look_every
 
-    def _replay(self, frames: Sequence[bytes]) -> Sequence[bytes]:
-        read = [(frame, _entry(frame)) for frame in frames]
-        late = self._stores().late_calls([entry for _, entry in read if entry is not None])
-        whole = [(frame, entry) for frame, entry in read if entry is not None and not _is_of(entry, late)]
-        results = self._commit([entry for _, entry in whole])
-        refused = [frame for (frame, _), result in zip(whole, results, strict=True) if isinstance(result, Exception)]
-        return [*refused, *(frame for frame, entry in read if entry is None)]
+    def _replay_spool(self) -> None:
+        try:
+            # Calls that wait for this thread go first.
+            self._spool.replay(self._replay, pause=lambda: bool(self._committer.waiting))
+        except SpoolUnavailable as error:
+            self._fault("spool", error)
+        if not self._spool.rows:
+            self._unspooled = list(self._definitions)
+
+    def _replay(self, texts: Sequence[str]) -> Sequence[str]:
+        entries = {text: entry for text in texts if (entry := _entry(text)) is not None}
+        results = dict(zip(entries, self._commit(list(entries.values())), strict=True))
+        return [text for text in texts if text not in results or isinstance(results[text], Exception)]
 
     def _skip(self, error: Exception) -> None:
-        """Let no call wait for the database until a replay has gone well."""
+        """Let no call wait for the database until :meth:`_heal` has succeeded."""
         if not self._skipping:
             self._fault("database", error)
         self._skipping = True
@@ -214,12 +231,12 @@ class Ledger:
     def _fault(self, kind: str, error: BaseException) -> None:
         self.faults[kind] += 1
         self.on_fault(kind, type(error).__name__)
-        # A database's message quotes the row: its kind has to do.
+        # Only the exception's type: a driver's message can contain the row.
         log.error("A row was not taken by the %s: %s.", kind, type(error).__name__)
 
 
 def _within(seconds: float, future: Future[T]) -> T:
-    """Return the future's result; what is not begun by then is not begun any more."""
+    """Return the future's result; an item that is still queued after ``seconds`` is cancelled."""
     try:
         return future.result(seconds)
     finally:
@@ -227,7 +244,7 @@ def _within(seconds: float, future: Future[T]) -> T:
 
 
 def _write_alone(store: Store, entry: Entry) -> Result:
-    """Return the result of one entry, or that it is refused; the others of its batch are not to suffer from it."""
+    """Return the result of one entry, or :class:`Refused`; the rest of its batch is written all the same."""
     try:
         return store.write([entry])[0]
     except Exception as error:
@@ -238,15 +255,11 @@ def _write_alone(store: Store, entry: Entry) -> Result:
     try:
         store.probe()
     except Exception as error:
-        raise Unreachable("the database takes no row") from error
+        raise DatabaseUnavailable("the database takes no row") from error
     return refused
 
 
-def _is_of(entry: Entry, call_ids: Collection[str]) -> bool:
-    return isinstance(entry, CallEntry) and entry.call["call_id"] in call_ids
-
-
-def _entry(frame: bytes) -> Entry | None:
+def _entry(text: str) -> Entry | None:
     with suppress(ValueError):
-        return from_frame(frame)
+        return from_json(text)
     return None

@@ -1,8 +1,4 @@
-"""Calls into PostgreSQL by one statement, which is a transaction of its own.
-
-Each word to the database and back takes longer than what it is about: to begin, to add calls, to add their assignments
-and to commit are four.
-"""
+"""Calls into PostgreSQL by one statement, which is a transaction of its own and saves three round trips."""
 
 from __future__ import annotations
 
@@ -10,32 +6,34 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Engine, Text, bindparam, cast, func, literal_column, select
+from sqlalchemy import Engine, Text, bindparam, cast, exists, func, literal_column, select
 from sqlalchemy.dialects.postgresql import JSON, insert
 from sqlalchemy.exc import DBAPIError
 
 from flask_pickup.ledger.entries import CallEntry, Row
-from flask_pickup.models import DECIDED, Assignment, Call
+from flask_pickup.ledger.tombstones import mark, names_of
+from flask_pickup.models import DECIDED, Assignment, Call, Forgotten
 
 
 class SingleStatementInsert:
-    """Adds calls that are not there yet, with their assignments."""
+    """Inserts calls that are not there yet, with their assignments."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._statement = _statement()
 
     def add(self, calls: Sequence[CallEntry]) -> list[CallEntry]:
-        """Add all of ``calls`` that can be added so, and return the others, which need a transaction that also reads.
+        """Insert what can be inserted so, and return the other calls, which need a transaction that also reads.
 
-        Whatever goes wrong goes wrong in that transaction again, or not: here it is no error.
+        Those are all calls if a tombstone covers one, and after an error, which that transaction meets again if it lasts.
         """
-        # In one order everywhere, so that two processes cannot wait for each other in a circle. One of two deliveries of
-        # a call is left: no statement may touch a row twice.
+        # Sorted, so that two processes cannot wait for each other in a circle. A second delivery of a call is returned,
+        # because no statement may touch a row twice.
         distinct = {entry.call["call_id"]: entry for entry in sorted(calls, key=_call_id)}
         values = {
             Call.__tablename__: _json([entry.call for entry in distinct.values()]),
             Assignment.__tablename__: _json([row for entry in distinct.values() for row in entry.assignments]),
+            Forgotten.__tablename__: _json([mark(name) for entry in distinct.values() for name in names_of(entry)]),
         }
         try:
             with self._engine.begin() as connection:
@@ -53,14 +51,16 @@ def _call_id(entry: CallEntry) -> str:
     return str(entry.call["call_id"])
 
 
-def _json(rows: Sequence[Row]) -> str:
-    return orjson.dumps(rows).decode()
+def _json(values: Sequence[Row | str]) -> str:
+    return orjson.dumps(values).decode()
 
 
 def _statement() -> Any:
-    """Return a statement that gives the id of each call that was new, and how many of its assignments were."""
+    """Return a statement that gives the id of each new call, and how many of its assignments were new."""
     given = _given(Call, ("call_id", *DECIDED))
-    add = insert(Call).from_select(given.columns.keys(), select(given))
+    marks = func.json_array_elements_text(cast(bindparam(Forgotten.__tablename__, type_=Text), JSON))
+    is_marked = exists().where(Forgotten.mark.in_(select(marks.column_valued("given_marks"))))
+    add = insert(Call).from_select(given.columns.keys(), select(given).where(~is_marked))
     decided = {name: add.excluded[name] for name in DECIDED}
     add = add.on_conflict_do_update(index_elements=[Call.call_id], set_=decided, where=Call.decision.is_(None))
     call = add.returning(Call.call_id).cte("new_calls")
@@ -76,7 +76,7 @@ def _statement() -> Any:
 
 
 def _given(model: type[Call | Assignment], columns: Sequence[str]) -> Any:
-    """Return the rows of a table that are in the JSON text of the parameter called like it."""
+    """Return the rows of a table that are in the JSON text of the parameter with the table's name."""
     name = model.__tablename__
     text = cast(bindparam(name, type_=Text), JSON)
     rows = func.json_populate_recordset(literal_column(f"NULL::{name}"), text)

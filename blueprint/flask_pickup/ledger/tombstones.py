@@ -1,62 +1,65 @@
-"""What is not to be written any more: late rows about callers who were forgotten."""
+"""Tombstones: marks of forgotten callers and their calls, so that rows which arrive late are not written."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from flask_pickup.ledger.entries import CallEntry, Entry, ReportEntry
 from flask_pickup.models import Assignment, Call, Forgotten, Outcome, Transcript
 
 TABLES = (Call, Assignment, Outcome, Transcript)
-"""Where a call has rows. The call's own goes first: it is the lock under which a report of it stands in line."""
+"""The tables with rows of a call. ``pickup_calls`` comes first: its row is the lock under which a call's reports queue."""
+
+CLOCK_SKEW = timedelta(seconds=300)
+"""How far a mark may lie in the future. A clock that is further ahead was wrong: the platform's requests do not verify."""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+Marks = Mapping[str, datetime]
+"""A forgotten call's id or caller's key to when it was forgotten."""
 
 
-def mark(value: str) -> str:
-    """Return what stands for a caller's key or a call's id; nothing leads back from it."""
-    return sha256(b"pickup-forgotten:" + value.encode("utf-8", "surrogatepass")).hexdigest()
+def mark(name: str) -> str:
+    """Return the mark of a caller's key or a call's id, which cannot be traced back to it."""
+    return sha256(b"pickup-forgotten:" + name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def erase(connection: Connection, call_ids: Collection[str]) -> dict[str, int]:
-    """Delete all that is held on calls, and return how many rows of each table that was."""
+def erase_calls(connection: Connection, call_ids: Collection[str]) -> dict[str, int]:
+    """Delete all rows of calls, and return how many that were by table."""
     return {
         table.__tablename__: connection.execute(delete(table).where(table.call_id.in_(call_ids))).rowcount
         for table in TABLES
     }
 
 
-def late_calls(connection: Connection, entries: Iterable[Entry]) -> set[str]:
-    """Return the ids of those calls among ``entries`` that were decided before their caller was forgotten."""
-    calls = {entry.call["call_id"]: entry for entry in entries if isinstance(entry, CallEntry)}
-    names = {call_id: _names(entry) for call_id, entry in calls.items()}
-    marks = _found(connection, {name for of_call in names.values() for name in of_call})
-    return {
-        call_id
-        for call_id, entry in calls.items()
-        if any(entry.call["decided_at"] <= marks[name] for name in names[call_id] if name in marks)
-    }
-
-
-def is_late(connection: Connection, report: ReportEntry, decided_at: datetime | None) -> bool:
-    """Return whether a report is about a call of before its caller was forgotten.
-
-    :param decided_at: the call's, if it has a row that was decided.
-    """
-    marks = _found(connection, _names(report)).values()
-    return any(decided_at is None or decided_at <= forgotten_at for forgotten_at in marks)
-
-
-def _names(entry: CallEntry | ReportEntry) -> set[str]:
+def names_of(entry: Entry) -> set[str]:
+    """Return the call id and the caller keys of a call or a report; none of other entries."""
+    if not isinstance(entry, CallEntry | ReportEntry):
+        return set()
     keys = {entry.call["caller_key"], *(row["caller_key"] for row in entry.assignments)}
     return {entry.call["call_id"], *(key for key in keys if key)}
 
 
-def _found(connection: Connection, names: Collection[str]) -> dict[str, datetime]:
-    marks = {mark(name): name for name in names}
+def find_marks(connection: Connection, entries: Iterable[Entry], now: datetime) -> Marks:
+    """Return the marked calls and callers of ``entries``; a mark that a wrong clock set in the future has no time yet."""
+    marks = {mark(name): name for entry in entries for name in names_of(entry)}
     if not marks:
         return {}
-    rows = connection.execute(select(Forgotten.mark, Forgotten.forgotten_at).where(Forgotten.mark.in_(marks)))
-    return {marks[found]: forgotten_at for found, forgotten_at in rows}
+    found = connection.execute(select(Forgotten.mark, Forgotten.forgotten_at).where(Forgotten.mark.in_(marks)))
+    return {marks[one]: at if at <= now + CLOCK_SKEW else _NEVER for one, at in found}
+
+
+def is_forgotten(marks: Marks, call: CallEntry) -> bool:
+    """Return whether a call must not be written: it is marked, or it was requested before its caller was forgotten."""
+    requested_at, forgotten_at = call.signed_at or call.call["decided_at"], marks.get(call.call["caller_key"])
+    return call.call["call_id"] in marks or (forgotten_at is not None and requested_at <= forgotten_at)
+
+
+def correct_future_marks(connection: Connection, now: datetime) -> None:
+    """Set the time of marks that a wrong clock set in the future to ``now``."""
+    wrong = update(Forgotten).where(Forgotten.forgotten_at > now + CLOCK_SKEW)
+    connection.execute(wrong.values(forgotten_at=now))
