@@ -30,8 +30,8 @@ def alarms(webhook: Webhook, results: Mapping[str, Any], *, failed: bool) -> Ite
     facts = webhook.facts()
     if waiting := facts["waiting"]["memory"] + facts["waiting"]["spool"]:
         yield {"text": gettext("Rows waiting for the database: %(count)s.", count=format_number(waiting))}
-    if facts["put_aside"]:
-        count = format_number(facts["put_aside"])
+    if facts["dead_letters"]:
+        count = format_number(facts["dead_letters"])
         yield {"text": gettext("Rows in quarantine, because they cannot be written: %(count)s.", count=count)}
     for name, result in results.items():
         for warning in result["warnings"]:
