@@ -33,7 +33,13 @@ from flask_pickup.webhook import definition_entries
 
 EXPERIMENT = "warm-opening"
 TOKEN = "a-token-that-only-this-benchmark-knows"
-PAGES = ("/", f"/experiments/{EXPERIMENT}", "/calls", "/plan?baseline=30&lift=5&callers_a_week=500", "/assets/plots.js")
+PAGES = (
+    "/",
+    f"/experiments/{EXPERIMENT}",
+    "/calls",
+    "/plan?baseline=30&lift=5&callers_a_week=500",
+    "/assets/plot.min.js",
+)
 console = Console()
 
 

@@ -93,13 +93,11 @@ def test_wheel_has_all_that_runs_and_nothing_else(wheel: Path) -> None:
 
 def test_wheel_speaks_dutch(host: Path) -> None:
     """An installed package finds its compiled catalogs."""
-    code = (
-        "from flask_pickup.translation import gettext, in_language\nwith in_language('nl'): print(gettext('callers'))"
-    )
+    code = "from flask_pickup.translation import gettext, in_language\nwith in_language('nl'): print(gettext('Calls'))"
     ended = subprocess.run(
         [host / ".venv/bin/python", "-c", code], cwd=host, env=environment(), check=True, stdout=-1, text=True
     )
-    assert ended.stdout == "bellers\n"
+    assert ended.stdout == "Gesprekken\n"
 
 
 def test_bare_app_answers_a_call(host: Path, address: str) -> None:
