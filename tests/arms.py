@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from flask_pickup.catalog.definition import DecisionRules, Experiment, MetricDefinition
-from flask_pickup.results.model import ArmCounts, Results
+from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates, Sums
+from flask_pickup.results.model import Results
 from flask_pickup.results.statistics import results_of
-from flask_pickup.results.sums import Sums, Tally
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 """A Monday."""
@@ -71,18 +71,31 @@ def design(*metrics: MetricDefinition, weights: Mapping[str, float] | None = Non
     return Experiment("warm-opening", "running", arms, metrics, metrics[0].name, DecisionRules(**options))
 
 
-def tally(of: Experiment, metrics: Mapping[str, Mapping[str, Sums]], *, weeks: float = 8, **options: Any) -> Tally:
-    """Return a period's tally whose arms have the callers of the first metric."""
-    sums = next(iter(metrics.values()))
-    counts = {arm: sums[arm].asked if arm in sums else 0 for arm in of.weights}
-    arms = options.pop("arms", None) or tuple(
-        ArmCounts(arm, weight, counts[arm], counts[arm], reported=counts[arm], known=counts[arm])
-        for arm, weight in of.weights.items()
-    )
-    tallied = Tally(1, START, START + timedelta(weeks=weeks), arms, metrics, new_callers_a_week=250.0)
-    return replace(tallied, **options)
+def period(
+    of: Experiment,
+    metrics: Mapping[str, Mapping[str, Sums]],
+    *,
+    weeks: float = 8,
+    number: int = 1,
+    arms: Mapping[str, Mapping[str, Any]] | None = None,
+) -> PeriodAggregates:
+    """Return a period whose arms have the callers of the first metric; ``arms`` gives more of their aggregates."""
+    first = next(iter(metrics.values()))
+    found = {}
+    for arm in (arm for arm in of.weights if arm in first):
+        callers = first[arm].asked
+        known: dict[str, Any] = {
+            "calls_per_caller": once([1.0] * callers).sums(),
+            "reported": callers,
+            "known": callers,
+        }
+        sums = {name: each[arm] for name, each in metrics.items() if arm in each}
+        found[arm] = ArmAggregates(metrics=sums, since=START, **known | dict((arms or {}).get(arm, {})))
+    return PeriodAggregates(number, of.weights, START + timedelta(weeks=weeks), found)
 
 
-def results(of: Experiment, metrics: Mapping[str, Mapping[str, Sums]], **options: Any) -> Results:
-    """Return the results of made-up sums."""
-    return results_of(of, tally(of, metrics, **options))
+def results(
+    of: Experiment, metrics: Mapping[str, Mapping[str, Sums]], *, pace: float | None = 250.0, **options: Any
+) -> Results:
+    """Return the results of made-up sums, with so many new callers a week."""
+    return replace(results_of(of, period(of, metrics, **options)), new_callers_a_week=pace)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import time
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app
 from flask.blueprints import BlueprintSetupState
@@ -32,6 +33,9 @@ from flask_pickup.results.model import Results
 from flask_pickup.results.snapshots import LEASE, Snapshots
 from flask_pickup.signals import Sender
 from flask_pickup.webhook import Webhook, definition_entries
+
+if TYPE_CHECKING:
+    from flask_pickup.results.assembling import Analysis
 
 log = logging.getLogger("flask_pickup")
 
@@ -74,34 +78,32 @@ class State:
     def _make_engine(self) -> Engine:
         return _own_engine(self.options.database_url) if self.source is None else _checked(self.source)
 
-    def results(
-        self, experiment: str, *, pool: bool = False, rehearsals: bool = False, patience: float | None = None
-    ) -> Results:
+    def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
         """Return what is known of an experiment; see :meth:`Pickup.results`."""
+        with self._analysis(experiment, pool=pool, rehearsals=rehearsals) as found:
+            return found.results()
+
+    def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:
+        """Yield a row for each caller who counts in an experiment."""
+        with self._analysis(experiment, rehearsals=rehearsals) as found:
+            yield from found.callers()
+
+    def _snapshot(self, experiment: str) -> Mapping[str, Any]:
+        from flask_pickup.results.details import details_of  # noqa: PLC0415 (as below)
+
+        with self._analysis(experiment, patience=LEASE.total_seconds()) as found:
+            results, zone = found.results(), self.catalog.zone(Line(None))
+            details = details_of(found, results.since, zone).as_data() if results.since else None
+        return {"results": results.as_data(), "details": details}
+
+    def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[Analysis]:
         # Importing takes a second and 100 MB: no worker that only answers calls pays for it.
         from flask_pickup.results import assembling  # noqa: PLC0415
 
         days = self.options.retention
         purged = self._now() - timedelta(days=days) if days else None
-        asked = assembling.Options(
-            pool=pool, rehearsals=rehearsals, now=self._now(), purged_before=purged, patience=patience
-        )
-        return assembling.results(self.engine, experiment, self._body(experiment), asked)
-
-    def _snapshot(self, experiment: str) -> Mapping[str, Any]:
-        from flask_pickup.results import story  # noqa: PLC0415 (as above)
-
-        found = self.results(experiment, patience=LEASE.total_seconds())
-        body, zone = self._body(experiment), self.catalog.zone(Line(None))
-        told = story.story(self.engine, body, found, zone).as_json() if body and found.since else None
-        return {"results": found.as_data(), "story": told}
-
-    def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:
-        """Yield a row for each caller who counts in an experiment."""
-        from flask_pickup.results import assembling  # noqa: PLC0415
-
-        asked = assembling.Options(rehearsals=rehearsals, now=self._now())
-        return assembling.export(self.engine, experiment, self._body(experiment), asked)
+        asked = assembling.Options(now=self._now(), purged_before=purged, **options)
+        return assembling.analysis(self.engine, experiment, self._body(experiment), asked)
 
     def _body(self, experiment: str) -> Mapping[str, Any] | None:
         return next((each.body for each in self.catalog.experiments if each.name == experiment), None)

@@ -304,3 +304,14 @@ def test_pages_speak_the_browsers_language(author: Phone) -> None:
     text = author.client.get("/pickup/calls", headers={"Accept-Language": "nl-NL,nl;q=0.9,en;q=0.5"}).text
     assert '<html lang="nl">' in text
     assert "Nog geen gesprekken." in text
+
+
+def test_one_snapshot_is_read_in_each_language(author: Phone) -> None:
+    """Results are computed once, and each browser reads them in its own language."""
+    author.ring("call-1")
+    english = page(author, "/experiments/warm-opening").text
+    computed = author.rows("SELECT experiment, computed_at FROM pickup_snapshots")
+    dutch = author.client.get("/pickup/experiments/warm-opening", headers={"Accept-Language": "nl"}).text
+    assert author.rows("SELECT experiment, computed_at FROM pickup_snapshots") == computed
+    assert "Arms are not compared below 100 callers each: so far control" in english
+    assert "Varianten worden pas vergeleken vanaf 100 bellers per stuk: tot nu toe control" in dutch

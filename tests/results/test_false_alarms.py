@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,9 @@ import pytest
 
 from arms import START, design
 from flask_pickup.catalog.definition import MetricDefinition
+from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates, Sums
 from flask_pickup.results.false_alarms import SCENARIOS, FalseAlarms, false_alarms
-from flask_pickup.results.model import ArmCounts
 from flask_pickup.results.statistics import results_of
-from flask_pickup.results.sums import Sums, Tally
 
 RUNS = 1000
 
@@ -61,15 +59,14 @@ OF = design(MetricDefinition("length", "duration_seconds", per="call"))
 
 def _alarms(day: list[list[int]]) -> list[str]:
     """Return what is found wrong on one day."""
-    arms, sums = [], {}
-    reports = {}
+    arms = {}
     for arm, (callers, reported, undelivered, incomplete, calls, squares, *lost) in zip(OF.weights, day, strict=True):
-        counts = ArmCounts(arm, 1, callers, calls, reported=reported, known=callers)
-        arms.append(replace(counts, undelivered=undelivered))
-        sums[arm] = Sums(callers, calls, calls, callers, squares, callers, calls, asked=callers, incomplete=incomplete)
+        sums = Sums(callers, calls, calls, callers, squares, callers, calls, asked=callers, incomplete=incomplete)
         without, without_squared, without_calls, unreported = lost
-        reports[arm] = Sums(
-            callers, calls, without, calls, without_squared, squares, without_calls, incomplete=unreported
+        arms[arm] = ArmAggregates(
+            calls_per_caller=sums,
+            reports=Sums(callers, calls, without, calls, without_squared, squares, without_calls, incomplete=unreported),
+            metrics={"length": sums}, since=START, reported=reported, known=callers, undelivered=undelivered,
         )  # fmt: skip
-    shown = results_of(OF, Tally(1, START, START, tuple(arms), {"length": sums}, sums, reports))
+    shown = results_of(OF, PeriodAggregates(1, OF.weights, START, arms))
     return [finding.code for finding in shown.warnings if finding.code != "few"]

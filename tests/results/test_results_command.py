@@ -184,7 +184,7 @@ def test_people_read_the_verdict_first(host: Phone) -> None:
     assert text.index("warm is better on booked") < text.index("weight") < text.index("± error")
     assert max(map(len, text.splitlines())) <= 80
     assert "analysis.booked, per caller, to increase" in text
-    assert "This is about 100% of the 1,200 calls" in text
+    assert "These results include 100% of the 1,200 calls" in text
 
 
 def test_json_has_the_documented_keys(host: Phone) -> None:
@@ -233,8 +233,8 @@ def test_what_is_left_out_is_shown_as_a_share(small: Phone) -> None:
     seconds = {"outcome": "duration_seconds", "per": "call", "missing": "leave out"}
     rows.write(engine(small), [("d", body({"seconds": seconds}))])
     text = run(small, "results", "opening").stdout
-    assert "30 (25.0%)" in text
-    assert "20 (16.7%)" in text
+    assert "30 (25.0 %)" in text
+    assert "20 (16.7 %)" in text
 
 
 def test_without_such_calls_there_is_null(small: Phone) -> None:

@@ -174,8 +174,6 @@ def test_workers_share_a_snapshot(make_phone: MakePhone, database_url: str) -> N
     first, second = (make_phone(url=database_url, PICKUP_DASHBOARD_TOKEN=TOKEN) for _ in range(2))
     for phone in (first, second):
         phone.client.get(f"/pickup/?token={TOKEN}")
-    eventually(
-        lambda: "No caller has been given an arm yet" in first.client.get("/pickup/experiments/warm-opening").text
-    )
+    eventually(lambda: "No callers yet." in first.client.get("/pickup/experiments/warm-opening").text)
     second.ring()
-    assert "No caller has been given an arm yet" in second.client.get("/pickup/experiments/warm-opening").text
+    assert "No callers yet." in second.client.get("/pickup/experiments/warm-opening").text

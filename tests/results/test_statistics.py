@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -12,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arms import Callers, design, mean, once, rate, results, tally
+from arms import Callers, design, mean, once, period, rate, results
 from flask_pickup.catalog.definition import MetricDefinition
-from flask_pickup.results.model import ArmCounts, Comparison, Results
+from flask_pickup.results.aggregates import Sums
+from flask_pickup.results.model import Comparison, Results
 from flask_pickup.results.statistics import results_of
-from flask_pickup.results.sums import Sums
 
 BOOKED = MetricDefinition("booked", "analysis.booked", smallest=0.05)
 HANG_UP = MetricDefinition("hang_up", "early_hang_up", goal="decrease", guardrail=True, margin=0.03)
@@ -97,22 +98,14 @@ def test_each_of_several_arms_may_err_less() -> None:
     assert (len(widths()), len(widths(arm_to_arm=True))) == (2, 3)
 
 
-def counts(control: int, warm: int, **more: tuple[int, int]) -> tuple[ArmCounts, ...]:
-    """Return two arms' counts; ``more`` gives control's and warm's."""
-    both = [("control", control, 0), ("warm", warm, 1)]
-    return tuple(
-        ArmCounts(
-            arm, 1, callers, callers, **{"reported": callers, "known": callers, **{k: v[i] for k, v in more.items()}}
-        )
-        for arm, callers, i in both
-    )
-
-
-def found(arms: tuple[ArmCounts, ...], *metrics: MetricDefinition, **sums: Any) -> Results:
-    """Return the results of arms whose callers all have the rate of 30 %."""
+def found(
+    control: int, warm: int, *metrics: MetricDefinition, more: Mapping[str, Any] | None = None, **sums: Any
+) -> Results:
+    """Return the results of arms whose callers all have the rate of 30 %; ``more`` gives aggregates of both arms."""
     of = design(*(metrics or (BOOKED,)))
-    plain = {of.primary: {arm.arm: rate(arm.callers * 3 // 10, arm.callers) for arm in arms}}
-    return results(of, {**plain, **sums}, arms=arms)
+    plain = {arm: rate(callers * 3 // 10, callers) for arm, callers in (("control", control), ("warm", warm))}
+    arms = {arm: {name: pair[i] for name, pair in (more or {}).items()} for i, arm in enumerate(of.weights)}
+    return results(of, {of.primary: plain, **sums}, arms=arms)
 
 
 def codes(of: Results) -> list[str]:
@@ -121,7 +114,7 @@ def codes(of: Results) -> list[str]:
 
 def test_a_broken_split_is_shouted() -> None:
     """Callers that are not spread as the weights say silence every comparison and guardrail."""
-    shown = found(counts(1000, 800))
+    shown = found(1000, 800)
     assert not shown.sample_ratio.ok
     assert shown.sample_ratio.p_value is not None
     assert shown.sample_ratio.p_value < 1e-5
@@ -132,21 +125,20 @@ def test_a_broken_split_is_shouted() -> None:
 
 def test_callers_with_a_report_are_tested_too() -> None:
     """A split that only the reports break is broken as well."""
-    assert codes(found(counts(1000, 1000, reported=(990, 800)))) == ["split"]
+    assert codes(found(1000, 1000, more={"reported": (990, 800)})) == ["split"]
 
 
 def test_a_fair_split_is_left_alone() -> None:
     """An alarm needs p < 0.001: what is looked at daily is often a little uneven."""
-    shown = found(counts(1000, 900))
+    shown = found(1000, 900)
     assert shown.sample_ratio.ok
     assert codes(shown) == []
 
 
 def test_unequal_delivery_is_found() -> None:
     """Arms that differ in how often their words were spoken are named with their shares."""
-    arms = counts(1000, 1000, undelivered=(2, 60))
-    arms = tuple(replace(arm, delivered=1 - arm.undelivered / 1000) for arm in arms)
-    [finding] = found(arms).warnings
+    delivery = {"undelivered": (2, 60), "undelivered_calls": (2, 60), "known_calls": (1000, 1000)}
+    [finding] = found(1000, 1000, more=delivery).warnings
     assert finding.code == "delivery"
     assert "control 99.8 %, warm 94.0 %" in finding.message
 
@@ -156,10 +148,7 @@ def test_unequal_reports_silence_what_reports_tell() -> None:
     reports = {"control": Callers([1] * 20 + [0] * 980, [1] * 1000), "warm": Callers([1] * 60 + [0] * 940, [1] * 1000)}
     of = design(BOOKED, HANG_UP, MetricDefinition("sold", "sale"))
     sums = {name: {"control": rate(300, 1000), "warm": rate(600, 1000)} for name in ("booked", "hang_up", "sold")}
-    arms = tuple(
-        replace(arm, without_report=share) for arm, share in zip(counts(1000, 1000), (0.02, 0.06), strict=True)
-    )
-    shown = results_of(of, tally(of, sums, arms=arms, reports={arm: each.sums() for arm, each in reports.items()}))
+    shown = results(of, sums, arms={arm: {"reports": each.sums()} for arm, each in reports.items()})
     assert codes(shown) == ["missing"]
     assert "control 2.0 %, warm 6.0 %" in shown.warnings[0].message
     assert [metric.comparisons[0].state for metric in shown.metrics] == ["suppressed", "unknown", "better"]
@@ -168,7 +157,7 @@ def test_unequal_reports_silence_what_reports_tell() -> None:
 def test_what_one_arm_misses_silences_the_metric() -> None:
     """A metric whose missing values differ between arms says nothing; the others go on."""
     sums = {"control": rate(300, 1000), "warm": once([1.0] * 400 + [0.0] * 500).sums(is_proportion=True, missing=100)}
-    shown = found(counts(1000, 1000), HANG_UP, BOOKED, booked=sums)
+    shown = found(1000, 1000, HANG_UP, BOOKED, booked=sums)
     assert codes(shown) == ["missing"]
     assert "booked" in shown.warnings[0].message
     assert [metric.comparisons[0].state for metric in shown.metrics] == ["unknown", "suppressed"]
@@ -181,7 +170,7 @@ def test_a_guardrail_that_is_suppressed_is_not_safe() -> None:
         "control": rate(500, 5000),
         "warm": once([1.0] * 100 + [0.0] * 4400).sums(is_proportion=True, missing=500),
     }
-    shown = found(counts(5000, 5000), BOOKED, HANG_UP, hang_up=sums)
+    shown = found(5000, 5000, BOOKED, HANG_UP, hang_up=sums)
     assert shown.metrics[1].comparisons[0].state == "unknown"
 
 
@@ -190,7 +179,9 @@ def test_moved_calls_are_found() -> None:
     of = design(BOOKED, LENGTH)
     calls = {"control": once([1, 2] * 500).sums(), "warm": once([2, 3] * 500).sums()}
     same = {"control": rate(300, 1000), "warm": rate(300, 1000)}
-    shown = results_of(of, tally(of, {"booked": same, "length": same}, calls_per_caller=calls))
+    shown = results(
+        of, {"booked": same, "length": same}, arms={arm: {"calls_per_caller": each} for arm, each in calls.items()}
+    )
     assert codes(shown) == ["calls-moved"]
     assert shown.warnings[0].message.startswith(
         "Callers of warm call more often than those of control. length: averages"
@@ -199,9 +190,9 @@ def test_moved_calls_are_found() -> None:
 
 def test_too_few_are_named() -> None:
     """A reader learns why nothing is said: too few callers, or too rare an event."""
-    assert "control 60, warm 50" in found(counts(60, 50)).warnings[0].message
+    assert "control 60, warm 50" in found(60, 50).warnings[0].message
     rare = {"control": rate(3, 1000), "warm": rate(5, 1000)}
-    shown = found(counts(1000, 1000), BOOKED, booked=rare)
+    shown = found(1000, 1000, BOOKED, booked=rare)
     assert codes(shown) == ["few"]
     assert "booked" in shown.warnings[0].message
 
@@ -211,8 +202,8 @@ def test_earlier_periods_have_their_own_arms() -> None:
     of = design(BOOKED)
     old = replace(of, weights={"control": 1, "cold": 3})
     sums = {"booked": {"control": rate(300, 1000), "cold": rate(900, 3000)}}
-    now = tally(of, {"booked": {"control": rate(30, 100), "warm": rate(30, 100)}}, number=2)
-    [earlier] = results_of(of, now, [tally(old, sums)]).earlier_periods
+    now = period(of, {"booked": {"control": rate(30, 100), "warm": rate(30, 100)}}, number=2)
+    [earlier] = results_of(of, now, [period(old, sums)]).earlier_periods
     assert earlier.sample_ratio.ok
     assert [each.arm for each in earlier.metrics[0].comparisons] == ["cold"]
 
@@ -285,7 +276,7 @@ def test_sums_add_up() -> None:
 
 def test_json_is_the_documented_one() -> None:
     """The JSON has the documented keys, moments in ISO 8601, and intervals as pairs."""
-    shown = found(counts(1000, 1000)).as_json()
+    shown = found(1000, 1000).as_json()
     assert shown.keys() >= {
         "experiment", "status", "since", "period", "unit", "arms", "sample_ratio", "metrics", "warnings", "verdict",
         "earlier_periods",

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from arms import START, design, mean, rate, results
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.results import wording
+from flask_pickup.results.aggregates import Sums
 from flask_pickup.results.model import Verdict
-from flask_pickup.results.sums import Sums
 from flask_pickup.results.verdict import decide, last_whole_week
 from flask_pickup.translation import in_language
 
@@ -72,16 +72,16 @@ STATES = {"early": "cannot tell yet", "few": "cannot tell at your number of call
         ),
         ((300, 320, 1000), {}, "early", f"{EARLY} {TAKES} 14 more weeks, at 250 new callers a week."),
         ((300, 345, 1000), {}, "early", f"{EARLY} {TAKES} 14 more weeks, at 250 new callers a week."),
-        ((300, 330, 1000), {"new_callers_a_week": None}, "early", f"{EARLY} How long it takes is not known yet."),
+        ((300, 330, 1000), {"pace": None}, "early", f"{EARLY} How long it takes is not known yet."),
         (
             (300, 330, 1000),
-            {"new_callers_a_week": 15.0},
+            {"pace": 15.0},
             "few",
             f"{FEW} {TAKES} 222 more weeks, at 15 new callers a week. {LATE} fewer callers.",
         ),
         (
             (300, 330, 1000),
-            {"new_callers_a_week": 0.0},
+            {"pace": 0.0},
             "few",
             f"{FEW} No new callers come in, and a difference of 5 pp needs more of them.",
         ),
@@ -258,7 +258,7 @@ def test_without_a_primary_metric_or_a_caller() -> None:
     of = replace(design(BOOKED), primary="")
     shown = results(of, {"booked": {"control": rate(1500, 5000), "warm": rate(1500, 5000)}})
     assert decide(shown, of).message.startswith("There is no primary metric")
-    found = verdict(of=design(BOOKED), sums={"booked": {}}, since=None)
+    found = verdict(of=design(BOOKED), sums={"booked": {}})
     assert found.message == "No caller has been assigned an arm yet."
 
 
@@ -275,7 +275,7 @@ def test_every_verdict_is_plain_values_and_sentences(
     """Whatever was counted, results are kept as JSON and worded from it later, in either language."""
     sums = {arm: rate(min(pair), max(pair)) for arm, pair in (("control", control), ("warm", warm))}
     of = design(metric, minimum_days=1)
-    shown = results(of, {metric.name: sums}, weeks=weeks, new_callers_a_week=pace)
+    shown = results(of, {metric.name: sums}, weeks=weeks, pace=pace)
     shown = replace(shown, verdict=decide(shown, of))
     kept = json.loads(json.dumps(shown.as_data(), allow_nan=False))
     found = wording.with_messages(kept)

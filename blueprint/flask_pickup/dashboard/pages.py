@@ -154,7 +154,7 @@ class Dashboard:
         definitions = rows.definitions(self.engine(), name)
         latest = self._latest(experiment)
         body = latest or {}
-        result, details = body.get("results"), body.get("story")
+        result, details = body.get("results"), body.get("details")
         return self._page(
             "experiment",
             experiment=experiment,

@@ -33,7 +33,7 @@ Number = Any
 
 
 Pairs = Any
-"""Sums of pairs (s, d): :class:`~flask_pickup.results.sums.Sums`, or what has its attributes as arrays."""
+"""Sums of pairs (s, d): :class:`~flask_pickup.results.aggregates.Sums`, or what has its attributes as arrays."""
 
 
 def ratio(x: Pairs) -> Number:

@@ -30,8 +30,10 @@ FRESH = timedelta(seconds=60)
 """The age from which results are computed anew."""
 LEASE = timedelta(seconds=120)
 """How long a process may take to compute them; then another one does."""
+OLD = timedelta(hours=1)
+"""The age from which a page waits for newer results, as it does where there are none."""
 WAIT = 1.5
-"""Seconds that a page waits where there is nothing to show yet."""
+"""Seconds that it waits."""
 _PATIENCE = 3.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -85,16 +87,17 @@ class Snapshots:
     def latest(self, names: Collection[str], wait: float = WAIT) -> dict[str, Body]:
         """Return the latest results of experiments, perhaps of a while ago; those without any yet are absent.
 
-        :param wait: seconds to wait where there are none.
+        :param wait: seconds to wait where there are none, or only old ones.
         """
         found, now = self._read(names), self._now()
-        queued = self._queue([name for name in names if found.get(name, Latest()).is_due(now)])
-        if missing := [queued[name] for name in names if name in queued and not found.get(name, Latest()).at]:
-            end = monotonic() + wait
-            for event in missing:
-                event.wait(max(0.0, end - monotonic()))
-            found = self._read(names)
-        return {name: latest.body for name, latest in found.items() if latest.body is not None}
+        latest = {name: found.get(name, Latest()) for name in names}
+        queued = self._queue([name for name, one in latest.items() if one.is_due(now)])
+        end = monotonic() + wait
+        waited = [queued[name] for name, one in latest.items() if name in queued and now - (one.at or _NEVER) > OLD]
+        for event in waited:
+            event.wait(max(0.0, end - monotonic()))
+        found = self._read(names) if waited else found
+        return {name: one.body for name, one in found.items() if one.body is not None}
 
     def _read(self, names: Collection[str]) -> dict[str, Latest]:
         found = {name: latest for name, latest in self._processes().kept.items() if name in names}

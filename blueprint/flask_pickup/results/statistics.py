@@ -12,6 +12,7 @@ import numpy as np
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
 from flask_pickup.flireo.report import is_reported
 from flask_pickup.results import estimates
+from flask_pickup.results.aggregates import EMPTY, PeriodAggregates, Sums
 from flask_pickup.results.estimates import ALARM, FEWEST_CALLERS, FEWEST_EVENTS
 from flask_pickup.results.model import (
     ArmCounts,
@@ -25,7 +26,6 @@ from flask_pickup.results.model import (
     Results,
     SampleRatio,
 )
-from flask_pickup.results.sums import EMPTY, Sums, Tally
 
 _MOVED = 0.005
 """The error of the always-valid comparison of calls per caller: over all looks together."""
@@ -38,27 +38,26 @@ _Share = tuple[Sequence[int], Sequence[int]]
 
 
 @np.errstate(all="ignore")
-def results_of(design: Experiment, tally: Tally, earlier: Sequence[Tally] = ()) -> Results:
+def results_of(design: Experiment, period: PeriodAggregates, earlier: Sequence[PeriodAggregates] = ()) -> Results:
     """Return what the rows of a period say, without a verdict.
 
     :param earlier: the periods before it, each computed on its own.
     """
-    ratio = sample_ratio(tally.arms)
-    design = _of_period(design, tally)
-    uneven = _uneven(tally)
-    metrics = _metrics(design, tally, suppressed=not ratio.ok, uneven=uneven)
+    ratio = sample_ratio(period.arm_counts)
+    design = _of_period(design, period)
+    uneven = _uneven(design, period)
+    metrics = _metrics(design, period, suppressed=not ratio.ok, uneven=uneven)
     return Results(
         experiment=design.name,
         status=design.status,
-        since=tally.since,
-        period=tally.number,
-        until=tally.until,
-        arms=tally.arms,
+        since=period.since,
+        period=period.number,
+        until=period.until,
+        arms=period.arm_counts,
         sample_ratio=ratio,
         metrics=metrics,
-        new_callers_a_week=tally.new_callers_a_week,
-        coverage=tally.coverage,
-        warnings=(*_findings(design, tally, ratio, uneven), *tally.warnings),
+        new_callers_a_week=period.new_callers_a_week,
+        warnings=tuple(_findings(design, period, ratio, uneven)),
         earlier_periods=tuple(_period(design, each) for each in earlier),
     )
 
@@ -134,21 +133,23 @@ def _guardrail_state(interval: Interval | None, metric: MetricDefinition) -> Com
     return "harmed" if high < -metric.margin else "unknown"
 
 
-def _period(design: Experiment, tally: Tally) -> PeriodResults:
-    ratio = sample_ratio(tally.arms)
-    metrics = _metrics(_of_period(design, tally), tally, suppressed=not ratio.ok, uneven=_uneven(tally))
-    return PeriodResults(tally.number, tally.since, tally.until, tally.arms, ratio, metrics)
+def _period(design: Experiment, period: PeriodAggregates) -> PeriodResults:
+    ratio = sample_ratio(period.arm_counts)
+    metrics = _metrics(_of_period(design, period), period, suppressed=not ratio.ok, uneven=_uneven(design, period))
+    return PeriodResults(period.number, period.since, period.until, period.arm_counts, ratio, metrics)
 
 
-def _of_period(design: Experiment, tally: Tally) -> Experiment:
+def _of_period(design: Experiment, period: PeriodAggregates) -> Experiment:
     """Return the design with the arms and weights that the period had."""
-    return replace(design, weights={arm.arm: arm.weight for arm in tally.arms})
+    return replace(design, weights=period.weights)
 
 
-def _metrics(design: Experiment, tally: Tally, *, suppressed: bool, uneven: Collection[str]) -> tuple[Metric, ...]:
+def _metrics(
+    design: Experiment, period: PeriodAggregates, *, suppressed: bool, uneven: Collection[str]
+) -> tuple[Metric, ...]:
     found = []
     for metric in design.metrics:
-        sums = {arm: tally.metrics.get(metric.name, {}).get(arm, EMPTY) for arm in design.weights}
+        sums = {arm: period.sums(metric.name).get(arm, EMPTY) for arm in design.weights}
         found.append(_metric(metric, design, sums, suppressed=suppressed or _is_uneven(metric, uneven)))
     return tuple(found)
 
@@ -193,23 +194,26 @@ def _comparisons(
             yield replace(found, state="unknown" if metric.guardrail else "suppressed") if suppressed else found
 
 
-def _uneven(tally: Tally) -> set[str]:
+def _uneven(design: Experiment, period: PeriodAggregates) -> set[str]:
     """Return which shares differ between the arms: of calls without a report, of words not spoken, of missing values.
 
     The more of them there are, the rarer each may be an alarm.
     """
-    arms = tally.arms
+    arms = period.arm_counts
     shares: dict[str, _Share] = {"undelivered": ([arm.undelivered for arm in arms], [arm.known for arm in arms])}
-    for name, sums in tally.metrics.items():
+    for name in (metric.name for metric in design.metrics):
+        sums = period.sums(name)
         if any(each.incomplete for each in sums.values()):
             shares[_MISSING + name] = ([x.incomplete for x in sums.values()], [x.asked for x in sums.values()])
     p_values = {name: estimates.share_p_value(*share) for name, share in shares.items()}
-    p_values[_REPORTS] = estimates.share_of_calls_p_value(list(tally.reports.values()))
+    p_values[_REPORTS] = estimates.share_of_calls_p_value([arm.reports for arm in period.arms.values()])
     return {name for name, p_value in p_values.items() if p_value < ALARM / len(p_values)}
 
 
-def _findings(design: Experiment, tally: Tally, ratio: SampleRatio, uneven: Collection[str]) -> Iterator[Finding]:
-    arms = tally.arms
+def _findings(
+    design: Experiment, period: PeriodAggregates, ratio: SampleRatio, uneven: Collection[str]
+) -> Iterator[Finding]:
+    arms = period.arm_counts
     if not ratio.ok:
         callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
         expected = [(arm.arm, arm.callers, callers * arm.weight / weights) for arm in arms]
@@ -220,8 +224,8 @@ def _findings(design: Experiment, tally: Tally, ratio: SampleRatio, uneven: Coll
         yield Finding("delivery", {"shares": _known(arms, "delivered")})
     for name in (metric.name for metric in design.metrics if _MISSING + metric.name in uneven):
         yield Finding("missing", {"metric": name})
-    yield from _moved(design, tally)
-    yield from _few(design, tally)
+    yield from _moved(design, period)
+    yield from _few(design, period)
 
 
 def _known(arms: Sequence[ArmCounts], name: Literal["delivered", "without_report"]) -> list[tuple[str, float]]:
@@ -229,9 +233,9 @@ def _known(arms: Sequence[ArmCounts], name: Literal["delivered", "without_report
     return [(arm, share) for arm, share in shares if share is not None]
 
 
-def _moved(design: Experiment, tally: Tally) -> Iterator[Finding]:
+def _moved(design: Experiment, period: PeriodAggregates) -> Iterator[Finding]:
     """Compare calls per caller at all times, each arm with control."""
-    sums = tally.calls_per_caller
+    sums = {name: arm.calls_per_caller for name, arm in period.arms.items()}
     pairs = [(arm, against) for arm, against in design.pairs if against == CONTROL and arm in sums and against in sums]
     for arm, against in pairs:
         alpha = _MOVED / len(pairs)
@@ -246,9 +250,9 @@ def _moved(design: Experiment, tally: Tally) -> Iterator[Finding]:
             yield Finding("calls-moved", {"arm": arm, "against": against, "direction": direction, "metrics": metrics})
 
 
-def _few(design: Experiment, tally: Tally) -> Iterator[Finding]:
-    few = [(arm.arm, arm.callers) for arm in tally.arms if arm.callers < FEWEST_CALLERS]
-    rare = [metric.name for metric in design.metrics if _is_rare(design, tally.metrics.get(metric.name, {}))]
+def _few(design: Experiment, period: PeriodAggregates) -> Iterator[Finding]:
+    few = [(arm.arm, arm.callers) for arm in period.arm_counts if arm.callers < FEWEST_CALLERS]
+    rare = [metric.name for metric in design.metrics if _is_rare(design, period.sums(metric.name))]
     if few:
         yield Finding("few", {"least": FEWEST_CALLERS, "callers": few})
     elif rare:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.assembling import Options, analysis
+from flask_pickup.results.details import ExperimentDetails, details_of
 from flask_pickup.results.model import Results
-from flask_pickup.results.story import Story, story
 from result_rows import START, Rows, body, tables
 
 DAY = timedelta(days=1)
@@ -35,10 +35,12 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def told(engine: Engine, rows: Rows) -> tuple[Results, Story]:
+def told(engine: Engine, rows: Rows) -> tuple[Results, ExperimentDetails]:
     rows.write(engine, [("old", OLD), ("new", NEW)])
-    found = results(engine, "opening", NEW, Options(now=NOW))
-    return found, story(engine, NEW, found)
+    with analysis(engine, "opening", NEW, Options(now=NOW)) as read:
+        found = read.results()
+        assert found.since
+        return found, details_of(read, found.since)
 
 
 def made_up() -> Rows:

@@ -1,0 +1,140 @@
+"""Whose calls are counted; and how many calls there were beside those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import CTE, ColumnElement, Connection, and_, case, func, or_, select, true
+
+from flask_pickup.caller import REHEARSAL
+from flask_pickup.catalog.definition import MetricDefinition
+from flask_pickup.models import Assignment, Call
+from flask_pickup.results.model import Coverage
+
+
+@dataclass(frozen=True)
+class CountQuery:
+    """Whose calls are counted.
+
+    :param experiment: its name; None for all callers, whose first call takes the place of an assignment.
+    :param until: calls and callers from then on do not count.
+    :param after: calls before that do not count.
+    :param rehearsals: whether rehearsed calls count.
+    :param one_arm: whether callers who were in two arms are left out.
+    :param unidentified: whether calls without a number are counted instead, each of which stands for a caller.
+    """
+
+    experiment: str | None
+    metrics: tuple[MetricDefinition, ...]
+    until: datetime
+    after: datetime | None = None
+    rehearsals: bool = False
+    one_arm: bool = False
+    unidentified: bool = False
+
+    @property
+    def unit(self) -> Literal["caller_key", "call_id"]:
+        """The column by which a unit is known: the caller that an arm was drawn for, or the call."""
+        return "call_id" if self.unidentified else "caller_key"
+
+    @property
+    def source(self) -> Literal["hash", "unidentified"]:
+        """The source of the assignments that count."""
+        return "unidentified" if self.unidentified else "hash"
+
+    def includes(self, call_id: Any) -> ColumnElement[bool]:
+        """Return whether a call may count: rehearsals do only if asked for."""
+        return true() if self.rehearsals else ~call_id.startswith(REHEARSAL)
+
+
+def was_heard() -> ColumnElement[bool]:
+    """Return whether a call was not turned away. A call that only its report tells of was not."""
+    return or_(Call.decision != "closed", Call.decision.is_(None))
+
+
+def enrolled(query: CountQuery) -> CTE:
+    """Return the callers who count, each with the arm and the time of their first hashed assignment."""
+    since = func.coalesce(Call.decided_at, Assignment.assigned_at)
+    first = func.row_number().over(partition_by=Assignment.caller_key, order_by=(since, Assignment.call_id))
+    rows = (
+        select(Assignment.caller_key, Assignment.arm, since.label("since"), first.label("place"))
+        .outerjoin(Call, Call.call_id == Assignment.call_id)
+        .where(*_assigned(query, "hash"), Assignment.caller_key.is_not(None))
+        .subquery("hashed")
+    )
+    found = select(rows.c.caller_key, rows.c.arm, rows.c.since)
+    return found.where(rows.c.place == 1, rows.c.since < query.until).cte("enrolled")
+
+
+def first_assigned(connection: Connection, query: CountQuery) -> Mapping[str, datetime]:
+    """Return for each definition when it first gave an arm to a caller who counts, and had had none before."""
+    key, at = Assignment.caller_key, Assignment.assigned_at
+    hashed = _assigned(query, "hash")
+    statement = select(Assignment.definition, func.min(at).label("at")).where(*hashed).group_by(Assignment.definition)
+    found = {row.definition: row.at for row in connection.execute(statement)}
+    if len(found) > 1:
+        # Who is new takes a second per half a million rows; where there is one definition, everybody is.
+        first = select(key, func.min(at).label("at")).where(*hashed).group_by(key).subquery()
+        statement = statement.join(first, and_(first.c.caller_key == key, first.c.at == at))
+        found = {row.definition: row.at for row in connection.execute(statement)}
+    return found
+
+
+def excluded_calls(connection: Connection, query: CountQuery) -> Mapping[tuple[str, str, str], int]:
+    """Return the calls that are not counted, by definition, arm and source: pinned, or drawn one by one."""
+    by = (Assignment.definition, Assignment.arm, Assignment.source)
+    statement = select(*by, func.count()).where(
+        *_assigned(query), Assignment.source != "hash", Assignment.assigned_at < query.until
+    )
+    return {
+        (definition, arm, source): calls
+        for definition, arm, source, calls in connection.execute(statement.group_by(*by))
+    }
+
+
+def rehearsed_calls(connection: Connection, query: CountQuery) -> int:
+    """Return how many calls of the experiment were rehearsed."""
+    statement = select(func.count()).where(*_assigned(query), Assignment.call_id.startswith(REHEARSAL))
+    return connection.execute(statement).scalar_one()
+
+
+def calls_by_reason(connection: Connection, query: CountQuery, since: datetime) -> Mapping[str, int]:
+    """Return the calls on the line from ``since`` on by why they are in the experiment or not, the most first."""
+    reason = Call.reasons[query.experiment].as_string()
+    statement = select(reason, func.count()).where(*_on_the_line(query, since), reason.is_not(None)).group_by(reason)
+    return {row[0]: row[1] for row in connection.execute(statement.order_by(func.count().desc()))}
+
+
+def coverage(connection: Connection, query: CountQuery, since: datetime, counted: int) -> Coverage:
+    """Return how much of the line the result is about."""
+    without = func.sum(case((Call.caller_key.is_(None), 1), else_=0))
+    statement = select(func.count(), without).where(*_on_the_line(query, since))
+    calls, unidentified = connection.execute(statement).one()
+    return Coverage(calls, counted, int(unidentified or 0))
+
+
+def once_or_again(connection: Connection, query: CountQuery, since: datetime) -> Mapping[str, tuple[int, int]]:
+    """Return for each arm the callers from ``since`` on who called once, and those who called again."""
+    who = enrolled(query)
+    calls = (
+        select(who.c.arm, func.count().label("calls"))
+        .join(Call, Call.caller_key == who.c.caller_key)
+        .where(who.c.since >= since, *_on_the_line(query, who.c.since), Call.decision != "closed")
+        .group_by(who.c.caller_key, who.c.arm)
+        .subquery()
+    )
+    again = func.sum(case((calls.c.calls > 1, 1), else_=0))
+    statement = select(calls.c.arm, func.count() - again, again).group_by(calls.c.arm)
+    return {arm: (int(once), int(more)) for arm, once, more in connection.execute(statement)}
+
+
+def _assigned(query: CountQuery, source: str | None = None) -> list[ColumnElement[bool]]:
+    found = [Assignment.experiment == query.experiment, query.includes(Assignment.call_id)]
+    return found if source is None else [*found, Assignment.source == source]
+
+
+def _on_the_line(query: CountQuery, since: Any) -> list[ColumnElement[bool]]:
+    return [Call.decided_at >= since, Call.decided_at < query.until, query.includes(Call.call_id)]

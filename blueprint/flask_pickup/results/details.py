@@ -1,0 +1,128 @@
+"""What a page tells beside the results: callers a day, how the interval narrowed, who was left out, who came back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from flask_pickup.results.assembling import Analysis
+from flask_pickup.results.calls import calls_by_reason, enrolled, once_or_again
+from flask_pickup.results.counting import means_by_arm, new_vs_returning
+
+MOST_POINTS = 12
+"""Looks back at how the interval narrowed."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A comparison of the primary metric as it was at the end of a week."""
+
+    until: str
+    arm: str
+    against: str
+    low: float
+    high: float
+    is_proportion: bool
+
+
+Group = tuple[int, float | None]
+"""Callers, and their mean; None if none of them has one."""
+
+
+@dataclass(frozen=True)
+class ExperimentDetails:
+    """What a page tells beside the results, all of it about the period that they are of.
+
+    :param days: day to arm to its new callers.
+    :param reasons: reason to calls, of all calls since the period began.
+    :param regulars: arm to the callers who called once, and those who called again.
+    :param before: arm to the callers who had never called before they were enrolled, and those who had, each with their
+        mean of the primary metric.
+    :param sql: the statement that gives the numbers of all metrics.
+    """
+
+    days: Mapping[str, Mapping[str, int]]
+    narrowing: tuple[Point, ...]
+    reasons: Mapping[str, int]
+    regulars: Mapping[str, tuple[int, int]]
+    before: Mapping[str, tuple[Group, Group]]
+    sql: str
+
+    def as_data(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def details_of(found: Analysis, since: datetime, zone: tzinfo = UTC) -> ExperimentDetails:
+    """Return the details of results.
+
+    :param since: when their period began.
+    :param zone: says when a day begins.
+    """
+    connection, query = found.connection, found.query
+    return ExperimentDetails(
+        days=_days(found, since, zone),
+        narrowing=_narrowing(found, since),
+        reasons=calls_by_reason(connection, query, since),
+        regulars=once_or_again(connection, query, since),
+        before=_before(found),
+        sql=_sql(connection, means_by_arm(connection, query, found.period.definitions)),
+    )
+
+
+def _days(found: Analysis, since: datetime, zone: tzinfo) -> dict[str, dict[str, int]]:
+    who = enrolled(found.query)
+    hour = _hour(found.connection, who.c.since)
+    statement = select(hour, who.c.arm, func.count()).where(who.c.since >= since).group_by(hour, who.c.arm)
+    days: dict[str, dict[str, int]] = {}
+    for at, arm, callers in sorted(found.connection.execute(statement)):
+        day = datetime.strptime(at, "%Y-%m-%d %H").replace(tzinfo=UTC).astimezone(zone).date().isoformat()
+        arms = days.setdefault(day, {})
+        arms[arm] = arms.get(arm, 0) + callers
+    return days
+
+
+def _hour(connection: Connection, moment: ColumnElement[datetime]) -> ColumnElement[str]:
+    """Return the hour in UTC. Which day it belongs to is the time zone's to say, of which SQLite knows none."""
+    if connection.dialect.name == "postgresql":
+        return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD HH24")
+    return func.strftime("%Y-%m-%d %H", moment)
+
+
+def _narrowing(found: Analysis, since: datetime) -> tuple[Point, ...]:
+    """Return the intervals at the ends of whole weeks, the latest ``MOST_POINTS`` of evenly spread ones."""
+    weeks = (found.query.until - since) // timedelta(weeks=1)
+    step = max(1, -(-weeks // MOST_POINTS))
+    moments = [since + week * timedelta(weeks=1) for week in range(weeks % step or step, weeks + 1, step)]
+    return tuple(
+        Point(then.until.isoformat(), each.arm, each.against, *each.always_valid_interval, metric.is_proportion)
+        for then in (found.primary_at(moments) if moments else ())
+        for metric in then.metrics
+        for each in metric.comparisons
+        if each.always_valid_interval
+    )
+
+
+def _before(found: Analysis) -> dict[str, tuple[Group, Group]]:
+    primary = found.experiment.metric(found.experiment.primary)
+    if primary is None:
+        return {}
+    query = replace(found.query, metrics=(primary,))
+    groups: dict[str, dict[bool, Group]] = {}
+    statement = new_vs_returning(found.connection, query, found.period.definitions)
+    for arm, is_returning, callers, mean in found.connection.execute(statement):
+        groups.setdefault(arm, {})[bool(is_returning)] = (callers, mean)
+    return {arm: (each.get(False, (0, None)), each.get(True, (0, None))) for arm, each in groups.items()}
+
+
+def _sql(connection: Connection, statement: Select[Any]) -> str:
+    """Return a statement with its values in it, as psql and sqlite3 take it."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    # Of any other style of parameters each % would be doubled.
+    dialect = (postgresql if is_postgresql else sqlite).dialect(paramstyle="named")
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))

@@ -1,0 +1,347 @@
+"""The statement behind all results: from calls to what they come to for each caller, and for each arm.
+
+A caller belongs to the arm and the definition of their first hashed assignment, and counts with all calls from then on:
+also those after they left the audience, the layer or the traffic, because an arm may change who stays in them. Calls
+that were turned away before an arm could be heard do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Double,
+    Select,
+    String,
+    Subquery,
+    and_,
+    case,
+    cast,
+    extract,
+    func,
+    join,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
+
+from flask_pickup.catalog.definition import MetricDefinition
+from flask_pickup.flireo.report import is_reported
+from flask_pickup.models import Assignment, Call, Moment, Outcome
+from flask_pickup.results.aggregates import RECENT
+from flask_pickup.results.calls import CountQuery, was_heard
+
+REPORTED_WITHIN = timedelta(hours=6)
+"""How long after a call began its report is waited for: until then no report says nothing."""
+WHO = 5
+"""Columns of the statement of callers before those of the metrics."""
+_DAY = 86_400.0
+_PARTS = ("made", "having", "value")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What is known of a metric's values before they are summed.
+
+    :param centre: a rounded number near the mean, from which they are measured.
+    :param cap: what larger values are cut to.
+    """
+
+    centre: float = 0.0
+    is_proportion: bool = False
+    cap: float | None = None
+
+    def cut(self, value: Any) -> Any:
+        """Return a value, or the cap where it is larger."""
+        return value if self.cap is None else case((value > self.cap, self.cap), else_=value)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A caller's part in a metric, as columns.
+
+    :param is_asked: whether they could have a value by now.
+    :param has: whether they have a pair.
+    :param d: None where it is 1 for everybody.
+    :param missing: None where nothing can be.
+    """
+
+    is_asked: ColumnElement[bool]
+    has: ColumnElement[bool]
+    s: ColumnElement[Any]
+    d: ColumnElement[Any] | None
+    calls: ColumnElement[Any]
+    missing: ColumnElement[Any] | None = None
+
+    def sums(self) -> dict[str, ColumnElement[Any]]:
+        """Return the columns of :class:`~flask_pickup.results.aggregates.Sums`, but those that follow from others."""
+        found = {
+            "callers": number_of(self.has),
+            "calls": func.sum(case((self.has, self.calls), else_=0)),
+            "asked": number_of(self.is_asked),
+        }
+        if self.missing is not None:
+            found["missing"] = func.sum(case((self.is_asked, self.missing), else_=0))
+            found["incomplete"] = number_of(self.is_asked, self.missing > 0)
+        products = {"s": self.s, "ss": cast(self.s, Double) * self.s}
+        if self.d is not None:
+            products |= {"d": self.d, "dd": cast(self.d, Double) * self.d, "sd": cast(self.s, Double) * self.d}
+        return found | {name: func.sum(case((self.has, cast(each, Double)))) for name, each in products.items()}
+
+
+class Statement:
+    """Three steps: calls with what came of them and their caller's arm, what they come to for a caller, for an arm.
+
+    :param scales: metric to its scale.
+    """
+
+    def __init__(self, dialect: str, query: CountQuery, scales: Mapping[str, Scale]) -> None:
+        self._is_sqlite = dialect == "sqlite"
+        self._query = query
+        self._scales = scales
+        names = sorted({metric.outcome for metric in query.metrics})
+        self._outcomes = {name: aliased(Outcome, name=f"outcome_{index}") for index, name in enumerate(names)}
+        self._calls = self._called()
+
+    def by_arm(self, moments: Sequence[datetime]) -> Select[Any]:
+        """Return the statement: a row for each definition and arm, the columns of each moment numbered."""
+        callers = self._callers(moments)
+        columns = [
+            column.label(f"{name}_{index}")
+            for index, moment in enumerate(moments)
+            for name, column in self._of_arm(callers, index, moment).items()
+        ]
+        statement = select(callers.c.definition, callers.c.arm, *columns)
+        if self._query.one_arm:
+            statement = statement.where(callers.c.two_armed == 0)
+        return statement.group_by(callers.c.definition, callers.c.arm)
+
+    def by_caller(self) -> Select[Any]:
+        """Return the statement: a row for each caller."""
+        until = self._query.until
+        found = self._callers((until,)).c
+        columns: list[ColumnElement[Any]] = []
+        for index, metric in enumerate(self._query.metrics):
+            parts = (found[f"{name}_{index}_0"] for name in _PARTS)
+            pair = self._pair(metric, found.since < until, found.since, until, *parts)
+            columns += [
+                case((pair.has, pair.s)).label(metric.name),
+                case((pair.has, 1.0 if pair.d is None else pair.d)).label(f"{metric.name}_of"),
+            ]
+        who: tuple[Any, ...] = (found.caller, found.arm, found.definition, found.since, found.calls_0.label("calls"))
+        assert len(who) == WHO
+        return select(*who, *columns).where(found.since < until)
+
+    def values_of(self, metric: MetricDefinition) -> Select[Any]:
+        """Return the values of a metric, one for each call or caller that has any."""
+        value = self._value(metric)
+        in_time = and_(self._counted(), value.is_not(None), *self._in_time(metric))
+        if metric.per == "call":
+            return select(value.label("value")).where(in_time)
+        return select(func.sum(value).label("value")).where(in_time).group_by(self._calls.c.caller)
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    def _called(self) -> Subquery:
+        """Return the calls that somebody heard of all who are enrolled, each with its caller's first time in an arm."""
+        query, unit = self._query, getattr(Call, self._query.unit)
+        at, since, arm, definition, assigned, delivered = self._assigned()
+        statement = (
+            select(
+                unit.label("caller"),
+                at.label("at"),
+                func.min(since, type_=Moment()).over(partition_by=unit).label("since"),
+                arm.label("arm"),
+                definition.label("definition"),
+                Call.reported_at,
+                assigned.label("assigned"),
+                delivered.label("delivered"),
+                *self._outcome_columns(),
+            )
+            .select_from(self._joined())
+            # The times of calls are what PostgreSQL has statistics of; those without one are the reports' alone.
+            .where(or_(Call.decided_at < query.until, Call.decided_at.is_(None)), was_heard())
+            .where(query.includes(Call.call_id))
+            .where(unit.is_not(None) if query.experiment is None else unit.in_(self._enrolled()))
+        )
+        if query.after is not None:
+            statement = statement.where(Call.decided_at > query.after)
+        return statement.subquery("calls")
+
+    def _assigned(self) -> tuple[Any, ...]:
+        """Return a call's time, the time from which its caller counts, and what it was assigned."""
+        if self._query.experiment is None:
+            nothing = cast(null(), String)
+            return (
+                Call.decided_at,
+                Call.decided_at,
+                nothing,
+                nothing,
+                Call.call_id,
+                cast(null(), Assignment.delivered.type),
+            )
+        is_drawn = Assignment.source == self._query.source
+        # Where a report brought an assignment back, its row is younger than the call.
+        at = func.coalesce(Call.decided_at, Assignment.assigned_at)
+        drawn = (case((is_drawn, each)) for each in (at, Assignment.arm, Assignment.definition))
+        return at, *drawn, Assignment.call_id, Assignment.delivered
+
+    def _joined(self) -> Any:
+        """Return the calls with their assignments and outcomes: by whole keys, so that there is one row a call."""
+        found: Any = Call.__table__
+        if self._query.experiment is not None:
+            is_own = and_(Assignment.call_id == Call.call_id, Assignment.experiment == self._query.experiment)
+            found = join(Call, Assignment, is_own, isouter=True)
+        for name, outcome in self._outcomes.items():
+            found = found.outerjoin(outcome, and_(outcome.call_id == Call.call_id, outcome.name == name))
+        return found
+
+    def _outcome_columns(self) -> Iterator[ColumnElement[Any]]:
+        timed = {metric.outcome for metric in self._query.metrics if metric.within is not None}
+        for index, (name, outcome) in enumerate(self._outcomes.items()):
+            yield outcome.value.label(f"value_{index}")
+            if name in timed and not is_reported(name):
+                yield outcome.reported_at.label(f"time_{index}")
+
+    def _enrolled(self) -> Select[Any]:
+        return select(getattr(Assignment, self._query.unit)).where(
+            Assignment.experiment == self._query.experiment,
+            Assignment.source == self._query.source,
+            getattr(Assignment, self._query.unit).is_not(None),
+            self._query.includes(Assignment.call_id),
+        )
+
+    def _place(self, metric: MetricDefinition) -> int:
+        return list(self._outcomes).index(metric.outcome)
+
+    def _value(self, metric: MetricDefinition) -> ColumnElement[Any]:
+        return self._calls.c[f"value_{self._place(metric)}"]
+
+    def _counted(self) -> ColumnElement[bool]:
+        """Return whether a call counts: from its caller's first assignment on."""
+        calls = self._calls
+        return and_(calls.c.at >= calls.c.since, calls.c.at < self._query.until)
+
+    def _in_time(self, metric: MetricDefinition) -> list[ColumnElement[bool]]:
+        """Return the conditions under which a call, and what came of it, is within the metric's time."""
+        if metric.within is None:
+            return []
+        calls = self._calls
+        found = [self._days(calls.c.at, calls.c.since) < metric.within]
+        if is_reported(metric.outcome):
+            return found
+        happened = calls.c[f"time_{self._place(metric)}"]
+        return [*found, self._days(happened, calls.c.since) < metric.within]
+
+    def _days(self, later: Any, earlier: Any) -> ColumnElement[Any]:
+        if self._is_sqlite:
+            return func.julianday(later) - func.julianday(earlier)
+        return cast(extract("epoch", later - earlier), Double) / _DAY
+
+    # --- callers ------------------------------------------------------------------------------------------------------
+
+    def _callers(self, moments: Sequence[datetime]) -> CTE:
+        calls = self._calls.c
+        is_first = calls.at == calls.since
+        columns = [
+            column.label(f"{name}_{index}")
+            for index, moment in enumerate(moments)
+            for name, column in self._of_caller(moment).items()
+        ]
+        return (
+            select(
+                calls.caller,
+                func.min(case((is_first, calls.arm))).label("arm"),
+                func.min(case((is_first, calls.definition))).label("definition"),
+                func.min(calls.since, type_=Moment()).label("since"),
+                case((func.min(calls.arm) != func.max(calls.arm), 1), else_=0).label("two_armed"),
+                *columns,
+            )
+            .where(self._counted())
+            .group_by(calls.caller)
+            .cte("callers")
+        )
+
+    def _of_caller(self, moment: datetime) -> dict[str, ColumnElement[Any]]:
+        """Return what a caller's calls come to; those from ``moment`` on do not count."""
+        calls = self._calls.c
+        counts = [] if moment == self._query.until else [calls.at < moment]
+        is_due = calls.at < moment - REPORTED_WITHIN
+        found: dict[str, ColumnElement[Any]] = {
+            "calls": number_of(*counts),
+            "reported": number_of(*counts, calls.reported_at.is_not(None)),
+            "unassigned": number_of(*counts, calls.assigned.is_(None)),
+            "known": number_of(*counts, calls.delivered.is_not(None)),
+            "undelivered": number_of(*counts, calls.delivered.is_(False)),
+            "due": number_of(is_due),
+            "lost": number_of(is_due, calls.reported_at.is_(None)),
+        }
+        for index, metric in enumerate(self._query.metrics):
+            scale, value = self._scales[metric.name], self._value(metric)
+            has = [*counts, value.is_not(None), *self._in_time(metric)]
+            # Per call a value is cut and shifted where it stands; per caller that is done with what they come to.
+            part = scale.cut(value) - scale.centre if metric.per == "call" else value
+            whole = func.max if metric.per == "caller" and scale.is_proportion else func.sum
+            found[f"made_{index}"] = number_of(*counts, *self._in_time(metric)[:1])
+            found[f"having_{index}"] = number_of(*has)
+            found[f"value_{index}"] = func.coalesce(whole(case((and_(*has), part))), 0.0)
+        return found
+
+    # --- arms ---------------------------------------------------------------------------------------------------------
+
+    def _of_arm(self, callers: CTE, moment: int, until: datetime) -> dict[str, ColumnElement[Any]]:
+        is_in: ColumnElement[bool] = callers.c.since < until
+
+        def of(name: str) -> Any:
+            return callers.c[f"{name}_{moment}"]
+
+        found: dict[str, ColumnElement[Any]] = {
+            "since": func.min(case((is_in, callers.c.since))),
+            "recent": number_of(is_in, callers.c.since >= until - RECENT),
+            "two_armed": number_of(is_in, callers.c.two_armed == 1),
+            "most_calls": func.max(of("calls")),
+            "unassigned": func.sum(of("unassigned")),
+            "known_calls": func.sum(of("known")),
+            "undelivered_calls": func.sum(of("undelivered")),
+            "reported": number_of(of("reported") > 0),
+            "known": number_of(of("known") > 0),
+            "undelivered": number_of(of("undelivered") > 0),
+        }
+        pairs: dict[Any, _Pair] = {
+            "calls": _Pair(is_in, is_in, of("calls"), None, of("calls")),
+            "reports": _Pair(is_in, is_in, of("lost"), of("due"), of("due"), of("lost")),
+        }
+        for index, metric in enumerate(self._query.metrics):
+            parts = (of(f"{name}_{index}") for name in _PARTS)
+            pairs[index] = self._pair(metric, is_in, callers.c.since, until, *parts)
+        for name, pair in pairs.items():
+            found |= {f"{column}_{name}": value for column, value in pair.sums().items()}
+        return found
+
+    def _pair(  # noqa: PLR0913, PLR0917 (all that a pair follows from)
+        self, metric: MetricDefinition, is_in: Any, since: Any, until: datetime, made: Any, having: Any, value: Any
+    ) -> _Pair:
+        scale = self._scales[metric.name]
+        # Later callers are not asked: what they will still do would be missing.
+        is_asked = is_in if metric.within is None else since <= until - timedelta(days=metric.within)
+        if metric.per == "caller":
+            s = scale.cut(value) - scale.centre
+            if metric.missing == "zero":
+                return _Pair(is_asked, is_asked, s, None, made)
+            return _Pair(is_asked, and_(is_asked, having > 0), s, None, made, case((having > 0, 0), else_=1))
+        if metric.missing == "zero":
+            # A call without a value has 0, which lies one centre below it.
+            s = value - scale.centre * cast(made - having, Double)
+            return _Pair(is_asked, and_(is_asked, made > 0), s, cast(made, Double), made)
+        return _Pair(is_asked, and_(is_asked, having > 0), value, cast(having, Double), having, made - having)
+
+
+def number_of(*conditions: Any) -> ColumnElement[Any]:
+    """Return how many rows meet all conditions."""
+    return func.count(case((and_(*conditions), 1))) if conditions else func.count()
