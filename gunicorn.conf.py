@@ -33,7 +33,7 @@ control_socket_disable = True  # unused, shared by all servers of a user, and it
 
 
 def when_ready(server: Arbiter) -> None:
-    """Print where the webhook is and how to try it."""
+    """Print the webhook's address and a command that tries it."""
     for listener in server.LISTENERS:
         if hasattr(socket, "TCP_DEFER_ACCEPT") and listener.sock.family != socket.AF_UNIX:
             # A connection without a request then waits in the kernel instead of on a thread.
@@ -48,20 +48,20 @@ def when_ready(server: Arbiter) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Take the spool's space before the disk can be full; let no call wait for the garbage collector."""
+    """Start the ledger before the first call, and let no call wait for the garbage collector."""
     worker.wsgi.extensions["pickup"].start()
     gc.collect()
     gc.freeze()  # collecting what stays costs a tenth of a worker's time
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunicorn calls it so)
-    """Write what waits, and let the next worker have this one's spool."""
+    """Write pending rows before the process ends."""
     if getattr(worker, "wsgi", None):  # a worker whose app did not start has none
         worker.wsgi.extensions["pickup"].close()
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunicorn calls it so)
-    """Let the metrics forget what waited in a worker that is gone."""
+    """Remove the gauges of a worker that ended from the metrics."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         from prometheus_client import multiprocess  # noqa: PLC0415 (an extra)
 
