@@ -33,7 +33,7 @@ from rich.table import Table
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from flask_pickup.flireo import sign
+from flask_pickup.platforms.flireo.signature import sign
 
 GUNICORN = [
     "--worker-class",

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,11 @@ from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
 from flask_pickup import Pickup, migrating
+from flask_pickup.caller import UNIDENTIFIED, Caller
+from flask_pickup.calls import CallFacts
+from flask_pickup.catalog import Line
+from flask_pickup.platforms.flireo import Flireo
+from flask_pickup.platforms.flireo.signature import SIGNATURE, TIMESTAMP, sign
 from flask_pickup.testing import PickupClient
 
 if TYPE_CHECKING:
@@ -187,7 +193,13 @@ class Phone:
 
     def post(self, body: bytes, **headers: str) -> TestResponse:
         """Send a signed body; ``headers`` win over what the platform sends."""
-        return self.client.post_signed(body, now=self.now, **headers)
+        stamp = str(int(self.now))
+        signed = {"Content-Type": "application/json", TIMESTAMP: stamp, SIGNATURE: sign(WEBHOOK_SECRET, stamp, body)}
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = self.client.post(self.client.webhook_url, data=body, headers={**signed, **more})
+        # A test looks at once for what its receivers were told.
+        self.app.extensions["pickup"].webhook.signals.wait()
+        return response
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return what SQL says."""
@@ -206,6 +218,16 @@ def partition(engine: Engine) -> None:
             # Without parameters, so that the driver leaves the per cent signs alone.
             connection.connection.cursor().execute(statement)
 
+
+def facts(
+    call_id: str = "call-1", caller: Caller = UNIDENTIFIED, line: Line | None = None, at: datetime | None = None
+) -> CallFacts:
+    """Return the facts of a call on Flireo."""
+    moment = at or datetime.fromtimestamp(NOW, UTC)
+    return CallFacts(call_id, FLIREO.name, "inbound_phone_call", caller, line or Line(None), moment)
+
+
+FLIREO = Flireo((WEBHOOK_SECRET,), clock=lambda: NOW)
 
 MakePhone = Callable[..., Phone]
 

@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from conftest import CALLER_SECRET, CONTENT, LINE, WEBHOOK_SECRET, new_postgresql_database, write
 from flask_pickup import migrating
-from flask_pickup.flireo import sign
+from flask_pickup.platforms.flireo.signature import sign
 
 ROOT = Path(__file__).parents[1]
 PROMISED = 4.0

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from conftest import write
+from conftest import FLIREO, facts, write
 from flask_pickup.assignment import draw_layer
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.catalog import Catalog, Line, load
 from flask_pickup.customer import UNKNOWN, Customer
-from flask_pickup.decision import CallFacts, Decision, Incoming, decide
-from flask_pickup.flireo.answer import spoken
+from flask_pickup.decision import Decision, decide
+from flask_pickup.platforms import Answer
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CHANCE = 10.83
@@ -39,14 +39,14 @@ def catalog_of(folder: Path, experiments: Mapping[str, str], **files: Any) -> Ca
             f"{name} over {{% include 'greetings/first_message.j2' %}}"
         )
     root = write(folder, content)
-    catalog = load(root / "experiments", root / "greetings", pin_key=lambda text: text, region="NL")
+    catalog = load(root / "experiments", root / "greetings", pin_key=lambda text: text, region="NL", platforms=[FLIREO])
     assert not [str(complaint) for complaint in catalog.complaints if complaint.level == "error"]
     return catalog
 
 
 def call(catalog: Catalog, key: str | None, *, customer: Customer = UNKNOWN, country: str = "NL") -> Decision:
     who = Caller(number="+31612345678", country=country, language="nl", key=key) if key else UNIDENTIFIED
-    return decide(catalog, Incoming(CallFacts("call-1", "inbound_phone_call"), who, Line(None), customer, NOW))
+    return decide(catalog, FLIREO, facts("call-1", who, at=NOW), customer)
 
 
 def arms(catalog: Catalog, key: str) -> dict[str, str]:
@@ -181,9 +181,10 @@ def test_winner_is_heard_by_its_audience(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, {"won": experiment("warm", more=CONCLUDED, status="concluded")})
     for key in [*FEW[:50], None]:
         found = call(catalog, key)
-        assert (found.kind, spoken(found.answer), found.assignments) == ("base", "won over base", ())
-        assert "metadata" not in found.answer["assistant"]
-    assert spoken(call(catalog, FEW[0], country="US").answer) == "base"
+        assert (found.kind, found.greeting, found.assignments) == ("base", "won over base", ())
+        assert isinstance(found.answer, Answer)
+        assert found.answer.metadata is None
+    assert call(catalog, FEW[0], country="US").greeting == "base"
 
 
 def test_winner_lies_below_running_arms(tmp_path: Path) -> None:
@@ -192,7 +193,7 @@ def test_winner_lies_below_running_arms(tmp_path: Path) -> None:
         "aaa": experiment("warm", more='layer = "opening"'),
         "won": experiment("warm", more='winner = "warm"', status="concluded"),
     })  # fmt: skip
-    found = {arm: spoken(call(catalog, key).answer) for key in FEW[:50] for arm in arms(catalog, key).values()}
+    found = {arm: call(catalog, key).greeting for key in FEW[:50] for arm in arms(catalog, key).values()}
     assert found["control"] == "won over base"
     assert found["warm"] == "aaa over won over base"
 
@@ -201,18 +202,15 @@ def test_winner_with_a_failed_customer(tmp_path: Path) -> None:
     """Where the audience cannot be asked because the customer is not known, nobody hears the winner."""
     more = 'winner = "warm"\naudience = "not customer.vip"'
     catalog = catalog_of(tmp_path, {"won": experiment("warm", more=more, status="concluded")})
-    assert spoken(call(catalog, FEW[0]).answer) == "won over base"
-    assert spoken(call(catalog, FEW[0], customer=Customer(failed="time-out")).answer) == "base"
+    assert call(catalog, FEW[0]).greeting == "won over base"
+    assert call(catalog, FEW[0], customer=Customer(failed="time-out")).greeting == "base"
 
 
 @pytest.mark.parametrize("policy", ["exclude", "control", "per-call"])
 def test_callers_without_a_number(tmp_path: Path, policy: str) -> None:
     """Callers without a number are left out, hear the control, or are drawn by their call, as the author says."""
     catalog = catalog_of(tmp_path, {"opening": experiment("warm", more=f'unidentified = "{policy}"')})
-    calls = [
-        decide(catalog, Incoming(CallFacts(f"call-{number}", None), UNIDENTIFIED, Line(None), UNKNOWN, NOW))
-        for number in range(100)
-    ]
+    calls = [decide(catalog, FLIREO, facts(f"call-{number}", at=NOW), UNKNOWN) for number in range(100)]
     found = Counter((a.arm, a.source) for decision in calls for a in decision.assignments)
     if policy == "per-call":
         assert found.keys() == {("control", "unidentified"), ("warm", "unidentified")}
@@ -235,7 +233,7 @@ def test_failed_customer_is_in_no_audience(tmp_path: Path, audience: str) -> Non
     found = call(catalog, FEW[0], customer=Customer(failed="time-out"))
     assert found.assignments == ()
     assert found.reasons["opening"] == "customer_failed"
-    assert spoken(found.answer) == "base"
+    assert found.greeting == "base"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +253,7 @@ def test_broken_audience_has_nobody(tmp_path: Path, audience: str) -> None:
     """An audience that fails has nobody: the caller hears the base, and the reasons say what failed."""
     catalog = catalog_of(tmp_path, {"opening": experiment("warm", more=f'audience = "{audience}"')})
     found = call(catalog, FEW[0])
-    assert (found.kind, spoken(found.answer), found.assignments) == ("base", "base", ())
+    assert (found.kind, found.greeting, found.assignments) == ("base", "base", ())
     assert found.reasons["opening"] == "audience"
 
 
@@ -276,7 +274,7 @@ def test_callers_hear_what_is_said_of_them(tmp_path: Path, template: str, said: 
     """However a template gets at who calls, nobody hears what was said to the caller before them."""
     files = {"greetings/first_message.j2": template, "greetings/country.j2": "{{ caller.country }}"}
     catalog = catalog_of(tmp_path, {}, **files)
-    assert [spoken(call(catalog, FEW[0], country=country).answer) for country in ("NL", "DE")] == said
+    assert [call(catalog, FEW[0], country=country).greeting for country in ("NL", "DE")] == said
 
 
 @pytest.mark.parametrize("template", ["{{ customer.name or 'you' }}", "{{ customer_raw.name or 'you' }}"])
@@ -285,7 +283,7 @@ def test_customers_hear_what_is_known_of_them(tmp_path: Path, template: str) -> 
     catalog = catalog_of(tmp_path, {}, **{"greetings/first_message.j2": template})
     known = {name: Customer({"name": name}, {"name": name}) for name in ("Ada", "Grace")}
     order = ("", "Ada", "", "Grace", "Ada")
-    heard = [spoken(call(catalog, FEW[0], customer=known.get(name, UNKNOWN)).answer) for name in order]
+    heard = [call(catalog, FEW[0], customer=known.get(name, UNKNOWN)).greeting for name in order]
     assert heard == [name or "you" for name in order]
 
 
@@ -297,8 +295,7 @@ def test_words_follow_line_and_hours(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, {}, **files)
 
     def hear(name: str, now: datetime) -> str | None:
-        incoming = Incoming(CallFacts("call-1", None), UNIDENTIFIED, Line("+31850835037", name), UNKNOWN, now)
-        return spoken(decide(catalog, incoming).answer)
+        return decide(catalog, FLIREO, facts(line=Line("+31850835037", name), at=now), UNKNOWN).greeting
 
     night = NOW.replace(hour=23)
     heard = [hear(name, now) for now in (NOW, night, NOW) for name in ("Desk", "Lab")]

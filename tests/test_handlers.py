@@ -17,9 +17,9 @@ from flask import current_app, got_request_exception, request
 from conftest import CALLER, NOW, MakePhone, Phone
 from faulty import Server, eventually, migrate, report_message
 from flask_pickup import ConfigurationError, Pickup
-from flask_pickup.flireo import EndOfCallReport, StatusUpdate, ToolCalls
 from flask_pickup.handlers import Handlers
 from flask_pickup.ledger.writer import Writer
+from flask_pickup.platforms import CallEnded, StatusChanged, ToolCalls
 
 Handle = Callable[..., Phone]
 
@@ -65,7 +65,7 @@ def test_handler_gets_the_message_and_gives_the_body(handle: Handle) -> None:
     [call] = seen[0].tool_calls
     assert (call.name, call.arguments) == ("lookup", {"phone": CALLER})
     with pytest.raises(AttributeError):
-        seen[0].type = "other"  # type: ignore[misc]
+        seen[0].call_id = "other"  # type: ignore[misc]
 
 
 def test_handler_runs_in_the_hosts_contexts(handle: Handle) -> None:
@@ -87,7 +87,7 @@ def test_each_event_has_its_handler(handle: Handle) -> None:
     assert use_tool(phone) == {}
     phone.client.post_status("ended")
     phone.client.post_report()
-    assert [type(message) for message in seen] == [StatusUpdate, EndOfCallReport]
+    assert [type(message) for message in seen] == [StatusChanged, CallEnded]
     assert phone.rows("SELECT status FROM pickup_calls") == [("ended",)]
 
 

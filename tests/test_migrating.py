@@ -22,7 +22,7 @@ from flask_pickup.models import VERSION_TABLE, Base, make_engine
 COLUMNS = {
     "pickup_calls": [
         *("call_id", "caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons"),
-        *("status", "end_reason", "ended_at", "reported_at"),
+        *("status", "end_reason", "ended_at", "reported_at", "platform"),
     ],
     "pickup_assignments": [
         *("call_id", "experiment", "arm", "source", "caller_key", "definition", "assigned_at", "delivered"),

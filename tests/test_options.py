@@ -11,7 +11,9 @@ import pytest
 from flask import Flask
 
 from flask_pickup import ConfigurationError, Pickup
-from flask_pickup.options import NAMES, Options, read_options
+from flask_pickup.errors import BadSignature
+from flask_pickup.options import NAMES, ConfigReader, Options, read_options
+from flask_pickup.platforms import Delivery, enabled_platforms
 
 SECRETS = {"PICKUP_WEBHOOK_SECRET": "whs-hunter2", "PICKUP_CALLER_SECRET": "cs-hunter3"}
 
@@ -19,14 +21,11 @@ KNOWN: dict[str, tuple[str, Any, Any, Any]] = {
     # the option's attribute, as a config key gives it and as it is read, and the default
     "experiments": ("experiments", "ab", Path("/app/ab"), Path("/app/experiments")),
     "greetings": ("greetings", "/etc/greetings", Path("/etc/greetings"), Path("/app/greetings")),
-    "webhook_secret": ("webhook_secrets", "new, old", ("new", "old"), ("whs-hunter2",)),
-    "allow_unsigned": ("allow_unsigned", "yes", True, False),
     "caller_secret": ("caller_secrets", ["new", "old"], ("new", "old"), ("cs-hunter3",)),
     "database_url": (
         "database_url", "postgres://ann:pw@db/x", "postgresql+psycopg://ann:pw@db/x", "sqlite:////app/instance/pickup.db",
     ),
     "region": ("region", "be", "BE", "NL"),
-    "signature_tolerance": ("signature_tolerance", "60", 60.0, 300.0),
     "max_body": ("max_body", "2048", 2048, 1024 * 1024),
     "customer_wait": ("customer_wait", 0.25, 0.25, 1.5),
     "commit_wait": ("commit_wait", "0.5", 0.5, 1.0),
@@ -39,7 +38,16 @@ KNOWN: dict[str, tuple[str, Any, Any, Any]] = {
 
 
 def read(arguments: dict[str, Any] | None = None, **config: Any) -> Options:
-    return read_options({**SECRETS, **config}, arguments or {}, root="/app", instance="/app/instance")
+    return read_all({**SECRETS, **config}, arguments or {})
+
+
+def read_all(config: dict[str, Any], arguments: dict[str, Any] | None = None) -> Options:
+    reader = ConfigReader(config, arguments)
+    enabled_platforms(reader)
+    return read_options(reader, root="/app", instance="/app/instance")
+
+
+OF_PLATFORMS = {"webhook_secret", "allow_unsigned", "signature_tolerance"}
 
 
 def key(name: str) -> str:
@@ -54,8 +62,8 @@ def refusal(**config: Any) -> tuple[str, str]:
 
 
 def test_each_option_has_a_row_above() -> None:
-    """The table of this test knows all options, under the names that they are set by."""
-    assert KNOWN.keys() == NAMES
+    """The table of this test knows all options but those of the platforms, under the names that they are set by."""
+    assert KNOWN.keys() == NAMES - OF_PLATFORMS
     assert {attribute for attribute, *_ in KNOWN.values()} == {field.name for field in fields(Options)}
 
 
@@ -67,7 +75,7 @@ def test_config_key_wins_over_argument_wins_over_default(name: str) -> None:
     assert getattr(read({name: default}, **{key(name): given}), attribute) == expected
     for nothing in ({}, {key(name): None}):
         config = {**{k: v for k, v in SECRETS.items() if k != key(name)}, **nothing}
-        options = read_options(config, {name: given}, root="/app", instance="/app/instance")
+        options = read_all(config, {name: given})
         assert getattr(options, attribute) == expected
 
 
@@ -94,10 +102,10 @@ def test_missing_secret_stops_the_app(tmp_path: Path, name: str, what: str) -> N
 
 def test_unsigned_needs_no_webhook_secret() -> None:
     """A machine that nobody else reaches may go without a webhook secret, never without the callers'."""
-    options = read_options(
-        {"PICKUP_ALLOW_UNSIGNED": "true", "PICKUP_CALLER_SECRET": "x"}, {}, root="/app", instance="/app/instance"
-    )
-    assert (options.webhook_secrets, options.allow_unsigned) == ((), True)
+    config = ConfigReader({"PICKUP_ALLOW_UNSIGNED": "true", "PICKUP_CALLER_SECRET": "x"})
+    assert enabled_platforms(config)["flireo"].verify(Delivery({}, b"")) is None
+    with pytest.raises(BadSignature):
+        enabled_platforms(ConfigReader(SECRETS))["flireo"].verify(Delivery({}, b""))
 
 
 @pytest.mark.parametrize("name", ["webhook_secret", "caller_secret"])

@@ -121,8 +121,10 @@ def test_leaves_are_what_a_patch_writes(patch: dict[str, Any]) -> None:
 def test_what_holds_no_template_stays(patch: dict[str, Any]) -> None:
     """An override without templates leaves as it stands, value for value."""
     merged = merge({}, patch)
-    assert Filling(merged)(lambda source: f"<{source}>") == merged
+    assert Filling(merged, frozenset())(lambda source: f"<{source}>") == merged
 
+
+PLAN = frozenset({"analysis_plan"})
 
 nested = st.recursive(
     st.sampled_from(["plain", "{{ x }}", 1, True]),
@@ -134,17 +136,19 @@ nested = st.recursive(
 def test_each_template_is_filled_and_nothing_else(override: dict[str, Any]) -> None:
     """Every string that is a template is rendered, wherever it stands, and the override itself is not changed."""
     before = copy.deepcopy(override)
-    filled = Filling(override)(lambda source: f"<{source}>")
+    filled = Filling(override, frozenset())(lambda source: f"<{source}>")
     assert json.dumps(filled) == json.dumps(before).replace("{{ x }}", "<{{ x }}>")
     assert override == before
 
 
 @given(st.dictionaries(st.sampled_from("abc"), nested, max_size=3))
-def test_analysis_plan_is_never_filled(plan: dict[str, Any]) -> None:
-    """Braces below ``analysis_plan`` belong to the platform, at every depth."""
+def test_untemplated_keys_are_never_filled(plan: dict[str, Any]) -> None:
+    """Braces below an untemplated key belong to the platform, at every depth."""
     override = {"assistant": {"analysis_plan": plan, "first_message": "{{ x }}"}}
-    assert Filling(override)(lambda _: "filled") == {"assistant": {"analysis_plan": plan, "first_message": "filled"}}
-    assert [path for path, _ in templates(override)] == [("assistant", "first_message")]
+    assert Filling(override, PLAN)(lambda _: "filled") == {
+        "assistant": {"analysis_plan": plan, "first_message": "filled"}
+    }
+    assert [path for path, _ in templates(override, PLAN)] == [("assistant", "first_message")]
 
 
 @pytest.mark.parametrize(

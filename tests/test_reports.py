@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import CALLER, CONTENT, LINE, MakePhone, Phone
-from flask_pickup.flireo import read
-from flask_pickup.flireo.messages import EndOfCallReport
+from conftest import CALLER, CONTENT, FLIREO, LINE, MakePhone, Phone
+from flask_pickup.platforms import CallEnded, Delivery
 from flask_pickup.reports import Reading, outcomes
 
 SAID_NOTHING = [{"role": "assistant", "content": "Good day."}, {"role": "user", "content": " "}]
@@ -219,11 +218,11 @@ def test_absurd_duration_is_dropped(phone: Phone) -> None:
 
 
 @pytest.mark.parametrize("value", ["1e999", "NaN", "Infinity"])
-def test_numbers_beyond_numbers_are_refused(phone: Phone, value: str) -> None:
-    """A number that no float holds never becomes an outcome."""
-    body = '{"message": {"type": "end-of-call-report", "call": {"id": "x"}, "analysis": {"score": %s}}}'
-    assert phone.post((body % value).encode()).status_code == 400
-    assert found(phone) == {}
+def test_numbers_beyond_numbers_are_unknown(phone: Phone, value: str) -> None:
+    """A number that no float holds never becomes an outcome, and costs the report nothing else."""
+    body = '{"message": {"type": "end-of-call-report", "call": {"id": "x"}, "analysis": {"score": %s, "other": 1}}}'
+    assert phone.post((body % value).encode()).status_code == 200
+    assert found(phone) == {"analysis.other": 1}
 
 
 def test_report_is_bounded(phone: Phone) -> None:
@@ -244,8 +243,8 @@ def test_report_is_bounded(phone: Phone) -> None:
 def test_whatever_the_analysis_says_is_numbers_under_sane_names(analysis: dict[str, Any], reason: str) -> None:
     """Whatever stands in a report, what comes out is finite numbers under names of plain letters."""
     message = {"type": "end-of-call-report", "call": {"id": "x"}, "analysis": analysis, "end_reason": reason}
-    report = read(json.dumps({"message": message}).encode(), flat_call_id=str)
-    assert isinstance(report, EndOfCallReport)
+    report = FLIREO.parse(Delivery({}, json.dumps({"message": message}).encode()))
+    assert isinstance(report, CallEnded)
     for name, value in outcomes(report, Reading()).items():
         assert name.isascii()
         assert name.isprintable()

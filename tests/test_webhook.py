@@ -173,7 +173,7 @@ def test_flat_generation_is_joined_by_metadata(phone: Phone) -> None:
     """The first generation has no call id; its report is joined by the metadata that it brings back."""
     request = {"eventType": "assistant-request", "fromCaller": CALLER, "toAssistant": "+31850123456"}
     answer = phone.post(json.dumps(request).encode()).get_json()
-    assert answer["assistant"]["metadata"]["pickup"]["call"].startswith("flat-")
+    assert answer["assistant"]["metadata"]["pickup"]["call"].startswith("flireo-")
     report = {
         "eventType": "end-of-call-report", "callId": "theirs", "callLengthSeconds": 12.5, "assistant": answer["assistant"],
     }  # fmt: skip

@@ -27,7 +27,8 @@ from flask_pickup.handlers import Handler, Handlers
 from flask_pickup.ledger import Ledger
 from flask_pickup.metrics import Metrics
 from flask_pickup.models import DATABASES, make_engine
-from flask_pickup.options import NAMES, Options, read_options
+from flask_pickup.options import NAMES, ConfigReader, Options, read_options
+from flask_pickup.platforms import DEFAULT, CallEnded, Platform, StatusChanged, ToolCalls, enabled_platforms
 from flask_pickup.processes import PerProcess, refuse_greenlets
 from flask_pickup.results.model import Results
 from flask_pickup.results.snapshots import LEASE, Snapshots
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("flask_pickup")
 
 EXTENSION = "pickup"
-EVENTS = ("assistant-request", "tool-calls", "status-update", "end-of-call-report")
+EVENTS = tuple(event.name for event in (ToolCalls, StatusChanged, CallEnded))
 
 EngineSource = Engine | Callable[[], Engine]
 SomeHook = TypeVar("SomeHook", bound=Hook)
@@ -52,14 +53,15 @@ SomeCheck = TypeVar("SomeCheck", bound=AccessCheck)
 class State:
     """What one app keeps of its Pickup, as ``app.extensions["pickup"]``.
 
-    :param endpoint: the webhook's, for ``url_for``.
+    :param endpoints: each platform's webhook, for ``url_for``.
     """
 
     options: Options
+    platforms: Mapping[str, Platform]
     catalog: Catalog
     webhook: Webhook
     source: Callable[[], Engine] | None
-    endpoint: str
+    endpoints: Mapping[str, str]
 
     def __post_init__(self) -> None:
         # A connection that came through a fork would be shared with the parent.
@@ -183,17 +185,17 @@ class Pickup(Blueprint):
         return check
 
     def on(self, event: str) -> Callable[[SomeHandler], SomeHandler]:
-        """Let a function handle the platform's other events, such as ``tool-calls``, under the same verification.
+        """Let a function handle the platforms' other events, such as ``tool-calls``, under the same verification.
 
-        It gets the frozen message, inside the request's context, on a thread of Pickup's, and has nine seconds. The
+        It gets the frozen event, inside the request's context, on a thread of Pickup's, and has nine seconds. The
         mapping that it returns is the answer's body; None is an empty one. If it raises or takes longer, a tool's answer
-        is ``{"error": …}`` without the exception's text, and any other event's is empty. The platform may send an event
-        again. While ``handlers_at_once`` of them run, a tool call gets an error at once, and another event a 503.
+        is an error without the exception's text, and any other event's is empty. The platform may send an event again.
+        While ``handlers_at_once`` of them run, a tool call gets an error at once, and another event a 503.
 
         :raises ConfigurationError: if the event is Pickup's own to answer, is unknown, or has a handler already.
         """
-        if event not in EVENTS[1:]:
-            raise ConfigurationError(f"'{event}' cannot be handled here. There are {', '.join(EVENTS[1:])}.")
+        if event not in EVENTS:
+            raise ConfigurationError(f"'{event}' cannot be handled here. There are {', '.join(EVENTS)}.")
         if event in self._handlers:
             raise ConfigurationError(f"'{event}' has a handler already. Call one from the other.")
 
@@ -251,8 +253,10 @@ class Pickup(Blueprint):
             )
         refuse_greenlets()
         name = f"{state.name_prefix}.{state.name}".lstrip(".")
-        mounted = app.extensions[EXTENSION] = self._state(app, f"{name}.webhook")
-        self._add_rule(state, "/webhook", "webhook", _receive)
+        mounted = app.extensions[EXTENSION] = self._state(app, name)
+        for platform, endpoint in mounted.endpoints.items():
+            path = endpoint.rpartition(".")[2]
+            self._add_rule(state, f"/{path}", path, partial(_receive, platform))
         self._add_rule(state, "/health", "health", _health)
         state.add_url_rule("/metrics", "metrics", _metrics, methods=["GET"])
         access = Access(mounted.options.dashboard_token, self._access_check)
@@ -266,10 +270,19 @@ class Pickup(Blueprint):
         for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")):
             rule.methods = None
 
-    def _state(self, app: Flask, endpoint: str) -> State:
-        options = read_options(app.config, self._arguments, root=app.root_path, instance=app.instance_path)
+    def _state(self, app: Flask, name: str) -> State:
+        config = ConfigReader(app.config, self._arguments)
+        options = read_options(config, root=app.root_path, instance=app.instance_path)
+        # The webhook's clock, not ours: a test may stop it.
+        platforms = enabled_platforms(config, lambda: state.webhook.clock())  # noqa: PLW0108 (made later)
         pin_key = partial(caller.key_of, region=options.region, secret=options.caller_secret)
-        catalog = load(options.experiments, options.greetings, pin_key=pin_key, region=options.region)
+        catalog = load(
+            options.experiments,
+            options.greetings,
+            pin_key=pin_key,
+            region=options.region,
+            platforms=platforms.values(),
+        )
         for complaint in catalog.complaints:
             log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
         signals = Sender(app)
@@ -283,6 +296,7 @@ class Pickup(Blueprint):
         lookup = Lookup(self._in_context(app), options.customer_wait)
         webhook = Webhook(
             options,
+            platforms,
             catalog,
             ledger,
             lookup,
@@ -291,9 +305,10 @@ class Pickup(Blueprint):
             Metrics(options.metrics_token),
             self._clock,
         )
-        ledger.on_fault = webhook.tell_fault
+        ledger.on_fault = webhook.emit_fault
         ledger.on_waiting = webhook.metrics.waiting
-        state = State(options, catalog, webhook, self._source(app), endpoint)
+        endpoints = {each: f"{name}.{'webhook' if each == DEFAULT else each}" for each in platforms}
+        state = State(options, platforms, catalog, webhook, self._source(app), endpoints)
         return state
 
     def _source(self, app: Flask) -> Callable[[], Engine] | None:
@@ -324,8 +339,8 @@ class Pickup(Blueprint):
 
 
 # A host's prefix or its url_defaults may bring values, which are the host's own.
-def _receive(**_: Any) -> Response:
-    return _current().webhook.receive()
+def _receive(platform: str, **_: Any) -> Response:
+    return _current().webhook.receive(platform)
 
 
 def _metrics(**_: Any) -> Response:

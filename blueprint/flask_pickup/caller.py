@@ -62,7 +62,7 @@ _SHORTEST = len("+6834000")
 # padded with zeros looks like one and is none.
 _HEX = "[0-9a-f]"
 _UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-[1-8]{_HEX}{{3}}-[89ab]{_HEX}{{3}}-{_HEX}{{12}}"
-_HARMLESS = re.compile(f"(?:{REHEARSAL})?{_UUID}|(?:flat-|call-|{REHEARSAL}){_HEX}{{32}}", re.IGNORECASE)
+_HARMLESS = re.compile(f"(?:{REHEARSAL})?{_UUID}|(?:[a-z]+-|{REHEARSAL}){_HEX}{{32}}", re.IGNORECASE)
 _BETWEEN = re.compile(r"[\W_]+")
 _LONG_RUN = re.compile(r"[0-9]{9}")
 _FEWEST_DIGITS = 7
@@ -131,12 +131,12 @@ def key_of(text: str, *, region: str, secret: str) -> str | None:
     return caller_key(secret, number) if number else None
 
 
-def flat_call_id(secret: str, stamp: bytes, body: bytes) -> str:
-    """Return an id for a call whose message brings none, the same each time that message is delivered.
+def body_call_id(secret: str, platform: str, stamp: bytes, body: bytes) -> str:
+    """Return an id for a call whose event has none, the same each time that the event is delivered.
 
-    :param stamp: the header that gives the message's time.
+    :param stamp: the signed time.
     """
-    return "flat-" + _hmac(secret, b"flat:" + stamp + b"." + body)
+    return f"{platform}-" + _hmac(secret, platform.encode() + b":" + stamp + b"." + body)
 
 
 def pseudonymous_call_id(secret: str, call_id: str, number: str | None) -> str:

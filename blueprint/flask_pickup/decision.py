@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
 from flask_pickup.assignment import Assigned, Recorded, draw_arm, draw_layer, is_enrolled
-from flask_pickup.caller import Caller, plain_language
-from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line, Plan, Words
+from flask_pickup.caller import plain_language
+from flask_pickup.calls import CallFacts
+from flask_pickup.catalog import CONTROL, Catalog, Experiment, Plan
 from flask_pickup.customer import Customer, CustomerFailed, Unavailable
-from flask_pickup.flireo.answer import SAVED_AGENT, Answer, is_rejection, reject, with_metadata
-from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
+from flask_pickup.metadata import Metadata, digest
+from flask_pickup.platforms import Answer, Platform, Rejection, Words
 from flask_pickup.rendering import SilentUndefined, failed_at
 
 log = logging.getLogger("flask_pickup")
@@ -22,93 +22,92 @@ log = logging.getLogger("flask_pickup")
 FAULTS = "_faults"
 """The key among the reasons under which stands what failed; no experiment can have this name."""
 
-_VALIDATE = AssistantRequestResponseSchema().validate
-
-
-@dataclass(frozen=True, slots=True)
-class CallFacts:
-    """A call as templates see it."""
-
-    id: str
-    type: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """All that a decision follows from, besides the content.
-
-    :param now: aware; the time that the platform signed.
-    """
-
-    call: CallFacts
-    caller: Caller
-    line: Line
-    customer: Customer
-    now: datetime
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a caller hears, and why.
 
     :param kind: ``arm``, ``base``, ``closed`` or ``fallback``.
-    :param answer: as it leaves.
+    :param answer: ``None`` stands for the platform's default.
     :param reasons: experiment to why the caller is or is not in it; under ``_faults`` what failed.
     """
 
     kind: str
-    answer: Answer
+    answer: Answer | Rejection | None
     assignments: tuple[Assigned, ...]
     reasons: Mapping[str, Any]
     language: str
     open: bool
 
+    @property
+    def greeting(self) -> str | None:
+        """The words that the caller hears first; ``None`` where they are the saved agent's."""
+        if isinstance(self.answer, Rejection):
+            return self.answer.words
+        return self.answer.words.greeting if self.answer else None
 
-def decide(catalog: Catalog, incoming: Incoming, recorded: Recorded | None = None) -> Decision:
-    """Return what the caller hears. Never raises: it steps down from the arm to the base to the saved agent.
+    @property
+    def prompt(self) -> str | None:
+        """The system prompt; ``None`` where it is the saved agent's."""
+        return self.answer.words.prompt if isinstance(self.answer, Answer) else None
+
+    def written(self, platform: Platform) -> dict[str, Any]:
+        """Return the answer in the platform's JSON."""
+        return platform.default() if self.answer is None else platform.answer(self.answer)
+
+
+def decide(
+    catalog: Catalog, platform: Platform, call: CallFacts, customer: Customer, recorded: Recorded | None = None
+) -> Decision:
+    """Return what the caller hears. Never raises: it steps down from the arm to the base to the platform's default.
 
     :param recorded: the call's earlier decision, whose arms are then rendered again.
     """
-    return Deciding(catalog, incoming).decide(recorded)
+    return Deciding(catalog, platform, call, customer).decide(recorded)
 
 
-def fall_back(catalog: Catalog, incoming: Incoming, decision: Decision) -> Decision:
+def fall_back(
+    catalog: Catalog, platform: Platform, call: CallFacts, customer: Customer, decision: Decision
+) -> Decision:
     """Return the base in place of ``decision``, whose arms have no durable row."""
-    return replace(decision, kind="fallback", answer=Deciding(catalog, incoming).base_answer(), assignments=())
+    base = Deciding(catalog, platform, call, customer).base_answer()
+    return replace(decision, kind="fallback", answer=base, assignments=())
 
 
 class Deciding:
-    """The steps of one decision. :func:`decide` takes them all, and never raises; ``check`` takes them one by one."""
+    """The steps of one decision. :func:`decide` takes them all and never raises; ``check`` takes them one by one."""
 
-    def __init__(self, catalog: Catalog, incoming: Incoming) -> None:
+    def __init__(self, catalog: Catalog, platform: Platform, call: CallFacts, customer: Customer) -> None:
         self.catalog = catalog
-        self.incoming = incoming
-        self.faults: list[str] = [f"customer: {incoming.customer.failed}"] if incoming.customer.failed else []
+        self.platform = platform
+        self.call = call
+        self.customer = customer
+        self.faults: list[str] = [f"customer: {customer.failed}"] if customer.failed else []
         self.reasons: dict[str, Any] = {}
         self._layers: dict[str, str] = {}
-        self.base = catalog.base(incoming.line)
-        hours = catalog.hours(incoming.line)
-        self.open = hours is None or hours.is_open(incoming.now)
+        self.base = catalog.base(call.line)
+        hours = catalog.hours(call.line)
+        self.open = hours is None or hours.is_open(call.at)
         self.names = self._names()
         self.language = self._language()
         self.names["language"] = self.language
 
     def decide(self, recorded: Recorded | None) -> Decision:
         """Take the steps in their order."""
-        if self.catalog.is_broken(self.incoming.line):
+        if self.catalog.is_broken(self.call.line):
             self.faults.append("greetings: the base does not load")
-            return self._decision("fallback", dict(SAVED_AGENT), ())
+            return self._decision("fallback", None, ())
         known = recorded is not None and bool(recorded.assignments)
         if not known and (words := self._turned_away()):
-            return self._decision("closed", reject(words), ())
+            return self._decision("closed", Rejection(words), ())
         assignments = self._assign() if recorded is None else self._still_there(recorded)
         if recorded is not None and recorded.kind == "fallback":
             return self._decision("fallback", self.base_answer(), assignments)
         return self._speak(assignments)
 
-    def base_answer(self) -> Answer:
-        """Return the base alone, or the saved agent."""
-        return self._answer(self.base, ()) or dict(SAVED_AGENT)
+    def base_answer(self) -> Answer | Rejection | None:
+        """Return the base alone; ``None``, the platform's default, if it fails."""
+        return self._answer(self.base, ())
 
     def _speak(self, assignments: tuple[Assigned, ...]) -> Decision:
         folders = (*self.base, *self._winners(), *(f"experiments/{a.experiment}/{a.arm}" for a in assignments))
@@ -117,26 +116,27 @@ class Deciding:
             return self._decision("arm" if assignments else "base", answer, assignments)
         return self._decision("fallback", self.base_answer(), assignments)
 
-    def _decision(self, kind: str, answer: Answer, assignments: tuple[Assigned, ...]) -> Decision:
+    def _decision(self, kind: str, answer: Answer | Rejection | None, assignments: tuple[Assigned, ...]) -> Decision:
         reasons = {**self.reasons, FAULTS: self.faults} if self.faults else self.reasons
         return Decision(kind, answer, assignments, reasons, self.language, self.open)
 
     def _names(self) -> dict[str, Any]:
         missing = partial(SilentUndefined, name="customer")
-        customer = self.incoming.customer
+        cleaned, raw = self.customer.cleaned, self.customer.raw
         return {
-            "caller": self.incoming.caller,
-            "customer": missing() if customer.cleaned is None else customer.cleaned,
-            "customer_raw": missing() if customer.raw is None else customer.raw,
-            "line": self.incoming.line,
-            "call": self.incoming.call,
-            "now": self.incoming.now.astimezone(self.catalog.zone(self.incoming.line)),
+            "caller": self.call.caller,
+            "customer": missing() if cleaned is None else cleaned,
+            "customer_raw": missing() if raw is None else raw,
+            "line": self.call.line,
+            "call": self.call,
+            "platform": self.call.platform,
+            "now": self.call.at.astimezone(self.catalog.zone(self.call.line)),
             "open": self.open,
         }
 
     def _language(self) -> str:
         settings = self.catalog.settings
-        spoken = self.catalog.languages_on(self.incoming.line)
+        spoken = self.catalog.languages_on(self.call.line)
         try:
             wanted = settings.speaks({**self.names, "customer": self._customer_speaking(spoken)})
         except Exception as error:  # noqa: BLE001 (an author's expression may raise anything)
@@ -155,7 +155,7 @@ class Deciding:
 
     def closing_words(self) -> str:
         """Return what ``closed.j2`` says; empty if there is none. Raises whatever it raises."""
-        return self.catalog.plan(self.base, self.language).closed(self.names)
+        return self._plan(self.base).closed(self.names)
 
     def _turned_away(self) -> str:
         if self.open:
@@ -177,14 +177,14 @@ class Deciding:
         return tuple(found)
 
     def _place(self, experiment: Experiment) -> tuple[Assigned | None, str]:
-        key = self.incoming.caller.key
+        key = self.call.caller.key
         if not experiment.is_running:
             return None, "paused"
         if key and key in experiment.pins:
             return self._assigned(experiment, experiment.pins[key], "pin"), "pin"
         if key is None and experiment.unidentified == "exclude":
             return None, "unidentified"
-        draws_by = key or self.incoming.call.id
+        draws_by = key or self.call.id
         if experiment.layer and self._choice_of(experiment.layer, draws_by) != experiment.name:
             return None, "layer"
         if not is_enrolled(experiment.seed, experiment.traffic, draws_by):
@@ -218,7 +218,7 @@ class Deciding:
             return ""
         names = {**self.names, "customer": Unavailable(), "customer_raw": Unavailable()}
         try:
-            looked = bool(audience(names if self.incoming.customer.failed else self.names))
+            looked = bool(audience(names if self.customer.failed else self.names))
         except CustomerFailed:
             return "customer_failed"
         except Exception as error:  # noqa: BLE001
@@ -235,39 +235,42 @@ class Deciding:
         arms = {(experiment.name, arm) for experiment in self.catalog.experiments for arm in experiment.weights}
         return tuple(assigned for assigned in recorded.assignments if (assigned.experiment, assigned.arm) in arms)
 
-    def _answer(self, folders: tuple[str, ...], assignments: tuple[Assigned, ...]) -> Answer | None:
-        """Return the answer of a stack of folders; None if it cannot be rendered or the platform would refuse it."""
-        plan = self.catalog.plan(folders, self.language)
+    def _answer(self, folders: tuple[str, ...], assignments: tuple[Assigned, ...]) -> Answer | Rejection | None:
+        """Return the answer of a stack of folders; ``None`` if it fails or the platform would refuse it."""
+        plan = self._plan(folders)
         try:
-            words = plan.words(self.names)
+            answer, strings = self._rendered(plan)
         except Exception as error:  # noqa: BLE001 (a template may raise anything)
             self._fault(folders[-1], error)
             return None
-        if path := _not_understood(plan, words.strings, opens=bool(words.opening), tells=bool(words.prompt)):
+        if isinstance(answer, Rejection):
+            return answer
+        said = answer.words
+        if path := _invalid(self.platform, plan, strings, said.greeting is not None, said.prompt is not None):
             self.faults.append(f"{folders[-1]}: the platform would not understand {path}")
             log.error("%s: the platform would not understand %s.", folders[-1], path)
             return None
-        # Looked at before our metadata takes the place of what an author has there.
-        answer = plan.answer(words)
-        if not assignments or is_rejection(answer):
-            return answer
-        return with_metadata(answer, self._metadata(assignments))
+        return replace(answer, metadata=self._metadata(said, assignments)) if assignments else answer
 
-    def answer(self, folders: tuple[str, ...]) -> Answer:
-        """Return the answer of a stack of folders, however good it is. Raises whatever its templates raise."""
-        plan = self.catalog.plan(folders, self.language)
-        return plan.answer(plan.words(self.names))
+    def answer(self, folders: tuple[str, ...]) -> Answer | Rejection:
+        """Return the answer of a stack of folders, valid or not. Raises whatever its templates raise."""
+        return self._rendered(self._plan(folders))[0]
 
-    def _metadata(self, assignments: Iterable[Assigned]) -> dict[str, Any]:
-        return {
-            "v": 1,
-            "call": self.incoming.call.id,
-            "caller_key": self.incoming.caller.key,
-            "language": self.language,
-            "assignments": {
-                a.experiment: {"arm": a.arm, "definition": a.definition, "source": a.source} for a in assignments
-            },
-        }
+    def _plan(self, folders: tuple[str, ...]) -> Plan:
+        return self.catalog.plan(folders, self.language, self.platform.untemplated)
+
+    def _rendered(self, plan: Plan) -> tuple[Answer | Rejection, tuple[str, ...]]:
+        texts = plan.texts(self.names)
+        settings = plan.settings(texts.strings)
+        if (words := self.platform.rejection(settings)) is not None:
+            return Rejection(words), texts.strings
+        own = self.platform.words(settings)
+        said = Words(texts.greeting or own.greeting, texts.prompt or own.prompt)
+        return Answer(said, self.language, settings), texts.strings
+
+    def _metadata(self, said: Words, assignments: tuple[Assigned, ...]) -> Mapping[str, Any]:
+        key = self.call.caller.key
+        return Metadata(self.call.id, key, self.language, assignments, digest(said)).as_json()
 
     def _fault(self, where: str, error: Exception) -> None:
         # The error's text may quote the customer's data; its kind and place say enough.
@@ -278,13 +281,14 @@ class Deciding:
 
 
 @lru_cache(maxsize=4096)
-def _not_understood(plan: Plan, strings: tuple[str, ...], *, opens: bool, tells: bool) -> str:
+def _invalid(platform: Platform, plan: Plan, strings: tuple[str, ...], has_greeting: bool, has_prompt: bool) -> str:  # noqa: FBT001
     """Return the path of what the platform would not understand in a plan's answer; empty if it understands all.
 
-    An opening and a prompt are texts, and any text will do: whether they are there is all that matters of them. So the
-    answer is validated once for all callers to whom the override's own strings are the same.
+    Any text is a valid greeting or prompt, so callers for whom the override's own strings are alike share one validation.
     """
-    problems = _VALIDATE(plan.answer(Words("…" if opens else "", "…" if tells else "", strings)))
+    settings = plan.settings(strings)
+    words = Words("…" if has_greeting else None, "…" if has_prompt else None)
+    problems = platform.answer_schema.validate(platform.answer(Answer(words, "", settings)))
     return _first_path(problems) if problems else ""
 
 

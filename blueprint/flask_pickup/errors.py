@@ -6,6 +6,7 @@
     ├── ConfigurationError      the app cannot start like this
     ├── ChecksFailed            the content could not even be looked at
     ├── BadWebhook              a request that is not acted on; also an HTTP exception
+    │   ├── UnreadableCall      a call that waits for an answer, in a body that cannot be read
     │   ├── BadSignature        401: not from the platform, or not from now
     │   ├── BodyTooLarge        413
     │   ├── UnsupportedBody     415: compressed
@@ -74,6 +75,10 @@ class BadSignature(BadWebhook):
     def __init__(self, reason: str) -> None:
         super().__init__("The request is not signed, or not validly signed.")
         self.reason = reason
+
+
+class UnreadableCall(BadWebhook):
+    """A call waits for an answer, and its request cannot be read."""
 
 
 class BodyTooLarge(BadWebhook):

@@ -14,7 +14,7 @@ import orjson
 from flask import copy_current_request_context, current_app, got_request_exception
 
 from flask_pickup.errors import BadWebhook, place_of
-from flask_pickup.flireo import Message, ToolCalls
+from flask_pickup.platforms import Event, Platform, ToolCalls
 from flask_pickup.processes import DaemonThreads, PerProcess
 
 log = logging.getLogger("flask_pickup")
@@ -48,40 +48,41 @@ class Handlers:
         self._slots = PerProcess(lambda: BoundedSemaphore(at_once))
         self._threads = DaemonThreads("pickup-handler", self.threads)
 
-    def answer(self, message: Message) -> Answer:
+    def answer(self, event: Event, platform: Platform) -> Answer:
         """Return the body of the answer. To be called inside the request, whose context the handler gets.
 
         :raises TooManyHandlers: if an event that is not a tool call finds no free slot.
         """
-        handler = self._functions.get(message.type)
+        handler = self._functions.get(event.name)
         if handler is None:
             return {}
         slots = self._slots()
         if not slots.acquire(blocking=False):
-            return _refused(message)
+            return _refused(event, platform)
         try:
-            return self._answer(handler, message)
+            return self._answer(handler, event, platform)
         finally:
             slots.release()
 
-    def _answer(self, handler: Handler, message: Message) -> Answer:
-        future = self._threads.submit(partial(copy_current_request_context(_run), handler, message))
+    def _answer(self, handler: Handler, event: Event, platform: Platform) -> Answer:
+        future = self._threads.submit(partial(copy_current_request_context(_run), handler, event))
         if future is None:
-            return _refused(message)
+            return _refused(event, platform)
         try:
             # Not result(): a SystemExit raised here would end the server's own thread.
             error = future.exception(self.deadline)
         except FutureTimeoutError:
-            return _failed(message, f"it took more than {self.deadline:g} s", "The tool took too long.")
+            return _failed(event, platform, f"it took more than {self.deadline:g} s", "The tool took too long.")
         if error is None:
-            return future.result()
+            result = future.result()
+            return platform.tool_results(event, result) if isinstance(event, ToolCalls) else result
         _tell_host(error)
         # No traceback: its last line often quotes the caller's number or words.
-        return _failed(message, f"{type(error).__name__} in {place_of(error)}", "The tool failed.")
+        return _failed(event, platform, f"{type(error).__name__} in {place_of(error)}", "The tool failed.")
 
 
-def _run(handler: Handler, message: Message) -> Answer:
-    result = current_app.ensure_sync(handler)(message)
+def _run(handler: Handler, event: Event) -> Answer:
+    result = current_app.ensure_sync(handler)(event)
     if result is None:
         return {}
     if not isinstance(result, Mapping):
@@ -101,12 +102,12 @@ def _tell_host(error: BaseException) -> None:
         got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
 
 
-def _refused(message: Message) -> Answer:
-    if not isinstance(message, ToolCalls):
+def _refused(event: Event, platform: Platform) -> Answer:
+    if not isinstance(event, ToolCalls):
         raise TooManyHandlers("Too many handlers are running; send it again.")
-    return _failed(message, "too many handlers are running", "Too many tools are running.")
+    return _failed(event, platform, "too many handlers are running", "Too many tools are running.")
 
 
-def _failed(message: Message, why: str, answer: str) -> Answer:
-    log.error("The handler of '%s' failed: %s.", message.type, why)
-    return {"error": answer} if isinstance(message, ToolCalls) else {}
+def _failed(event: Event, platform: Platform, why: str, answer: str) -> Answer:
+    log.error("The handler of '%s' failed: %s.", event.name, why)
+    return platform.tool_results(event, {}, answer) if isinstance(event, ToolCalls) else {}

@@ -84,6 +84,7 @@ class Call(Base):
     )
 
     call_id: Mapped[str] = mapped_column(primary_key=True)
+    platform: Mapped[str]
     caller_key: Mapped[str | None]
     line: Mapped[str | None]
     call_type: Mapped[str | None]
@@ -98,7 +99,7 @@ class Call(Base):
     reported_at: Mapped[datetime | None]
 
 
-DECIDED = ("caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons")
+DECIDED = ("platform", "caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons")
 """What is known of a call once it is decided."""
 
 

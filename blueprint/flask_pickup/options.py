@@ -27,12 +27,9 @@ class Options:
 
     experiments: Path
     greetings: Path
-    webhook_secrets: Sequence[str] = field(repr=False)
-    allow_unsigned: bool
     caller_secrets: Sequence[str] = field(repr=False)
     database_url: str = field(repr=False)
     region: str
-    signature_tolerance: float
     max_body: int
     customer_wait: float
     commit_wait: float
@@ -48,30 +45,25 @@ class Options:
         return self.caller_secrets[0]
 
 
-NAMES = frozenset(each.name for each in fields(Options)) - {"webhook_secrets", "caller_secrets"} | {
-    *("webhook_secret", "caller_secret")
+NAMES = frozenset(each.name for each in fields(Options)) - {"caller_secrets"} | {
+    *("caller_secret", "webhook_secret", "allow_unsigned", "signature_tolerance"),
 }
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
 
 
-def read_options(config: Mapping[str, Any], arguments: Mapping[str, Any], *, root: str, instance: str) -> Options:
-    """Return the options of an app. A config key wins over an argument, which wins over the default.
+def read_options(read: ConfigReader, *, root: str, instance: str) -> Options:
+    """Return the options of an app.
 
     :param root: the app's root path; the content folders are relative to it.
     :param instance: the app's instance path, the default place of SQLite's file and the spool.
     :raises ConfigurationError: if an option is missing or invalid.
     """
-    read = _Reader(config, arguments)
-    allow_unsigned = read.boolean("allow_unsigned", default=False)
     return Options(
         experiments=Path(root, read.get("experiments", "experiments")),
         greetings=Path(root, read.get("greetings", "greetings")),
-        webhook_secrets=read.secrets("webhook_secret", "the webhook_secret of your agent", needed=not allow_unsigned),
-        allow_unsigned=allow_unsigned,
         caller_secrets=read.secrets("caller_secret", "a long random text that never changes", needed=True),
-        database_url=read_database_url(config, arguments, instance=instance),
+        database_url=read.database_url(instance),
         region=read.region("NL"),
-        signature_tolerance=read.number("signature_tolerance", 300),
         max_body=int(read.number("max_body", 1024 * 1024)),
         customer_wait=read.number("customer_wait", 1.5),
         commit_wait=read.number("commit_wait", 1),
@@ -81,24 +73,6 @@ def read_options(config: Mapping[str, Any], arguments: Mapping[str, Any], *, roo
         dashboard_token=read.token("dashboard_token"),
         metrics_token=read.token("metrics_token"),
     )
-
-
-def read_database_url(
-    config: Mapping[str, Any], arguments: Mapping[str, Any] | None = None, *, instance: str | os.PathLike[str]
-) -> str:
-    """Return the URL of the database that an app with these options uses.
-
-    :raises ConfigurationError: if it is invalid, or its driver is not installed.
-    """
-    given = _Reader(config, arguments or {}).get("database_url", f"sqlite:///{Path(instance, 'pickup.db')}")
-    # The URL can hold a password: no message repeats it, and the parser's own exception, which does, is not its cause.
-    with suppress(ArgumentError, ValueError):
-        url = make_url(given)
-        if url.drivername in {"postgres", "postgresql"}:
-            url = url.set(drivername="postgresql+psycopg")
-        _check_driver(url)
-        return url.render_as_string(hide_password=False)
-    raise _invalid("database_url", "is not an SQLAlchemy URL; set one such as 'sqlite:////var/lib/pickup.db'.")
 
 
 def _check_driver(url: URL) -> None:
@@ -115,18 +89,23 @@ def _check_driver(url: URL) -> None:
         raise _invalid("database_url", f"names {url.drivername!r}, which is asynchronous; leave the driver out.")
 
 
-class _Reader:
-    """Reads one option at a time, and refuses invalid values."""
+class ConfigReader:
+    """Reads one option at a time: a config key wins over an argument, which wins over the default.
 
-    def __init__(self, config: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    Each method raises :class:`.ConfigurationError` for an invalid value.
+    """
+
+    def __init__(self, config: Mapping[str, Any], arguments: Mapping[str, Any] | None = None) -> None:
         self._config = config
-        self._arguments = arguments
+        self._arguments = arguments or {}
 
     def get(self, name: str, default: Any = None) -> Any:
+        """Return an option as it is set; an empty text counts as not set."""
         given = (self._config.get(_key(name)), self._arguments.get(name), default)
         return next((value for value in given if value is not None and value != ""), None)
 
     def number(self, name: str, default: float) -> float:
+        """Return a number above 0."""
         value = self.get(name, default)
         try:
             number = float(value)
@@ -137,12 +116,17 @@ class _Reader:
         return number
 
     def boolean(self, name: str, *, default: bool) -> bool:
+        """Return true or false."""
         value = str(self.get(name, default)).lower()
         if value not in {"true", "1", "yes", "on", "false", "0", "no", "off"}:
             raise _invalid(name, f"is {value!r}; set true or false.")
         return value in {"true", "1", "yes", "on"}
 
     def secrets(self, name: str, what: str, *, needed: bool) -> tuple[str, ...]:
+        """Return a secret or several, from a list or a text with commas.
+
+        :param what: what to set it to, for the error.
+        """
         # Not get(): an empty secret is an error, because it would verify everybody's requests.
         given = (self._config.get(_key(name)), self._arguments.get(name))
         value = next((each for each in given if each is not None), None)
@@ -158,12 +142,28 @@ class _Reader:
         return tuple(part.strip() for part in found)
 
     def token(self, name: str) -> str | None:
+        """Return a random text; ``None`` if it is not set."""
         value = self.get(name)
         if value is not None and len(str(value)) < SHORTEST_TOKEN:
             raise _invalid(name, f"is too short to be a secret; set {SHORTEST_TOKEN} random characters or more.")
         return None if value is None else str(value)
 
+    def database_url(self, instance: str | os.PathLike[str]) -> str:
+        """Return the database's URL, whose driver is installed.
+
+        :param instance: the app's instance path, the default place of SQLite's file.
+        """
+        # The URL can hold a password: no message repeats it, and the parser's own exception, which does, is not its cause.
+        with suppress(ArgumentError, ValueError):
+            url = make_url(self.get("database_url", f"sqlite:///{Path(instance, 'pickup.db')}"))
+            if url.drivername in {"postgres", "postgresql"}:
+                url = url.set(drivername="postgresql+psycopg")
+            _check_driver(url)
+            return url.render_as_string(hide_password=False)
+        raise _invalid("database_url", "is not an SQLAlchemy URL; set one such as 'sqlite:////var/lib/pickup.db'.")
+
     def region(self, default: str) -> str:
+        """Return a country's two letters."""
         value = str(self.get("region", default)).upper()
         if value not in phonenumbers.SUPPORTED_REGIONS:
             raise _invalid("region", f"is {value!r}; set a country's two letters, such as 'NL'.")

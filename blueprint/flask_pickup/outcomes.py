@@ -13,10 +13,10 @@ from sqlalchemy import Engine
 
 from flask_pickup.caller import key_of, pseudonymous_call_id
 from flask_pickup.errors import BadOutcome
-from flask_pickup.flireo.report import is_measurable, is_reported
 from flask_pickup.ledger.entries import OutcomeEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.options import Options
+from flask_pickup.outcome_names import is_measurable, is_reported
 
 COLUMNS = ("call_id", "caller", "outcome", "value", "at")
 """The columns of a file: one of the first two, the outcome's name, its value (1 if left out), and when it happened."""

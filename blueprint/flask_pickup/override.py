@@ -12,9 +12,6 @@ from typing import Any
 
 Render = Callable[[str], str]
 
-# The platform itself fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
-UNTOUCHED = "analysis_plan"
-
 _KEPT = 64
 
 
@@ -36,18 +33,23 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text or "{#" in text
 
 
-def templates(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield each string in ``value`` that is a template, with its path of keys and indices."""
+def templates(
+    value: Any, untemplated: frozenset[str], path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield each string in ``value`` that is a template, with its path of keys and indices.
+
+    :param untemplated: keys whose values are the platform's own templates.
+    """
     if isinstance(value, str):
         if is_template(value):
             yield path, value
     elif isinstance(value, Mapping):
         for key, child in value.items():
-            if key != UNTOUCHED:
-                yield from templates(child, (*path, key))
+            if key not in untemplated:
+                yield from templates(child, untemplated, (*path, key))
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from templates(child, (*path, index))
+            yield from templates(child, untemplated, (*path, index))
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -60,12 +62,15 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 class Filling:
-    """A merged override whose templates are filled for each call."""
+    """A merged override whose templates are filled for each call.
 
-    def __init__(self, merged: Mapping[str, Any]) -> None:
+    :param untemplated: keys whose values are the platform's own templates.
+    """
+
+    def __init__(self, merged: Mapping[str, Any], untemplated: frozenset[str]) -> None:
         self._merged = merged
-        self._fill = _filler(merged)
-        self._sources = tuple(source for _, source in templates(merged))
+        self._fill = _filler(merged, untemplated)
+        self._sources = tuple(source for _, source in templates(merged, untemplated))
         # Most answers of a plan have the same few strings: a language, a model.
         self.filled: Callable[[tuple[str, ...]], dict[str, Any]] = lru_cache(maxsize=_KEPT)(self._filled)
         """Returns the override with these strings in place of its templates; read-only, as it is shared."""
@@ -89,25 +94,26 @@ Fill = Callable[[Iterator[str]], Any]
 """Takes the next strings for a value's templates, in their order."""
 
 
-def _filler(value: Any) -> Fill | None:
+def _filler(value: Any, untemplated: frozenset[str]) -> Fill | None:
     if isinstance(value, str):
         return next if is_template(value) else None
     if isinstance(value, Mapping):
-        return _dict_filler(value)
+        return _dict_filler(value, untemplated)
     if isinstance(value, list):
-        return _list_filler(value)
+        return _list_filler(value, untemplated)
     return None
 
 
-def _dict_filler(value: Mapping[str, Any]) -> Fill | None:
-    changing = {key: fill for key, child in value.items() if key != UNTOUCHED and (fill := _filler(child))}
+def _dict_filler(value: Mapping[str, Any], untemplated: frozenset[str]) -> Fill | None:
+    children = ((key, child) for key, child in value.items() if key not in untemplated)
+    changing = {key: fill for key, child in children if (fill := _filler(child, untemplated))}
     if not changing:
         return None
     return lambda strings: {**value, **{key: fill(strings) for key, fill in changing.items()}}
 
 
-def _list_filler(value: list[Any]) -> Fill | None:
-    fills = [_filler(child) for child in value]
+def _list_filler(value: list[Any], untemplated: frozenset[str]) -> Fill | None:
+    fills = [_filler(child, untemplated) for child in value]
     if not any(fills):
         return None
     return lambda strings: [fill(strings) if fill else child for child, fill in zip(value, fills, strict=True)]

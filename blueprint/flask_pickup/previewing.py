@@ -9,10 +9,11 @@ from typing import Any
 
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL, Caller, line_number
+from flask_pickup.calls import CallFacts, call_of
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.customer import UNKNOWN, Customer
-from flask_pickup.decision import FAULTS, CallFacts, Decision, Incoming, decide
-from flask_pickup.flireo import AssistantRequest
+from flask_pickup.decision import FAULTS, Decision, decide
+from flask_pickup.platforms import Delivery, IncomingCall, Platform
 from flask_pickup.rehearsal import CALLER
 from flask_pickup.webhook import Webhook
 
@@ -21,8 +22,14 @@ from flask_pickup.webhook import Webhook
 class Preview:
     """A caller as Pickup would know them, and what it would decide."""
 
-    incoming: Incoming
+    call: CallFacts
     decision: Decision
+    platform: Platform
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The answer in the platform's JSON."""
+        return self.decision.written(self.platform)
 
     @property
     def faults(self) -> Sequence[str]:
@@ -32,7 +39,7 @@ class Preview:
 
     def as_json(self) -> dict[str, Any]:
         """Return the preview for programs: who calls, why they are in which arm, and the platform's answer."""
-        who = self.incoming.caller
+        who = self.call.caller
         assigned = {
             one.experiment: {"arm": one.arm, "source": one.source, "definition": one.definition}
             for one in self.decision.assignments
@@ -48,7 +55,7 @@ class Preview:
             "open": self.decision.open,
             "decision": self.decision.kind,
             "assignments": {**assigned, **others},
-            "answer": self.decision.answer,
+            "answer": self.answer,
         }
 
 
@@ -69,27 +76,23 @@ def preview(
     """
     called = webhook.catalog.line(line_number(line, webhook.options.region), None)
     now = at or datetime.now(UTC)
-    message = AssistantRequest(
-        type="assistant-request",
-        timestamp=None,
-        call_id=REHEARSAL + "preview",
-        call_type="inbound_phone_call",
-        call_status="ringing",
-        customer_number=number,
-        line_number=line,
-        line_name=None,
-        body={},
+    platform = webhook.default_platform
+    event = IncomingCall(
+        call_id=REHEARSAL + "preview", call_type="inbound_phone_call", caller_number=number, line_number=line
     )
-    incoming = webhook.incoming(message, now if now.tzinfo else now.replace(tzinfo=webhook.catalog.zone(called)))
-    return Preview(incoming, decide(webhook.catalog, incoming, _given(arm) if arm else None))
+    moment = now if now.tzinfo else now.replace(tzinfo=webhook.catalog.zone(called))
+    call = call_of(event, Delivery({}, b""), moment, platform.name, webhook.catalog, webhook.options)
+    recorded = _given(arm) if arm else None
+    return Preview(call, decide(webhook.catalog, platform, call, webhook.lookup(call.caller), recorded), platform)
 
 
 SOMEBODY = Caller(number=CALLER, country=None, language=None, key="0" * 32)
 """A made-up caller who shows a number."""
 
 
-def imagine(
+def imagine(  # noqa: PLR0913 (all that a made-up call is)
     catalog: Catalog,
+    platform: Platform,
     arm: tuple[Experiment, str],
     caller: Caller,
     *,
@@ -102,13 +105,12 @@ def imagine(
     :param at: when; aware.
     """
     known = UNKNOWN if customer is None else Customer(customer, customer)
-    call = CallFacts(REHEARSAL + "preview", "inbound_phone_call")
-    incoming = Incoming(call, caller, Line(None), known, at)
-    if not (decision := decide(catalog, incoming, _given(arm))).open:
+    call = CallFacts(REHEARSAL + "preview", platform.name, "inbound_phone_call", caller, Line(None), at)
+    if not (decision := decide(catalog, platform, call, known, _given(arm))).open:
         # Who is in an arm already is not turned away; somebody who calls for the first time may be.
-        anew = decide(catalog, incoming)
+        anew = decide(catalog, platform, call, known)
         decision = anew if anew.kind == "closed" else decision
-    return Preview(incoming, decision)
+    return Preview(call, decision, platform)
 
 
 def _given(arm: tuple[Experiment, str]) -> Recorded:

@@ -1,23 +1,23 @@
-"""What the platform tells of a call afterwards, as rows: how it ended, what came of it, which arm was spoken."""
+"""A finished call as rows: how it ended, what came of it, whether its arm was delivered."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
 from flask_pickup.caller import could_hold_number, is_written_as, without_numbers
+from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Catalog
 from flask_pickup.catalog.openings import longest_opening
-from flask_pickup.flireo import EndOfCallReport, StatusUpdate
-from flask_pickup.flireo.answer import was_applied
-from flask_pickup.flireo.report import Ending, caller_messages, ending, findings, is_measurable
 from flask_pickup.ledger import ReportEntry
+from flask_pickup.metadata import Metadata
 from flask_pickup.models import Call
+from flask_pickup.outcome_names import ANALYSED, is_measurable
+from flask_pickup.platforms import CallEnded, Ending, JsonObject, Platform, StatusChanged
 
 Choices = Mapping[str, Sequence[str]]
 
@@ -30,9 +30,7 @@ ENDINGS: Mapping[str, frozenset[Ending]] = {
 }
 """Outcomes that follow from how a call ended, each 0 or 1."""
 
-_ENDED = {"ended", "ended-with-error"}
-
-# Seconds in which a caller who has heard the opening would have begun to speak.
+# Seconds in which a caller who has heard the greeting would have begun to speak.
 _TIME_TO_SPEAK = 5.0
 
 _PLATFORMS_WORDS = ("call_type", "status", "end_reason")
@@ -43,59 +41,70 @@ _MOST_CHOICES = 50
 _MOST_OUTCOMES = 200
 
 
-def status_entry(message: StatusUpdate, call_id: str, now: datetime) -> ReportEntry | None:
-    """Return what a status update changes: nothing before the call has ended."""
-    if message.call_status not in _ENDED:
-        return None
-    ended_at = message.timestamp or now
-    row = call_row(call_id, status=message.call_status, end_reason=message.end_reason, ended_at=ended_at)
-    return ReportEntry(row, now)
+def call_row(call: CallFacts, **values: Any) -> dict[str, Any]:
+    """Return a row of ``pickup_calls`` with all its columns, None where nothing is known.
 
-
-def report_entry(
-    message: EndOfCallReport, call_id: str, reading: Reading, *, now: datetime, number: str | None
-) -> ReportEntry:
-    """Return the rows of an end-of-call report.
-
-    :param number: the caller's in E.164, if it is known: nothing that the analysis found may be it.
-    :param now: stands in for a report's own time where it has none.
+    The platform's own words lose what could be a number: a carrier's reason may quote an address.
     """
-    row = call_row(call_id, status=message.call_status, end_reason=message.end_reason, ended_at=message.ended_at)
-    reported_at = message.timestamp or now
+    words = {name: without_numbers(values[name]) for name in _PLATFORMS_WORDS if values.get(name)}
+    facts = {"call_id": call.id, "platform": call.platform, "caller_key": call.caller.key}
+    row: dict[str, Any] = without_nul({**dict.fromkeys(Call.__table__.columns.keys()), **facts, **values, **words})
+    return row
+
+
+def without_nul(value: Any) -> Any:
+    """Return a value without NUL characters, which PostgreSQL does not store."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, Mapping):
+        return {without_nul(key): without_nul(child) for key, child in value.items()}
+    return [without_nul(child) for child in value] if isinstance(value, list | tuple) else value
+
+
+def status_entry(event: StatusChanged, call: CallFacts) -> ReportEntry:
+    """Return what the end of a call changes."""
+    ended_at = event.timestamp or call.at
+    return ReportEntry(call_row(call, status=event.status, end_reason=event.end_reason, ended_at=ended_at), call.at)
+
+
+def report_entry(event: CallEnded, call: CallFacts, returned: Metadata | None, reading: Reading) -> ReportEntry:
+    """Return the rows of a report.
+
+    :param returned: our metadata as the report brought it back.
+    """
+    key = call.caller.key or (returned.caller_key if returned else None)
+    row = call_row(call, status=event.status, end_reason=event.end_reason, ended_at=event.ended_at, caller_key=key)
+    reported_at = event.timestamp or call.at
+    delivered = None
+    if event.applied is not None:
+        # A report that shows other words than ours, or nothing of ours at all, is of a call that our answer missed.
+        delivered = returned is not None and returned.was_applied(event.applied)
+    assignments = [
+        {
+            **asdict(assigned),
+            "call_id": call.id,
+            "caller_key": returned.caller_key if returned else None,
+            "assigned_at": reported_at,
+            "delivered": delivered,
+        }
+        for assigned in (returned.assignments if returned else ())
+    ]
+    transcript = {"call_id": call.id, "summary": event.summary, "messages": event.transcript}
     return ReportEntry(
         row,
         reported_at,
-        assignments=_brought_back(message, call_id, reported_at),
-        outcomes=outcomes(message, reading, number),
-        delivered=_delivered(message),
-        transcript=_transcript(message, call_id) if reading.transcripts else None,
+        assignments=without_nul(assignments),
+        outcomes=outcomes(event, reading, call.caller.number),
+        delivered=delivered,
+        transcript=without_nul(transcript) if reading.transcripts else None,
     )
-
-
-def with_caller(entry: ReportEntry, key: str | None) -> ReportEntry:
-    """Return ``entry`` with the caller's key in the call's row: whoever asks for what is held on them finds it by that.
-
-    :param key: by the message's number; where it has none, the one that the report brought back has to do.
-    """
-    brought_back = (row["caller_key"] for row in entry.assignments if row["caller_key"])
-    return replace(entry, call={**entry.call, "caller_key": key or next(brought_back, None)})
-
-
-def call_row(call_id: str, **values: Any) -> dict[str, Any]:
-    """Return a row of ``pickup_calls`` with all its columns, None where nothing is said.
-
-    The platform's own words are kept without what could be a number: a carrier's reason may quote an address.
-    """
-    words = {name: without_numbers(values[name]) for name in _PLATFORMS_WORDS if values.get(name)}
-    return {**dict.fromkeys(Call.__table__.columns.keys()), "call_id": call_id, **values, **words}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is needed to read a report beside the report itself.
+    """What reading a report needs beside the report itself.
 
-    :param early: a caller who hangs up within so many seconds has said nothing; None if nobody knows how long the
-        openings take.
+    :param early: a caller who hangs up within so many seconds has said nothing; None if the greetings' length is unknown.
     :param choices: the words that the folders' analysis plans let the analysis choose from, by key.
     :param transcripts: whether they are kept.
     :param dropped: counts what made no outcome, by the reason why.
@@ -107,63 +116,61 @@ class Reading:
     dropped: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, catalog: Catalog, *, transcripts: bool) -> Reading:
+    def of(cls, catalog: Catalog, platforms: Collection[Platform], *, transcripts: bool) -> Reading:
         """Return how to read the reports of calls that were answered from ``catalog``."""
-        spoken = longest_opening(catalog)
+        spoken = longest_opening(catalog, platforms)
         choices: dict[str, tuple[str, ...]] = {}
-        for _, patch in catalog.overrides():
-            for key, words in _choices(patch.get("assistant")).items():
-                choices[key] = (*choices.get(key, ()), *words)
+        for platform in platforms:
+            for _, patch in catalog.overrides():
+                for key, words in _choices(platform.analysis_fields(patch)).items():
+                    choices[key] = (*choices.get(key, ()), *words)
         return cls(None if spoken is None else spoken + _TIME_TO_SPEAK, choices, transcripts)
 
 
-def outcomes(message: EndOfCallReport, reading: Reading, number: str | None = None) -> dict[str, float]:
+def outcomes(event: CallEnded, reading: Reading, number: str | None = None) -> dict[str, float]:
     """Return a report's outcomes: one number per name; ``docs/outcomes.md`` lists them.
 
     :param number: the caller's in E.164, which makes none.
     """
     found: dict[str, float] = {}
-    if message.duration_seconds is not None:
-        found |= _measured("duration_seconds", message.duration_seconds, reading.dropped)
-    said = caller_messages(message)
-    if said is not None:
-        found["user_messages"] = float(said)
-    found |= _endings(message, said, reading)
-    for key, value in message.analysis.items():
+    if event.duration_seconds is not None:
+        found |= _measured("duration_seconds", event.duration_seconds, reading.dropped)
+    if event.user_messages is not None:
+        found["user_messages"] = float(event.user_messages)
+    found |= _endings(event, reading)
+    choices = _choices(event.analysis_fields) or reading.choices
+    for key, value in event.analysis.items():
         if isinstance(value, int | float) and is_written_as(number, value):
             reading.dropped["phone number"] += 1
             continue
-        found |= _analysed(key, value, _choices(message.assistant) or reading.choices, reading.dropped)
+        found |= _analysed(key, value, choices, reading.dropped)
     if len(found) > _MOST_OUTCOMES:
         reading.dropped["too many"] += len(found) - _MOST_OUTCOMES
     return dict(islice(found.items(), _MOST_OUTCOMES))
 
 
-def _endings(message: EndOfCallReport, said: int | None, reading: Reading) -> dict[str, float]:
-    how = ending(message)
+def _endings(event: CallEnded, reading: Reading) -> dict[str, float]:
     found = {}
-    if how is not None:
-        found = {name: float(how in endings) for name, endings in ENDINGS.items()}
-    elif message.end_reason:
+    if event.ending is not None:
+        found = {name: float(event.ending in endings) for name, endings in ENDINGS.items()}
+    elif event.end_reason:
         reading.dropped["end reason"] += 1
-    early = _is_early_hang_up(message, how, said, reading.early)
+    early = _is_early_hang_up(event, reading.early)
     return found if early is None else {**found, "early_hang_up": float(early)}
 
 
-def _is_early_hang_up(
-    message: EndOfCallReport, how: Ending | None, said: int | None, threshold: float | None
-) -> bool | None:
-    """Return whether the caller hung up without a word; None where nobody can know."""
-    if how not in {None, "caller", "completed"}:
+def _is_early_hang_up(event: CallEnded, threshold: float | None) -> bool | None:
+    """Return whether the caller hung up without a word; None where that is unknown."""
+    if event.ending not in {None, "caller", "completed"}:
         return False
-    if said is not None:
-        silent = said == 0
-    elif threshold is None or message.duration_seconds is None:
+    if event.user_messages is not None:
+        silent = event.user_messages == 0
+    elif threshold is None or event.duration_seconds is None:
         return None
     else:
-        silent = message.duration_seconds < threshold
-    # Of a reason in unknown words nobody can say whose it was; where there is none, callers end most calls.
-    return None if silent and how is None and message.end_reason else silent
+        silent = event.duration_seconds < threshold
+    # An unknown reason does not say who ended the call; without a reason, callers end most calls.
+    return None if silent and event.ending is None and event.end_reason else silent
 
 
 def _analysed(key: str, value: object, choices: Choices, dropped: Counter[str]) -> dict[str, float]:
@@ -171,9 +178,9 @@ def _analysed(key: str, value: object, choices: Choices, dropped: Counter[str]) 
     if not _KEY.fullmatch(key) or could_hold_number(key):
         dropped["key"] += 1
     elif isinstance(value, bool | int | float):
-        return _measured(f"analysis.{key}", value, dropped)
+        return _measured(f"{ANALYSED}{key}", value, dropped)
     elif isinstance(value, str) and value in choices.get(key, ()):
-        return {f"analysis.{key}.{word}": float(word == value) for word in choices[key]}
+        return {f"{ANALYSED}{key}.{word}": float(word == value) for word in choices[key]}
     elif value is not None:
         dropped["text"] += 1
     return {}
@@ -186,10 +193,10 @@ def _measured(name: str, value: float, dropped: Counter[str]) -> dict[str, float
     return {}
 
 
-def _choices(assistant: object) -> Choices:
-    """Return the words that an assistant's analysis chooses from; they are the author's, not a caller's."""
+def _choices(analysis_fields: Mapping[str, JsonObject]) -> Choices:
+    """Return the words that an analysis chooses from; they are the author's, not a caller's."""
     found = {}
-    for key, schema in findings(assistant):
+    for key, schema in analysis_fields.items():
         words = schema.get("enum")
         if isinstance(words, list):
             found[key] = tuple(word for word in words[:_MOST_CHOICES] if isinstance(word, str) and _is_name(word))
@@ -198,48 +205,3 @@ def _choices(assistant: object) -> Choices:
 
 def _is_name(word: str) -> bool:
     return 0 < len(word) <= _LONGEST_CHOICE and word.isprintable() and not could_hold_number(word)
-
-
-def original_call_id(message: EndOfCallReport) -> str | None:
-    """Return the call's id as our answer named it; a flat message has no other."""
-    call_id = _metadata(message).get("call")
-    return call_id if isinstance(call_id, str) and 0 < len(call_id) <= 256 else None  # noqa: PLR2004
-
-
-def _metadata(message: EndOfCallReport) -> Mapping[str, Any]:
-    pickup = message.metadata.get("pickup")
-    return pickup if isinstance(pickup, Mapping) and pickup.get("v") == 1 else {}
-
-
-def _delivered(message: EndOfCallReport) -> bool | None:
-    """Return whether the answer was applied; None where the report does not show what was."""
-    if message.assistant is None:
-        return None
-    return was_applied(_metadata(message).get("sent"), message.assistant)
-
-
-def _brought_back(message: EndOfCallReport, call_id: str, reported_at: datetime) -> list[dict[str, Any]]:
-    """Return the assignments in the metadata of our answer, which a lost table gets back from it."""
-    metadata = _metadata(message)
-    assignments = metadata.get("assignments")
-    key = metadata.get("caller_key")
-    if not isinstance(assignments, Mapping):
-        return []
-    return [
-        {
-            "call_id": call_id,
-            "experiment": experiment,
-            **{name: assigned[name] for name in ("arm", "definition", "source")},
-            "caller_key": key if isinstance(key, str) else None,
-            "assigned_at": reported_at,
-            "delivered": _delivered(message),
-        }
-        for experiment, assigned in assignments.items()
-        if isinstance(assigned, Mapping)
-        and all(isinstance(assigned.get(n), str) for n in ("arm", "definition", "source"))
-    ]
-
-
-def _transcript(message: EndOfCallReport, call_id: str) -> dict[str, Any]:
-    said = None if message.messages is None else [dict(one) for one in message.messages]
-    return {"call_id": call_id, "summary": message.summary, "messages": said}

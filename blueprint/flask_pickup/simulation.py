@@ -21,14 +21,15 @@ from sqlalchemy import Engine, func, insert, select
 
 from flask_pickup import migrating
 from flask_pickup.caller import Caller, caller_key, languages_of
+from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import CONTROL, Experiment, Line
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.customer import UNKNOWN
-from flask_pickup.decision import CallFacts, Incoming, decide
-from flask_pickup.flireo.report import REPORTED_NUMBERS
+from flask_pickup.decision import decide
 from flask_pickup.ledger import CallEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.models import Call, Outcome
+from flask_pickup.outcome_names import REPORTED_NUMBERS
 from flask_pickup.results.assembling import Options, results
 from flask_pickup.results.model import Results
 from flask_pickup.webhook import Webhook, call_entry, definition_entries
@@ -138,9 +139,9 @@ class Simulation:
         who, line = self._caller(number), self._line(random)
         outcomes, in_arm = self._outcomes(CONTROL, random), False
         for index, moment in enumerate(self._moments(random)):
-            facts = CallFacts(f"{SIMULATED}{number}-{index}", "inbound_phone_call")
-            incoming = Incoming(facts, who, line, UNKNOWN, moment)
-            entry = call_entry(incoming, decide(self.webhook.catalog, incoming), moment)
+            platform = self.webhook.default_platform
+            call = CallFacts(f"{SIMULATED}{number}-{index}", platform.name, "inbound_phone_call", who, line, moment)
+            entry = call_entry(call, decide(self.webhook.catalog, platform, call, UNKNOWN), moment)
             arm = _arm(entry, self.experiment.name)
             if arm and not in_arm:
                 outcomes, in_arm = self._outcomes(arm, random), True

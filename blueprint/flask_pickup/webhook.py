@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -14,33 +14,27 @@ import orjson
 from flask import Request, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from flask_pickup import caller, reports
-from flask_pickup.catalog import Catalog, Line
+from flask_pickup import reports
+from flask_pickup.calls import CallFacts, call_of
+from flask_pickup.catalog import Catalog
 from flask_pickup.customer import Lookup
-from flask_pickup.decision import FAULTS, CallFacts, Decision, Incoming, decide, fall_back
+from flask_pickup.decision import FAULTS, Decision, decide, fall_back
 from flask_pickup.errors import (
     BadSignature,
     BadWebhook,
     BodyTooLarge,
     NotRecorded,
+    UnreadableCall,
     UnsupportedBody,
     WrongMethod,
     place_of,
 )
-from flask_pickup.flireo import (
-    AssistantRequest,
-    EndOfCallReport,
-    Message,
-    StatusUpdate,
-    read,
-    verify,
-)
-from flask_pickup.flireo.answer import SAVED_AGENT, Answer
-from flask_pickup.flireo.signature import EVENT, SIGNATURE, TIMESTAMP
 from flask_pickup.handlers import Handlers
 from flask_pickup.ledger import CallEntry, DefinitionEntry, Ledger, ReportEntry
+from flask_pickup.metadata import Metadata
 from flask_pickup.metrics import Metrics
 from flask_pickup.options import Options
+from flask_pickup.platforms import DEFAULT, CallEnded, Delivery, Event, IncomingCall, Platform, StatusChanged
 from flask_pickup.signals import Sender, assigned, fault, reported
 
 log = logging.getLogger("flask_pickup")
@@ -48,12 +42,14 @@ log = logging.getLogger("flask_pickup")
 
 @dataclass
 class Webhook:
-    """What one mounted Pickup knows, and its view.
+    """The view of one mounted Pickup, and what it needs.
 
+    :param platforms: those that are enabled, by name.
     :param clock: gives the Unix time in seconds.
     """
 
     options: Options
+    platforms: Mapping[str, Platform]
     catalog: Catalog
     ledger: Ledger
     lookup: Lookup
@@ -66,17 +62,24 @@ class Webhook:
     faults: int = 0
 
     def __post_init__(self) -> None:
-        self.reading = reports.Reading.of(self.catalog, transcripts=self.options.transcripts)
+        self.reading = reports.Reading.of(self.catalog, self.platforms.values(), transcripts=self.options.transcripts)
 
-    def receive(self) -> Response:
-        """Answer one request; whatever is wrong with it is said as JSON."""
+    @property
+    def default_platform(self) -> Platform:
+        """The platform for which a call without one is made up."""
+        return self.platforms.get(DEFAULT) or next(iter(self.platforms.values()))
+
+    def receive(self, platform: str) -> Response:
+        """Answer one request of a platform; whatever is wrong with it is said as JSON."""
         try:
             with self.ledger.announce():
-                return self._answer(request)
+                return self._answer(request, self.platforms[platform])
         except BadWebhook as refusal:
             return self._refuse(refusal)
         except Exception as error:  # noqa: BLE001 (the last net)
-            return self._own_fault(error)
+            self._log_own_fault(error)
+            # Nothing was recorded, so the platform may send it again.
+            return json_response({"detail": "This could not be answered; the server's log says where."}, 500)
 
     def health(self) -> Response:
         """Answer whether calls can be answered, and what an operator wants to know of this process."""
@@ -100,81 +103,80 @@ class Webhook:
             "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
         }
 
-    def _answer(self, incoming: Request) -> Response:
+    def _answer(self, incoming: Request, platform: Platform) -> Response:
         # Read before anything is refused: a body left on the connection would be taken for the next request.
-        body = read_body(incoming, self.options.max_body)
+        delivery = Delivery(incoming.headers, read_body(incoming, self.options.max_body))
         if incoming.method != "POST":
             raise WrongMethod("POST")
-        now = self._verified_time(incoming, body)
+        stamp = platform.verify(delivery)
         if incoming.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
             raise UnsupportedBody("The body must not be compressed.", "Content-Encoding")
-        stamp = incoming.headers.get(TIMESTAMP, "").encode("latin-1", "replace")
-        message = read(body, flat_call_id=lambda: caller.flat_call_id(self.options.caller_secret, stamp, body))
-        return self._dispatch(message, now)
+        try:
+            event = platform.parse(delivery)
+        except UnreadableCall as error:
+            return self._unreadable_call(error, platform)
+        return self._dispatch(event, delivery, platform, self.clock() if stamp is None else stamp)
 
-    def _verified_time(self, incoming: Request, body: bytes) -> datetime:
-        options = self.options
-        if options.allow_unsigned and SIGNATURE not in incoming.headers:
-            return datetime.fromtimestamp(self.clock(), UTC)
-        timestamp = verify(
-            incoming.headers,
-            body,
-            secrets=options.webhook_secrets,
-            now=self.clock(),
-            tolerance=options.signature_tolerance,
+    def _dispatch(self, event: Event, delivery: Delivery, platform: Platform, stamp: float) -> Response:
+        returned = Metadata.read(event.metadata) if isinstance(event, CallEnded) else None
+        at = datetime.fromtimestamp(stamp, UTC)
+        if isinstance(event, IncomingCall):
+            return self._answer_or_fall_back(event, delivery, platform, at)
+        call = call_of(event, delivery, at, platform.name, self.catalog, self.options, returned)
+        if isinstance(event, CallEnded):
+            entry = reports.report_entry(event, call, returned, self.reading)
+            self._keep(entry)
+            self._send_reported(entry)
+        elif isinstance(event, StatusChanged) and event.has_ended:
+            self._keep(reports.status_entry(event, call))
+        return json_response(self.handlers.answer(event, platform))
+
+    def _answer_or_fall_back(
+        self, event: IncomingCall, delivery: Delivery, platform: Platform, at: datetime
+    ) -> Response:
+        """Answer a call; a fault of our own must not cost a caller the call."""
+        try:
+            call = call_of(event, delivery, at, platform.name, self.catalog, self.options)
+            return json_response(self._decide(call, platform).written(platform))
+        except Exception as error:  # noqa: BLE001
+            self._log_own_fault(error)
+            self.decisions["fallback"] += 1
+            return json_response(platform.default())
+
+    def _unreadable_call(self, error: UnreadableCall, platform: Platform) -> Response:
+        # A refusal would end the call on some platforms.
+        self.refusals["unreadable call"] += 1
+        log.warning(
+            "A call could not be read, and was answered with the default of %s: %s", platform.name, error.detail
         )
-        return datetime.fromtimestamp(timestamp, UTC)
+        return json_response(platform.default())
 
-    def _dispatch(self, message: Message, now: datetime) -> Response:
-        if isinstance(message, AssistantRequest):
-            return self._pick_up_somehow(message, now)
-        if isinstance(message, EndOfCallReport):
-            call_id, who = self._report_call_id(message), self._caller(message)
-            entry = reports.report_entry(message, call_id, self.reading, now=now, number=who.number)
-            self._keep(entry := reports.with_caller(entry, who.key))
-            self._tell_reported(entry)
-        elif isinstance(message, StatusUpdate):
-            status = reports.status_entry(message, self._call_id(message), now)
-            self._keep(status and reports.with_caller(status, self._caller(message).key))
-        return json_response(self.handlers.answer(message))
-
-    def _pick_up_somehow(self, message: AssistantRequest, now: datetime) -> Response:
-        try:
-            return json_response(self._pick_up(message, now))
-        except Exception as error:  # noqa: BLE001 (a fault of ours, which must not cost a caller the call)
-            return self._saved_agent(error)
-
-    def _saved_agent(self, error: Exception) -> Response:
-        self._log_own_fault(error)
-        self.decisions["fallback"] += 1
-        return json_response(SAVED_AGENT)
-
-    def _pick_up(self, message: AssistantRequest, now: datetime) -> Answer:
+    def _decide(self, call: CallFacts, platform: Platform) -> Decision:
         started = perf_counter()
-        incoming = self.incoming(message, now)
-        decision = decide(self.catalog, incoming)
+        customer = self.lookup(call.caller)
+        decision = decide(self.catalog, platform, call, customer)
         try:
-            recorded = self.ledger.record(call_entry(incoming, decision, datetime.fromtimestamp(self.clock(), UTC)))
+            recorded = self.ledger.record(call_entry(call, decision, datetime.fromtimestamp(self.clock(), UTC)))
         except NotRecorded:
-            # Only an arm needs a row. Who is turned away outside the hours, or hears a winner, goes on to.
+            # Only an arm needs a row. A caller who is turned away outside the hours, or hears a winner, still is or does.
             if decision.assignments:
-                decision = fall_back(self.catalog, incoming, decision)
+                decision = fall_back(self.catalog, platform, call, customer, decision)
         else:
             if recorded and (recorded.kind, recorded.assignments) != (decision.kind, decision.assignments):
-                decision = decide(self.catalog, incoming, recorded)
+                decision = decide(self.catalog, platform, call, customer, recorded)
             if recorded is None and decision.assignments:
-                names = {"call_id": incoming.call.id, "caller_key": incoming.caller.key}
+                names = {"call_id": call.id, "caller_key": call.caller.key}
                 self.signals.send(assigned, **names, assignments=decision.assignments)
-        self._tell_faults(decision)
+        self._emit_faults(decision)
         self.decisions[decision.kind] += 1
-        self._log_call(incoming, decision, perf_counter() - started)
-        return decision.answer
+        self._log_call(call, decision, perf_counter() - started)
+        return decision
 
-    def _log_call(self, incoming: Incoming, decision: Decision, seconds: float) -> None:
+    def _log_call(self, call: CallFacts, decision: Decision, seconds: float) -> None:
         self.metrics.call(decision.kind, seconds, decision.assignments)
         facts = {
-            "call": incoming.call.id,
-            "caller": incoming.caller.short_key,
+            "call": call.id,
+            "caller": call.caller.short_key,
             "decision": decision.kind,
             "arms": {assigned.experiment: assigned.arm for assigned in decision.assignments},
             "milliseconds": round(1000 * seconds, 1),
@@ -183,68 +185,34 @@ class Webhook:
             "Call %(call)s, caller %(caller)s: %(decision)s in %(milliseconds).0f ms.", facts, extra={"pickup": facts}
         )
 
-    def tell_fault(self, kind: str, what: str) -> None:
-        """Tell whoever listens that something failed; neither raises nor waits."""
+    def emit_fault(self, kind: str, what: str) -> None:
+        """Emit the fault signal. Never blocks or raises."""
         self.metrics.fault(kind)
         self.signals.send(fault, kind=kind, what=what)
 
     def show_metrics(self) -> Response:
-        """Answer Prometheus, or nobody."""
+        """Serve Prometheus metrics; 404 without the token."""
         self.metrics.waiting(self.ledger.waiting)
         return self.metrics.answer(request) or json_response({"detail": "There is nothing here."}, 404)
 
-    def _tell_faults(self, decision: Decision) -> None:
+    def _emit_faults(self, decision: Decision) -> None:
         for what in decision.reasons.get(FAULTS, ()):
-            self.tell_fault("customer" if what.startswith("customer:") else "content", what)
+            self.emit_fault("customer" if what.startswith("customer:") else "content", what)
 
-    def _tell_reported(self, entry: ReportEntry) -> None:
+    def _send_reported(self, entry: ReportEntry) -> None:
         names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
         self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
 
-    def incoming(self, message: AssistantRequest, now: datetime) -> Incoming:
-        """Return all that the decision on a call follows from; the customer is asked for here."""
-        who, line = self._caller(message), self._line(message)
-        return Incoming(CallFacts(self._call_id(message), message.call_type), who, line, self.lookup(who), now)
-
-    def _line(self, message: Message) -> Line:
-        return self.catalog.line(caller.line_number(message.line_number, self.options.region), message.line_name)
-
-    def _caller(self, message: Message) -> caller.Caller:
-        line = self._line(message)
-        return caller.identify(
-            message.customer_number,
-            own=(line.number, *self.catalog.settings.lines),
-            region=self.options.region,
-            secret=self.options.caller_secret,
-            languages=self.catalog.languages_on(line),
-        )
-
-    def _call_id(self, message: Message) -> str:
-        number = caller.e164(message.customer_number, self.options.region)
-        return caller.pseudonymous_call_id(self.options.caller_secret, message.call_id, number)
-
-    def _report_call_id(self, message: EndOfCallReport) -> str:
-        return reports.original_call_id(message) or self._call_id(message)
-
-    def _keep(self, entry: ReportEntry | None) -> None:
-        if entry is None:
-            return
+    def _keep(self, entry: ReportEntry) -> None:
         try:
             self.ledger.record(entry)
         except NotRecorded as error:
             # The only honest answer to a report that no disk has: the platform may send it again.
             raise Unavailable("The report could not be recorded; send it again.") from error
 
-    def _own_fault(self, error: Exception) -> Response:
-        if request.headers.get(EVENT) == "assistant-request":
-            return self._saved_agent(error)
-        self._log_own_fault(error)
-        # Nothing was acted on, so it may be sent again.
-        return json_response({"detail": "This could not be answered; the server's log says where."}, 500)
-
     def _log_own_fault(self, error: Exception) -> None:
         self.faults += 1
-        self.tell_fault("own", type(error).__name__)
+        self.emit_fault("own", type(error).__name__)
         log.critical("A fault of Pickup's own: %s in %s. Please report it.", type(error).__name__, place_of(error))
 
     def _refuse(self, refusal: BadWebhook) -> Response:
@@ -293,15 +261,13 @@ def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
     return response
 
 
-def call_entry(incoming: Incoming, decision: Decision, at: datetime) -> CallEntry:
+def call_entry(call: CallFacts, decision: Decision, at: datetime) -> CallEntry:
     """Return the rows of a call that was decided ``at`` a moment."""
-    who = incoming.caller
     row = reports.call_row(
-        incoming.call.id,
-        caller_key=who.key,
-        line=incoming.line.number,
-        call_type=incoming.call.type,
-        country=who.country,
+        call,
+        line=call.line.number,
+        call_type=call.type,
+        country=call.caller.country,
         language=decision.language,
         decided_at=at,
         decision=decision.kind,
@@ -310,18 +276,15 @@ def call_entry(incoming: Incoming, decision: Decision, at: datetime) -> CallEntr
     delivered = False if decision.kind == "fallback" else None
     rows = [
         {
-            "call_id": incoming.call.id,
-            "experiment": assigned.experiment,
-            "arm": assigned.arm,
-            "source": assigned.source,
-            "caller_key": who.key,
-            "definition": assigned.definition,
+            **asdict(assigned),
+            "call_id": call.id,
+            "caller_key": call.caller.key,
             "assigned_at": at,
             "delivered": delivered,
         }
         for assigned in decision.assignments
     ]
-    return CallEntry(row, rows, signed_at=incoming.now)
+    return CallEntry(row, rows, signed_at=call.at)
 
 
 def definition_entries(catalog: Catalog, first_seen: datetime) -> list[DefinitionEntry]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conftest import write
+from conftest import FLIREO, write
 from flask_pickup.catalog import Catalog, load
 
 PLAN = {
@@ -35,7 +35,13 @@ def read(folder: Path, toml: str, *, status: str = "draft", secret: str = "s") -
         "experiments/e/warm/first_message.j2": "Hi!",
     }
     root = write(folder, files)
-    return load(root / "experiments", root / "greetings", pin_key=lambda text: f"{secret}{text}", region="NL")
+    return load(
+        root / "experiments",
+        root / "greetings",
+        pin_key=lambda text: f"{secret}{text}",
+        region="NL",
+        platforms=[FLIREO],
+    )
 
 
 def metric(folder: Path, toml: str) -> dict[str, Any]:

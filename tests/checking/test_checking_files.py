@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from complaints import BASE, DRAFT, complaints_about
-from conftest import write
+from conftest import FLIREO, write
 from flask_pickup.catalog import load
 
 
@@ -76,7 +76,9 @@ def test_mark_that_windows_puts_before_a_text_is_no_part_of_it(tmp_path: Path) -
 def test_copy_that_is_kept_beside_an_override_is_not_heard(tmp_path: Path) -> None:
     """Only ``override.json`` itself is the override: an old one of another name turns nobody away."""
     write(tmp_path, {**BASE, "greetings/previous_override.json": {"error": "We have moved."}})
-    catalog = load(tmp_path / "experiments", tmp_path / "greetings", pin_key=lambda _: None, region="NL")
+    catalog = load(
+        tmp_path / "experiments", tmp_path / "greetings", pin_key=lambda _: None, region="NL", platforms=[FLIREO]
+    )
     assert [path for path, _ in catalog.overrides()] == ["greetings/override.json"]
 
 

@@ -41,7 +41,7 @@ FAULTS = {
     "webhook-secret": override({"assistant": {"webhook_secret": "x"}}, "must not set 'webhook_secret'", 3),
     "webhook-removed": override({"assistant": {"webhook_events": None}}, "must not set 'webhook_events'", 3),
     "tool-secret": override({"assistant": {"llm_config": {"tools": [{"server": {"headers": {"Authorization": "Bearer x"}}}]}}},
-                            "keep tools with secrets in greetings/", 8),
+                            "keep what has secrets in greetings/", 8),
     "tool-key": override({"assistant": {"llm_config": {"tools": [{"api_key": "x"}]}}}, "'api_key' looks like a secret", 6),
 }  # fmt: skip
 
@@ -62,9 +62,7 @@ def test_prompt_needs_provider_and_model(tmp_path: Path) -> None:
     """A prompt without provider and model would take both from the agent: the platform replaces the whole block."""
     found = complaints_about(tmp_path, {"greetings/system_prompt.j2": "You are kind."})
     assert [(each["file"], each["level"]) for each in found] == [("greetings/system_prompt.j2", "error")] * 2
-    assert all(
-        "write provider and model under llm_config in greetings/override.json" in each["remedy"] for each in found
-    )
+    assert all("write provider and model" in each["remedy"] for each in found)
 
 
 def test_prompt_names_what_is_missing_where_the_rest_is(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``flask pickup rehearse``: ringing a running server as the platform does, and saying what came of it."""
+"""``flask pickup rehearse``: calling a running server as the platform does, and saying what came of it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ from werkzeug.serving import make_server
 from commands import FLASK, environment, pipe, plain, run, terminal
 from conftest import CONTENT, MakePhone, write
 from flask_pickup import Pickup, rehearsal
+from flask_pickup.platforms.flireo import Flireo
 
 SECRET = "a-webhook-secret"
+STEPS = rehearsal.all_steps(lambda clock: Flireo((SECRET,), clock=clock), "x")
 ROOT = Path(__file__).parents[2]
 
 
@@ -128,8 +130,8 @@ def test_whole_repertoire_is_as_expected(pickup_server: tuple[str, str]) -> None
     lines = result.stdout.splitlines()
     assert result.exit_code == 0, result.stdout
     assert lines[0].split() == ["sent", "expected", "got", "ms"]
-    assert [line[:4] for line in lines[1:-2]] == ["ok  "] * len(rehearsal.repertoire("x"))
-    assert lines[-1] == f"{url}: {len(lines) - 3} deliveries, all as expected."
+    assert [line[:4] for line in lines[1:-2]] == ["ok  "] * len(STEPS)
+    assert lines[-1] == f"{url}: {len(lines) - 3} requests, all as expected."
 
 
 @pytest.mark.slow
@@ -158,7 +160,7 @@ def test_repertoire_in_a_terminal_of_80_columns(pickup_server: tuple[str, str], 
     assert "Rehearsing" in shown
     assert "\x1b[32mok" in shown
     table = [line for line in plain(shown).splitlines() if line.startswith("ok ")]
-    assert len(table) == len(rehearsal.repertoire("x"))
+    assert len(table) == len(STEPS)
     assert all(len(line) <= 80 for line in table)
 
 
@@ -225,7 +227,7 @@ def test_https_behind_a_prefix(make_phone: MakePhone, tmp_path: Path, monkeypatc
         ),
         ({"status": 404}, "answered 404: there is no webhook at this path"),
         ({"status": 405}, "answered 405: this path takes no POST"),
-        ({"status": 502}, "answered 502: what stands in front of the app cannot reach it"),
+        ({"status": 502}, "answered 502: the proxy in front of the app cannot reach it"),
         ({"status": 307, "headers_sent": {"Location": "https://example.com/x"}}, "redirects to https://example.com/x"),
     ],
 )
@@ -329,7 +331,7 @@ def test_secret_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the server's secret nothing can be signed: it says which variable to set."""
     monkeypatch.delenv("PICKUP_WEBHOOK_SECRET")
     result = run("rehearse", "http://127.0.0.1:9/")
-    assert (result.exit_code, "PICKUP_WEBHOOK_SECRET is not set here" in result.stderr) == (2, True)
+    assert (result.exit_code, "'PICKUP_WEBHOOK_SECRET' is not set" in result.stderr) == (2, True)
 
 
 def test_secret_of_the_first_run_is_found(here: Path) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 from checkouts import Server, borrow_packages, copy_checkout, mode, run_script, serving
 from conftest import CONTENT, write
 from flask_pickup import rehearsal
+from flask_pickup.platforms.flireo import Flireo
 
 pytestmark = pytest.mark.slow
 
@@ -140,9 +141,10 @@ def test_stop_loses_nothing(checkout: Path) -> None:
 def _ring(server: Server, secret: str, index: int) -> str | None:
     """Return the call's id if it was answered with an arm."""
     name = "".join("abcdefghij"[int(digit)] for digit in str(index))
-    call = rehearsal.single(name)
+    platform = Flireo((secret,))
+    step = rehearsal.single(platform, name)
     try:
-        reply = rehearsal.ring(server.url, secret, call)
+        reply = rehearsal.ring(server.url, step)
     except rehearsal.Unreachable:
         return None
-    return call.call_id if reply.is_answer and rehearsal.arms(reply.body) else None
+    return step.call_id if reply.is_answer and rehearsal.arms(platform, reply.body) else None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, event
 
-from conftest import new_postgresql_database
+from conftest import facts, new_postgresql_database
 from faulty import migrate, rows
 from flask_pickup.ledger import CallEntry, DefinitionEntry, ReportEntry
 from flask_pickup.ledger.entries import Entry
@@ -23,11 +23,11 @@ NOW = datetime(2025, 12, 13, tzinfo=UTC)
 
 
 def call(call_id: str) -> CallEntry:
-    return CallEntry(call_row(call_id, decision="base", decided_at=NOW), [])
+    return CallEntry(call_row(facts(call_id), decision="base", decided_at=NOW), [])
 
 
 def report(call_id: str) -> ReportEntry:
-    return ReportEntry(call_row(call_id, status="ended"), NOW, outcomes={"duration_seconds": 1.0})
+    return ReportEntry(call_row(facts(call_id), status="ended"), NOW, outcomes={"duration_seconds": 1.0})
 
 
 def definition(name: str) -> DefinitionEntry:
@@ -70,7 +70,7 @@ def test_crossing_batches_do_not_deadlock(batches: list[Sequence[Entry]], postgr
 
 def assigned(call_id: str, **arms: str) -> CallEntry:
     """Return a call with an arm in each experiment named."""
-    row = call_row(call_id, decision="arm", decided_at=NOW, reasons={"opening": "enrolled"})
+    row = call_row(facts(call_id), decision="arm", decided_at=NOW, reasons={"opening": "enrolled"})
     return CallEntry(row, [assignment(call_id, experiment, arm) for experiment, arm in arms.items()])
 
 
@@ -88,7 +88,7 @@ def test_batch_of_old_and_new_calls(database_url: str) -> None:
     store = Store(engine)
     store.write([assigned("there", opening="warm")])
     back = [assignment("overtaken", "opening", "brisk")]
-    store.write([ReportEntry(call_row("overtaken", status="ended"), NOW, back)])
+    store.write([ReportEntry(call_row(facts("overtaken"), status="ended"), NOW, back)])
     batch = [
         assigned("new", opening="warm", voice="calm"),
         assigned("there", opening="brisk", voice="calm"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import cached_property, lru_cache
@@ -21,8 +21,8 @@ from flask_pickup.catalog.hours import Hours, read_hours
 from flask_pickup.catalog.metrics import Kinds, analysed
 from flask_pickup.catalog.reader import read_toml
 from flask_pickup.catalog.settings import Line, Settings, read_settings
-from flask_pickup.flireo.answer import Answer, compose
 from flask_pickup.override import Filling, merge, templates
+from flask_pickup.platforms import Platform
 from flask_pickup.rendering import (
     BASE,
     Environment,
@@ -44,10 +44,10 @@ _MEND = (
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Texts:
     """What a plan's templates say to one caller; ``strings`` are the override's, in the order in which they stand."""
 
-    opening: str
+    greeting: str
     prompt: str
     strings: tuple[str, ...]
 
@@ -59,8 +59,8 @@ class Plan:
     stack: Stack
     filling: Filling
 
-    def opening(self, namespace: Namespace) -> str:
-        """Return what is spoken first; empty if no layer has an opening."""
+    def greeting(self, namespace: Namespace) -> str:
+        """Return what is spoken first; empty if no layer has a greeting."""
         return self._render("first_message.j2", namespace)
 
     def prompt(self, namespace: Namespace) -> str:
@@ -71,24 +71,24 @@ class Plan:
         """Return what a caller hears outside the hours; empty if no layer says anything."""
         return self._render("closed.j2", namespace)
 
-    def words(self, namespace: Namespace) -> Words:
+    def texts(self, namespace: Namespace) -> Texts:
         """Return what the templates say to one caller. Raises whatever they raise."""
         if self.stack.is_personal or not isinstance(namespace["customer"], SilentUndefined):
             return self.rendered(namespace)
         return _said(self, namespace["line"], namespace["open"])
 
-    def rendered(self, namespace: Namespace) -> Words:
+    def rendered(self, namespace: Namespace) -> Texts:
         """Return what the templates say, rendered anew. Raises whatever they raise."""
         strings = self.filling.strings(lambda source: render(self.stack.string(source), namespace))
-        words = Words(self.opening(namespace), self.prompt(namespace), strings)
-        for text in (words.opening, words.prompt, *strings):
-            # Half a surrogate pair, which raw data may hold and JSON cannot, is met here and not on the way out.
+        texts = Texts(self.greeting(namespace), self.prompt(namespace), strings)
+        for text in (texts.greeting, texts.prompt, *strings):
+            # Half a surrogate pair, which raw data may hold and JSON cannot, fails here and not on the way out.
             text.encode()
-        return words
+        return texts
 
-    def answer(self, words: Words) -> Answer:
-        """Return the platform's answer with these words in it."""
-        return compose(self.filling.filled(words.strings), opening=words.opening, prompt=words.prompt)
+    def settings(self, strings: tuple[str, ...]) -> Mapping[str, Any]:
+        """Return the merged override with ``strings`` in place of its templates."""
+        return self.filling.filled(strings)
 
     def _render(self, name: str, namespace: Namespace) -> str:
         template = self.stack.find(name)
@@ -96,7 +96,7 @@ class Plan:
 
 
 @lru_cache(maxsize=256)
-def _said(plan: Plan, line: Line, is_open: bool) -> Words:  # noqa: FBT001 (the names of templates, as values)
+def _said(plan: Plan, line: Line, is_open: bool) -> Texts:  # noqa: FBT001 (the names of templates, as values)
     """Return what a plan says to whoever nothing is known of: it follows from these alone, as the namespace shows."""
     nobody = SilentUndefined(name="customer")
     namespace = {"customer": nobody, "customer_raw": nobody, "line": line, "open": is_open}
@@ -133,15 +133,18 @@ class Catalog:
         # With many experiments there are more stacks than memory; those in use are few.
         object.__setattr__(self, "plan", lru_cache(maxsize=4096)(self._plan))
 
-    def plan(self, folders: tuple[str, ...], language: str) -> Plan:
-        """Return how to answer with ``folders`` laid over one another, lowest first."""
+    def plan(self, folders: tuple[str, ...], language: str, untemplated: frozenset[str]) -> Plan:
+        """Return how to answer with ``folders`` laid over one another, lowest first.
+
+        :param untemplated: keys of the override that belong to the platform's own template engine.
+        """
         raise NotImplementedError  # replaced per instance by its cached form
 
-    def _plan(self, folders: tuple[str, ...], language: str) -> Plan:
+    def _plan(self, folders: tuple[str, ...], language: str, untemplated: frozenset[str]) -> Plan:
         merged: dict[str, Any] = {}
         for folder in folders:
             merged = merge(merged, self._overrides.get(folder, {}))
-        return Plan(Stack(self.library, folders, language, self.environment), Filling(merged))
+        return Plan(Stack(self.library, folders, language, self.environment), Filling(merged, untemplated))
 
     @cached_property
     def layers(self) -> Mapping[str, Mapping[str, Experiment]]:
@@ -195,13 +198,35 @@ At = Callable[[str], None]
 """Is told which file comes next."""
 
 
-def load(experiments: Path, greetings: Path, *, pin_key: PinKey, region: str, at: At = lambda _: None) -> Catalog:
-    """Read both folders. Never raises: what is wrong with them is in ``complaints``, and left out."""
-    return _Loader(experiments, greetings, pin_key, region, at).load()
+def load(  # noqa: PLR0913 (all that the content follows from)
+    experiments: Path,
+    greetings: Path,
+    *,
+    pin_key: PinKey,
+    region: str,
+    platforms: Collection[Platform],
+    at: At = lambda _: None,
+) -> Catalog:
+    """Read both folders. Never raises: what is wrong with them is in ``complaints``, and left out.
+
+    :param platforms: those whose overrides are read.
+    """
+    return _Loader(experiments, greetings, pin_key, region, platforms, at).load()
 
 
 class _Loader:
-    def __init__(self, experiments: Path, greetings: Path, pin_key: PinKey, region: str, at: At) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 (as load)
+        self,
+        experiments: Path,
+        greetings: Path,
+        pin_key: PinKey,
+        region: str,
+        platforms: Collection[Platform],
+        at: At,
+    ) -> None:
+        self.platforms = platforms
+        # A string is compiled unless no platform renders it.
+        self.untemplated = frozenset.intersection(*(each.untemplated for each in platforms))
         self.at = at
         self.environment = Environment()
         self.complaints: list[Complaint] = []
@@ -281,7 +306,7 @@ class _Loader:
             self._complain(path, 1, "this is no JSON object", 'write {"assistant": {…}}')
             return
         self.overrides[path.rpartition("/")[0]] = patch
-        for _, source in templates(patch):
+        for _, source in templates(patch, self.untemplated):
             self._compile_string(path, text, source)
 
     def _compile_string(self, path: str, text: str, source: str) -> None:
@@ -340,7 +365,8 @@ class _Loader:
         )
 
     def _kinds(self) -> Kinds:
-        return dict(pair for patch in self.overrides.values() for pair in analysed(patch.get("assistant")))
+        fields = (platform.analysis_fields(patch) for platform in self.platforms for patch in self.overrides.values())
+        return dict(pair for found in fields for pair in analysed(found))
 
     def _parts(self, name: str) -> dict[str, Parts]:
         prefix = f"{EXPERIMENTS}/{name}/"

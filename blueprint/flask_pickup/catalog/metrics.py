@@ -9,7 +9,7 @@ from typing import Any, Literal
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.catalog.reader import Table, is_number
-from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, findings
+from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
 Kind = Literal["flag", "number"]
 """A flag is 0 or 1: it happened, or it did not."""
@@ -22,9 +22,12 @@ _WITHIN = re.compile(r"([1-9][0-9]{0,3})([hdw])")
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7}
 
 
-def analysed(assistant: object) -> Iterator[tuple[str, Kind]]:
-    """Yield the outcomes that an assistant's analysis plan can find, with their kinds."""
-    for key, schema in findings(assistant):
+def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Kind]]:
+    """Yield the outcomes that a platform's analysis can find, with their kinds.
+
+    :param analysis_fields: key to JSON Schema.
+    """
+    for key, schema in analysis_fields.items():
         types = schema.get("type")
         for name in types if isinstance(types, list) else [types]:
             if kind := _OF_TYPES.get(str(name)):

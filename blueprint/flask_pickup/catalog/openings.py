@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain
 
 from jinja2 import TemplateSyntaxError, nodes
 
 from flask_pickup.catalog.catalog import Catalog
+from flask_pickup.platforms import Platform
 from flask_pickup.rendering import split_variant
 
 CHARACTERS_A_SECOND = 10.0
@@ -24,25 +25,23 @@ _DEEPEST = 8
 _TAKES_IN = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 
 
-def longest_opening(catalog: Catalog) -> float | None:
+def longest_opening(catalog: Catalog, platforms: Collection[Platform]) -> float | None:
     """Return the seconds that the longest of all openings takes, of the base and of every arm, in every language.
 
     Of two branches the longer counts. None if no opening is in the folders: the saved agent has its own.
     """
     measure = _Measure(catalog)
-    spoken = [measure.characters(text) for text in _openings(catalog)]
+    spoken = [measure.characters(text) for text in _openings(catalog, platforms)]
     return max(spoken) / CHARACTERS_A_SECOND if spoken else None
 
 
-def _openings(catalog: Catalog) -> Iterable[str]:
+def _openings(catalog: Catalog, platforms: Collection[Platform]) -> Iterable[str]:
     for path, text in catalog.texts.items():
         if split_variant(path.rpartition("/")[2])[0] == "first_message.j2":
             yield text
     for _, patch in catalog.overrides():
-        assistant = patch.get("assistant")
-        words = assistant.get("first_message") if isinstance(assistant, dict) else None
-        if isinstance(words, str):
-            yield words
+        found = {platform.words(patch).greeting for platform in platforms}
+        yield from (greeting for greeting in found if greeting)
 
 
 class _Measure:

@@ -21,6 +21,7 @@ from typing import Any
 from flask_pickup.caller import key_of
 from flask_pickup.catalog import load
 from flask_pickup.checking.checks import all_complaints
+from flask_pickup.platforms import content_platform
 
 STEP = 2
 """CPU seconds for a step: a file to read, an answer to render. Both take milliseconds."""
@@ -33,12 +34,13 @@ def main() -> None:
     _limit(resource.RLIMIT_DATA, MEMORY)
     _limit(resource.RLIMIT_CORE, 0)
     request = json.load(sys.stdin)
-    region = request["region"]
+    region, platform = request["region"], content_platform()
+    experiments, greetings = Path(request["experiments"]), Path(request["greetings"])
     # The pins' numbers are checked; their keys are not used, so that any secret will do.
     pin_key = partial(key_of, region=region, secret=secrets.token_hex())
-    catalog = load(Path(request["experiments"]), Path(request["greetings"]), pin_key=pin_key, region=region, at=_at)
-    found = all_complaints(catalog, region=region, at=_at, recorded=request["recorded"], retention=request["retention"])
-    for complaint in found:
+    catalog = load(experiments, greetings, pin_key=pin_key, region=region, platforms=[platform], at=_at)
+    more = {"recorded": request["recorded"], "retention": request["retention"]}
+    for complaint in all_complaints(catalog, platform, region=region, at=_at, **more):
         _print(asdict(complaint))
     _print({"experiments": len(catalog.experiments)})
 

@@ -10,12 +10,13 @@ from babel.core import get_global
 from jinja2.exceptions import SecurityError, TemplateNotFound
 
 from flask_pickup.caller import UNIDENTIFIED, Caller
+from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Catalog, Complaint, Experiment, Line
-from flask_pickup.catalog.complaints import toml_line
-from flask_pickup.checking.overrides import check_answer, written_at
+from flask_pickup.catalog.complaints import json_line, toml_line
+from flask_pickup.checking.overrides import check_answer, walk
 from flask_pickup.customer import UNKNOWN, Customer
-from flask_pickup.decision import CallFacts, Deciding, Incoming
-from flask_pickup.flireo.answer import is_rejection, spoken
+from flask_pickup.decision import Deciding
+from flask_pickup.platforms import Answer, Platform
 from flask_pickup.rendering import BASE, failed_at
 
 WORDS_A_MINUTE = 150
@@ -39,6 +40,7 @@ class Case:
     """
 
     catalog: Catalog
+    platform: Platform
     words: str
     line: Line
     now: datetime
@@ -47,17 +49,17 @@ class Case:
 
     def deciding(self) -> Deciding:
         """Return the steps of deciding this call."""
-        call = CallFacts("check", "inbound_phone_call")
-        return Deciding(self.catalog, Incoming(call, self.caller, self.line, self.customer, self.now))
+        call = CallFacts("check", self.platform.name, "inbound_phone_call", self.caller, self.line, self.now)
+        return Deciding(self.catalog, self.platform, call, self.customer)
 
 
-def check_answers(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Complaint]:
+def check_answers(catalog: Catalog, platform: Platform, at: Callable[[str], None]) -> Iterator[Complaint]:
     """Yield what is wrong with the base's answers for every case, and with each arm's for a sample of them.
 
     :param at: is told the next folder.
     """
     seen: set[tuple[str, int, str]] = set()
-    for complaint in _all(catalog, at):
+    for complaint in _all(catalog, platform, at):
         # One caller is enough of those with the same problem.
         key = (complaint.file, complaint.line, complaint.problem.partition(" for ")[0])
         if key not in seen:
@@ -65,8 +67,8 @@ def check_answers(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Compl
             yield complaint
 
 
-def _all(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Complaint]:
-    regular, timed = list(_regular(catalog)), list(_at_other_times(catalog))
+def _all(catalog: Catalog, platform: Platform, at: Callable[[str], None]) -> Iterator[Complaint]:
+    regular, timed = list(_regular(catalog, platform)), list(_at_other_times(catalog, platform))
     for case in (*regular, *timed):
         at(BASE)
         yield from _base(case)
@@ -87,20 +89,20 @@ def _all(catalog: Catalog, at: Callable[[str], None]) -> Iterator[Complaint]:
                 yield from _answer(case, (*catalog.base(case.line), arm.folder))
 
 
-def _regular(catalog: Catalog) -> Iterator[Case]:
+def _regular(catalog: Catalog, platform: Platform) -> Iterator[Case]:
     """Yield callers of every kind: on each line, in each language, while it is open and while it is closed."""
     for line in [Line(None), *catalog.settings.lines.values()]:
         for is_open, now in _times(catalog, line):
             ending = ("" if is_open else ", outside the hours") + (f", on line {line.name}" if line.name else "")
-            yield Case(catalog, f"a caller without a number{ending}", line, now, UNIDENTIFIED)
-            yield Case(catalog, f"a stranger from a far country{ending}", line, now, _FOREIGNER)
+            yield Case(catalog, platform, f"a caller without a number{ending}", line, now, UNIDENTIFIED)
+            yield Case(catalog, platform, f"a stranger from a far country{ending}", line, now, _FOREIGNER)
             for language in sorted(catalog.languages_on(line)):
                 words = f"speaks '{language}'{ending}"
                 country = get_global("likely_subtags").get(language, "").rpartition("_")[2] or None
                 caller = Caller(number=_NOBODYS, country=country, language=language, key="0" * 32)
                 known = Customer({**_KNOWN, "language": language})
-                yield Case(catalog, f"a customer who {words}", line, now, caller, known)
-                yield Case(catalog, f"a stranger who {words}", line, now, caller)
+                yield Case(catalog, platform, f"a customer who {words}", line, now, caller, known)
+                yield Case(catalog, platform, f"a stranger who {words}", line, now, caller)
 
 
 def _times(catalog: Catalog, line: Line) -> Iterator[tuple[bool, datetime]]:
@@ -113,14 +115,14 @@ def _times(catalog: Catalog, line: Line) -> Iterator[tuple[bool, datetime]]:
     yield from sorted({hours.is_open(now): now for now in tried}.items(), key=lambda found: found[1])
 
 
-def _at_other_times(catalog: Catalog) -> Iterator[Case]:
+def _at_other_times(catalog: Catalog, platform: Platform) -> Iterator[Case]:
     """Yield a caller at every third hour and on every day, if any template reads the time."""
     if catalog.library.reads("now"):
         line = Line(None)
         midnight = _MONDAY.replace(hour=0, tzinfo=catalog.zone(line))
         hours = [*range(0, 24, 3), *range(12, 24 * 7, 24)]
         for now in (midnight + timedelta(hours=hour) for hour in hours):
-            yield Case(catalog, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
+            yield Case(catalog, platform, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
 
 
 def _audience(experiment: Experiment, cases: list[Case]) -> tuple[list[Case], list[Complaint]]:
@@ -160,10 +162,10 @@ def _answer(case: Case, folders: tuple[str, ...]) -> Iterator[Complaint]:
     except Exception as error:  # noqa: BLE001
         yield from _failure(folders, case, error)
         return
-    yield from check_answer(case.catalog, folders, answer)
-    if not is_rejection(answer):
-        template = case.catalog.plan(folders, deciding.language).stack.find("first_message.j2")
-        yield from _greeting(case, folders, spoken(answer) or "", (template and template.name) or "")
+    yield from check_answer(case.catalog, case.platform, folders, case.platform.answer(answer))
+    if isinstance(answer, Answer):
+        template = case.catalog.plan(folders, deciding.language, frozenset()).stack.find("first_message.j2")
+        yield from _greeting(case, folders, answer.words.greeting or "", (template and template.name) or "")
 
 
 def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Iterator[Complaint]:
@@ -183,6 +185,17 @@ def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Iterator
     yield Complaint(file or folders[-1], line, problem, remedy)
 
 
+def _greeting_at(case: Case, folders: tuple[str, ...]) -> tuple[str, int]:
+    """Return the file and line of the override that supplies the greeting."""
+    patches = dict(case.catalog.overrides())
+    for path in (f"{folder}/override.json" for folder in reversed(folders)):
+        patch = patches.get(path, {})
+        if greeting := case.platform.words(patch).greeting:
+            keys = next(keys for keys, value in walk(patch) if value == greeting)
+            return path, json_line(case.catalog.texts[path], *keys)
+    return f"{BASE}/override.json", 0
+
+
 def _greeting(case: Case, folders: tuple[str, ...], words: str, file: str) -> Iterator[Complaint]:
     if file and not words.strip():
         problem = f"the greeting is empty for {case.words}"
@@ -190,6 +203,6 @@ def _greeting(case: Case, folders: tuple[str, ...], words: str, file: str) -> It
     # Not every language puts spaces between its words.
     seconds = max(len(words.split()), len(words) / _LETTERS_A_WORD) * 60 / WORDS_A_MINUTE
     if seconds > LONGEST_GREETING:
-        file, line = (file, 1) if file else written_at(case.catalog, folders, ("assistant", "first_message"))
+        file, line = (file, 1) if file else _greeting_at(case, folders)
         problem = f"the greeting takes {seconds:.0f} seconds to say, at {WORDS_A_MINUTE} words a minute"
         yield Complaint(file, line, problem, f"keep it under {LONGEST_GREETING} seconds", "warning")

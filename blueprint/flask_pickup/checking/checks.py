@@ -11,15 +11,17 @@ from flask_pickup.checking.overrides import check_overrides
 from flask_pickup.checking.recorded import Recorded
 from flask_pickup.checking.references import References, unused_files
 from flask_pickup.checking.templates import check_templates
+from flask_pickup.platforms import Platform
 
 
-def check(catalog: Catalog, *, region: str = "NL") -> list[Complaint]:
+def check(catalog: Catalog, platform: Platform, *, region: str = "NL") -> list[Complaint]:
     """Return all complaints about the content, sorted by file and line."""
-    return sorted(set(all_complaints(catalog, region=region)))
+    return sorted(set(all_complaints(catalog, platform, region=region)))
 
 
-def all_complaints(
+def all_complaints(  # noqa: PLR0913 (all that the checks follow from)
     catalog: Catalog,
+    platform: Platform,
     *,
     region: str,
     at: Callable[[str], None] = lambda _: None,
@@ -41,7 +43,7 @@ def all_complaints(
     references = References(catalog, trees)
     yield from references.complaints()
     yield from unused_files(catalog, references.included())
-    yield from check_templates(catalog, trees, references, region, at)
-    yield from check_overrides(catalog)
+    yield from check_templates(catalog, platform.untemplated, trees, references, region, at)
+    yield from check_overrides(catalog, platform)
     yield from check_experiments(catalog, recorded=recorded or {}, retention=retention)
-    yield from check_answers(catalog, at)
+    yield from check_answers(catalog, platform, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,43 +11,49 @@ from marshmallow import Schema, fields
 
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import Level, json_line
-from flask_pickup.flireo.answer import Answer
-from flask_pickup.flireo.schemas import AssistantRequestResponseSchema
-from flask_pickup.override import UNTOUCHED, is_template
+from flask_pickup.override import is_template
+from flask_pickup.platforms import JsonObject, Platform
 from flask_pickup.rendering import BASE
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str, str, Level]
 """A path of keys, what is wrong there, the remedy, and whether it is an error."""
 
-_SCHEMA = AssistantRequestResponseSchema()
-_THE_APPS = ("webhook_url", "webhook_secret", "webhook_events")
 _SECRET = re.compile(r"secret|password|api[-_]?key|authorization|(^|[-_])token$", re.IGNORECASE)
 _MISSING = object()
 
 
-def check_overrides(catalog: Catalog) -> Iterator[Complaint]:
+def check_overrides(catalog: Catalog, platform: Platform) -> Iterator[Complaint]:
     """Yield what is wrong with each ``override.json`` by itself."""
+    schema = platform.answer_schema
+    places = _places(schema)
     for path, patch in catalog.overrides():
-        found = [finding for keys, _ in _walk(patch) for finding in _misspelt(keys)]
-        found += [(keys, *_rejected(keys, message), "error") for keys, message in _own_mistakes(patch)]
+        found = [finding for keys, _ in walk(patch) for finding in _misspelt(keys, schema, places)]
+        found += [(keys, *_rejected(keys, message), "error") for keys, message in _own_mistakes(patch, schema)]
         if not path.startswith(BASE + "/"):
-            found += _not_an_experiments(patch)
+            found += _not_an_experiments(patch, platform)
         for keys, problem, remedy, level in found:
             yield Complaint(path, json_line(catalog.texts[path], *keys), problem, remedy, level)
 
 
-def check_answer(catalog: Catalog, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
+def check_answer(
+    catalog: Catalog, platform: Platform, folders: tuple[str, ...], answer: JsonObject
+) -> Iterator[Complaint]:
     """Yield what the platform rejects in the answer of a stack of folders, at the lines that write it."""
     patches = dict(catalog.overrides())
+    schema = platform.answer_schema
     if any(f"{folder}/override.json" in catalog.texts.keys() - patches.keys() for folder in folders):
         # An override that cannot be read may hold what the answer lacks.
         return
-    known = {message for patch in patches.values() for keys, message in _own_mistakes(patch) if "messages" in keys}
-    for keys, message in _flat(_SCHEMA.validate(answer)):
-        # The prompt goes before the author's messages and moves their places.
-        if not ("messages" in keys and message in known):
-            yield _wrong(catalog, folders, keys, message)
+    known = {message for patch in patches.values() for keys, message in _own_mistakes(patch, schema) if _is_item(keys)}
+    for keys, message in _flat(schema.validate(answer)):
+        # The prompt goes before the author's messages and moves their places in the list.
+        if not (_is_item(keys) and message in known):
+            yield _wrong(catalog, platform, folders, keys, message)
+
+
+def _is_item(keys: Path) -> bool:
+    return any(isinstance(key, int) for key in keys)
 
 
 def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[str, int]:
@@ -58,74 +64,82 @@ def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[
             path = f"{folder}/override.json"
             if path in patches and _at(patches[path], keys[:length], _MISSING) is not _MISSING:
                 return path, json_line(catalog.texts[path], *keys[:length])
-    prompt = catalog.plan(folders, catalog.settings.language).stack.find("system_prompt.j2")
+    prompt = catalog.plan(folders, catalog.settings.language, frozenset()).stack.find("system_prompt.j2")
     return (prompt and prompt.name) or f"{BASE}/override.json", 0
 
 
-def _own_mistakes(patch: Any) -> Iterator[tuple[Path, str]]:
+def _own_mistakes(patch: Any, schema: Schema) -> Iterator[tuple[Path, str]]:
     """Yield what the platform rejects wherever the patch is applied: not what it lacks, removes or renders."""
-    for keys, message in _flat(_SCHEMA.validate(patch)):
+    for keys, message in _flat(schema.validate(patch)):
         value = _at(patch, keys)
         if value is not None and not (isinstance(value, str) and is_template(value)):
             yield keys, message
 
 
-def _walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield each key in ``value`` with its path."""
     children = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:
         if isinstance(key, str):
             yield (*path, key), child
-        yield from _walk(child, (*path, key))
+        yield from walk(child, (*path, key))
 
 
-def _misspelt(keys: Path) -> Iterator[Finding]:
+def _misspelt(keys: Path, schema: Schema, places: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     """Yield an unknown key that is nearly a known one, or known elsewhere: others may be newer than the schema."""
-    schema = _schema_at(keys[:-1])
-    known = schema.fields.keys() if schema else set()
+    here = _schema_at(schema, keys[:-1])
+    known = here.fields if here else {}
     name = str(keys[-1])
-    if keys == ("assistant_override",):
-        yield keys, "overrides of a saved agent are written under 'assistant'", "write 'assistant'", "warning"
-    elif known and name not in known and name in _ELSEWHERE:
-        yield keys, f"misplaced key '{name}'", f"did you mean {_ELSEWHERE[name]}?", "warning"
+    if name in known and (instead := known[name].metadata.get("write_instead")):
+        yield keys, f"overrides of a saved agent are written under '{instead}'", f"write '{instead}'", "warning"
+    elif known and name not in known and name in places:
+        meant = " or ".join(f"'{place}'" for place in places[name])
+        yield keys, f"misplaced key '{name}'", f"did you mean {meant}?", "warning"
     elif name not in known and (close := get_close_matches(name, known, n=1, cutoff=0.8)):
         yield keys, f"unknown key '{name}'", f"did you mean '{close[0]}'?", "warning"
 
 
-def _places(schema: Schema, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each key that an author may write with its path."""
+def _places(schema: Schema, path: str = "") -> dict[str, list[str]]:
+    """Return each key that an author may write, and where."""
+    found: dict[str, list[str]] = {}
     for name, field in schema.fields.items():
-        if name != "assistant_override":
-            yield name, f"{path}{name}"
-            if isinstance(field, fields.Nested):
-                yield from _places(field.schema, f"{path}{name}.")
+        if "write_instead" in field.metadata:
+            continue
+        found.setdefault(name, []).append(f"{path}{name}")
+        if isinstance(field, fields.Nested):
+            for other, places in _places(field.schema, f"{path}{name}.").items():
+                found.setdefault(other, []).extend(places)
+    return found
 
 
-_ELSEWHERE = {
-    name: " or ".join(f"'{path}'" for other, path in _places(_SCHEMA) if other == name) for name, _ in _places(_SCHEMA)
-}
-"""Each key that the platform knows, and where."""
-
-
-def _schema_at(keys: Path) -> Schema | None:
-    schema: Schema | None = _SCHEMA
+def _field_at(schema: Schema | None, keys: Path) -> fields.Field[Any] | None:
+    field: fields.Field[Any] | None = None
     for key in keys:
-        field = schema.fields.get(str(key)) if schema else None
-        field = field.inner if isinstance(field, fields.List) else field
         if isinstance(key, str):
-            schema = field.schema if isinstance(field, fields.Nested) else None
-    return schema
+            field = schema.fields.get(key) if schema else None
+            inner = field.inner if isinstance(field, fields.List) else field
+            schema = inner.schema if isinstance(inner, fields.Nested) else None
+    return field
 
 
-def _not_an_experiments(patch: Mapping[str, Any]) -> Iterator[Finding]:
-    for keys, value in _walk(patch):
+def _schema_at(schema: Schema, keys: Path) -> Schema | None:
+    if not keys:
+        return schema
+    field = _field_at(schema, keys)
+    inner = field.inner if isinstance(field, fields.List) else field
+    return inner.schema if isinstance(inner, fields.Nested) else None
+
+
+def _not_an_experiments(patch: JsonObject, platform: Platform) -> Iterator[Finding]:
+    for keys, value in walk(patch):
         name = str(keys[-1])
-        if name in _THE_APPS and UNTOUCHED not in keys:
+        field = _field_at(platform.answer_schema, keys)
+        if field is not None and field.metadata.get("app_only"):
             problem = f"an experiment must not set '{name}': its calls' reports would go elsewhere"
             yield keys, problem, f"remove it, or set it for all calls in {BASE}/", "error"
-        elif "tools" in keys and isinstance(value, str) and _SECRET.search(name):
+        elif isinstance(value, str) and _SECRET.search(name) and platform.untemplated.isdisjoint(map(str, keys)):
             problem = f"'{name}' looks like a secret, and every definition is stored in the database"
-            yield keys, problem, f"keep tools with secrets in {BASE}/", "error"
+            yield keys, problem, f"keep it in {BASE}/", "error"
 
 
 def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -136,17 +150,15 @@ def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         yield path, " ".join(map(str, problems))
 
 
-def _wrong(catalog: Catalog, folders: tuple[str, ...], keys: Path, message: str) -> Complaint:
+def _wrong(catalog: Catalog, platform: Platform, folders: tuple[str, ...], keys: Path, message: str) -> Complaint:
     file, line = written_at(catalog, folders, keys)
-    if not file.endswith(".json") or "assistant_override" not in catalog.texts[file]:
-        # An author writes "assistant", whatever is sent.
-        keys = tuple("assistant" if key == "assistant_override" else key for key in keys)
+    known = platform.answer_schema.fields
+    written = tuple(known[key].metadata.get("write_instead", key) if key in known else key for key in keys)
+    if not file.endswith(".json") or json_line(catalog.texts[file], *keys[:1]) == 1:
+        # An author writes another key than is sent.
+        keys = written
         file, line = written_at(catalog, folders, keys)
-    problem, remedy = _rejected(keys, message)
-    if keys[-2:] in {("llm_config", "provider"), ("llm_config", "model")} and "issing" in message:
-        problem = f"a prompt needs {'.'.join(map(str, keys))}: the platform replaces the whole llm_config"
-        remedy = f"write provider and model under llm_config in {BASE}/override.json"
-    return Complaint(file, line, problem, remedy)
+    return Complaint(file, line, *_rejected(keys, message))
 
 
 def _rejected(keys: Path, message: str) -> tuple[str, str]:

@@ -84,7 +84,9 @@ class References:
     def _resolve(self, path: str, name: str) -> Iterator[str]:
         folder, _ = self._catalog.library.homes.get(path, (BASE, ""))
         for language in sorted(self._catalog.languages):
-            target = self._catalog.plan(tuple(dict.fromkeys((BASE, folder))), language).stack.resolve(name, path)
+            target = self._catalog.plan(tuple(dict.fromkeys((BASE, folder))), language, frozenset()).stack.resolve(
+                name, path
+            )
             if target in self._catalog.library.codes:
                 yield target
 

@@ -60,8 +60,9 @@ class Source:
     known: frozenset[str] = frozenset()
 
 
-def check_templates(
+def check_templates(  # noqa: PLR0913, PLR0917 (all that the texts follow from)
     catalog: Catalog,
+    untemplated: frozenset[str],
     trees: Mapping[str, nodes.Template],
     references: References,
     region: str,
@@ -69,9 +70,10 @@ def check_templates(
 ) -> Iterator[Complaint]:
     """Yield what is wrong with the text of each template, string of an override, and expression.
 
+    :param untemplated: keys of an override that the platform templates itself.
     :param at: is told the next file.
     """
-    for source in _sources(catalog, trees, references):
+    for source in _sources(catalog, untemplated, trees, references):
         at(source.path)
         yield from _Names(source, catalog.environment).complaints()
     for path in trees:
@@ -80,12 +82,14 @@ def check_templates(
         yield from _check_braces(path, catalog.texts[path])
 
 
-def _sources(catalog: Catalog, trees: Mapping[str, nodes.Template], references: References) -> Iterator[Source]:
+def _sources(
+    catalog: Catalog, untemplated: frozenset[str], trees: Mapping[str, nodes.Template], references: References
+) -> Iterator[Source]:
     own = {path: _own_names(tree) for path, tree in trees.items()}
     for path, tree in trees.items():
         yield Source(path, tree, known=frozenset().union(*(own[other] for other in references.seen_by(path))))
     for path, patch in catalog.overrides():
-        for keys, text in templates(patch):
+        for keys, text in templates(patch, untemplated):
             if text in catalog.library.strings:
                 yield Source(path, catalog.environment.parse(text), json_line(catalog.texts[path], *keys))
     for path, key, text in _expressions(catalog):

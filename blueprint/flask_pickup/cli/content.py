@@ -30,7 +30,7 @@ from flask_pickup.cli.group import (
     settings,
 )
 from flask_pickup.errors import ChecksFailed, ConfigurationError
-from flask_pickup.options import read_database_url
+from flask_pickup.options import ConfigReader
 from flask_pickup.rendering import BASE
 
 
@@ -116,7 +116,7 @@ def _retention(options: Mapping[str, str]) -> float | None:
 
 def _recorded(options: Mapping[str, str]) -> Recorded:
     try:
-        return checking.recorded_definitions(read_database_url(options, instance=instance()))
+        return checking.recorded_definitions(ConfigReader(options).database_url(instance()))
     except ConfigurationError:
         return {}
 
@@ -124,7 +124,7 @@ def _recorded(options: Mapping[str, str]) -> Recorded:
 def _print_prospects(options: Mapping[str, str]) -> None:
     """Say what running experiments could find, where a database has callers enough and results can be computed."""
     with suppress(ConfigurationError):
-        for sentence in checking.ask(read_database_url(options, instance=instance()), _prospects) or ():
+        for sentence in checking.ask(ConfigReader(options).database_url(instance()), _prospects) or ():
             click.echo(sentence)
 
 

@@ -19,7 +19,6 @@ from flask_pickup.cli.group import (
     with_pickup,
 )
 from flask_pickup.decision import Decision
-from flask_pickup.flireo.answer import spoken
 from flask_pickup.previewing import Preview
 from flask_pickup.previewing import preview as previewed
 
@@ -49,7 +48,7 @@ def preview(
     """
     state = mounted()
     shown = previewed(state.webhook, number=number, line=line, at=_moment(at), arm=_arm(state, experiment, arm))
-    if number and not shown.incoming.caller.identified:
+    if number and not shown.call.caller.identified:
         click.echo("This number identifies nobody: it is withheld, an emergency or short number, or none.", err=True)
     if style == "json":
         print_json(shown.as_json())
@@ -80,7 +79,7 @@ def _arm(state: State, experiment: str | None, arm: str | None) -> tuple[Experim
 
 
 def _print(shown: Preview) -> None:
-    who, decision = shown.incoming.caller, shown.decision
+    who, decision = shown.call.caller, shown.decision
     arms = {
         f"  {name}": found["arm"] or f"not in it ({found['reason']})"
         for name, found in shown.as_json()["assignments"].items()
@@ -93,11 +92,11 @@ def _print(shown: Preview) -> None:
             "decision": decision.kind,
             "experiments": "" if arms else _why_none(decision),
             **arms,
-            "says": spoken(decision.answer) or THE_SAVED_AGENTS,
+            "says": decision.greeting or THE_SAVED_AGENTS,
         }
     )
     click.echo("\nThe answer as the platform gets it:\n")
-    print_json(decision.answer)
+    print_json(shown.answer)
 
 
 def _why_none(decision: Decision) -> str:

@@ -12,7 +12,7 @@ from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
 from flask_pickup.dashboard.word_diff import Pieces, word_diff
 from flask_pickup.decision import Decision
-from flask_pickup.flireo.answer import is_rejection, prompt, spoken
+from flask_pickup.platforms import Platform, Rejection
 from flask_pickup.previewing import SOMEBODY, imagine
 
 _CUSTOMER_FIELD = re.compile(r"\bcustomer\.([a-z_]\w*)")
@@ -82,41 +82,47 @@ class ArmPreview:
     rejects: bool
 
 
-def arm_previews(catalog: Catalog, experiment: Experiment, caller: MadeUpCaller) -> list[ArmPreview]:
+def arm_previews(
+    catalog: Catalog, platform: Platform, experiment: Experiment, caller: MadeUpCaller
+) -> list[ArmPreview]:
     """Return each arm's texts, control first."""
-    decisions = _decisions(catalog, experiment, caller, experiment.weights)
-    control = decisions[CONTROL].answer
+    decisions = _decisions(catalog, platform, experiment, caller, experiment.weights)
+    control = decisions[CONTROL]
     return [
         ArmPreview(
             arm=arm,
             language=decision.language,
-            greeting=spoken(decision.answer),
-            greeting_diff=word_diff(spoken(control) or "", spoken(decision.answer) or ""),
-            prompt=prompt(decision.answer),
-            prompt_diff=word_diff(prompt(control) or "", prompt(decision.answer) or ""),
-            rejects=is_rejection(decision.answer),
+            greeting=decision.greeting,
+            greeting_diff=word_diff(control.greeting or "", decision.greeting or ""),
+            prompt=decision.prompt,
+            prompt_diff=word_diff(control.prompt or "", decision.prompt or ""),
+            rejects=isinstance(decision.answer, Rejection),
         )
         for arm, decision in decisions.items()
     ]
 
 
-def current_greetings(catalog: Catalog, experiment: Experiment) -> dict[str, str | None]:
+def current_greetings(catalog: Catalog, platform: Platform, experiment: Experiment) -> dict[str, str | None]:
     """Return the greeting of each arm that callers hear now, control first, for a caller of whom nothing is known.
 
     These are the arms of a running experiment and the winner of a concluded one. A greeting is ``None`` where the saved
     agent's own is heard.
     """
     arms = {"running": tuple(experiment.weights), "concluded": (experiment.winner,)}.get(experiment.status, ())
-    decisions = _decisions(catalog, experiment, MadeUpCaller.from_form({}, ()), arms)
-    return {arm: spoken(decision.answer) for arm, decision in decisions.items()}
+    decisions = _decisions(catalog, platform, experiment, MadeUpCaller.from_form({}, ()), arms)
+    return {arm: decision.greeting for arm, decision in decisions.items()}
 
 
 def _decisions(
-    catalog: Catalog, experiment: Experiment, caller: MadeUpCaller, arms: Collection[str | None]
+    catalog: Catalog,
+    platform: Platform,
+    experiment: Experiment,
+    caller: MadeUpCaller,
+    arms: Collection[str | None],
 ) -> dict[str, Decision]:
     at, who, customer = caller.moment(catalog), caller.as_caller(), caller.as_customer()
     return {
-        arm: imagine(catalog, (experiment, arm), who, customer=customer, at=at).decision
+        arm: imagine(catalog, platform, (experiment, arm), who, customer=customer, at=at).decision
         for arm in sorted(experiment.weights, key=lambda arm: arm != CONTROL)
         if arm in arms
     }

@@ -32,7 +32,6 @@ from flask_pickup.dashboard.downloads import download
 from flask_pickup.dashboard.formats import PageFormat
 from flask_pickup.dashboard.plan import planned
 from flask_pickup.dashboard.plots import plots_of
-from flask_pickup.flireo.answer import prompt, spoken
 from flask_pickup.previewing import preview
 from flask_pickup.results import numbers
 from flask_pickup.results.snapshots import Snapshots
@@ -140,7 +139,10 @@ class Dashboard:
         return self._page(
             "overview",
             experiments=self.catalog.experiments,
-            greetings={one.name: current_greetings(self.catalog, one) for one in self.catalog.experiments},
+            greetings={
+                one.name: current_greetings(self.catalog, self.webhook.default_platform, one)
+                for one in self.catalog.experiments
+            },
             results=results,
             computing=len(latest) < len(names),
             failed=failed,
@@ -166,7 +168,7 @@ class Dashboard:
             caller=caller,
             customer_fields=fields,
             languages=sorted(self.catalog.languages),
-            arms=arm_previews(self.catalog, experiment, caller),
+            arms=arm_previews(self.catalog, self.webhook.default_platform, experiment, caller),
             definitions=definitions,
             changes=definition_changes([row["body"] for row in definitions]),
         )
@@ -213,13 +215,13 @@ class Dashboard:
             return self._page("preview", shown=None, form=form, lines=self.catalog.settings.lines)
         number, line, at = form.get("number") or None, form.get("line") or None, parse_moment(form.get("at"))
         shown = preview(self.webhook, number=number, line=line, at=at)
-        answer = shown.decision.answer
+        decision = shown.decision
         return self._page(
             "preview",
             shown=shown,
-            greeting=spoken(answer),
-            prompt=prompt(answer),
-            answer=json.dumps(answer, indent=2, ensure_ascii=False),
+            greeting=decision.greeting,
+            prompt=decision.prompt,
+            answer=json.dumps(shown.answer, indent=2, ensure_ascii=False),
             form=form,
             lines=self.catalog.settings.lines,
         )

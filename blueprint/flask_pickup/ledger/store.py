@@ -16,7 +16,6 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL
-from flask_pickup.flireo.report import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 from flask_pickup.ledger import tombstones
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry, WithdrawnEntry
 from flask_pickup.ledger.single_statement import SingleStatementInsert
@@ -31,6 +30,7 @@ from flask_pickup.models import (
     Transcript,
     begin_writing,
 )
+from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
 _REPORTED = or_(Outcome.name.in_((*REPORTED_NUMBERS, *REPORTED_FLAGS)), Outcome.name.startswith(ANALYSED))
 

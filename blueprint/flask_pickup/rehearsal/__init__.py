@@ -1,26 +1,26 @@
-"""Ringing a running server as the platform would, and as a stranger might.
+"""Calling a running server as the platform would, and as a stranger might.
 
 It needs nothing of the server but its address and the secret.
 """
 
-from flask_pickup.rehearsal.judging import Outcome, Reply, arms, explain, judge
-from flask_pickup.rehearsal.repertoire import CALLER, LINE, Delivery, Expected, new_name, repertoire, single
-from flask_pickup.rehearsal.sending import Unreachable, play, ring
+from flask_pickup.rehearsal.sending import Reply, StepResult, Unreachable, arms, explain, judge, play, ring, words_in
+from flask_pickup.rehearsal.steps import CALLER, LINE, Expected, Step, all_steps, new_name, single
 
 __all__ = [
     "CALLER",
     "LINE",
-    "Delivery",
     "Expected",
-    "Outcome",
     "Reply",
+    "Step",
+    "StepResult",
     "Unreachable",
+    "all_steps",
     "arms",
     "explain",
     "judge",
     "new_name",
     "play",
-    "repertoire",
     "ring",
     "single",
+    "words_in",
 ]

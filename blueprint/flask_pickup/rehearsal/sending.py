@@ -7,78 +7,162 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from select import select
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from flask_pickup.errors import PickupError
-from flask_pickup.flireo import outgoing
-from flask_pickup.flireo.answer import resolved
-from flask_pickup.flireo.outgoing import Sent
-from flask_pickup.rehearsal.judging import DEADLINE, Outcome, Reply, judge
-from flask_pickup.rehearsal.repertoire import Delivery, Expected, Post
+from flask_pickup.metadata import Metadata
+from flask_pickup.platforms import CallEnded, Delivery, JsonObject, Platform, SampleCall, Words
+from flask_pickup.rehearsal.steps import Expected, Step
 
 PATIENCE = 10.0
-"""Seconds for a reply; the platform waits that long for the slowest kind."""
-_TRICKLE = 3.0
-"""Seconds for which a slow client sends, at most."""
+"""Seconds for a reply."""
 _LARGEST_REPLY = 4 * 1024 * 1024
+_REFUSALS = {Expected.UNSIGNED: 401, Expected.UNREADABLE: 400, Expected.NO_POST: 405}
 
 
 class Unreachable(PickupError):
-    """The server could not be rung; the message says what to look at."""
+    """The server could not be reached; the message says what to look at."""
 
 
-def play(address: str, secret: str, deliveries: Iterable[Delivery]) -> Iterator[Outcome]:
-    """Send ``deliveries`` one after the other, and yield what came of each."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the server answered.
+
+    :param body: the JSON, or the text where it is none.
+    :param seconds: from connecting to the last byte.
+    :param location: where it redirects to.
+    """
+
+    status: int
+    body: Any
+    seconds: float
+    location: str | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the platform would take it as an answer."""
+        return 200 <= self.status < 300  # noqa: PLR2004 (HTTP's range of successes)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What came of a step.
+
+    :param got: for people.
+    :param reply: the slowest where there are several.
+    """
+
+    step: Step
+    got: str
+    as_expected: bool
+    reply: Reply | None
+
+
+def play(address: str, platform: Platform, steps: Iterable[Step]) -> Iterator[StepResult]:
+    """Send the steps one after the other, and yield what came of each."""
     replies: dict[str, Reply] = {}
-    for delivery in deliveries:
-        earlier = replies.get(delivery.after or "")
+    for step in steps:
+        earlier = replies.get(step.after or "")
         try:
-            found, beside = _deliver(address, secret, _brought_back(delivery, earlier), delivery)
+            found = _send_step(address, step, earlier)
         except Unreachable as error:
-            yield Outcome(delivery, str(error), as_expected=False, reply=None)
+            yield StepResult(step, str(error), as_expected=False, reply=None)
             continue
-        replies[delivery.title] = found[0]
-        wrong = judge(delivery, found, earlier if delivery.expected is Expected.SAME_ANSWER else None)
+        replies[step.title] = found[0]
+        same = earlier if step.expected is Expected.SAME_ANSWER and earlier else found[0]
+        wrong = next((wrong for reply in found if (wrong := judge(platform, step.expected, reply, same))), "")
         slowest = max(found, key=lambda reply: reply.seconds)
-        got = ", ".join(filter(None, (str(slowest.status), wrong, beside)))
-        yield Outcome(delivery, got, as_expected=not wrong, reply=slowest)
+        got = ", ".join(filter(None, (str(slowest.status), wrong)))
+        yield StepResult(step, got, as_expected=not wrong, reply=slowest)
 
 
-def ring(address: str, secret: str, delivery: Delivery) -> Reply:
-    """Send one delivery and return the reply.
+def ring(address: str, step: Step) -> Reply:
+    """Send one step and return the reply.
 
-    :raises ValueError: if ``address`` is none of a web server.
+    :raises ValueError: if ``address`` is not a web server's.
     :raises Unreachable: if there is no reply.
     """
-    return _deliver(address, secret, delivery.message, delivery)[0][0]
+    return _send_step(address, step, None)[0]
 
 
-def _brought_back(delivery: Delivery, earlier: Reply | None) -> Sent | bytes:
-    """Return the message, with what the answer to its call put into the metadata if it is the call's report."""
-    if isinstance(delivery.message, bytes) or delivery.expected is Expected.SAME_ANSWER or earlier is None:
-        return delivery.message
-    assistant = resolved(earlier.body) if isinstance(earlier.body, dict) else {}
-    return outgoing.with_assistant(delivery.message, assistant) if assistant else delivery.message
+def _send_step(address: str, step: Step, earlier: Reply | None) -> list[Reply]:
+    delivery = step.make(earlier.body if earlier and isinstance(earlier.body, dict) else None)
+    with ThreadPoolExecutor(step.at_once) as threads:
+        return list(threads.map(lambda _: send(address, delivery, step.method), range(step.at_once)))
 
 
-def _deliver(address: str, secret: str, message: Sent | bytes, delivery: Delivery) -> tuple[list[Reply], str]:
-    body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    stamp = str(int((datetime.now(UTC) - delivery.age).timestamp()))
-    post = delivery.seal(secret, stamp, body, delivery.event)
-    with ThreadPoolExecutor(delivery.at_once + 1) as threads:
-        slow = threads.submit(_trickle, address) if delivery.slowly else None
-        if slow:
-            sleep(_TRICKLE / 10)
-        replies = list(threads.map(lambda _: send(address, post), range(delivery.at_once)))
-        return replies, f"slow: {slow.result()}" if slow else ""
+def judge(platform: Platform, expected: Expected, reply: Reply, same: Reply) -> str:
+    """Return what is not as expected in a reply; empty if all is.
+
+    :param same: the reply whose arms this one should have.
+    """
+    if expected in _REFUSALS:
+        return "" if reply.status == _REFUSALS[expected] else f"not {_REFUSALS[expected]}"
+    if not reply.is_answer:
+        return "no 2xx"
+    if expected is Expected.ACCEPTED:
+        return ""
+    if reply.seconds > platform.deadline:
+        return f"later than {platform.deadline:g} s"
+    if not isinstance(reply.body, dict):
+        return "no JSON object"
+    if problems := platform.answer_schema.validate(reply.body):
+        return f"not understood: {next(iter(problems))}"
+    found = brought_back(platform, reply.body)
+    if expected is Expected.NOBODYS and found and found.caller_key is not None:
+        return "taken for somebody"
+    return "" if arms(platform, reply.body) == arms(platform, same.body) else "another arm"
 
 
-def send(address: str, post: Post) -> Reply:
+def arms(platform: Platform, answer: JsonObject) -> dict[str, str]:
+    """Return the arm in each experiment that the platform's JSON names."""
+    found = brought_back(platform, answer)
+    return {assigned.experiment: assigned.arm for assigned in found.assignments} if found else {}
+
+
+def brought_back(platform: Platform, answer: JsonObject) -> Metadata | None:
+    """Return our metadata as the platform's report would bring it back."""
+    return Metadata.read(_report_on(platform, answer).metadata)
+
+
+def words_in(platform: Platform, answer: JsonObject) -> Words:
+    """Return the greeting and prompt that the platform would use."""
+    rejection = platform.rejection(answer)
+    return Words(rejection) if rejection else _report_on(platform, answer).applied or Words()
+
+
+def _report_on(platform: Platform, answer: JsonObject) -> CallEnded:
+    call = SampleCall("judged", None, None, datetime.now(UTC), answer=answer)
+    event = platform.parse(platform.sign(platform.payload(CallEnded, call), CallEnded))
+    assert isinstance(event, CallEnded)
+    return event
+
+
+def explain(address: str, reply: Reply) -> str:
+    """Return what a person should look at, where the server answered and not as it should; else nothing."""
+    if reply.location and not reply.is_answer:
+        return f"{address} redirects to {reply.location}. The platform may not follow: name that address."
+    found = _EXPLANATIONS.get(reply.status)
+    return f"{address} answered {reply.status}: {found}" if found else ""
+
+
+_EXPLANATIONS = {
+    401: "the signature is refused. PICKUP_WEBHOOK_SECRET is another one here than there, or the two clocks are "
+    "minutes apart.",
+    404: "there is no webhook at this path. It is behind the app's prefix, as in /pickup/webhook.",
+    405: "this path takes no POST. The webhook's ends in /webhook.",
+    502: "the proxy in front of the app cannot reach it.",
+    503: "the server is there and takes no calls now.",
+    504: "the proxy in front of the app had no answer from it.",
+}
+
+
+def send(address: str, delivery: Delivery, method: str = "POST") -> Reply:
     """Send bytes as they are and return the reply, whatever its status.
 
     :raises Unreachable: if there is none within ten seconds.
@@ -86,7 +170,7 @@ def send(address: str, post: Post) -> Reply:
     started = perf_counter()
     connection = _connection(address)
     try:
-        connection.request(post.method, _target(address), post.body or None, dict(post.headers))
+        connection.request(method, _target(address), delivery.body, dict(delivery.headers))  # type: ignore[call-overload]
         response = connection.getresponse()
         answer = b""
         while (chunk := response.read1(65536)) and len(answer) < _LARGEST_REPLY:
@@ -98,25 +182,6 @@ def send(address: str, post: Post) -> Reply:
     finally:
         connection.close()
     return Reply(response.status, _parsed(answer), perf_counter() - started, response.headers.get("Location"))
-
-
-def _trickle(address: str) -> str:
-    """Send a body byte by byte; return how the server took it."""
-    connection = _connection(address)
-    try:
-        connection.putrequest("POST", _target(address))
-        connection.putheader("Content-Length", "200")
-        connection.endheaders()
-        end = perf_counter() + _TRICKLE
-        while perf_counter() < end:
-            connection.send(b" ")
-            if select([connection.sock], [], [], 0.1)[0]:
-                return str(connection.getresponse().status)
-    except (OSError, HTTPException):
-        return "cut off"
-    finally:
-        connection.close()
-    return "goes on"
 
 
 def _connection(address: str) -> HTTPConnection:
@@ -149,7 +214,7 @@ def _why(address: str, error: OSError | HTTPException) -> str:
     if isinstance(error, socket.gaierror):
         return f"There is no host called {parts.hostname}."
     if isinstance(error, TimeoutError):
-        return f"{address} did not answer within {PATIENCE:g} seconds; the platform waits {DEADLINE:g}."
+        return f"{address} did not answer within {PATIENCE:g} seconds; platforms wait five or less."
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"The certificate of {parts.hostname} is not trusted: {error.verify_message}."
     if isinstance(error, ssl.SSLError):

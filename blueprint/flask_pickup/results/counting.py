@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, RowMapping, Select, case, cast, exists, func, select
 
-from flask_pickup.flireo.report import REPORTED_FLAGS
 from flask_pickup.models import Call, Outcome
+from flask_pickup.outcome_names import REPORTED_FLAGS
 from flask_pickup.results.aggregates import ADDED, ArmAggregates, Sums
 from flask_pickup.results.calls import CountQuery, was_heard
 from flask_pickup.results.statement import WHO, Scale, Statement

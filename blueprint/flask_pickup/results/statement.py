@@ -32,8 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from flask_pickup.catalog.definition import MetricDefinition
-from flask_pickup.flireo.report import is_reported
 from flask_pickup.models import Assignment, Call, Moment, Outcome
+from flask_pickup.outcome_names import is_reported
 from flask_pickup.results.aggregates import RECENT
 from flask_pickup.results.calls import CountQuery, was_heard
 

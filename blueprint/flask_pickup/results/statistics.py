@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
-from flask_pickup.flireo.report import is_reported
+from flask_pickup.outcome_names import is_reported
 from flask_pickup.results import estimates
 from flask_pickup.results.aggregates import EMPTY, PeriodAggregates, Sums
 from flask_pickup.results.estimates import ALARM, FEWEST_CALLERS, FEWEST_EVENTS

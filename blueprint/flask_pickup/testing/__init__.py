@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -17,9 +16,17 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask_pickup.blueprint import EXTENSION, State
-from flask_pickup.flireo import outgoing, sign
-from flask_pickup.flireo.outgoing import Ringing
-from flask_pickup.flireo.signature import SIGNATURE, TIMESTAMP
+from flask_pickup.platforms import (
+    DEFAULT,
+    CallEnded,
+    Event,
+    IncomingCall,
+    Platform,
+    SampleCall,
+    StatusChanged,
+    ToolCall,
+    ToolCalls,
+)
 from flask_pickup.rehearsal import CALLER, LINE
 
 __all__ = ["CALLER", "LINE", "FrozenClock", "PickupClient"]
@@ -54,15 +61,8 @@ class FrozenClock:
         self.now += seconds
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    caller: str | None = CALLER
-    line: str | None = LINE
-    assistant: Any = None
-
-
 class PickupClient(FlaskClient):
-    """Flask's test client, which can ring as well: it signs and sends what the platform sends.
+    """Flask's test client, which can call as well: it signs and sends what a platform sends.
 
     ::
 
@@ -70,16 +70,21 @@ class PickupClient(FlaskClient):
         answer = client.post_call(from_="+31612345678").get_json()
         client.post_report(analysis={"appointment_booked": True})
 
-    It signs with the app's first ``PICKUP_WEBHOOK_SECRET``, at the time of the app's Pickup, and finds the webhook
-    wherever it is mounted. Or set ``app.test_client_class = PickupClient``, and ``app.test_client()`` returns one.
+    It signs with the app's first secret, at the time of the app's Pickup, and finds the webhook wherever it is mounted. Or
+    set ``app.test_client_class = PickupClient``, and ``app.test_client()`` returns one.
 
-    ``message`` is more keys of the message, which win over what would be sent without them.
+    ``fields`` are the platform's own keys of the event, which win over those of a sample.
+
+    :param platform: the name of the platform that calls.
     """
 
-    def __init__(self, app: Flask, response_wrapper: type[Response] | None = None, **options: Any) -> None:
+    def __init__(
+        self, app: Flask, response_wrapper: type[Response] | None = None, *, platform: str = DEFAULT, **options: Any
+    ) -> None:
         super().__init__(app, response_wrapper or app.response_class, **options)
+        self._platform = platform
         self.last_call = f"test-call-{next(_ids)}"
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, SampleCall] = {}
 
     @property
     def pickup(self) -> State:
@@ -91,7 +96,12 @@ class PickupClient(FlaskClient):
     def webhook_url(self) -> str:
         """Where the app answers the platform."""
         app = self.application
-        return app.url_map.bind(app.config["SERVER_NAME"] or "localhost").build(self.pickup.endpoint)
+        return app.url_map.bind(app.config["SERVER_NAME"] or "localhost").build(self.pickup.endpoints[self._platform])
+
+    @property
+    def platform(self) -> Platform:
+        """The platform that calls."""
+        return self.pickup.platforms[self._platform]
 
     def freeze(self, at: datetime | float) -> FrozenClock:
         """Stop the clock of the app's Pickup, and return it: for opening hours, and what a greeting says of the day."""
@@ -99,71 +109,58 @@ class PickupClient(FlaskClient):
         return clock
 
     def post_call(
-        self, call_id: str | None = None, *, from_: str | None = CALLER, to: str | None = LINE, **message: Any
+        self, call_id: str | None = None, *, from_: str | None = CALLER, to: str | None = LINE, **fields: Any
     ) -> TestResponse:
-        """Ring: send an assistant-request.
+        """Call: send the request that waits for an answer.
 
         :param call_id: by default another one each time; the same one again is the same call delivered again.
         :param from_: the caller's number; None withholds it.
         :param to: the number called.
         """
         self.last_call = call_id or f"test-call-{next(_ids)}"
-        request = outgoing.common("assistant-request", Ringing(self.last_call, from_, to, self._moment()), "ringing")
-        response = self.post_message({**request, **message})
+        call = SampleCall(self.last_call, from_, to, self._now())
+        response = self._post(IncomingCall, call, fields)
         answer = response.get_json(silent=True)
-        said = answer if isinstance(answer, dict) else {}
-        self._calls[self.last_call] = _Call(from_, to, said.get("assistant") or said.get("assistant_override"))
+        self._calls[self.last_call] = replace(call, answer=answer if isinstance(answer, dict) else None)
         return response
 
-    def post_report(self, call_id: str | None = None, **message: Any) -> TestResponse:
-        """Send an end-of-call report; it brings back what the call was answered with, as the platform does.
+    def post_report(self, call_id: str | None = None, **fields: Any) -> TestResponse:
+        """Send the report on a call that ended; it brings back what the call was answered with, as the platform does.
 
         :param call_id: by default the last call's.
         """
-        answered = self._call(call_id).assistant
-        report = {"duration_seconds": 84, "summary": "Somebody asked something."}
-        brought_back = {"assistant": answered} if answered else {}
-        return self._post_about(call_id, "end-of-call-report", "ended", {**report, **brought_back, **message})
+        return self._post(CallEnded, self._call(call_id), fields)
 
-    def post_status(self, status: str = "ended", call_id: str | None = None, **message: Any) -> TestResponse:
+    def post_status(self, status: str = "ended", call_id: str | None = None, **fields: Any) -> TestResponse:
         """Send a status update, of the last call unless another is named."""
-        return self._post_about(call_id, "status-update", status, message)
+        return self._post(StatusChanged, replace(self._call(call_id), status=status), fields)
 
     def post_tool_call(
-        self, name: str, arguments: Mapping[str, Any] | None = None, call_id: str | None = None, **message: Any
+        self, name: str, arguments: Mapping[str, Any] | None = None, call_id: str | None = None, **fields: Any
     ) -> TestResponse:
         """Let the agent use a tool, in the last call unless another is named."""
-        tool = outgoing.tool_call(name, arguments or {})
-        return self._post_about(call_id, "tool-calls", "in-progress", {**tool, **message})
+        tool = ToolCall(id="tool-1", name=name, arguments=arguments or {})
+        return self._post(ToolCalls, replace(self._call(call_id), tool=tool), fields)
 
-    def post_message(self, message: Mapping[str, Any]) -> TestResponse:
-        """Send a signed message, of the platform's current generation."""
-        body = json.dumps({"message": message}).encode()
-        return self.post_signed(body, X_Webhook_Event=str(message.get("type", "")))
+    def post_signed(self, body: bytes, event: type[Event] = IncomingCall, **headers: str) -> TestResponse:
+        """Send any bytes, signed as the platform signs such an event.
 
-    def post_signed(self, body: bytes, *, now: float | None = None, **headers: str) -> TestResponse:
-        """Send signed bytes.
-
-        :param now: when they are signed, in Unix seconds; by default what the app's clock says.
-        :param headers: win over those that the platform sends; ``X_Webhook_Event="…"`` or ``**{"X-Webhook-Event": …}``.
+        :param headers: win over those that the platform sends: ``X_Webhook_Event="…"``.
         """
-        stamp = str(int(self.pickup.webhook.clock() if now is None else now))
-        signed = {"Content-Type": "application/json", TIMESTAMP: stamp}
-        if secrets := self.pickup.options.webhook_secrets:
-            signed[SIGNATURE] = sign(secrets[0], stamp, body)
         more = {name.replace("_", "-"): value for name, value in headers.items()}
-        response = self.post(self.webhook_url, data=body, headers={**signed, **more})
+        sent = dict(self.platform.sign(body, event).headers)  # type: ignore[call-overload]
+        response = self.post(self.webhook_url, data=body, headers={**sent, **more})
         # A test looks at once for what its receivers were told.
         self.pickup.webhook.signals.wait()
         return response
 
-    def _post_about(self, call_id: str | None, kind: str, status: str, message: Mapping[str, Any]) -> TestResponse:
-        call = self._call(call_id)
-        ringing = Ringing(call_id or self.last_call, call.caller, call.line, self._moment())
-        return self.post_message({**outgoing.common(kind, ringing, status), **message})
+    def _post(self, event: type[Event], call: SampleCall, fields: Mapping[str, Any]) -> TestResponse:
+        return self.post_signed(self.platform.payload(event, call, fields), event)
 
-    def _call(self, call_id: str | None) -> _Call:
-        return self._calls.get(call_id or self.last_call, _Call())
+    def _call(self, call_id: str | None) -> SampleCall:
+        known = self._calls.get(call_id or self.last_call)
+        now = self._now()
+        return replace(known, at=now) if known else SampleCall(call_id or self.last_call, CALLER, LINE, now)
 
-    def _moment(self) -> datetime:
+    def _now(self) -> datetime:
         return datetime.fromtimestamp(self.pickup.webhook.clock(), UTC)

@@ -1,13 +1,12 @@
-"""What may stand in the platform's messages and in our answers, under the names of the platform's own pages.
+"""The payloads and the answers of the webhook, named as the platform's own pages name them.
 
-Messages are read leniently: a call must not be lost because a field is not as documented. Answers are held to the
-letter: the platform does not say what it does with a wrong one, and the caller is on the line.
+Payloads are read leniently: a call must not be lost because a field is not as documented. Answers are validated
+strictly: the platform does not say what it does with an invalid one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -16,14 +15,20 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 from marshmallow import missing as MISSING  # noqa: N812 (it is a constant)
 from marshmallow.validate import Length, OneOf, Range
 
-from flask_pickup.flireo.messages import AssistantRequest, EndOfCallReport, Message, StatusUpdate, ToolCall, ToolCalls
+from flask_pickup.platforms import reading
+from flask_pickup.platforms.events import CallEnded, Event, IncomingCall, OtherEvent, StatusChanged, ToolCall, ToolCalls
+from flask_pickup.platforms.flireo import report
+from flask_pickup.platforms.reading import (
+    LONGEST_ID,
+    LONGEST_REASON,
+    mapping,
+    mappings,
+    moment,
+    seconds,
+    text,
+)
 
 Reader = Callable[[Any], Any]
-
-LONGEST_ID = 256
-LONGEST_NUMBER = 256
-LONGEST_NAME = 200
-LONGEST_REASON = 1000
 
 
 class _Lenient(Schema):
@@ -31,13 +36,13 @@ class _Lenient(Schema):
         unknown = EXCLUDE
 
 
-# --- messages ---------------------------------------------------------------------------------------------------------
+# --- payloads ---------------------------------------------------------------------------------------------------------
 
 
 class Read(fields.Field[Any]):
-    """A field that is whatever its reader makes of the value; a missing one is read as null.
+    """A field with the value that its reader makes; the reader gets ``None`` for a missing one.
 
-    One schema for each object within a message would take three times as long as readers within readers.
+    Nested schemas would take three times as long as nested readers.
     """
 
     def __init__(self, reader: Reader, **options: Any) -> None:
@@ -49,148 +54,112 @@ class Read(fields.Field[Any]):
         return self._reader(None if value is MISSING else value)
 
 
-def _text(longest: int) -> Reader:
-    return lambda value: value[:longest] if isinstance(value, str) else None
-
-
-def _number(value: Any) -> str | None:
-    # Cut short, it would be somebody else's.
-    return value if isinstance(value, str) and len(value) <= LONGEST_NUMBER else None
-
-
-def _identifier(value: Any) -> str:
-    if isinstance(value, str) and 0 < len(value) <= LONGEST_ID:
-        return value
-    raise ValidationError(f"It has to be a text of 1 to {LONGEST_ID} characters.")
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _seconds(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        seconds = float(value)
-    except OverflowError:
-        return None
-    return seconds if isfinite(seconds) and seconds >= 0 else None
-
-
 def _block(**readers: Reader) -> Reader:
-    """Return a reader of an object; complaints name the key below it."""
-
     def read(value: Any) -> dict[str, Any]:
-        known = _mapping(value)
-        found = {}
-        for key, reader in readers.items():
-            try:
-                found[key] = reader(known.get(key))
-            except ValidationError as error:
-                raise ValidationError({key: error.messages}) from None
-        return found
+        known = mapping(value)
+        return {key: reader(known.get(key)) for key, reader in readers.items()}
 
     return read
 
 
-def _mappings(value: Any) -> tuple[Mapping[str, Any], ...] | None:
-    return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else None
+def _identifier(value: Any) -> str:
+    return value if isinstance(value, str) and len(value) <= LONGEST_ID else ""
 
 
-_read_call = _block(id=_text(LONGEST_ID), function=_block(name=_text(LONGEST_NAME), arguments=_mapping))
+def _reason(value: Any) -> str | None:
+    return text(value, LONGEST_REASON)
 
 
-def _tool_call(value: Mapping[str, Any]) -> ToolCall:
-    call = _read_call(value)
-    return ToolCall(id=call["id"] or "", name=call["function"]["name"] or "", arguments=call["function"]["arguments"])
+_read_tool = _block(id=_identifier, function=_block(name=text, arguments=mapping))
 
 
 def _tool_calls(value: Any) -> tuple[ToolCall, ...]:
-    return tuple(_tool_call(call) for call in _mappings(value) or ())
+    calls = (_read_tool(call) for call in mappings(value) or ())
+    return tuple(
+        ToolCall(id=c["id"], name=c["function"]["name"] or "", arguments=c["function"]["arguments"]) for c in calls
+    )
 
 
 class _MessageSchema(_Lenient):
-    builds: ClassVar[type[Message]] = Message
+    event: ClassVar[type[Event]] = OtherEvent
 
-    type = Read(_identifier)
-    timestamp = Read(_moment)
-    call = Read(_block(id=_identifier, type=_text(LONGEST_NAME), status=_text(LONGEST_NAME)))
-    phone_number = Read(_block(number=_number, name=_text(LONGEST_NAME)))
-    customer = Read(_block(number=_number))
+    timestamp = Read(moment)
+    call = Read(_block(id=_identifier, type=text, status=text))
+    phone_number = Read(_block(number=reading.phone_number, name=text))
+    customer = Read(_block(number=reading.phone_number))
 
     @post_load(pass_original=True)
-    def _build(self, found: dict[str, Any], body: Mapping[str, Any], **_: Any) -> Message:
+    def _make(self, found: dict[str, Any], body: Mapping[str, Any], **_: Any) -> Event:
         call, line, customer = found.pop("call"), found.pop("phone_number"), found.pop("customer")
-        return self.builds(
-            call_id=call["id"] or "",
+        return self.event(
+            call_id=call["id"],
             call_type=call["type"],
-            call_status=call["status"],
-            customer_number=customer["number"],
+            caller_number=customer["number"],
             line_number=line["number"],
             line_name=line["name"],
             body=body,
-            **found,
+            **self.fields_of(found, call["status"], body),
         )
+
+    def fields_of(self, found: dict[str, Any], status: str | None, body: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Return the event's own fields."""
+        return found
 
 
 class _AssistantRequestSchema(_MessageSchema):
-    builds = AssistantRequest
-
-
-class _StatusUpdateSchema(_MessageSchema):
-    builds = StatusUpdate
-
-    error = Read(_text(LONGEST_REASON))
-    end_reason = Read(_text(LONGEST_REASON))
+    event = IncomingCall
 
 
 class _ToolCallsSchema(_MessageSchema):
-    builds = ToolCalls
+    event = ToolCalls
 
     tool_calls = Read(_tool_calls, data_key="tool_call_list")
 
 
+class _StatusUpdateSchema(_MessageSchema):
+    event = StatusChanged
+
+    end_reason = Read(_reason)
+
+    def fields_of(self, found: dict[str, Any], status: str | None, body: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        return {**found, "status": status, "has_ended": status in {"ended", report.ENDED_WITH_ERROR}}
+
+
 class _EndOfCallReportSchema(_MessageSchema):
-    builds = EndOfCallReport
+    event = CallEnded
 
-    duration_seconds = Read(_seconds)
-    end_reason = Read(_text(LONGEST_REASON))
+    duration_seconds = Read(seconds)
+    end_reason = Read(_reason)
     summary = Read(lambda value: value if isinstance(value, str) else None)
-    messages = Read(_mappings)
-    analysis = Read(_mapping)
-    started_at = Read(_moment)
-    ended_at = Read(_moment)
-    assistant = Read(lambda value: value if isinstance(value, Mapping) else None)
+    transcript = Read(mappings, data_key="messages")
+    analysis = Read(mapping)
+    ended_at = Read(moment)
 
-
-class _OtherSchema(_MessageSchema):
-    call = Read(_block(id=_text(LONGEST_ID), type=_text(LONGEST_NAME), status=_text(LONGEST_NAME)))
+    def fields_of(self, found: dict[str, Any], status: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            **found,
+            "status": status,
+            "ending": report.ending(status, found["end_reason"]),
+            "user_messages": report.user_messages(found["transcript"]),
+            **report.brought_back(body),
+        }
 
 
 class _PayloadSchema(_Lenient):
     @post_load
-    def _unwrap(self, found: dict[str, Any], **_: Any) -> Message:
-        message: Message = found["message"]
-        return message
+    def _unwrap(self, found: dict[str, Any], **_: Any) -> Event:
+        event: Event = found["message"]
+        return event
 
 
 class AssistantRequestPayloadSchema(_PayloadSchema):
-    """Loads the current generation's ``assistant-request`` into an :class:`.AssistantRequest`."""
+    """Loads the current generation's ``assistant-request`` into an :class:`.IncomingCall`."""
 
     message = Read(_AssistantRequestSchema().load, required=True)
 
 
 class StatusUpdatePayloadSchema(_PayloadSchema):
-    """Loads the current generation's ``status-update`` into a :class:`.StatusUpdate`."""
+    """Loads the current generation's ``status-update`` into a :class:`.StatusChanged`."""
 
     message = Read(_StatusUpdateSchema().load, required=True)
 
@@ -202,15 +171,15 @@ class ToolCallsPayloadSchema(_PayloadSchema):
 
 
 class EndOfCallReportPayloadSchema(_PayloadSchema):
-    """Loads the current generation's ``end-of-call-report`` into an :class:`.EndOfCallReport`."""
+    """Loads the current generation's ``end-of-call-report`` into a :class:`.CallEnded`."""
 
     message = Read(_EndOfCallReportSchema().load, required=True)
 
 
 class OtherPayloadSchema(_PayloadSchema):
-    """Loads a message of a type that Pickup does not know into a plain :class:`.Message`; it needs no call."""
+    """Loads an event of any other type into an :class:`.OtherEvent`."""
 
-    message = Read(_OtherSchema().load, required=True)
+    message = Read(_MessageSchema().load, required=True)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -266,6 +235,8 @@ class _List(_Strict):
 _SAID = Length(min=1)
 _POSITIVE = Range(min=0, min_inclusive=False)
 _SHARE = Range(min=0, max=1)
+_APP_ONLY = {"app_only": True}
+_WHOLE: dict[str, Any] = {"required": "The platform replaces the whole llm_config: write provider and model as well."}
 
 
 class _TurnSchema(_Lenient):
@@ -274,8 +245,8 @@ class _TurnSchema(_Lenient):
 
 
 class _LlmConfigSchema(_Lenient):
-    provider = _Text(required=True, validate=_SAID)
-    model = _Text(required=True, validate=_SAID)
+    provider = _Text(required=True, validate=_SAID, error_messages=_WHOLE)
+    model = _Text(required=True, validate=_SAID, error_messages=_WHOLE)
     temperature = _Number(validate=Range(min=0, max=2))
     messages = fields.List(fields.Nested(_TurnSchema))
     tools = _List()
@@ -317,9 +288,9 @@ class _AssistantSchema(_Lenient):
     voicemail_message = _Text()
     silence_timeout_seconds = _Number(validate=_POSITIVE)
     max_duration_seconds = _Integer(validate=_POSITIVE)
-    webhook_url = _Text()
-    webhook_secret = _Text()
-    webhook_events = fields.List(_Text())
+    webhook_url = _Text(metadata=_APP_ONLY)
+    webhook_secret = _Text(metadata=_APP_ONLY)
+    webhook_events = fields.List(_Text(), metadata=_APP_ONLY)
 
 
 class AssistantRequestResponseSchema(_Lenient):
@@ -332,7 +303,7 @@ class AssistantRequestResponseSchema(_Lenient):
     error = _Text(validate=_SAID)
     assistant = fields.Nested(_AssistantSchema)
     assistant_id = _Text(validate=_SAID)
-    assistant_override = fields.Nested(_AssistantSchema)
+    assistant_override = fields.Nested(_AssistantSchema, metadata={"write_instead": "assistant"})
     max_duration_seconds = _Integer(validate=_POSITIVE)
 
     @validates_schema(pass_original=True)
@@ -345,10 +316,6 @@ class AssistantRequestResponseSchema(_Lenient):
                 raise ValidationError("Not a value that JSON has.", key) from error
 
     @validates_schema(pass_original=True)
-    def _check_together(self, _: Any, answer: Mapping[str, Any], **__: Any) -> None:
-        if "error" in answer and len(answer) > 1:
-            raise ValidationError("A rejection stands alone.", "error")
-        if "assistant" in answer and "assistant_id" in answer:
-            raise ValidationError("Either an assistant or the id of a saved one.", "assistant")
+    def _check_override(self, _: Any, answer: Mapping[str, Any], **__: Any) -> None:
         if "assistant_override" in answer and "assistant_id" not in answer:
             raise ValidationError("It overrides nothing: there is no assistant_id.", "assistant_override")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Sequence
-from typing import Protocol
 
 from flask_pickup.errors import BadSignature
+from flask_pickup.platforms.events import Headers
 
 SIGNATURE = "X-Webhook-Signature"
 TIMESTAMP = "X-Webhook-Timestamp"
@@ -17,13 +17,6 @@ EVENT = "X-Webhook-Event"
 # Spelled out, because \d and int() also take the digits of other scripts.
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"(?:sha256=)?([0-9A-Fa-f]{64})")
-
-
-class Headers(Protocol):
-    """What is asked of a request's headers: Werkzeug's are no ``Mapping``, a plain dictionary will do as well."""
-
-    def get(self, key: str, default: str, /) -> str:
-        """Return the header's value, or ``default``."""
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
@@ -41,7 +34,7 @@ def verify(headers: Headers, body: bytes, *, secrets: Sequence[str], now: float,
     :param secrets: any of them may have signed.
     :param now: Unix seconds.
     :param tolerance: how many seconds the signed time may be away from ``now``, in either direction.
-    :raises BadSignature: nobody signed, somebody else did, or too long ago.
+    :raises BadSignature: if nobody signed, somebody else did, or too long ago.
     """
     timestamp = headers.get(TIMESTAMP, "")
     if not _TIMESTAMP.fullmatch(timestamp):

@@ -15,7 +15,7 @@ from werkzeug.datastructures import Headers
 
 from conftest import NOW, WEBHOOK_SECRET, MakePhone, Phone
 from flask_pickup.errors import BadSignature, ConfigurationError
-from flask_pickup.flireo import sign, verify
+from flask_pickup.platforms.flireo.signature import sign, verify
 
 SIGNATURE, TIMESTAMP = "X-Webhook-Signature", "X-Webhook-Timestamp"
 STAMP = str(NOW)

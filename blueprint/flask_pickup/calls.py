@@ -1,0 +1,61 @@
+"""The facts of a call, computed once from an event and passed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_pickup import caller
+from flask_pickup.caller import Caller
+from flask_pickup.catalog import Catalog, Line
+from flask_pickup.metadata import Metadata
+from flask_pickup.options import Options
+from flask_pickup.platforms import Delivery, Event
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """A call, as templates see it too.
+
+    :param id: the platform's; a pseudonym if that could hold somebody's number.
+    :param platform: the platform's name.
+    :param type: the platform's word, such as ``inbound_phone_call``.
+    :param at: the time that the platform signed, aware.
+    """
+
+    id: str
+    platform: str
+    type: str | None
+    caller: Caller
+    line: Line
+    at: datetime
+
+
+def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
+    event: Event,
+    delivery: Delivery,
+    at: datetime,
+    platform: str,
+    catalog: Catalog,
+    options: Options,
+    returned: Metadata | None = None,
+) -> CallFacts:
+    """Return the facts of the call that an event is about.
+
+    :param returned: our metadata as a report brought it back; its call id is the one that we gave the call.
+    """
+    line = catalog.line(caller.line_number(event.line_number, options.region), event.line_name)
+    who = caller.identify(
+        event.caller_number,
+        own=(line.number, *catalog.settings.lines),
+        region=options.region,
+        secret=options.caller_secret,
+        languages=catalog.languages_on(line),
+    )
+    if returned is not None:
+        call_id = returned.call_id
+    elif event.call_id:
+        call_id = caller.pseudonymous_call_id(options.caller_secret, event.call_id, who.number)
+    else:
+        call_id = caller.body_call_id(options.caller_secret, platform, f"{at.timestamp():.0f}".encode(), delivery.body)
+    return CallFacts(call_id.replace("\0", ""), platform, event.call_type, who, line, at)

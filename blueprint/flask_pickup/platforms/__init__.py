@@ -1,0 +1,77 @@
+"""The voice platforms: the protocol, the neutral types, and the registry of those that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import time
+
+from flask_pickup.errors import ConfigurationError
+from flask_pickup.options import ConfigReader
+from flask_pickup.platforms.events import (
+    Answer,
+    CallEnded,
+    Delivery,
+    Ending,
+    Event,
+    IncomingCall,
+    JsonObject,
+    OtherEvent,
+    Rejection,
+    Sample,
+    SampleCall,
+    StatusChanged,
+    ToolCall,
+    ToolCalls,
+    Words,
+)
+from flask_pickup.platforms.flireo import Flireo
+from flask_pickup.platforms.protocol import Platform
+
+__all__ = [
+    "DEFAULT",
+    "REGISTRY",
+    "Answer",
+    "CallEnded",
+    "Delivery",
+    "Ending",
+    "Event",
+    "IncomingCall",
+    "JsonObject",
+    "OtherEvent",
+    "Platform",
+    "Rejection",
+    "Sample",
+    "SampleCall",
+    "StatusChanged",
+    "ToolCall",
+    "ToolCalls",
+    "Words",
+    "content_platform",
+    "enabled_platforms",
+]
+
+Clock = Callable[[], float]
+FromConfig = Callable[[ConfigReader, Clock], Platform | None]
+
+DEFAULT = Flireo.name
+"""The platform that answers at ``/webhook``; every other answers at its own name."""
+
+REGISTRY: dict[str, FromConfig] = {Flireo.name: Flireo.from_config}
+"""Each platform's name, and what makes it from an app's configuration: ``None`` if it is not enabled."""
+
+
+def enabled_platforms(config: ConfigReader, clock: Clock = time) -> Mapping[str, Platform]:
+    """Return the platforms whose secrets are configured, by name.
+
+    :raises ConfigurationError: if there is none.
+    """
+    found = {name: make(config, clock) for name, make in REGISTRY.items()}
+    enabled = {name: platform for name, platform in found.items() if platform is not None}
+    if not enabled:
+        raise ConfigurationError("'PICKUP_WEBHOOK_SECRET' is not set. Set it to the webhook_secret of your agent.")
+    return enabled
+
+
+def content_platform() -> Platform:
+    """Return the platform that content is checked against where there is no app; it has no secret and verifies nothing."""
+    return Flireo(())

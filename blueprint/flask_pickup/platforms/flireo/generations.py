@@ -1,0 +1,81 @@
+"""The three generations of the platform's key names, each brought into the current one.
+
+The current generation writes ``phone_number`` under ``message``; the one before wrote ``phoneNumber`` there; the first
+had no ``message`` and no call id, only ``eventType`` and its like side by side.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask_pickup.errors import BadWebhook
+
+# Customers choose the names below these keys, not the platform.
+_NAMED_BY_CUSTOMERS = frozenset({"analysis", "metadata", "arguments", "schema", "parameters"})
+
+_FLAT_NAMES = {"event_type": "type", "call_length_seconds": "duration_seconds", "summary_text": "summary"}
+
+_CAMEL = re.compile(r"[a-z][a-z0-9]*[A-Z][A-Za-z0-9]*")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def current(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload's ``message`` with the keys and values of the current generation.
+
+    A flat message without a call id gets an empty one.
+
+    :raises BadWebhook: if there is no message.
+    """
+    if isinstance(payload.get("message"), dict):
+        message: dict[str, Any] = _snake_keys(payload["message"])
+    elif isinstance(payload.get("eventType"), str) and payload["eventType"]:
+        message = _unflattened(payload)
+    else:
+        raise BadWebhook("The body has no object 'message'.", "message")
+    message["type"] = _hyphens(message.get("type"))
+    if isinstance(call := message.get("call"), dict):
+        message["call"] = {**call, "type": _underscores(call.get("type")), "status": _hyphens(call.get("status"))}
+    if "end_reason" in message:
+        message["end_reason"] = _underscores(message["end_reason"])
+    return message
+
+
+def _unflattened(payload: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {_FLAT_NAMES.get(key, key): value for key, value in _snake_keys(payload).items()}
+    call_id = flat.pop("call_id", None)
+    return {
+        "call": {
+            "id": call_id if isinstance(call_id, str) else "",
+            "type": flat.pop("call_type", None),
+            "status": flat.pop("call_status", None),
+        },
+        "phone_number": {"number": flat.pop("to_assistant", None)},
+        "customer": {"number": flat.pop("from_caller", None)},
+        "is_flat": True,
+        **flat,
+    }
+
+
+def _hyphens(name: object) -> str | None:
+    return _snake(name).replace("_", "-") if isinstance(name, str) else None
+
+
+def _underscores(name: object) -> str | None:
+    return _snake(name) if isinstance(name, str) else None
+
+
+def _snake_keys(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_snake_keys(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    snake = {key: key if key.islower() else _snake(key) for key in value}
+    return {
+        snake[key]: child if snake[key] in _NAMED_BY_CUSTOMERS else _snake_keys(child) for key, child in value.items()
+    }
+
+
+def _snake(name: str) -> str:
+    return _HUMP.sub("_", name).lower() if _CAMEL.fullmatch(name) else name

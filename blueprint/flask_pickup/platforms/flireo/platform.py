@@ -1,0 +1,140 @@
+"""Flireo as a :class:`.Platform`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import time
+from typing import Any
+
+from marshmallow import Schema
+
+from flask_pickup.errors import BadWebhook, UnreadableCall
+from flask_pickup.options import ConfigReader
+from flask_pickup.platforms.events import (
+    Answer,
+    Delivery,
+    Event,
+    IncomingCall,
+    JsonObject,
+    OtherEvent,
+    Rejection,
+    Sample,
+    SampleCall,
+    ToolCalls,
+    Words,
+)
+from flask_pickup.platforms.flireo import answer, generations, samples, schemas
+from flask_pickup.platforms.flireo.signature import EVENT, SIGNATURE, TIMESTAMP, sign, verify
+from flask_pickup.platforms.reading import read_object
+
+_PAYLOADS: Mapping[str, Schema] = {
+    "assistant-request": schemas.AssistantRequestPayloadSchema(),
+    "status-update": schemas.StatusUpdatePayloadSchema(),
+    "tool-calls": schemas.ToolCallsPayloadSchema(),
+    "end-of-call-report": schemas.EndOfCallReportPayloadSchema(),
+}
+_OTHER = schemas.OtherPayloadSchema()
+
+
+class Flireo:
+    """The platform that has also been called HMS Sovereign and VoiceDock.
+
+    :param secrets: any of them verifies; the first signs samples.
+    :param clock: gives the Unix time in seconds.
+    :param tolerance: seconds that the signed time may be away from the clock, in either direction.
+    :param allow_unsigned: whether deliveries without a signature are accepted.
+    """
+
+    name = "flireo"
+    deadline = 5.0
+    # The platform fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
+    untemplated = frozenset({"analysis_plan"})
+    answer_schema: Schema = schemas.AssistantRequestResponseSchema()
+
+    def __init__(
+        self,
+        secrets: Sequence[str],
+        *,
+        clock: Callable[[], float] = time,
+        tolerance: float = 300.0,
+        allow_unsigned: bool = False,
+    ) -> None:
+        self._secrets = secrets
+        self._clock = clock
+        self._tolerance = tolerance
+        self._allow_unsigned = allow_unsigned
+
+    @classmethod
+    def from_config(cls, config: ConfigReader, clock: Callable[[], float]) -> Flireo | None:
+        """Return the platform as an app's configuration has it; ``None`` if its secret is not set."""
+        allow_unsigned = config.boolean("allow_unsigned", default=False)
+        secrets = config.secrets("webhook_secret", "the webhook_secret of your agent", needed=False)
+        if not secrets and not allow_unsigned:
+            return None
+        tolerance = config.number("signature_tolerance", 300)
+        return cls(secrets, clock=clock, tolerance=tolerance, allow_unsigned=allow_unsigned)
+
+    def verify(self, delivery: Delivery) -> float | None:
+        """Return the signed Unix time."""
+        if self._allow_unsigned and not delivery.headers.get(SIGNATURE, ""):
+            return None
+        now, headers = self._clock(), delivery.headers
+        return verify(headers, delivery.body, secrets=self._secrets, now=now, tolerance=self._tolerance)
+
+    def parse(self, delivery: Delivery) -> Event:
+        """Return the event, of whichever generation."""
+        try:
+            message = generations.current(read_object(delivery.body))
+        except BadWebhook as error:
+            raise _refusal(delivery.headers.get(EVENT, ""), error.detail, error.field) from None
+        if not message["type"]:
+            raise BadWebhook("The message has no type.", "message.type")
+        event: Event = _PAYLOADS.get(message["type"], _OTHER).load({"message": message})
+        # A flat message brings no id; every other event but an unknown one has to.
+        if not (event.call_id or "is_flat" in message or isinstance(event, OtherEvent)):
+            raise _refusal(event.name, "The call has no id of 1 to 256 characters.", "message.call.id")
+        return event
+
+    def answer(self, answer_: Answer | Rejection) -> dict[str, Any]:
+        """Return the JSON of an answer."""
+        return answer.write(answer_)
+
+    def default(self) -> dict[str, Any]:
+        """Return the answer after which the platform uses the agent as it is saved."""
+        return {}
+
+    def rejection(self, settings: JsonObject) -> str | None:
+        """Return the words of ``error``."""
+        return answer.rejection(settings)
+
+    def words(self, settings: JsonObject) -> Words:
+        """Return the assistant's greeting and prompt."""
+        return answer.words(settings)
+
+    def analysis_fields(self, settings: JsonObject) -> Mapping[str, JsonObject]:
+        """Return the properties in the assistant's analysis plan."""
+        return answer.analysis_fields(settings.get("assistant"))
+
+    def tool_results(self, event: ToolCalls, result: JsonObject, error: str = "") -> JsonObject:  # noqa: ARG002 (the protocol's)
+        """Return the body that answers tool calls."""
+        return {"error": error} if error else result
+
+    def payload(self, event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
+        """Return a body of the current generation."""
+        return samples.encode(samples.current(event, call, fields))
+
+    def sign(self, body: bytes, event: type[Event]) -> Delivery:
+        """Return a body with the platform's headers; without a secret it is not signed."""
+        stamp = str(int(self._clock()))
+        headers = {"Content-Type": "application/json", EVENT: event.name, TIMESTAMP: stamp}
+        if self._secrets:
+            headers[SIGNATURE] = sign(self._secrets[0], stamp, body)
+        return Delivery(headers, body)
+
+    def samples(self, call: SampleCall) -> Iterator[Sample]:
+        """Return all events in all generations."""
+        return samples.samples(call)
+
+
+def _refusal(event: str, detail: str, field: str | None) -> BadWebhook:
+    return (UnreadableCall if event == IncomingCall.name else BadWebhook)(detail, field)

@@ -1,0 +1,126 @@
+"""The platform's deliveries, made up: for rehearsals and tests."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_pickup.platforms.events import (
+    CallEnded,
+    Event,
+    IncomingCall,
+    JsonObject,
+    OtherEvent,
+    Sample,
+    SampleCall,
+    StatusChanged,
+    ToolCall,
+    ToolCalls,
+)
+
+Payload = dict[str, Any]
+
+_STATUS = {IncomingCall: "ringing", StatusChanged: "ended", ToolCalls: "in-progress", CallEnded: "ended"}
+_FIELDS: dict[type[Event], Payload] = {
+    StatusChanged: {"end_reason": "user_hangup"},
+    CallEnded: {
+        "duration_seconds": 42,
+        "end_reason": "user_hangup",
+        "summary": "A rehearsal.",
+        "messages": [{"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Hello."}],
+        "analysis": {"rehearsed": True},
+    },
+}
+# No host has a tool of this name, so no tool acts on a rehearsal.
+_TOOL = ToolCall(id="tool-1", name="pickup_rehearsal", arguments={})
+
+
+def current(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> Payload:
+    """Return a payload of the current generation.
+
+    :param fields: win over the sample's own.
+    """
+    message = {
+        "type": event.name,
+        "timestamp": _iso(call.at),
+        "call": {"id": call.id, "type": "inbound_phone_call", "status": call.status or _STATUS[event]},
+        "phone_number": {"number": call.line, "name": "Rehearsal"},
+        "customer": {"number": call.caller},
+        **_FIELDS.get(event, {}),
+        **_assistant(event, call),
+    }
+    if event is ToolCalls:
+        tool = call.tool or _TOOL
+        function = {"name": tool.name, "arguments": tool.arguments}
+        message["tool_call_list"] = [{"id": tool.id, "type": "function", "function": function}]
+    return {"message": {**message, **(fields or {})}}
+
+
+def _assistant(event: type[Event], call: SampleCall) -> Payload:
+    answer = call.answer or {}
+    found = answer.get("assistant") or answer.get("assistant_override")
+    return {"assistant": found} if event is not IncomingCall and found else {}
+
+
+def camel(event: type[Event], call: SampleCall) -> Payload:
+    """Return a payload of the generation before, with camelCase keys."""
+    payload: Payload = _camel_keys(current(event, call))
+    payload["message"]["call"]["type"] = "inboundPhoneCall"
+    return payload
+
+
+def flat(event: type[Event], call: SampleCall) -> Payload:
+    """Return a request or a report of the first generation, all keys side by side.
+
+    The platform gave the call's id with the report alone. Here the request has it too, so that it counts as a rehearsal.
+    """
+    payload = {"eventType": event.name, "callId": call.id, "fromCaller": call.caller, "toAssistant": call.line}
+    report = {"callLengthSeconds": 42.5, "summaryText": "A rehearsal.", **_assistant(event, call)}
+    return payload | (report if event is CallEnded else {})
+
+
+def samples(call: SampleCall) -> Iterator[Sample]:
+    """Yield all events in all generations, and what the platform might send."""
+    for generation, write in (("", current), ("camelCase ", camel), ("flat ", flat)):
+        ours = replace(call, id=f"{call.id}-{generation.strip().lower()}") if generation else call
+        for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded):
+            if write is not flat or event in {IncomingCall, CallEnded}:
+                yield Sample(f"{generation}{event.name}", encode(write(event, ours)), event, ours)
+    new = {"message": {"type": "something-new", "call": {"id": f"{call.id}-new"}}}
+    yield Sample("an event of an unknown type", encode(new), OtherEvent)
+    request = current(IncomingCall, call)["message"]
+    yield Sample("a call without id", encode({"message": _without(request, "call")}), IncomingCall)
+    strange = replace(call, id=f"{call.id}-no-numbers", caller=None, line=None)
+    numberless = _without(current(IncomingCall, strange)["message"], "customer", "phone_number")
+    yield Sample("a call without numbers", encode({"message": numberless}), IncomingCall, strange)
+    web = replace(strange, id=f"{call.id}-web")
+    of_web = {"call": {"id": web.id, "type": "web_call", "status": "ringing"}}
+    yield Sample("a call from the web", encode(current(IncomingCall, web, of_web)), IncomingCall, web)
+    yield Sample("a report that is not JSON", b"Hello?", CallEnded, is_refused=True)
+
+
+def _without(message: Payload, *keys: str) -> Payload:
+    return {key: value for key, value in message.items() if key not in keys}
+
+
+def encode(payload: JsonObject) -> bytes:
+    """Return a payload as the bytes of a body."""
+    return json.dumps(payload).encode()
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _camel_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_camel(key): child if key == "analysis" else _camel_keys(child) for key, child in value.items()}
+    return [_camel_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _camel(name: str) -> str:
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)

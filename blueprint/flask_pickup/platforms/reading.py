@@ -1,0 +1,93 @@
+"""Reading a platform's JSON leniently: unknown keys pass, and a value of a wrong type is unknown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+import orjson
+
+from flask_pickup.errors import BadWebhook
+
+_UNREAD = object()
+
+LONGEST_ID = 256
+LONGEST_NUMBER = 256
+LONGEST_NAME = 200
+LONGEST_REASON = 1000
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a verified body.
+
+    A lone surrogate becomes U+FFFD; NaN and infinities become null.
+
+    :raises BadWebhook: if the body is not UTF-8, not JSON, or no object.
+    """
+    value: Any = _UNREAD
+    # Not within the handler of the error, which holds the whole body.
+    with suppress(ValueError):
+        value = orjson.loads(body)
+    if value is _UNREAD:
+        value = _read_leniently(body)
+    if not isinstance(value, dict):
+        raise BadWebhook("The body is not a JSON object.")
+    return value
+
+
+def _read_leniently(body: bytes) -> Any:
+    """Read what Python accepts and orjson does not, so that no signed report is lost."""
+    with suppress(ValueError, RecursionError):
+        value = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
+        text = json.dumps(value, ensure_ascii=False)
+        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    raise BadWebhook("The body is not JSON.")
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if isfinite(number) else None
+
+
+def text(value: Any, longest: int = LONGEST_NAME) -> str | None:
+    """Return the beginning of a text."""
+    return value[:longest] if isinstance(value, str) else None
+
+
+def phone_number(value: Any) -> str | None:
+    """Return a number as the platform spelled it; too long a text is unknown, since its beginning is another number."""
+    return value if isinstance(value, str) and len(value) <= LONGEST_NUMBER else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return an object; an empty one for any other value."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: Any) -> tuple[Mapping[str, Any], ...] | None:
+    """Return the objects in a list."""
+    return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else None
+
+
+def moment(value: Any) -> datetime | None:
+    """Return an ISO 8601 time as an aware one in UTC; a time without a zone is UTC."""
+    try:
+        found = datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def seconds(value: Any) -> float | None:
+    """Return a finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if isfinite(found) and found >= 0 else None

@@ -1,0 +1,151 @@
+"""The JSON of an answer: what a rejection, a saved agent, a prompt and the metadata make of what an author wrote."""
+
+from __future__ import annotations
+
+import copy
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_pickup.assignment import Assigned
+from flask_pickup.metadata import Metadata, digest
+from flask_pickup.platforms import Answer, Rejection, Words
+from flask_pickup.platforms.flireo.answer import rejection, words, write
+
+MODEL = {"provider": "openai", "model": "gpt-4o"}
+USER = {"role": "user", "content": "Hi."}
+OLD = {"role": "system", "content": "Old."}
+NEW = {"role": "system", "content": "New."}
+
+
+@pytest.mark.parametrize(
+    ("override", "opening", "prompt", "answer"),
+    [
+        ({}, "", "", {}),
+        ({}, "Hello.", "", {"assistant": {"first_message": "Hello."}}),
+        ({}, "", "New.", {"assistant": {"llm_config": {"messages": [NEW]}}}),
+        ({"max_duration_seconds": 300}, "", "", {"max_duration_seconds": 300}),
+        ({"assistant": {}}, "", "", {"assistant": {}}),
+        (
+            {"assistant": {"first_message": "Old.", "x": 1}},
+            "Hello.",
+            "",
+            {"assistant": {"first_message": "Hello.", "x": 1}},
+        ),
+        (
+            {"assistant": {"llm_config": {**MODEL, "temperature": 1}}},
+            "",
+            "New.",
+            {"assistant": {"llm_config": {**MODEL, "temperature": 1, "messages": [NEW]}}},
+        ),
+        (
+            {"assistant": {"llm_config": {"messages": [OLD, USER]}}},
+            "",
+            "New.",
+            {"assistant": {"llm_config": {"messages": [NEW, USER]}}},
+        ),
+        (
+            {"assistant": {"llm_config": {"messages": [USER, OLD]}}},
+            "",
+            "New.",
+            {"assistant": {"llm_config": {"messages": [NEW, USER, OLD]}}},
+        ),
+        ({"assistant_id": "a"}, "", "", {"assistant_id": "a"}),
+        ({"assistant_id": "a"}, "Hello.", "", {"assistant_id": "a", "assistant_override": {"first_message": "Hello."}}),
+        (
+            {"assistant_id": "a", "assistant": {"llm_config": MODEL}, "max_duration_seconds": 9},
+            "",
+            "New.",
+            {
+                "assistant_id": "a",
+                "assistant_override": {"llm_config": {**MODEL, "messages": [NEW]}},
+                "max_duration_seconds": 9,
+            },
+        ),
+        ({"error": "", "max_duration_seconds": 9}, "", "", {"max_duration_seconds": 9}),
+        # What is wrong stays wrong, so that the schema finds it and no greeting covers it.
+        ({"assistant": "x"}, "Hello.", "New.", {"assistant": "x"}),
+        ({"assistant": {"llm_config": "x"}}, "", "New.", {"assistant": {"llm_config": "x"}}),
+        ({"assistant": {"llm_config": {"messages": {}}}}, "", "New.", {"assistant": {"llm_config": {"messages": {}}}}),
+    ],
+)
+def test_answer_is_written(override: dict[str, Any], opening: str, prompt: str, answer: dict[str, Any]) -> None:
+    """Override, greeting and prompt become the platform's answer, and the override is not changed."""
+    before = copy.deepcopy(override)
+    assert write(Answer(Words(opening or None, prompt or None), "en", override)) == answer
+    assert override == before
+
+
+def test_rejection_leaves_alone() -> None:
+    """An ``error`` that is not empty rejects the call, and nothing else leaves."""
+    assert rejection({"error": "No.", "assistant": {"x": 1}}) == "No."
+    assert rejection({"error": ""}) is rejection({}) is rejection({"error": 5}) is None
+    assert write(Rejection("No.")) == {"error": "No."}
+
+
+@pytest.mark.parametrize(
+    "override", [{}, {"assistant_id": "a"}, {"assistant": {"metadata": {"mine": 1}}}, {"assistant_id": "a", "assistant": {"metadata": {"mine": 1}}}]
+)  # fmt: skip
+def test_metadata_is_beside_the_authors(override: dict[str, Any]) -> None:
+    """Pickup's metadata is ``metadata.pickup`` of what the platform brings back, beside the author's own."""
+    answer = write(Answer(Words("Hello."), "en", override, {"v": 1, "call": "a-call"}))
+    found = answer["assistant_override" if "assistant_id" in override else "assistant"]
+    assert found["first_message"] == "Hello."
+    assert found["metadata"].pop("pickup") == {"v": 1, "call": "a-call"}
+    assert found["metadata"] == override.get("assistant", {}).get("metadata", {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, Words()),
+        ({"assistant": {"first_message": "Hi.", "llm_config": {"messages": [OLD, USER]}}}, Words("Hi.", "Old.")),
+        ({"assistant": {"first_message": 5, "llm_config": {"messages": [USER, OLD]}}}, Words()),
+        ({"assistant": {"llm_config": {"messages": [{"role": "system", "content": None}]}}}, Words()),
+        ({"assistant": "x"}, Words()),
+    ],
+)
+def test_words_of_an_override(settings: dict[str, Any], found: Words) -> None:
+    """An override may itself contain a greeting, and a prompt as the leading message of role system."""
+    assert words(settings) == found
+
+
+# --- our metadata -----------------------------------------------------------------------------------------------------
+
+
+def test_digest_is_pinned() -> None:
+    """Reports on calls from before a release are still compared with their answers after it."""
+    assert digest(Words("L'été.", "New.")) == sha256('["L\'été.","New."]'.encode()).hexdigest()
+    assert digest(Words()) == sha256(b"[null,null]").hexdigest()
+
+
+texts = st.none() | st.text(max_size=4)
+pairs = st.builds(Words, texts, texts)
+
+
+@given(pairs, pairs)
+def test_words_that_were_sent_are_recognised(sent: Words, applied: Words) -> None:
+    """No two pairs of greeting and prompt have one digest, and a text left to the saved agent may be anything."""
+    found = Metadata("a-call", None, "en", (), digest(sent))
+    assert (digest(applied) == digest(sent)) == (applied == sent)
+    expected = sent.greeting in {None, applied.greeting} and sent.prompt in {None, applied.prompt}
+    assert found.was_applied(applied) == expected
+
+
+names = st.text(min_size=1, max_size=5)
+
+
+@given(
+    names,
+    texts,
+    st.lists(st.builds(Assigned, names, names, names, names), max_size=3, unique_by=lambda a: a.experiment),
+)
+def test_metadata_comes_back(call_id: str, key: str | None, assignments: list[Assigned]) -> None:
+    """What is written is read again; of other JSON nothing is read."""
+    written = Metadata(call_id, key, "nl", tuple(assignments), "abc")
+    assert Metadata.read(written.as_json()) == written
+    assert Metadata.read({**written.as_json(), "v": 2}) is None
+    assert Metadata.read({**written.as_json(), "call": 7}) is None

@@ -1,0 +1,342 @@
+"""The platform's payloads, of all three generations of key names: each becomes the same neutral event."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CALLER, CALLER_SECRET, FLIREO, LINE, MakePhone, Phone
+from flask_pickup import BadWebhook
+from flask_pickup.caller import body_call_id
+from flask_pickup.platforms import (
+    CallEnded,
+    Delivery,
+    Event,
+    IncomingCall,
+    OtherEvent,
+    StatusChanged,
+    ToolCall,
+    ToolCalls,
+)
+
+PAYLOADS = Path(__file__).parent / "payloads"
+CALL = "5c4d030f-43e3-4e65-899e-8148521e660f"
+
+
+def sample(name: str) -> bytes:
+    return (PAYLOADS / f"{name}.json").read_bytes()
+
+
+def load(body: bytes | Mapping[str, Any]) -> Event:
+    return FLIREO.parse(Delivery({}, body if isinstance(body, bytes) else json.dumps(body).encode()))
+
+
+def request(**message: Any) -> Event:
+    return load({"message": {"type": "assistant-request", "call": {"id": "a-call"}, **message}})
+
+
+def report(**message: Any) -> CallEnded:
+    found = load({"message": {"type": "end-of-call-report", "call": {"id": "a-call"}, **message}})
+    assert isinstance(found, CallEnded)
+    return found
+
+
+def facts_in(event: Event, *without: str) -> dict[str, Any]:
+    """Every field of an event but its body, which keeps what else the platform sent."""
+    return {field.name: getattr(event, field.name) for field in fields(event) if field.name not in {"body", *without}}
+
+
+COMMON = {
+    "call_id": CALL,
+    "call_type": "inbound_phone_call",
+    "caller_number": CALLER,
+    "line_number": LINE,
+    "line_name": "Flireo Demo",
+}
+
+
+def at(minute: int, second: int = 0) -> datetime:
+    return datetime(2025, 12, 13, 12, minute, second, tzinfo=UTC)
+
+
+# --- the current generation -------------------------------------------------------------------------------------------
+
+
+def test_assistant_request() -> None:
+    """A call rings."""
+    event = load(sample("assistant-request"))
+    assert type(event) is IncomingCall
+    assert facts_in(event) == {**COMMON, "timestamp": at(0)}
+
+
+def test_status_update() -> None:
+    """A call has ended, with an error."""
+    event = load(sample("status-update"))
+    assert type(event) is StatusChanged
+    ended = {"status": "ended-with-error", "has_ended": True, "end_reason": None}
+    assert facts_in(event) == {**COMMON, "timestamp": at(5), **ended}
+
+
+def test_tool_calls() -> None:
+    """The agent uses a tool; its arguments keep their own names."""
+    event = load(sample("tool-calls"))
+    assert isinstance(event, ToolCalls)
+    assert event.tool_calls == (ToolCall(id="tool_abc123", name="lookup_customer", arguments={"phone": CALLER}),)
+
+
+def test_end_of_call_report() -> None:
+    """A call is over."""
+    event = load(sample("end-of-call-report"))
+    assert isinstance(event, CallEnded)
+    assert facts_in(event, "transcript", "analysis_fields", "applied", "metadata") == {
+        **COMMON,
+        "timestamp": at(5, 30),
+        "status": "ended",
+        "ended_at": None,
+        "duration_seconds": 84,
+        "end_reason": "user_hangup",
+        "ending": "caller",
+        "user_messages": 1,
+        "summary": "De beller vroeg naar de openingstijden en maakte een afspraak.",
+        "analysis": {"intent": "afspraak", "sentiment": "positive", "appointment_booked": True, "score": 8},
+    }
+    assert [said["role"] for said in event.transcript or ()] == ["assistant", "user"]
+
+
+@pytest.mark.parametrize("name", ["assistant", "assistant_override"])
+def test_metadata_comes_back(name: str) -> None:
+    """Pickup's own metadata is read from wherever the platform brings it back."""
+    assert report(**{name: {"metadata": {"pickup": {"v": 1}, "theirs": 2}}}).metadata == {"v": 1}
+
+
+def test_unknown_event_needs_no_call() -> None:
+    """An event of an unknown type is read, so that it can be acknowledged."""
+    assert type(load({"message": {"type": "something-new"}})) is OtherEvent
+
+
+# --- the generation before --------------------------------------------------------------------------------------------
+
+
+def camel(name: str) -> str:
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
+
+
+def camel_keys(value: Any) -> Any:
+    """A payload as the generation before spelled it: its keys, and not those that customers named."""
+    if isinstance(value, dict):
+        own = {"analysis", "metadata", "arguments", "schema"}
+        return {camel(key): child if key in own else camel_keys(child) for key, child in value.items()}
+    return [camel_keys(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", ["assistant-request", "status-update", "tool-calls", "end-of-call-report"])
+def test_every_event_may_be_camel_case(name: str) -> None:
+    """Each current payload, spelled in camelCase down to its values, is the same event."""
+    current = json.loads(sample(name))
+    spelled = camel_keys(current)
+    spelled["message"]["call"]["type"] = "inboundPhoneCall"
+    assert facts_in(load(spelled)) == facts_in(load(current))
+    spelled["message"]["type"] = camel(name.replace("-", "_"))
+    assert facts_in(load(spelled)) == facts_in(load(current))
+
+
+def test_camel_case_sample() -> None:
+    """The platform's own sample of that generation is read, and the names in its analysis stay as they are."""
+    found = load(sample("end-of-call-report.camel"))
+    assert isinstance(found, CallEnded)
+    assert (found.duration_seconds, found.analysis["gesprek_kwaliteit"]) == (84, "Goed")
+    assert facts_in(load(sample("assistant-request.camel"))) == facts_in(load(sample("assistant-request")))
+
+
+own_names = st.dictionaries(
+    st.text("aBc_", min_size=1, max_size=6), st.booleans() | st.text("aB_", max_size=3), max_size=4
+)
+
+
+@given(own_names, st.booleans())
+def test_customers_own_names_are_never_respelled(own: dict[str, Any], is_camel: bool) -> None:  # noqa: FBT001
+    """Customers name the keys in an analysis, in metadata and in a tool's arguments; they stay as they are."""
+    body = {"analysis": own, "assistant": {"first_message": "x", "metadata": {"pickup": own}}}
+    event = report(**(camel_keys(body) if is_camel else body))
+    assert (event.analysis, event.metadata) == (own, own)
+    tool = {"id": "t", "function": {"name": "n", "arguments": own}}
+    key = "toolCallList" if is_camel else "tool_call_list"
+    calls = load({"message": {"type": "tool-calls", "call": {"id": "x"}, key: [tool]}})
+    assert isinstance(calls, ToolCalls)
+    assert calls.tool_calls[0].arguments == own
+
+
+# --- the first generation ---------------------------------------------------------------------------------------------
+
+
+def test_flat_request() -> None:
+    """The first generation has no call id and no time; its two numbers are caller and line."""
+    event = load(sample("assistant-request.flat"))
+    assert type(event) is IncomingCall
+    assert (event.call_id, event.caller_number, event.line_number) == ("", "+31601234567", "+31850123456")
+
+
+def test_flat_report() -> None:
+    """The first generation's report has its own names for duration and summary, and an id of its own."""
+    event = load(
+        {"eventType": "end-of-call-report", "callId": "c-1", "callLengthSeconds": 12.5, "summaryText": "Short."}
+    )
+    assert isinstance(event, CallEnded)
+    assert (event.call_id, event.duration_seconds, event.summary) == ("c-1", 12.5, "Short.")
+
+
+def test_id_of_a_call_without_one() -> None:
+    """It is the platform's name and a keyed hash: the same at each delivery, another for another call."""
+    one = body_call_id(CALLER_SECRET, "flireo", b"1", b"{}")
+    assert re.fullmatch("flireo-[0-9a-f]{32}", one)
+    assert one == body_call_id(CALLER_SECRET, "flireo", b"1", b"{}")
+    others = [body_call_id(*parts) for parts in (
+        (CALLER_SECRET, "flireo", b"2", b"{}"), (CALLER_SECRET, "flireo", b"1", b"{ }"), ("x", "flireo", b"1", b"{}"),
+        (CALLER_SECRET, "other", b"1", b"{}"),
+    )]  # fmt: skip
+    assert len({one, *others}) == 5
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["id", "number", "role", "content", "metadata", "pickup"]), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(
+    ("timestamp", "phone_number", "customer", "new", "duration_seconds", "messages", "analysis", "assistant", "ended_at"),
+    json_like,
+)))  # fmt: skip
+def test_no_other_field_costs_a_call(message: dict[str, Any]) -> None:
+    """With a type and a call's id an event loads, whatever all else is; an invalid value is unknown."""
+    event = request(**message)
+    assert event.call_id == "a-call"
+    assert event.caller_number is None or isinstance(event.caller_number, str)
+    assert report(**message).call_id == "a-call"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2025-12-13T12:00:00.000Z", datetime(2025, 12, 13, 12, tzinfo=UTC)),
+        ("2025-12-13T13:00:00+01:00", datetime(2025, 12, 13, 12, tzinfo=UTC)),
+        ("2025-12-13T12:00:00", datetime(2025, 12, 13, 12, tzinfo=UTC)),
+        *dict.fromkeys(("9999-12-31T23:59:59-23:59", "yesterday", "", 1765627200, None)).items(),
+    ],
+)
+def test_time_is_aware_and_in_utc(text: Any, moment: datetime | None) -> None:
+    """A time is read in whatever zone it names, and an invalid one is unknown."""
+    assert request(timestamp=text).timestamp == moment
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (84, 84.0),
+        (12.5, 12.5),
+        (0, 0.0),
+        (-1, None),
+        (True, None),
+        ("84", None),
+        (None, None),
+        (10**400, None),
+        ([], None),
+    ],
+)
+def test_duration_is_a_number_that_is_not_negative(value: Any, seconds: float | None) -> None:
+    """A duration is never taken from a text, and never below 0."""
+    assert report(duration_seconds=value).duration_seconds == seconds
+
+
+def test_long_number_is_unknown() -> None:
+    """Cut short it would be another person's."""
+    assert request(customer={"number": "+31612345678" + "0" * 300}).caller_number is None
+
+
+def test_nothing_private_is_printed() -> None:
+    """An event that ends in a log line shows no number, no words and no id that may hold a number."""
+    event = report(
+        call={"id": "call-31612345678"},
+        customer={"number": "+31612345678"},
+        summary="Somebody said 31612345678",
+        messages=[{"role": "user", "content": "31612345678"}],
+        analysis={"number": "31612345678"},
+    )
+    assert "612345678" not in repr(event)
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", ["assistant-request", "assistant-request.camel", "assistant-request.flat"])
+def test_every_generation_is_answered_in_snake_case(phone: Phone, generation: str) -> None:
+    """Each generation's request is answered with keys of the current one, and carries its assignment."""
+    answer = phone.post(sample(generation)).get_json()
+    assert answer["assistant"]["llm_config"]["messages"][0]["role"] == "system"
+    assert answer["assistant"]["metadata"]["pickup"]["assignments"].keys() == {"warm-opening"}
+    [(call_id, kind, platform)] = phone.rows("SELECT call_id, decision, platform FROM pickup_calls")
+    assert (answer["assistant"]["metadata"]["pickup"]["call"], kind, platform) == (call_id, "arm", "flireo")
+
+
+@pytest.mark.parametrize("report_of", ["end-of-call-report", "end-of-call-report.camel"])
+@pytest.mark.parametrize("request_of", ["assistant-request", "assistant-request.camel"])
+def test_generations_may_change_between_call_and_report(phone: Phone, request_of: str, report_of: str) -> None:
+    """A call that rings in one generation and ends in another is one call."""
+    phone.post(sample(request_of))
+    phone.post(sample(report_of))
+    assert phone.rows("SELECT call_id, decision, status FROM pickup_calls") == [(CALL, "arm", "ended")]
+    assert phone.rows("SELECT mean FROM pickup_results WHERE outcome = 'duration_seconds'") == [(84.0,)]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "message"),
+        ({"message": "text"}, "message"),
+        ({"message": {}}, "message.type"),
+        ({"message": {"type": 7, "call": {"id": "x"}}}, "message.type"),
+        ({"message": {"type": "end-of-call-report", "call": {}}}, "message.call.id"),
+        ({"message": {"type": "status-update", "call": []}}, "message.call.id"),
+        ({"message": {"type": "tool-calls", "call": {"id": "x" * 300}}}, "message.call.id"),
+        ({"eventType": ["end-of-call-report"]}, "message"),
+    ],
+)
+def test_unreadable_event_names_its_field(make_phone: MakePhone, body: dict[str, Any], field: str) -> None:
+    """Without its type, or its call's id where that matters, an event is a 400 that names the field, and no row."""
+    phone = make_phone()
+    response = phone.post(json.dumps(body).encode())
+    assert (response.status_code, response.get_json()["field"]) == (400, field)
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
+
+
+@pytest.mark.parametrize("call", [None, {"id": ""}, {"id": 7}, {"id": "x" * 300}])
+def test_unreadable_call_gets_the_default(make_phone: MakePhone, call: Any) -> None:
+    """A call that waits for the answer is never refused: the platform uses the saved agent, and the refusal is counted."""
+    phone = make_phone()
+    response = phone.post(json.dumps({"message": {"type": "assistantRequest", "call": call}}).encode())
+    assert (response.status_code, response.get_json()) == (200, {})
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
+    assert phone.client.get("/pickup/health").get_json()["refused"] == {"unreadable call": 1}
+    assert phone.post(b"nonsense", X_Webhook_Event="assistant-request").get_json() == {}
+
+
+def test_refusal_does_not_quote_the_body() -> None:
+    """What is wrong is said without the body, which may hold a caller's number."""
+    with pytest.raises(BadWebhook) as caught:
+        load(b'{"message": "+31612345678"')
+    assert "612345678" not in repr((caught.value, caught.value.__cause__, caught.value.__context__))

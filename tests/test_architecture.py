@@ -1,0 +1,108 @@
+"""The structure of the package: what is public, which module may import which, and who knows a platform's JSON."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from marshmallow import Schema, fields
+
+import flask_pickup
+from flask_pickup import platforms
+
+PACKAGE = Path(flask_pickup.__file__).parent
+
+LAYERS = [
+    *("errors", "processes", "translation", "models", "migrating", "options", "outcome_names", "caller"),
+    *("cleaning", "assignment", "override", "platforms", "metadata", "rendering", "catalog", "customer", "calls"),
+    *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),
+    *("privacy", "rehearsal", "previewing", "simulation", "dashboard", "blueprint", "testing", "cli"),
+]
+"""From the bottom up: a module imports only from those before it. A new module needs its place here."""
+
+OWN_VOCABULARY = {
+    *("call_id", "type", "timestamp", "message", "messages", "role", "content", "status", "summary", "number", "name"),
+    *("duration_seconds", "end_reason", "ended_at", "transcript", "analysis", "metadata", "call", "id", "error"),
+    *("language", "customer", "event", "enabled", "schema", "provider", "model", "style", "webhook_secret"),
+}
+"""Keys of a platform that are names of Pickup's own as well: columns, fields of events, names in templates, options."""
+
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+PLATFORMS = sorted(path.parent.name for path in PACKAGE.glob("platforms/*/__init__.py"))
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the name of each import from the package, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute here"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        yield from ((node.lineno, name) for name in names if name.startswith("flask_pickup."))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_module_imports_only_what_is_below(path: Path) -> None:
+    """A module imports only from layers below its own."""
+    layer = layer_of(path)
+    allowed = {*LAYERS[: LAYERS.index(layer)], layer}
+    wrong = [f"line {line}: {name}" for line, name in imports(path) if name.split(".")[1] not in allowed]
+    assert not wrong, f"{layer} must not import {', '.join(wrong)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_registry_imports_a_platform(path: Path) -> None:
+    """A platform's folder is imported by itself and by the registry alone, and imports no other platform."""
+    place = path.relative_to(PACKAGE).parts
+    own = place[1] if place[0] == "platforms" and len(place) == 3 else ""
+    if place == ("platforms", "__init__.py"):
+        return
+    others = {f"flask_pickup.platforms.{name}" for name in PLATFORMS if name != own}
+    wrong = [
+        name for _, name in imports(path) if any(name == other or name.startswith(f"{other}.") for other in others)
+    ]
+    assert not wrong
+
+
+def keys_of(schema: Schema) -> Iterator[str]:
+    for name, field in schema.fields.items():
+        yield field.data_key or name
+        inner = field.inner if isinstance(field, fields.List) else field
+        if isinstance(inner, fields.Nested):
+            yield from keys_of(inner.schema)
+
+
+def platform_keys() -> set[str]:
+    """Return every key that a platform's schemas know."""
+    found: set[str] = set()
+    for path in PACKAGE.glob("platforms/*/*.py"):
+        module = import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+        for _, schema in inspect.getmembers(module, lambda value: inspect.isclass(value) and issubclass(value, Schema)):
+            found.update(keys_of(schema()))
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if layer_of(path) != "platforms"], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_no_other_module_knows_a_platforms_keys(path: Path) -> None:
+    """No string constant outside a platform's folder is one of the platform's keys, but for Pickup's own vocabulary."""
+    keys = platform_keys() - OWN_VOCABULARY
+    assert {"first_message", "llm_config", "phone_number", "assistant"} <= keys
+    constants = (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant))
+    assert [(node.lineno, node.value) for node in constants if node.value in keys] == []
+
+
+def test_registry_has_every_platform() -> None:
+    """Each platform's folder is in the registry, under its own name."""
+    assert sorted(platforms.REGISTRY) == PLATFORMS
