@@ -1,4 +1,4 @@
-"""What somebody else wrote, as it may stand in a prompt: short texts in one line, plain types, and not too much of it."""
+"""Clean a customer's record for a prompt: short texts in one line, plain types, bounded in size."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _MOST_DIGITS = 18
 
 
 def record(value: object) -> Mapping[Any, Any] | None:
-    """Return the names and values of a mapping, row, named tuple, dataclass or mapped object; None if it is none.
+    """Return the names and values of a mapping, row, named tuple, dataclass or mapped object; None for others.
 
-    Of a mapped object these are its columns: a relationship would ask the database again.
+    Of a mapped object these are its columns: a relationship would query the database.
     """
     if isinstance(value, Mapping):
         return value
@@ -42,12 +42,12 @@ def record(value: object) -> Mapping[Any, Any] | None:
 
 
 def clean(values: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return a copy of ``values`` as it may stand in a prompt.
+    """Return a copy of ``values`` for a prompt.
 
-    Texts have at most 500 characters, without control characters, line breaks and characters that cannot be seen.
-    Numbers and dates stay what they are, an enum becomes its value, records become dictionaries, other collections
-    lists. What says nothing is left out: None, numbers that are not finite or beyond 64 bits, objects without a text of
-    their own, what lies deeper than five levels or comes after a thousand values.
+    Texts have at most 500 characters and no control characters, line breaks or invisible characters. Numbers and dates
+    stay, an enum becomes its value, records become dictionaries, other collections lists. Dropped are None, numbers
+    that are not finite or beyond 64 bits, objects without a text of their own, values deeper than five levels and those
+    after the first thousand.
     """
     return _Cleaning().mapping(values, 0)
 
@@ -64,23 +64,28 @@ class _Cleaning:
         }
 
     def _value(self, value: object, depth: int) -> Any:
-        """Return what is left of a value, or None."""
+        """Return a cleaned value; None if it is dropped."""
         self._left -= 1
         if self._left < 0:
             return None
         if isinstance(value, Enum):
             value = value.value
-        plain = _plain(value)
-        return self._nested(value, depth) if plain is None else plain
+        if isinstance(value, bytes | bytearray):
+            value = bytes(value[: 4 * LONGEST_TEXT]).decode("utf-8", "replace")
+        if isinstance(value, str):
+            return _text(value)
+        if isinstance(value, bool | date | time | timedelta):
+            return value
+        return _number(value) if isinstance(value, Number) else self._nested(value, depth)
 
     def _nested(self, value: object, depth: int) -> Any:
-        if isinstance(value, Number | None) or depth >= DEEPEST:
+        if value is None or depth >= DEEPEST:
             return None
         if (values := record(value)) is not None:
             return self.mapping(values, depth)
         if isinstance(value, Collection):
             found = [c for item in self._first(value) if (c := self._value(item, depth + 1)) is not None]
-            # A set has another order in each process; the same call is answered with the same words in all of them.
+            # A set has another order in each process, and a repeated request must get the same words in all of them.
             return sorted(found, key=str) if isinstance(value, AbstractSet) else found
         return None if type(value).__str__ is object.__str__ else _text(str(value))
 
@@ -94,31 +99,14 @@ def _key(name: object) -> str | int | None:
     return _text(name) if isinstance(name, str) else name if isinstance(name, int) else None
 
 
-def _plain(value: object) -> Any:
-    """Return a text, number or date; None for what says nothing or is none of these."""
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, bytes | bytearray):
-        return _text(bytes(value[: 4 * LONGEST_TEXT]).decode("utf-8", "replace"))
-    if isinstance(value, bool | date | time | timedelta):
-        return value
-    return _number(value) if isinstance(value, Number) else None
-
-
 def _number(value: Number) -> int | float | Decimal | None:
     if isinstance(value, Decimal):
-        return _decimal(value)
+        # It may be money, which is not spoken with an exponent.
+        is_short = value.is_finite() and abs(value.adjusted()) <= _MOST_DIGITS
+        return Decimal(f"{value:f}") if is_short else None
     if isinstance(value, Integral):
         return int(value) if abs(int(value)) < _BIGGEST else None
     return float(value) if isinstance(value, Real) and isfinite(value) else None
-
-
-def _decimal(value: Decimal) -> Decimal | None:
-    """Return a decimal that prints without an exponent: it may be somebody's money."""
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -_MOST_DIGITS or value.adjusted() > _MOST_DIGITS:
-        return None
-    return Decimal(f"{value:f}")
 
 
 def _text(text: str) -> str:
@@ -129,5 +117,5 @@ def _kept(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Cc":
         return " "
-    # Direction marks, joiners of no width, halves of surrogate pairs: nobody sees them, a model reads them.
+    # Direction marks, zero-width joiners, halves of surrogate pairs: invisible to people, read by a model.
     return "" if category.startswith("C") else character

@@ -11,7 +11,7 @@ from operator import mod
 from types import GeneratorType, NoneType
 from typing import Any, NoReturn
 
-from jinja2 import BaseLoader, ChainableUndefined, TemplateSyntaxError, Undefined, nodes
+from jinja2 import ChainableUndefined, TemplateSyntaxError, Undefined, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
@@ -68,12 +68,12 @@ _UNSUITABLE = (TypeError, ValueError, AssertionError)
 """What Python and Jinja raise for a value that a function cannot take."""
 
 
-def _missing_among(*values: Any) -> SilentUndefined:
+def _missing_among(error: Exception, *values: Any) -> SilentUndefined:
     """Return the missing value among a failed function's arguments; without one, raise its error again."""
     for value in values:
         if isinstance(value, SilentUndefined):
             return value
-    raise  # noqa: PLE0704 (called while an error is handled)
+    raise error
 
 
 def _forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,24 +83,18 @@ def _forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
             result = function(*values, **named)
             # A generator prints its address in memory.
             return list(result) if isinstance(result, GeneratorType) else result
-        except _UNSUITABLE:
-            return _missing_among(*values, *named.values())
+        except _UNSUITABLE as error:
+            return _missing_among(error, *values, *named.values())
 
     return forgiving
 
 
 def _tojson(value: Any, indent: int | None = None) -> str:
     # Jinja's own writes "&" as "\\u0026", for a browser; a model reads this.
-    return json.dumps(value, default=_json, ensure_ascii=False, indent=indent)
+    def convert(other: Any) -> str | None:
+        return None if isinstance(other, Undefined) else str(other)
 
-
-def _json(value: Any) -> str | None:
-    return None if isinstance(value, Undefined) else str(value)
-
-
-def _is_none(value: Any) -> bool:
-    # Jinja's own compares identities, which never looks at a customer whose look-up failed.
-    return isinstance(value, NoneType)
+    return json.dumps(value, default=convert, ensure_ascii=False, indent=indent)
 
 
 class _Code(CodeGenerator):
@@ -122,14 +116,6 @@ class _Code(CodeGenerator):
             self.write(")")
 
 
-class Resolver(BaseLoader):
-    """A loader for which a name can mean another file in each file."""
-
-    def resolve(self, name: str, parent: str) -> str:
-        """Return the file that ``name`` means inside the file ``parent``."""
-        raise NotImplementedError
-
-
 @contextmanager
 def readable() -> Iterator[None]:
     """Turn every error of reading a template into a syntax error of it."""
@@ -145,36 +131,27 @@ class Environment(ImmutableSandboxedEnvironment):
     code_generator_class = _Code
     intercepted_binops = frozenset({"%"})
 
-    def __init__(self, loader: BaseLoader | None = None) -> None:
-        super().__init__(
-            autoescape=False,
-            undefined=SilentUndefined,
-            loader=loader,
-            auto_reload=False,
-            cache_size=-1,
-            finalize=_print,
-        )
+    def __init__(self) -> None:
+        super().__init__(autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=_print)
         filters: Mapping[str, Any] = {**FILTERS, "tojson": _tojson}
         self.filters = {name: _forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
-        self.tests |= {"none": _is_none, "in": self.is_in}
+        # Jinja's own test compares identities, which never looks at a customer whose look-up failed.
+        self.tests |= {"none": lambda value: isinstance(value, NoneType), "in": self.is_in}
         self.binop_table["%"] = _forgiving(mod)
         del self.globals["lipsum"]
 
-    def compile(self, source: Any, *arguments: Any, **options: Any) -> Any:
+    @readable()
+    def compile(self, *arguments: Any, **options: Any) -> Any:
         """Compile a template.
 
         :raises jinja2.TemplateSyntaxError: if it cannot be read, for whatever reason.
         """
-        with readable():
-            return super().compile(source, *arguments, **options)
+        return super().compile(*arguments, **options)
 
+    @readable()
     def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
-        """Parse a template.
-
-        :raises jinja2.TemplateSyntaxError: if it cannot be read, for whatever reason.
-        """
-        with readable():
-            return super().parse(source, name, filename)
+        """Parse a template; raises as :meth:`compile` does."""
+        return super().parse(source, name, filename)
 
     @staticmethod
     def is_in(value: Any, values: Any) -> bool:
@@ -204,12 +181,8 @@ class Environment(ImmutableSandboxedEnvironment):
         """Call a function; one that cannot take a missing value returns a missing one."""
         try:
             return super().call(context, called, *values, **named)
-        except _UNSUITABLE:
-            return _missing_among(*values, *named.values())
-
-    def join_path(self, template: str, parent: str) -> str:
-        """Resolve ``template`` as the file ``parent`` means it."""
-        return self.loader.resolve(template, parent) if isinstance(self.loader, Resolver) else template
+        except _UNSUITABLE as error:
+            return _missing_among(error, *values, *named.values())
 
 
 def _print(value: Any) -> Any:

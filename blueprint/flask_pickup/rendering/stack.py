@@ -1,7 +1,7 @@
-"""Where the names in a template lead: folders laid over one another, in one language.
+"""Which file a name in a template means: layers of folders, in one language.
 
-Every file is compiled once, at start. A call only chooses: its :class:`Stack` is the list of folders that are laid
-over one another for it, in one language, and each name in a template is resolved along that stack.
+Every file is compiled once, at start. A call has a :class:`Stack`, the list of its layers, and each name in a template
+is looked up along that stack.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from types import CodeType
 from typing import Any
 
 from babel import localedata
+from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as JinjaEnvironment
-from jinja2 import Template, TemplateNotFound
 
-from flask_pickup.rendering.environment import Environment, Resolver, readable
+from flask_pickup.rendering.environment import Environment, readable
 
 BASE = "greetings"
 _PERSONAL = frozenset({"caller", "call", "now"})
@@ -43,7 +43,7 @@ class Library:
 
     @cached_property
     def is_personal(self) -> bool:
-        """Whether any template reads who calls, the call or the time; if none does, callers like one another hear the same."""
+        """Whether any template reads the caller, the call or the time; if not, similar callers hear the same text."""
         return self.reads(*_PERSONAL)
 
     def reads(self, *names: str) -> bool:
@@ -57,7 +57,7 @@ class Library:
 
 
 def _mentions(code: CodeType, names: frozenset[str]) -> bool:
-    # A template asks for what it reads by name; a text that happens to be such a name does no harm.
+    # The code holds each name that it reads as a constant. An equal text only makes the answer less sure.
     return any(_mentions(each, names) if isinstance(each, CodeType) else each in names for each in code.co_consts)
 
 
@@ -69,11 +69,8 @@ def split_variant(name: str) -> tuple[str, str]:
     return name, ""
 
 
-class Stack(Resolver):
-    """The folders that are laid over one another for a call, lowest first, in one language.
-
-    Rendering through it reads no file and compiles nothing.
-    """
+class Stack(BaseLoader):
+    """The layers of a call, lowest first, in one language. Rendering reads no file and compiles nothing."""
 
     def __init__(self, library: Library, folders: tuple[str, ...], language: str, environment: Environment) -> None:
         self.folders = folders
@@ -81,6 +78,7 @@ class Stack(Resolver):
         self.is_personal = library.is_personal
         self._library = library
         self._environment: Environment = environment.overlay(loader=self)
+        self._environment.join_path = self.resolve  # type: ignore[method-assign, assignment]
         self._strings: dict[str, Template] = {}
 
     def load(self, environment: JinjaEnvironment, name: str, globals: Any = None) -> Template:  # noqa: A002, ARG002 (Jinja's)
@@ -88,7 +86,7 @@ class Stack(Resolver):
         code = self._library.codes.get(name)
         if code is None:
             raise TemplateNotFound(name)
-        # Not Jinja's chain of maps, which takes longer to read than most templates to render.
+        # Not get_template's chain of maps: reading it takes longer than rendering most templates.
         return environment.template_class.from_code(environment, code, environment.globals)
 
     def find(self, logical: str) -> Template | None:
@@ -119,7 +117,7 @@ class Stack(Resolver):
         return self._search(self._visible(folder, logical, within), within) or name
 
     def _visible(self, folder: str, logical: str, wanted: str) -> tuple[str, ...]:
-        """An arm sees what lies below it; a file that names itself means the one below; else all layers count."""
+        """Return the layers that a file sees: an arm those below it, a file that names itself those below its own, else all."""
         if folder.startswith(BASE) and wanted != logical:
             return self.folders
         return self.folders[: self.folders.index(folder)] if folder in self.folders else self.folders[:1]
@@ -141,13 +139,13 @@ def render(template: Template, namespace: Namespace) -> str:
     return "".join(template.root_render_func(template.new_context(dict(namespace)))).strip()
 
 
+@readable()
 def expression(environment: Environment, source: str) -> Expression:
     """Compile a Jinja expression; a missing name is a :class:`.SilentUndefined`.
 
     :raises jinja2.TemplateSyntaxError: if it cannot be read.
     """
-    with readable():
-        return environment.compile_expression(source, undefined_to_none=False)
+    return environment.compile_expression(source, undefined_to_none=False)
 
 
 def failed_at(error: BaseException) -> tuple[str, int]:
