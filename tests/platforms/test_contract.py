@@ -1,0 +1,222 @@
+"""What every platform has to do. The toy platform of docs/platforms/adding.md passes as well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CALLER, CONTENT, LINE, NOW, WEBHOOK_SECRET, MakePhone
+from flask_pickup import BadWebhook, Pickup, platforms
+from flask_pickup.errors import BadSignature
+from flask_pickup.options import ConfigReader
+from flask_pickup.platforms import (
+    Answer,
+    CallEnded,
+    Delivery,
+    IncomingCall,
+    OtherEvent,
+    Platform,
+    Rejection,
+    SampleCall,
+    StatusChanged,
+    ToolCall,
+    ToolCalls,
+    Words,
+)
+from flask_pickup.testing import PickupClient
+
+ADDING = Path(__file__).parents[2] / "docs/platforms/adding.md"
+SECRETS = {"flireo": {"PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET}, "bell": {"PICKUP_BELL_TOKEN": "a-token-of-bell"}}
+"""Each platform's name, and what enables it."""
+
+CALL = SampleCall("call-1", CALLER, LINE, datetime.fromtimestamp(NOW, UTC))
+METADATA = {"v": 1, "call": "call-1"}
+WORDS = Words("Good day.", "You are kind.")
+
+
+def bell() -> Any:
+    """Return the toy platform of the page."""
+    [code] = re.findall(r"```python\n(.*?)```", ADDING.read_text("utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names["Bell"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registry() -> Iterator[None]:
+    """Register the toy platform as its page says."""
+    platforms.REGISTRY["bell"] = bell().from_config
+    yield
+    del platforms.REGISTRY["bell"]
+
+
+def platform_of(name: str, clock: float = NOW) -> Platform:
+    return platforms.enabled_platforms(ConfigReader(SECRETS[name]), lambda: clock)[name]
+
+
+@pytest.fixture(params=sorted(SECRETS))
+def platform(request: pytest.FixtureRequest) -> Platform:
+    """Each platform in turn."""
+    return platform_of(request.param)
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+def test_samples_are_verified_and_parsed(platform: Platform) -> None:
+    """Every sample verifies, and parses into its event about its call, or is refused."""
+    seen = set()
+    for sample in platform.samples(CALL):
+        delivery = platform.sign(sample.body, sample.event)
+        assert platform.verify(delivery) in {None, float(NOW)}
+        if sample.is_refused or (sample.call is None and sample.event is IncomingCall):
+            with pytest.raises(BadWebhook):
+                platform.parse(delivery)
+            continue
+        event = platform.parse(delivery)
+        assert type(event) is sample.event, sample.title
+        seen.add(sample.event)
+        if sample.call:
+            found = (event.call_id, event.caller_number, event.line_number)
+            assert found == (sample.call.id, sample.call.caller, sample.call.line), sample.title
+    assert {IncomingCall, CallEnded, OtherEvent} <= seen
+
+
+def test_first_sample_is_the_call(platform: Platform) -> None:
+    """A rehearsal begins with the call itself."""
+    first = next(iter(platform.samples(CALL)))
+    assert (first.event, first.call) == (IncomingCall, CALL)
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_other_secrets_are_refused(name: str, platform: Platform) -> None:
+    """Nothing but a configured secret verifies, and each of several does."""
+    [(key, secret)] = SECRETS[name].items()
+    rotating, other = (
+        platforms.enabled_platforms(ConfigReader({key: value}), lambda: float(NOW))[name]
+        for value in (["a-new-secret-of-ours", secret], "somebody-elses-secret")
+    )
+    body = platform_of(name).payload(IncomingCall, CALL)
+    rotating.verify(platform_of(name).sign(body, IncomingCall))
+    for forged in (other.sign(body, IncomingCall), Delivery({}, body)):
+        with pytest.raises(BadSignature):
+            rotating.verify(forged)
+
+
+@given(body=st.binary(max_size=40), name=st.sampled_from(sorted(SECRETS)))
+def test_any_bytes_are_read_or_refused(body: bytes, name: str) -> None:
+    """Whatever a platform signs is an event or a refusal."""
+    with suppress(BadWebhook):
+        platform_of(name).parse(Delivery({}, body))
+
+
+def test_tools_and_status(platform: Platform) -> None:
+    """A tool's name and arguments arrive as they were sent, and a call that has ended is known for it."""
+    call = replace(CALL, tool=ToolCall(id="tool-1", name="look_up", arguments={"order": "1042"}))
+    event = platform.parse(platform.sign(platform.payload(ToolCalls, call), ToolCalls))
+    assert isinstance(event, ToolCalls)
+    assert [(tool.name, tool.arguments) for tool in event.tool_calls] == [("look_up", {"order": "1042"})]
+    assert platform.tool_results(event, {"a": 1}) != platform.tool_results(event, {}, "The tool failed.")
+    ended = platform.parse(platform.sign(platform.payload(StatusChanged, CALL), StatusChanged))
+    assert isinstance(ended, StatusChanged)
+    assert ended.has_ended
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [WORDS, Words("Good day."), Words(prompt="You are kind."), Words()])
+def test_answer_comes_back_with_the_report(platform: Platform, words: Words) -> None:
+    """The greeting, the prompt and our metadata reach the platform's JSON, and are read from its report."""
+    written = platform.answer(Answer(words, "en", {}, METADATA))
+    if words == WORDS:
+        assert platform.words(platform.answer(Answer(words, "en"))) == words
+    call = replace(CALL, answer=written)
+    event = platform.parse(platform.sign(platform.payload(CallEnded, call), CallEnded))
+    assert isinstance(event, CallEnded)
+    assert event.metadata == METADATA
+    assert event.applied in {words, None}
+
+
+def test_settings_stay_and_words_win(platform: Platform) -> None:
+    """An override's other keys leave as they are; a greeting that is rendered replaces the override's."""
+    base = platform.answer(Answer(Words("Base."), "en"))
+    settings = {**base, "unknown_key": {"deep": [1]}}
+    assert platform.words(settings).greeting == "Base."
+    written = platform.answer(Answer(WORDS, "en", settings))
+    assert written["unknown_key"] == {"deep": [1]}
+    assert platform.words(written) == WORDS
+    assert platform.words(settings).greeting == "Base."
+
+
+def test_rejection_and_default(platform: Platform) -> None:
+    """A rejection carries its words; the default and every answer are valid."""
+    written = platform.answer(Rejection("We are closed."))
+    assert platform.rejection(written) == "We are closed."
+    assert platform.rejection({}) is None
+    for answer in (written, platform.default(), platform.answer(Answer(Words("Hi."), "en", {}, METADATA))):
+        assert platform.answer_schema.validate(answer) == {}
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=sorted(SECRETS))
+def client(request: pytest.FixtureRequest, make_phone: MakePhone) -> PickupClient:
+    """A client that calls an app on each platform in turn; the app has all of them."""
+    # Without an override, which is one platform's JSON, and a prompt, for which Flireo needs one.
+    content = {path: text for path, text in CONTENT.items() if "override" not in path and "prompt" not in path}
+    config = {key: value for secrets in SECRETS.values() for key, value in secrets.items()}
+    phone = make_phone(content, pickup=Pickup(clock=lambda: NOW), **config)
+    return PickupClient(phone.app, platform=request.param)
+
+
+def test_call_and_report_become_rows(client: PickupClient) -> None:
+    """A call is answered with its arm, its report is joined, and the row names the platform."""
+    response = client.post_call()
+    assert response.status_code == 200
+    assert client.post_report().status_code == 200
+    with client.pickup.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT platform, decision, name, value, delivered FROM pickup_calls JOIN pickup_assignments USING (call_id)"
+            " JOIN pickup_outcomes USING (call_id) WHERE name = 'duration_seconds'"
+        ).all()
+    assert [tuple(row) for row in rows] == [(client.platform.name, "arm", "duration_seconds", 42.0, 1)]
+
+
+def test_every_sample_is_answered(client: PickupClient) -> None:
+    """Whatever the platform sends is acknowledged, but for what cannot be read; nothing unsigned is."""
+    call = replace(CALL, id="samples")
+    for sample in client.platform.samples(call):
+        response = client.post_signed(sample.body, sample.event)
+        assert response.status_code == (400 if sample.is_refused else 200), sample.title
+        assert client.post(client.webhook_url, data=sample.body).status_code == 401
+
+
+def test_unreadable_call_gets_the_default(client: PickupClient) -> None:
+    """A verified call that cannot be read is answered with the platform's default, and counted."""
+    [sample] = [each for each in client.platform.samples(CALL) if each.event is IncomingCall and each.call is None]
+    response = client.post_signed(sample.body, sample.event)
+    assert (response.status_code, response.get_json()) == (200, client.platform.default())
+    assert client.get("/pickup/health").get_json()["refused"] == {"unreadable call": 1}
+
+
+def test_same_caller_hears_the_same_arm_on_every_platform(client: PickupClient) -> None:
+    """A caller's arm follows from their number, not from the platform."""
+    arms = set()
+    for name in SECRETS:
+        caller = PickupClient(client.application, platform=name)
+        call = replace(CALL, answer=caller.post_call("same-" + name).get_json())
+        event = caller.platform.parse(caller.platform.sign(caller.platform.payload(CallEnded, call), CallEnded))
+        assert isinstance(event, CallEnded)
+        arms.add(event.metadata["assignments"]["warm-opening"]["arm"])
+    assert len(arms) == 1
