@@ -114,7 +114,7 @@ class State:
         return datetime.fromtimestamp(self.webhook.clock(), UTC)
 
     def start(self) -> None:
-        """Take the spool's space and start the ledger's threads in this process, before the first call does."""
+        """Start the ledger's threads in this process, before the first call does, and see that the spool can be written."""
         self.webhook.ledger.start()
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ class Metrics:
         self._faults = client.Counter("pickup_faults", "Faults on the way to an answer.", ["kind"], registry=here)
         self._waiting = client.Gauge(
             *("pickup_rows_waiting", "Rows not in the database yet.", ["where"]),
-            multiprocess_mode="livesum", registry=here,
+            multiprocess_mode="livemax", registry=here,
         )  # fmt: skip
 
     def call(self, decision: str, seconds: float, assignments: Iterable[Assigned]) -> None:
@@ -60,7 +60,7 @@ class Metrics:
             self._faults.labels(kind).inc()
 
     def waiting(self, rows: Mapping[str, int]) -> None:
-        """Set how many rows wait in this process, in memory and in the spool."""
+        """Set how many rows wait in this process's memory, and in the spool of all processes."""
         if self._token is not None:
             for where, number in rows.items():
                 self._waiting.labels(where).set(number)

@@ -265,6 +265,26 @@ def test_commit_that_goes_on_claims_no_arm(make_phone: MakePhone, tmp_path: Path
     assert "metadata" in phone.ring("quick").get_json()["assistant"]
 
 
+def test_spooled_row_that_came_late_claims_no_arm(
+    make_phone: MakePhone, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write to the spool that took too long and succeeds after the caller heard the base is replayed as a fallback."""
+    phone = hosted(make_phone, database_url, migrate=False, tmp_path=tmp_path)
+    assert "metadata" in phone.ring("quick").get_json()["assistant"]
+    append, slow = Spool.append, [0.8]
+
+    def append_slowly(spool: Spool, entries: Any) -> None:
+        time.sleep(slow.pop() if slow else 0)
+        append(spool, entries)
+
+    monkeypatch.setattr(Spool, "append", append_slowly)
+    assert "metadata" not in phone.ring("late").get_json()["assistant"]
+    assert "metadata" in phone.ring("later").get_json()["assistant"]
+    migrate(database_url)
+    decisions = [("late", "fallback"), ("later", "arm"), ("quick", "arm")]
+    eventually(lambda: phone.rows("SELECT call_id, decision FROM pickup_calls ORDER BY 1") == decisions)
+
+
 def test_commit_whose_word_was_lost_is_one_row(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
     """The connection breaks right after the commit: the second try finds its own rows, and says the same."""
     migrate(database_url)
