@@ -32,51 +32,34 @@ def _intervals(metric: Json, experiment: Experiment, arms: list[str]) -> Json | 
     comparisons = [each for each in metric["comparisons"] if each["always_valid_interval"]]
     if len(comparisons) > _MOST_INTERVALS:
         comparisons = [each for each in comparisons if each["against"] == CONTROL]
-    if not comparisons:
-        return None
-    return {
-        "kind": "intervals",
-        "arms": arms,
-        "comparisons": comparisons,
-        "scale": _scale(metric),
-        "mark": _mark(metric, experiment),
-        "label": _label(metric),
-        "says": gettext("Intervals of %(metric)s; the table below has the same figures.", metric=metric["metric"]),
-    }
+    says = gettext("Intervals of %(metric)s; the table below has the same figures.", metric=metric["metric"])
+    plot = {"kind": "intervals", "arms": arms, "comparisons": comparisons, "mark": _mark(metric, experiment)}
+    return {**plot, **_unit(metric), "says": says} if comparisons else None
 
 
 def _mark(metric: Json, experiment: Experiment) -> Json | None:
     """Return from where a difference is relevant, or harm no longer accepted."""
     design = next((each for each in experiment.metrics if each.name == metric["metric"]), None)
     sign = 1 if metric["goal"] == "increase" else -1
-    if design is None or not (design.guardrail or design.smallest):
-        return None
-    if design.guardrail:
+    if design and design.guardrail:
         text = gettext("harm that is not accepted")
         return {"at": -sign * design.margin, "side": -sign, "kind": "removed", "text": text}
-    return {"at": sign * (design.smallest or 0), "side": sign, "kind": "added", "text": gettext("relevant difference")}
+    if design and design.smallest:
+        return {"at": sign * design.smallest, "side": sign, "kind": "added", "text": gettext("relevant difference")}
+    return None
 
 
-def _weeks(points: list[Json], metric: Json, arms: list[str]) -> dict[str, Json]:
-    label = _label(metric)
+def _weeks(points: list[Json], metric: Json, arms: list[str]) -> Mapping[str, Json]:
+    unit = _unit(metric)
     plots: dict[str, Json] = {}
     for index, arm in enumerate(arms):
-        rows = [point for point in points if (point["arm"], point["against"]) == (arm, CONTROL)]
-        if rows:
-            plots[arm] = {
-                "kind": "weeks",
-                "index": index,
-                "rows": rows,
-                "scale": _scale(metric),
-                "label": label,
-                "says": label,
-            }
+        if rows := [point for point in points if (point["arm"], point["against"]) == (arm, CONTROL)]:
+            plots[arm] = {"kind": "weeks", "index": index, "rows": rows, **unit, "says": unit["label"]}
     return plots
 
 
-def _label(metric: Json) -> str:
-    return gettext("difference, pp") if metric["is_proportion"] else gettext("difference")
-
-
-def _scale(metric: Json) -> int:
-    return 100 if metric["is_proportion"] else 1
+def _unit(metric: Json) -> Json:
+    """Return the label of a metric's differences, and by what they are multiplied."""
+    if metric["is_proportion"]:
+        return {"scale": 100, "label": gettext("difference, pp")}
+    return {"scale": 1, "label": gettext("difference")}
