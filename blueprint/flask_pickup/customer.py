@@ -20,11 +20,11 @@ Hook = Callable[[Caller], Any]
 
 
 class CustomerFailed(Exception):
-    """An audience looked at the customer, and the hook had failed."""
+    """An audience uses the customer, and the hook failed."""
 
 
-class Unavailable:
-    """Stands for the customer in an audience after the hook failed: each look at it raises, also what kind it is."""
+class UnavailableCustomer:
+    """Stands for the customer in an audience after the hook failed: every use of it raises ``CustomerFailed``."""
 
     def _raise(self, *_: object) -> NoReturn:
         raise CustomerFailed
@@ -71,14 +71,14 @@ class Lookup:
         self._probe: Future[Customer] | None = None
         self._pause = wait
         self._next_probe = 0.0
-        self.skipping = False
+        self.skipped = False
         self.faults = 0
 
     def __call__(self, caller: Caller) -> Customer:
         """Return the customer; never raises. An unidentified caller is never looked up."""
         if self._hook is None or not caller.identified:
             return UNKNOWN
-        if self.skipping:
+        if self.skipped:
             self._send_probe(caller)
             return self._fault("skipped after a time-out")
         future = self._threads.submit(lambda: self._ask(caller))
@@ -87,7 +87,7 @@ class Lookup:
         try:
             customer = future.result(self._wait)
         except FutureTimeoutError:
-            self.skipping = True
+            self.skipped = True
             return self._fault("time-out")
         return self._fault(customer.failed) if customer.failed else customer
 
@@ -107,7 +107,7 @@ class Lookup:
         except BaseException as error:  # noqa: BLE001 (the host's code may raise anything, SystemExit too)
             return Customer(failed=type(error).__name__)
         if monotonic() - started <= self._wait:
-            self.skipping = False
+            self.skipped = False
         return customer
 
     def _fault(self, why: str) -> Customer:

@@ -12,7 +12,7 @@ from flask_pickup.assignment import Assigned, Recorded, draw_arm, draw_layer, is
 from flask_pickup.caller import plain_language
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Plan
-from flask_pickup.customer import Customer, CustomerFailed, Unavailable
+from flask_pickup.customer import Customer, CustomerFailed, UnavailableCustomer
 from flask_pickup.metadata import Metadata, digest
 from flask_pickup.platforms import Answer, Platform, Rejection, Words
 from flask_pickup.rendering import SilentUndefined, failed_at
@@ -216,7 +216,7 @@ class Deciding:
         audience = self.catalog.audiences.get(experiment.name)
         if audience is None:
             return ""
-        names = {**self.names, "customer": Unavailable(), "customer_raw": Unavailable()}
+        names = {**self.names, "customer": UnavailableCustomer(), "customer_raw": UnavailableCustomer()}
         try:
             looked = bool(audience(names if self.customer.failed else self.names))
         except CustomerFailed:

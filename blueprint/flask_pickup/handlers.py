@@ -20,7 +20,6 @@ from flask_pickup.processes import DaemonThreads, PerProcess
 log = logging.getLogger("flask_pickup")
 
 Handler = Callable[[Any], Any]
-Answer = Mapping[str, Any]
 
 LARGEST = 1024 * 1024
 """Bytes of an answer: it goes into a model's context."""
@@ -48,7 +47,7 @@ class Handlers:
         self._slots = PerProcess(lambda: BoundedSemaphore(at_once))
         self._threads = DaemonThreads("pickup-handler", self.threads)
 
-    def answer(self, event: Event, platform: Platform) -> Answer:
+    def answer(self, event: Event, platform: Platform) -> Mapping[str, Any]:
         """Return the body of the answer. To be called inside the request, whose context the handler gets.
 
         :raises TooManyHandlers: if an event that is not a tool call finds no free slot.
@@ -64,7 +63,7 @@ class Handlers:
         finally:
             slots.release()
 
-    def _answer(self, handler: Handler, event: Event, platform: Platform) -> Answer:
+    def _answer(self, handler: Handler, event: Event, platform: Platform) -> Mapping[str, Any]:
         future = self._threads.submit(partial(copy_current_request_context(_run), handler, event))
         if future is None:
             return _refused(event, platform)
@@ -81,7 +80,7 @@ class Handlers:
         return _failed(event, platform, f"{type(error).__name__} in {place_of(error)}", "The tool failed.")
 
 
-def _run(handler: Handler, event: Event) -> Answer:
+def _run(handler: Handler, event: Event) -> Mapping[str, Any]:
     result = current_app.ensure_sync(handler)(event)
     if result is None:
         return {}
@@ -91,8 +90,7 @@ def _run(handler: Handler, event: Event) -> Answer:
     body = current_app.json.dumps(result)
     if len(body) > LARGEST:
         raise ValueError("a handler returned more than a megabyte")
-    answer: Answer = orjson.loads(body)
-    return answer
+    return orjson.loads(body)  # type: ignore[no-any-return]
 
 
 def _tell_host(error: BaseException) -> None:
@@ -102,12 +100,12 @@ def _tell_host(error: BaseException) -> None:
         got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
 
 
-def _refused(event: Event, platform: Platform) -> Answer:
+def _refused(event: Event, platform: Platform) -> Mapping[str, Any]:
     if not isinstance(event, ToolCalls):
         raise TooManyHandlers("Too many handlers are running; send it again.")
     return _failed(event, platform, "too many handlers are running", "Too many tools are running.")
 
 
-def _failed(event: Event, platform: Platform, why: str, answer: str) -> Answer:
+def _failed(event: Event, platform: Platform, why: str, answer: str) -> Mapping[str, Any]:
     log.error("The handler of '%s' failed: %s.", event.name, why)
     return platform.tool_results(event, {}, answer) if isinstance(event, ToolCalls) else {}

@@ -92,14 +92,14 @@ class Webhook:
         ledger = self.ledger.health()
         well = ledger["database"] == "ok" and not self.catalog.broken and not self.catalog.left_out
         return {
-            "status": "ok" if well and not self.lookup.skipping else "degraded",
+            "status": "ok" if well and not self.lookup.skipped else "degraded",
             **ledger,
             "calls": dict(self.decisions),
             "refused": dict(self.refusals),
             "reports": {"dropped": dict(self.reading.dropped)},
             "own_faults": self.faults,
             "signals": {"dropped": self.signals.dropped},
-            "customer": {"skipped": self.lookup.skipping, "faults": self.lookup.faults},
+            "customer": {"skipped": self.lookup.skipped, "faults": self.lookup.faults},
             "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
         }
 
