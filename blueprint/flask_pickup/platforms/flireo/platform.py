@@ -23,17 +23,11 @@ from flask_pickup.platforms.events import (
     ToolCalls,
     Words,
 )
-from flask_pickup.platforms.flireo import answer, generations, samples, schemas
+from flask_pickup.platforms.flireo import answer, generations, samples
+from flask_pickup.platforms.flireo.payloads import read_event
+from flask_pickup.platforms.flireo.schemas import AssistantRequestResponseSchema
 from flask_pickup.platforms.flireo.signature import EVENT, SIGNATURE, TIMESTAMP, sign, verify
 from flask_pickup.platforms.reading import read_object
-
-_PAYLOADS: Mapping[str, Schema] = {
-    "assistant-request": schemas.AssistantRequestPayloadSchema(),
-    "status-update": schemas.StatusUpdatePayloadSchema(),
-    "tool-calls": schemas.ToolCallsPayloadSchema(),
-    "end-of-call-report": schemas.EndOfCallReportPayloadSchema(),
-}
-_OTHER = schemas.OtherPayloadSchema()
 
 
 class Flireo:
@@ -49,7 +43,7 @@ class Flireo:
     deadline = 5.0
     # The platform fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
     untemplated = frozenset({"analysis_plan"})
-    answer_schema: Schema = schemas.AssistantRequestResponseSchema()
+    answer_schema: Schema = AssistantRequestResponseSchema()
 
     def __init__(
         self,
@@ -89,7 +83,7 @@ class Flireo:
             raise _refusal(delivery.headers.get(EVENT, ""), error.detail, error.field) from None
         if not message["type"]:
             raise BadWebhook("The message has no type.", "message.type")
-        event: Event = _PAYLOADS.get(message["type"], _OTHER).load({"message": message})
+        event = read_event(message)
         # A flat message brings no id; every other event but an unknown one has to.
         if not (event.call_id or "is_flat" in message or isinstance(event, OtherEvent)):
             raise _refusal(event.name, "The call has no id of 1 to 256 characters.", "message.call.id")

@@ -1,34 +1,20 @@
-"""The payloads and the answers of the webhook, named as the platform's own pages name them.
+"""The schemas of the platform's own page on ``assistant-request``: its payload, and the answer to it.
 
-Payloads are read leniently: a call must not be lost because a field is not as documented. Answers are validated
-strictly: the platform does not say what it does with an invalid one.
+Answers are validated strictly: the platform does not say what it does with an invalid one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any, ClassVar
 
 import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validates_schema
-from marshmallow import missing as MISSING  # noqa: N812 (it is a constant)
 from marshmallow.validate import Length, OneOf, Range
 
-from flask_pickup.platforms import reading
-from flask_pickup.platforms.events import CallEnded, Event, IncomingCall, OtherEvent, StatusChanged, ToolCall, ToolCalls
-from flask_pickup.platforms.flireo import report
-from flask_pickup.platforms.reading import (
-    LONGEST_ID,
-    LONGEST_REASON,
-    mapping,
-    mappings,
-    moment,
-    seconds,
-    text,
-)
-
-Reader = Callable[[Any], Any]
+from flask_pickup.platforms.events import Event
+from flask_pickup.platforms.flireo.payloads import read_event
 
 
 class _Lenient(Schema):
@@ -36,153 +22,14 @@ class _Lenient(Schema):
         unknown = EXCLUDE
 
 
-# --- payloads ---------------------------------------------------------------------------------------------------------
+class AssistantRequestPayloadSchema(_Lenient):
+    """Loads a payload of the current generation, ``{"message": {"type": "assistant-request", …}}``, into its event."""
 
+    message = fields.Dict(required=True)
 
-class Read(fields.Field[Any]):
-    """A field with the value that its reader makes; the reader gets ``None`` for a missing one.
-
-    Nested schemas would take three times as long as nested readers.
-    """
-
-    def __init__(self, reader: Reader, **options: Any) -> None:
-        super().__init__(**options)
-        self._reader = reader
-
-    def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        """Return what the reader makes of ``value``."""
-        return self._reader(None if value is MISSING else value)
-
-
-def _block(**readers: Reader) -> Reader:
-    def read(value: Any) -> dict[str, Any]:
-        known = mapping(value)
-        return {key: reader(known.get(key)) for key, reader in readers.items()}
-
-    return read
-
-
-def _identifier(value: Any) -> str:
-    return value if isinstance(value, str) and len(value) <= LONGEST_ID else ""
-
-
-def _reason(value: Any) -> str | None:
-    return text(value, LONGEST_REASON)
-
-
-_read_tool = _block(id=_identifier, function=_block(name=text, arguments=mapping))
-
-
-def _tool_calls(value: Any) -> tuple[ToolCall, ...]:
-    calls = (_read_tool(call) for call in mappings(value) or ())
-    return tuple(
-        ToolCall(id=c["id"], name=c["function"]["name"] or "", arguments=c["function"]["arguments"]) for c in calls
-    )
-
-
-class _MessageSchema(_Lenient):
-    event: ClassVar[type[Event]] = OtherEvent
-
-    timestamp = Read(moment)
-    call = Read(_block(id=_identifier, type=text, status=text))
-    phone_number = Read(_block(number=reading.phone_number, name=text))
-    customer = Read(_block(number=reading.phone_number))
-
-    @post_load(pass_original=True)
-    def _make(self, found: dict[str, Any], body: Mapping[str, Any], **_: Any) -> Event:
-        call, line, customer = found.pop("call"), found.pop("phone_number"), found.pop("customer")
-        return self.event(
-            call_id=call["id"],
-            call_type=call["type"],
-            caller_number=customer["number"],
-            line_number=line["number"],
-            line_name=line["name"],
-            body=body,
-            **self.fields_of(found, call["status"], body),
-        )
-
-    def fields_of(self, found: dict[str, Any], status: str | None, body: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """Return the event's own fields."""
-        return found
-
-
-class _AssistantRequestSchema(_MessageSchema):
-    event = IncomingCall
-
-
-class _ToolCallsSchema(_MessageSchema):
-    event = ToolCalls
-
-    tool_calls = Read(_tool_calls, data_key="tool_call_list")
-
-
-class _StatusUpdateSchema(_MessageSchema):
-    event = StatusChanged
-
-    end_reason = Read(_reason)
-
-    def fields_of(self, found: dict[str, Any], status: str | None, body: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        return {**found, "status": status, "has_ended": status in {"ended", report.ENDED_WITH_ERROR}}
-
-
-class _EndOfCallReportSchema(_MessageSchema):
-    event = CallEnded
-
-    duration_seconds = Read(seconds)
-    end_reason = Read(_reason)
-    summary = Read(lambda value: value if isinstance(value, str) else None)
-    transcript = Read(mappings, data_key="messages")
-    analysis = Read(mapping)
-    ended_at = Read(moment)
-
-    def fields_of(self, found: dict[str, Any], status: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            **found,
-            "status": status,
-            "ending": report.ending(status, found["end_reason"]),
-            "user_messages": report.user_messages(found["transcript"]),
-            **report.brought_back(body),
-        }
-
-
-class _PayloadSchema(_Lenient):
     @post_load
-    def _unwrap(self, found: dict[str, Any], **_: Any) -> Event:
-        event: Event = found["message"]
-        return event
-
-
-class AssistantRequestPayloadSchema(_PayloadSchema):
-    """Loads the current generation's ``assistant-request`` into an :class:`.IncomingCall`."""
-
-    message = Read(_AssistantRequestSchema().load, required=True)
-
-
-class StatusUpdatePayloadSchema(_PayloadSchema):
-    """Loads the current generation's ``status-update`` into a :class:`.StatusChanged`."""
-
-    message = Read(_StatusUpdateSchema().load, required=True)
-
-
-class ToolCallsPayloadSchema(_PayloadSchema):
-    """Loads the current generation's ``tool-calls`` into :class:`.ToolCalls`."""
-
-    message = Read(_ToolCallsSchema().load, required=True)
-
-
-class EndOfCallReportPayloadSchema(_PayloadSchema):
-    """Loads the current generation's ``end-of-call-report`` into a :class:`.CallEnded`."""
-
-    message = Read(_EndOfCallReportSchema().load, required=True)
-
-
-class OtherPayloadSchema(_PayloadSchema):
-    """Loads an event of any other type into an :class:`.OtherEvent`."""
-
-    message = Read(_MessageSchema().load, required=True)
-
-
-# --- answers ----------------------------------------------------------------------------------------------------------
+    def _read(self, found: dict[str, Any], **_: Any) -> Event:
+        return read_event(found["message"])
 
 
 class _Strict(fields.Field[Any]):
