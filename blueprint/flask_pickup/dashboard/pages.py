@@ -210,21 +210,13 @@ class Dashboard:
 
     def _preview(self) -> Response:
         # A number in an address would end in logs: it comes in a form's body alone.
-        form = request.form
+        form, lines = request.form, self.catalog.settings.lines
         if request.method != "POST":
-            return self._page("preview", shown=None, form=form, lines=self.catalog.settings.lines)
+            return self._page("preview", shown=None, form=form, lines=lines)
         number, line, at = form.get("number") or None, form.get("line") or None, parse_moment(form.get("at"))
         shown = preview(self.webhook, number=number, line=line, at=at)
-        decision = shown.decision
-        return self._page(
-            "preview",
-            shown=shown,
-            greeting=decision.greeting,
-            prompt=decision.prompt,
-            answer=json.dumps(shown.answer, indent=2, ensure_ascii=False),
-            form=form,
-            lines=self.catalog.settings.lines,
-        )
+        answer = json.dumps(shown.answer, indent=2, ensure_ascii=False)
+        return self._page("preview", shown=shown, answer=answer, form=form, lines=lines)
 
     def _download(self, table: str, kind: str) -> Response:
         found = rows.TABLES.get(table)
