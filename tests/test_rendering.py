@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +13,8 @@ from hypothesis import strategies as st
 from jinja2 import TemplateSyntaxError
 from jinja2.exceptions import SecurityError
 
-from conftest import CALLER, CONTENT, EXPERIMENT, FLIREO, MakePhone, write
+from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone
 from flask_pickup import Pickup
-from flask_pickup.catalog import load
-from flask_pickup.checking import check
 from flask_pickup.rendering import Environment, SilentUndefined, expression, render, split_variant
 
 ENVIRONMENT = Environment()
@@ -301,18 +298,6 @@ def test_arm_takes_in_the_base(hear: Hear, arm: str, words: str) -> None:
         "deep/two.j2": 'two, up to {% include "../aside.j2" %}',
     }
     assert hear(base, {**own, "first_message.j2": arm}) == words
-
-
-def test_caller_in_a_macro_is_complained_about(tmp_path: Path) -> None:
-    """Jinja gives the name ``caller`` another meaning in a macro; an author is told before the greeting lacks a word."""
-    write(
-        tmp_path,
-        {"greetings/first_message.j2": "Hello.\n{% macro who() %}{{ caller.number }}{% endmacro %}{{ who() }}"},
-    )
-    catalog = load(tmp_path / "experiments", tmp_path / "greetings", pin_key=str, region="NL", platforms=[FLIREO])
-    [complaint] = [found for found in check(catalog, FLIREO) if found.file == "greetings/first_message.j2"]
-    assert (complaint.line, complaint.level) == (2, "warning")
-    assert "inside a macro" in complaint.problem
 
 
 def test_base_takes_in_what_an_arm_replaces(hear: Hear) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,10 +13,11 @@ from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Catalog, Complaint, Experiment, Line
 from flask_pickup.catalog.complaints import json_line, toml_line
+from flask_pickup.checking.content import Content
 from flask_pickup.checking.overrides import check_answer, walk
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import Deciding
-from flask_pickup.platforms import Answer, Platform
+from flask_pickup.platforms import Answer
 from flask_pickup.rendering import BASE, failed_at
 
 WORDS_A_MINUTE = 150
@@ -39,8 +40,7 @@ class Case:
     :param words: who it is, for a complaint.
     """
 
-    catalog: Catalog
-    platform: Platform
+    content: Content
     words: str
     line: Line
     now: datetime
@@ -49,17 +49,14 @@ class Case:
 
     def deciding(self) -> Deciding:
         """Return the steps of deciding this call."""
-        call = CallFacts("check", self.platform.name, "inbound_phone_call", self.caller, self.line, self.now)
-        return Deciding(self.catalog, self.platform, call, self.customer)
+        call = CallFacts("check", self.content.platform.name, "inbound_phone_call", self.caller, self.line, self.now)
+        return Deciding(self.content.catalog, self.content.platform, call, self.customer)
 
 
-def check_answers(catalog: Catalog, platform: Platform, at: Callable[[str], None]) -> Iterator[Complaint]:
-    """Yield what is wrong with the base's answers for every case, and with each arm's for a sample of them.
-
-    :param at: is told the next folder.
-    """
+def check_answers(content: Content) -> Iterator[Complaint]:
+    """Yield what is wrong with the base's answers for every case, and with each arm's for a sample of them."""
     seen: set[tuple[str, int, str]] = set()
-    for complaint in _all(catalog, platform, at):
+    for complaint in _all(content):
         # One caller is enough of those with the same problem.
         key = (complaint.file, complaint.line, complaint.problem.partition(" for ")[0])
         if key not in seen:
@@ -67,8 +64,9 @@ def check_answers(catalog: Catalog, platform: Platform, at: Callable[[str], None
             yield complaint
 
 
-def _all(catalog: Catalog, platform: Platform, at: Callable[[str], None]) -> Iterator[Complaint]:
-    regular, timed = list(_regular(catalog, platform)), list(_at_other_times(catalog, platform))
+def _all(content: Content) -> Iterator[Complaint]:
+    catalog, at = content.catalog, content.at
+    regular, timed = list(_regular(content)), list(_at_other_times(content))
     for case in (*regular, *timed):
         at(BASE)
         yield from _base(case)
@@ -89,20 +87,21 @@ def _all(catalog: Catalog, platform: Platform, at: Callable[[str], None]) -> Ite
                 yield from _answer(case, (*catalog.base(case.line), arm.folder))
 
 
-def _regular(catalog: Catalog, platform: Platform) -> Iterator[Case]:
+def _regular(content: Content) -> Iterator[Case]:
     """Yield callers of every kind: on each line, in each language, while it is open and while it is closed."""
+    catalog = content.catalog
     for line in [Line(None), *catalog.settings.lines.values()]:
         for is_open, now in _times(catalog, line):
             ending = ("" if is_open else ", outside the hours") + (f", on line {line.name}" if line.name else "")
-            yield Case(catalog, platform, f"a caller without a number{ending}", line, now, UNIDENTIFIED)
-            yield Case(catalog, platform, f"a stranger from a far country{ending}", line, now, _FOREIGNER)
+            yield Case(content, f"a caller without a number{ending}", line, now, UNIDENTIFIED)
+            yield Case(content, f"a stranger from a far country{ending}", line, now, _FOREIGNER)
             for language in sorted(catalog.languages_on(line)):
                 words = f"speaks '{language}'{ending}"
                 country = get_global("likely_subtags").get(language, "").rpartition("_")[2] or None
                 caller = Caller(number=_NOBODYS, country=country, language=language, key="0" * 32)
                 known = Customer({**_KNOWN, "language": language})
-                yield Case(catalog, platform, f"a customer who {words}", line, now, caller, known)
-                yield Case(catalog, platform, f"a stranger who {words}", line, now, caller)
+                yield Case(content, f"a customer who {words}", line, now, caller, known)
+                yield Case(content, f"a stranger who {words}", line, now, caller)
 
 
 def _times(catalog: Catalog, line: Line) -> Iterator[tuple[bool, datetime]]:
@@ -115,14 +114,15 @@ def _times(catalog: Catalog, line: Line) -> Iterator[tuple[bool, datetime]]:
     yield from sorted({hours.is_open(now): now for now in tried}.items(), key=lambda found: found[1])
 
 
-def _at_other_times(catalog: Catalog, platform: Platform) -> Iterator[Case]:
+def _at_other_times(content: Content) -> Iterator[Case]:
     """Yield a caller at every third hour and on every day, if any template reads the time."""
+    catalog = content.catalog
     if catalog.library.reads("now"):
         line = Line(None)
         midnight = _MONDAY.replace(hour=0, tzinfo=catalog.zone(line))
         hours = [*range(0, 24, 3), *range(12, 24 * 7, 24)]
         for now in (midnight + timedelta(hours=hour) for hour in hours):
-            yield Case(catalog, platform, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
+            yield Case(content, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
 
 
 def _audience(experiment: Experiment, cases: list[Case]) -> tuple[list[Case], list[Complaint]]:
@@ -151,7 +151,7 @@ def _base(case: Case) -> Iterator[Complaint]:
 def _fault(fault: str, case: Case) -> Complaint:
     """Return the complaint about an expression: ``file: key: error``."""
     file, key, error = fault.split(": ")
-    line = toml_line(case.catalog.texts.get(file, ""), key)
+    line = toml_line(case.content.catalog.texts.get(file, ""), key)
     return Complaint(file, line, f"{key} fails for {case.words}: {error}", "make it shorter and simpler")
 
 
@@ -162,15 +162,15 @@ def _answer(case: Case, folders: tuple[str, ...]) -> Iterator[Complaint]:
     except Exception as error:  # noqa: BLE001
         yield from _failure(folders, case, error)
         return
-    yield from check_answer(case.catalog, case.platform, folders, case.platform.answer(answer))
+    yield from check_answer(case.content, folders, case.content.platform.answer(answer))
     if isinstance(answer, Answer):
-        template = case.catalog.plan(folders, deciding.language, frozenset()).stack.find("first_message.j2")
+        template = case.content.catalog.plan(folders, deciding.language, frozenset()).stack.find("first_message.j2")
         yield from _greeting(case, folders, answer.words.greeting or "", (template and template.name) or "")
 
 
 def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Iterator[Complaint]:
     file, line = failed_at(error)
-    if isinstance(error, TemplateNotFound) and str(error.name) in case.catalog.texts.get(file, ""):
+    if isinstance(error, TemplateNotFound) and str(error.name) in case.content.catalog.texts.get(file, ""):
         # A missing file that is written by name has its complaint already.
         return
     if ".json:" in file:
@@ -187,12 +187,12 @@ def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Iterator
 
 def _greeting_at(case: Case, folders: tuple[str, ...]) -> tuple[str, int]:
     """Return the file and line of the override that supplies the greeting."""
-    patches = dict(case.catalog.overrides())
+    patches = dict(case.content.catalog.overrides())
     for path in (f"{folder}/override.json" for folder in reversed(folders)):
         patch = patches.get(path, {})
-        if greeting := case.platform.words(patch).greeting:
+        if greeting := case.content.platform.words(patch).greeting:
             keys = next(keys for keys, value in walk(patch) if value == greeting)
-            return path, json_line(case.catalog.texts[path], *keys)
+            return path, json_line(case.content.catalog.texts[path], *keys)
     return f"{BASE}/override.json", 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask_pickup.catalog import CONTROL, Arm, Catalog, Complaint, Experiment
 from flask_pickup.catalog.complaints import toml_line
-from flask_pickup.checking.recorded import Recorded
+from flask_pickup.checking.content import Content
 from flask_pickup.rendering import BASE
 
 _NEW_PERIOD = "this begins a new period of the results: earlier callers are counted separately"
@@ -22,18 +22,15 @@ _CONSEQUENCES = {
 """Keys of a definition whose change matters while callers are in the experiment, with their name and the consequence."""
 
 
-def check_experiments(catalog: Catalog, *, recorded: Recorded, retention: float | None) -> Iterator[Complaint]:
-    """Yield what experiments and their arms lack, and what changed in the running ones.
-
-    :param recorded: the last definition that was served of each experiment.
-    :param retention: the days that calls are kept.
-    """
+def check_experiments(content: Content) -> Iterator[Complaint]:
+    """Yield what experiments and their arms lack, and what changed in the running ones."""
+    catalog = content.catalog
     for experiment in catalog.experiments:
         yield from _incomplete(catalog, experiment)
         for arm in catalog.arms[experiment.name]:
             yield from _missing_variants(catalog, arm)
-        yield from _outlives(catalog, experiment, retention)
-        before = recorded.get(experiment.name)
+        yield from _outlives(catalog, experiment, content.retention)
+        before = content.recorded.get(experiment.name)
         if experiment.is_running and before and before.get("status") in {"running", "paused"}:
             yield from _changes(catalog, experiment, before)
 

@@ -11,6 +11,7 @@ from marshmallow import Schema, fields
 
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import Level, json_line
+from flask_pickup.checking.content import Content
 from flask_pickup.override import is_template
 from flask_pickup.platforms import JsonObject, Platform
 from flask_pickup.rendering import BASE
@@ -23,40 +24,38 @@ _SECRET = re.compile(r"secret|password|api[-_]?key|authorization|(^|[-_])token$"
 _MISSING = object()
 
 
-def check_overrides(catalog: Catalog, platform: Platform) -> Iterator[Complaint]:
+def check_overrides(content: Content) -> Iterator[Complaint]:
     """Yield what is wrong with each ``override.json`` by itself."""
-    schema = platform.answer_schema
+    schema = content.platform.answer_schema
     places = _places(schema)
-    for path, patch in catalog.overrides():
+    for path, patch in content.catalog.overrides():
         found = [finding for keys, _ in walk(patch) for finding in _misspelt(keys, schema, places)]
         found += [(keys, *_rejected(keys, message), "error") for keys, message in _own_mistakes(patch, schema)]
         if not path.startswith(BASE + "/"):
-            found += _not_an_experiments(patch, platform)
+            found += _not_an_experiments(patch, content.platform)
         for keys, problem, remedy, level in found:
-            yield Complaint(path, json_line(catalog.texts[path], *keys), problem, remedy, level)
+            yield Complaint(path, json_line(content.catalog.texts[path], *keys), problem, remedy, level)
 
 
-def check_answer(
-    catalog: Catalog, platform: Platform, folders: tuple[str, ...], answer: JsonObject
-) -> Iterator[Complaint]:
+def check_answer(content: Content, folders: tuple[str, ...], answer: JsonObject) -> Iterator[Complaint]:
     """Yield what the platform rejects in the answer of a stack of folders, at the lines that write it."""
-    patches = dict(catalog.overrides())
-    schema = platform.answer_schema
-    if any(f"{folder}/override.json" in catalog.texts.keys() - patches.keys() for folder in folders):
+    patches = dict(content.catalog.overrides())
+    schema = content.platform.answer_schema
+    if any(f"{folder}/override.json" in content.catalog.texts.keys() - patches.keys() for folder in folders):
         # An override that cannot be read may hold what the answer lacks.
         return
     known = {message for patch in patches.values() for keys, message in _own_mistakes(patch, schema) if _is_item(keys)}
     for keys, message in _flat(schema.validate(answer)):
         # The prompt goes before the author's messages and moves their places in the list.
         if not (_is_item(keys) and message in known):
-            yield _wrong(catalog, platform, folders, keys, message)
+            yield _wrong(content.catalog, schema, folders, keys, message)
 
 
 def _is_item(keys: Path) -> bool:
     return any(isinstance(key, int) for key in keys)
 
 
-def written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[str, int]:
+def _written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[str, int]:
     """Return the file and line of the last layer that writes a key, or else the nearest key above it."""
     patches = dict(catalog.overrides())
     for length in range(len(keys), 0, -1):
@@ -87,9 +86,7 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def _misspelt(keys: Path, schema: Schema, places: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     """Yield an unknown key that is nearly a known one, or known elsewhere: others may be newer than the schema."""
-    here = _schema_at(schema, keys[:-1])
-    known = here.fields if here else {}
-    name = str(keys[-1])
+    known, name = _fields_at(schema, keys[:-1]), str(keys[-1])
     if name in known and (instead := known[name].metadata.get("write_instead")):
         yield keys, f"overrides of a saved agent are written under '{instead}'", f"write '{instead}'", "warning"
     elif known and name not in known and name in places:
@@ -112,28 +109,21 @@ def _places(schema: Schema, path: str = "") -> dict[str, list[str]]:
     return found
 
 
-def _field_at(schema: Schema | None, keys: Path) -> fields.Field[Any] | None:
-    field: fields.Field[Any] | None = None
+def _fields_at(schema: Schema, keys: Path) -> Mapping[str, fields.Field[Any]]:
+    """Return the fields that the platform knows below a path of keys."""
+    known: Mapping[str, fields.Field[Any]] = schema.fields
     for key in keys:
         if isinstance(key, str):
-            field = schema.fields.get(key) if schema else None
+            field = known.get(key)
             inner = field.inner if isinstance(field, fields.List) else field
-            schema = inner.schema if isinstance(inner, fields.Nested) else None
-    return field
-
-
-def _schema_at(schema: Schema, keys: Path) -> Schema | None:
-    if not keys:
-        return schema
-    field = _field_at(schema, keys)
-    inner = field.inner if isinstance(field, fields.List) else field
-    return inner.schema if isinstance(inner, fields.Nested) else None
+            known = inner.schema.fields if isinstance(inner, fields.Nested) else {}
+    return known
 
 
 def _not_an_experiments(patch: JsonObject, platform: Platform) -> Iterator[Finding]:
     for keys, value in walk(patch):
         name = str(keys[-1])
-        field = _field_at(platform.answer_schema, keys)
+        field = _fields_at(platform.answer_schema, keys[:-1]).get(name)
         if field is not None and field.metadata.get("app_only"):
             problem = f"an experiment must not set '{name}': its calls' reports would go elsewhere"
             yield keys, problem, f"remove it, or set it for all calls in {BASE}/", "error"
@@ -150,14 +140,14 @@ def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         yield path, " ".join(map(str, problems))
 
 
-def _wrong(catalog: Catalog, platform: Platform, folders: tuple[str, ...], keys: Path, message: str) -> Complaint:
-    file, line = written_at(catalog, folders, keys)
-    known = platform.answer_schema.fields
+def _wrong(catalog: Catalog, schema: Schema, folders: tuple[str, ...], keys: Path, message: str) -> Complaint:
+    file, line = _written_at(catalog, folders, keys)
+    known = schema.fields
     written = tuple(known[key].metadata.get("write_instead", key) if key in known else key for key in keys)
     if not file.endswith(".json") or json_line(catalog.texts[file], *keys[:1]) == 1:
         # An author writes another key than is sent.
         keys = written
-        file, line = written_at(catalog, folders, keys)
+        file, line = _written_at(catalog, folders, keys)
     return Complaint(file, line, *_rejected(keys, message))
 
 

@@ -25,16 +25,11 @@ PATIENCE = 2
 """Seconds that a database has to answer. Without an answer everything else is checked."""
 
 
-def recorded_definitions(url: str) -> Recorded:
-    """Return the last definition that each experiment was served from; nothing if the database does not answer in time.
+def ask(url: str, question: Callable[[Engine], T]) -> T | None:
+    """Return what a database answers; None if it does not answer in time.
 
     :param url: an SQLAlchemy URL; of SQLite only an existing file is opened.
     """
-    return ask(url, last_definitions) or {}
-
-
-def ask(url: str, question: Callable[[Engine], T]) -> T | None:
-    """Return what a database answers; None if it does not answer in time."""
     answers: list[T] = []
 
     def asking() -> None:

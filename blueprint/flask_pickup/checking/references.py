@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
@@ -13,6 +13,7 @@ from jinja2 import nodes
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.files import NAMES, meant, stray
+from flask_pickup.checking.content import Content
 from flask_pickup.rendering import BASE, split_variant
 
 _FROM_THE_TOP = (f"{BASE}/", "experiments/")
@@ -36,15 +37,12 @@ class Reference:
 
 
 class References:
-    """All references between templates.
+    """All references between templates."""
 
-    :param trees: the parsed templates, by file.
-    """
-
-    def __init__(self, catalog: Catalog, trees: Mapping[str, nodes.Template]) -> None:
-        self._catalog = catalog
-        self._trees = trees
-        self._found = {path: list(self._of(path, tree)) for path, tree in trees.items()}
+    def __init__(self, content: Content) -> None:
+        self._catalog = content.catalog
+        self._trees = content.trees
+        self._found = {path: list(self._of(path, tree)) for path, tree in content.trees.items()}
         self._targets = {path: {t for one in found for t in one.targets} for path, found in self._found.items()}
 
     def complaints(self) -> Iterator[Complaint]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from flask_pickup.caller import e164
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import json_line, suggest, toml_line, unknown
 from flask_pickup.catalog.settings import SPEAKS
+from flask_pickup.checking.content import Content
 from flask_pickup.checking.references import References
 from flask_pickup.override import templates
 from flask_pickup.rendering import BASE, NAMES, Environment, asks_the_clock
@@ -60,36 +61,25 @@ class Source:
     known: frozenset[str] = frozenset()
 
 
-def check_templates(  # noqa: PLR0913, PLR0917 (all that the texts follow from)
-    catalog: Catalog,
-    untemplated: frozenset[str],
-    trees: Mapping[str, nodes.Template],
-    references: References,
-    region: str,
-    at: Callable[[str], None],
-) -> Iterator[Complaint]:
-    """Yield what is wrong with the text of each template, string of an override, and expression.
-
-    :param untemplated: keys of an override that the platform templates itself.
-    :param at: is told the next file.
-    """
-    for source in _sources(catalog, untemplated, trees, references):
-        at(source.path)
+def check_templates(content: Content, references: References) -> Iterator[Complaint]:
+    """Yield what is wrong with the text of each template, string of an override, and expression."""
+    catalog = content.catalog
+    for source in _sources(content, references):
+        content.at(source.path)
         yield from _Names(source, catalog.environment).complaints()
-    for path in trees:
-        yield from _check_numbers(path, catalog.texts[path], region)
-    for path in (*trees, *dict(catalog.overrides())):
+    for path in content.trees:
+        yield from _check_numbers(path, catalog.texts[path], content.region)
+    for path in (*content.trees, *dict(catalog.overrides())):
         yield from _check_braces(path, catalog.texts[path])
 
 
-def _sources(
-    catalog: Catalog, untemplated: frozenset[str], trees: Mapping[str, nodes.Template], references: References
-) -> Iterator[Source]:
-    own = {path: _own_names(tree) for path, tree in trees.items()}
-    for path, tree in trees.items():
+def _sources(content: Content, references: References) -> Iterator[Source]:
+    catalog = content.catalog
+    own = {path: _own_names(tree) for path, tree in content.trees.items()}
+    for path, tree in content.trees.items():
         yield Source(path, tree, known=frozenset().union(*(own[other] for other in references.seen_by(path))))
     for path, patch in catalog.overrides():
-        for keys, text in templates(patch, untemplated):
+        for keys, text in templates(patch, content.platform.untemplated):
             if text in catalog.library.strings:
                 yield Source(path, catalog.environment.parse(text), json_line(catalog.texts[path], *keys))
     for path, key, text in _expressions(catalog):
@@ -126,29 +116,15 @@ def _check_braces(path: str, text: str) -> Iterator[Complaint]:
 
 def _own_names(tree: nodes.Template) -> frozenset[str]:
     """Return the names that a template defines, anywhere in it."""
-    found = {node.name for node in tree.find_all(nodes.Name) if node.ctx in {"store", "param"}}
-    found |= {node.name for node in tree.find_all(nodes.Macro)} | {node.target for node in tree.find_all(nodes.Import)}
-    return frozenset(found.union(*map(_imported, tree.find_all(nodes.FromImport))))
+    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx in {"store", "param"}}
+    return _imported(tree) | names
 
 
-def _imported(node: nodes.FromImport) -> set[str]:
-    return {name if isinstance(name, str) else name[1] for name in node.names}
-
-
-def _exported(node: nodes.Node) -> Iterator[str]:
-    """Yield the names that are defined outside all blocks and loops, which blocks see."""
-    for child in node.iter_child_nodes():
-        if (isinstance(child, nodes.Name) and child.ctx == "store") or isinstance(child, nodes.Macro):
-            yield child.name
-        elif isinstance(child, nodes.Import):
-            yield child.target
-        elif isinstance(child, nodes.FromImport):
-            yield from _imported(child)
-        elif not isinstance(child, _SCOPES):
-            yield from _exported(child)
-
-
-_SCOPES = (nodes.For, nodes.Block, nodes.CallBlock, nodes.With, nodes.FilterBlock)
+def _imported(tree: nodes.Template) -> frozenset[str]:
+    """Return the names of a template's macros and imports."""
+    found = {node.name for node in tree.find_all(nodes.Macro)} | {node.target for node in tree.find_all(nodes.Import)}
+    several = [name for node in tree.find_all(nodes.FromImport) for name in node.names]
+    return frozenset(found | {name if isinstance(name, str) else name[1] for name in several})
 
 
 class _Free(CodeGenerator):
@@ -157,12 +133,15 @@ class _Free(CodeGenerator):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment, "check", "check")
         self.found: list[nodes.Name] = []
+        self.exported: set[str] = set()
 
     def write(self, x: str) -> None:
         """Drop the code."""
 
     def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802 (Jinja's)
-        """Keep a name that nothing in the template defines."""
+        """Keep a name that nothing in the template defines, and one that its blocks see."""
+        if node.ctx == "store" and frame.toplevel:
+            self.exported.add(node.name)
         if node.ctx == "load":
             load = frame.symbols.find_load(frame.symbols.ref(node.name))
             if load is not None and load[0] == VAR_LOAD_RESOLVE:
@@ -174,9 +153,10 @@ class _Names:
     def __init__(self, source: Source, environment: Environment) -> None:
         self.source = source
         self.environment = environment
-        self.known = NAMES | environment.globals.keys() | source.known | set(_exported(source.tree))
         free = _Free(environment)
         free.visit(source.tree)
+        known = NAMES | environment.globals.keys() | source.known
+        self.known = known | free.exported | _imported(source.tree)
         self.free = free.found
         self._ids = {id(node) for node in self.free}
 
@@ -201,9 +181,8 @@ class _Names:
 
     def _attribute(self, node: nodes.Expr, owner: nodes.Expr, attribute: str) -> Iterator[Complaint]:
         if attribute.startswith("_"):
-            yield self._complain(
-                node, f"'{attribute}' is not available in templates", "use the names that templates see"
-            )
+            problem = f"'{attribute}' is not available in templates"
+            yield self._complain(node, problem, "use the names that templates see")
         name = _name(owner)
         if name == "loop" and attribute not in _LOOP:
             yield self._complain(node, f"loop has no attribute '{attribute}'", suggest(attribute, _LOOP))
@@ -211,9 +190,8 @@ class _Names:
             remedy = suggest(attribute, _ATTRIBUTES[name]) if _ATTRIBUTES[name] else f"write {{{{ {name} }}}}"
             yield self._complain(node, f"{name} has no attribute '{attribute}'", remedy)
         elif isinstance(owner, nodes.Const) and not hasattr(owner.value, attribute):
-            yield self._complain(
-                node, f"{owner.value!r} has no attribute '{attribute}'", "use ~, or a filter such as replace"
-            )
+            problem = f"{owner.value!r} has no attribute '{attribute}'"
+            yield self._complain(node, problem, "use ~, or a filter such as replace")
         elif name == "now" and asks_the_clock(datetime, attribute):
             yield self._complain(node, f"'{attribute}' reads the clock", "use now, the time of the call")
 

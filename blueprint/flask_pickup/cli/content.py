@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from rich.text import Text
@@ -17,7 +18,6 @@ from flask_pickup.catalog import CONTROL, Complaint
 from flask_pickup.catalog.catalog import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.reader import NAME
-from flask_pickup.checking.recorded import Recorded
 from flask_pickup.cli.group import (
     ASKED_WRONGLY,
     NOT_WELL,
@@ -32,6 +32,9 @@ from flask_pickup.cli.group import (
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.rendering import BASE
+from flask_pickup.results.prospects import prospects
+
+T = TypeVar("T")
 
 
 @click.command()
@@ -40,20 +43,24 @@ from flask_pickup.rendering import BASE
 def check(root: Path | None, style: str) -> None:
     """Find what could go wrong on a call.
 
-    Reads the content and prints every complaint at once: where, what is wrong, and what would be right. ROOT holds
-    experiments/ and greetings/; without it they are where PICKUP_EXPERIMENTS and PICKUP_GREETINGS say, or here. Every arm
-    is rendered for all kinds of callers, in a process that cannot harm this machine. Where a database answers, running
-    experiments are compared with what callers last heard. No app is needed. The exit status is 1 if there is an error;
-    warnings alone leave it 0.
+    Prints every complaint about the content: where it is, the problem and the remedy. ROOT holds experiments/ and
+    greetings/; the default is PICKUP_EXPERIMENTS and PICKUP_GREETINGS, or here. Every arm is rendered for many kinds
+    of callers, in a child process with limits on time and memory. If a database answers, running experiments are
+    compared with what callers last heard. Needs no app. The exit status is 1 if there is an error; warnings alone
+    leave it 0.
     """
     options = settings()
     experiments, greetings = (root / "experiments", root / "greetings") if root else _folders(options)
     if not experiments.is_dir() and not greetings.is_dir():
-        fail(f"There is neither '{experiments}' nor '{greetings}'. Name the folder that holds them.", ASKED_WRONGLY)
+        fail(f"Neither '{experiments}' nor '{greetings}' exists. Name the folder that holds them.", ASKED_WRONGLY)
     region = options.get("PICKUP_REGION", "NL").upper()
     try:
         found = checking.check_folders(
-            experiments, greetings, region=region, recorded=_recorded(options), retention=_retention(options)
+            experiments,
+            greetings,
+            region=region,
+            recorded=_asked(options, checking.last_definitions),
+            retention=_retention(options),
         )
     except ChecksFailed as error:
         fail(str(error))
@@ -62,7 +69,8 @@ def check(root: Path | None, style: str) -> None:
         print_json([asdict(complaint) for complaint in complaints])
     else:
         _print_complaints(complaints, found.experiments)
-        _print_prospects(options)
+        for sentence in _asked(options, _prospects) or ():
+            click.echo(sentence)
     if any(complaint.level == "error" for complaint in complaints):
         raise click.exceptions.Exit(NOT_WELL)
 
@@ -74,8 +82,8 @@ def check(root: Path | None, style: str) -> None:
 def new(name: str, arms: str, style: str) -> None:
     """Write a new experiment to edit.
 
-    Makes a folder NAME among the experiments: a draft, with a folder for each arm that begins with the openings that
-    callers hear now. No app is needed.
+    Creates the folder NAME in the experiments: a draft, with a folder for each arm that holds the current greetings.
+    Needs no app.
 
     \b
     flask pickup new short-opening --arms short,shorter
@@ -91,7 +99,7 @@ def new(name: str, arms: str, style: str) -> None:
     try:
         written = write_experiment(folder, name, list(names), sorted(greetings.glob("first_message*.j2")))
     except FileExistsError:
-        fail(f"There is '{folder / name}' already. Take another name.")
+        fail(f"'{folder / name}' exists already. Choose another name.")
     except OSError as error:
         fail(f"'{folder / name}' cannot be written: {error.strerror}.")
     if style == "json":
@@ -99,7 +107,7 @@ def new(name: str, arms: str, style: str) -> None:
         return
     for path in written:
         click.echo(f"wrote {path}")
-    click.echo(f'\nEdit the openings, then set status = "running" in {written[0]} and run: flask pickup check')
+    click.echo(f'\nEdit the greetings, then set status = "running" in {written[0]} and run: flask pickup check')
 
 
 def _folders(options: Mapping[str, str]) -> tuple[Path, Path]:
@@ -108,32 +116,23 @@ def _folders(options: Mapping[str, str]) -> tuple[Path, Path]:
 
 
 def _retention(options: Mapping[str, str]) -> float | None:
-    # What is no number stops the app, with a sentence of its own.
+    # The app refuses another value at start.
     with suppress(ValueError):
         return float(options.get("PICKUP_RETENTION", ""))
     return None
 
 
-def _recorded(options: Mapping[str, str]) -> Recorded:
-    try:
-        return checking.recorded_definitions(ConfigReader(options).database_url(instance()))
-    except ConfigurationError:
-        return {}
-
-
-def _print_prospects(options: Mapping[str, str]) -> None:
-    """Say what running experiments could find, where a database has callers enough and results can be computed."""
+def _asked(options: Mapping[str, str], question: Callable[[Engine], T]) -> T | None:
+    """Return what the database answers; None without one."""
     with suppress(ConfigurationError):
-        for sentence in checking.ask(ConfigReader(options).database_url(instance()), _prospects) or ():
-            click.echo(sentence)
+        return checking.ask(ConfigReader(options).database_url(instance()), question)
+    return None
 
 
 def _prospects(engine: Engine) -> list[str]:
+    """Return what running experiments could find, if there are enough callers."""
     if not checking.has_callers(engine):
         return []
-    # Only a check that finds callers pays for numpy.
-    from flask_pickup.results.prospects import prospects  # noqa: PLC0415
-
     return list(prospects(engine, checking.last_definitions(engine), now=datetime.now(UTC)))
 
 
