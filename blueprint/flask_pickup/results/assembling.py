@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import takewhile
 
 from sqlalchemy import Connection, Engine, select
@@ -119,36 +120,31 @@ class Analysis:
         self.query = CountQuery(self.experiment.name, self.experiment.metrics, until, rehearsals=options.rehearsals)
         self.first = first_assigned(connection, self.query)
         *self.earlier, self.period = periods(definitions, self.first)
-        self.number = len(self.earlier) + 1
         self.pooled = 0
         if options.pool:
-            equal = [period for period in self.earlier if period.has_weights_of(self.period)]
+            equal = [period for period in self.earlier if period.shares == self.period.shares]
             self.earlier = [period for period in self.earlier if period not in equal]
-            self.period = self.period.with_those_of(equal)
+            members = (*(each for period in equal for each in period.members), *self.period.members)
+            self.period = replace(self.period, members=members)
             self.pooled = len(equal)
 
     def results(self) -> Results:
         """Return what is known, with a verdict."""
         week = self._last_whole_week()
         now, *weeks = count(self.connection, self.query, *([week] if week else []))
-        excluded = excluded_calls(self.connection, self.query)
-        current = self._aggregates(now, self.query.until, excluded=excluded)
-        earlier = [
-            self._aggregates(now, self.query.until, period, number, excluded)
-            for number, period in enumerate(self.earlier, 1)
-        ]
+        current = self._aggregates(now, self.query.until)
+        earlier = [self._aggregates(now, self.query.until, period) for period in self.earlier]
         found = results_of(self.experiment, current, earlier)
         if current.since:
             counted = sum(arm.calls for arm in current.arms.values())
             found = replace(found, coverage=coverage(self.connection, self.query, current.since, counted))
         found = replace(found, warnings=(*found.warnings, *self._findings(current, earlier)))
         at_week = self._aggregates(weeks[0], week) if week else None
-        return replace(found, verdict=self._verdict(found, at_week), unidentified=self._unidentified(excluded))
+        return replace(found, verdict=self._verdict(found, at_week), unidentified=self._unidentified())
 
     def callers(self) -> Iterator[Mapping[str, object]]:
         """Yield a row for each caller who counts, of all periods, as the database gives them."""
-        numbered = [*enumerate(self.earlier, 1), (self.number, self.period)]
-        numbers = {definition: number for number, period in numbered for definition in period.definitions}
+        numbers = {name: period.number for period in (*self.earlier, self.period) for name in period.definitions}
         rows = self.connection.execution_options(yield_per=1000).execute(callers(self.connection, self.query))
         for row in rows.mappings():
             yield {"period": numbers.get(row["definition"]), **row}
@@ -167,27 +163,21 @@ class Analysis:
             for moment, each in zip(moments, (*counted, now), strict=True)
         ]
 
-    def _aggregates(
-        self,
-        counted: Counted,
-        until: datetime,
-        period: Period | None = None,
-        number: int | None = None,
-        excluded: Mapping[tuple[str, str, str], int] | None = None,
-    ) -> PeriodAggregates:
+    @cached_property
+    def _excluded(self) -> Mapping[tuple[str, str, str], int]:
+        return excluded_calls(self.connection, self.query)
+
+    def _aggregates(self, counted: Counted, until: datetime, period: Period | None = None) -> PeriodAggregates:
         """Return what the rows of a period come to; by default of the one in force."""
         period = period or self.period
-        arms = {}
-        for arm in period.weights:
-            own = (
-                each for (definition, name), each in counted.items() if name == arm and definition in period.definitions
-            )
-            if (merged := merge_counts(own)) is not None:
-                arms[arm] = merged
-        left_out: Counter[tuple[str, str]] = Counter()
-        for (definition, arm, source), calls in (excluded or {}).items():
-            left_out[arm, source] += calls if definition in period.definitions else 0
-        return PeriodAggregates(number or self.number, period.weights, until, arms, left_out)
+        own = [(arm, each) for (definition, arm), each in counted.items() if definition in period.definitions]
+        arms = {
+            arm: merged for arm in period.weights if (merged := merge_counts(each for name, each in own if name == arm))
+        }
+        excluded: Counter[tuple[str, str]] = Counter()
+        for (definition, arm, source), calls in self._excluded.items():
+            excluded[arm, source] += calls if definition in period.definitions else 0
+        return PeriodAggregates(period.number, period.weights, until, arms, excluded)
 
     def _last_whole_week(self) -> datetime | None:
         """Return the moment that the verdict is about; None while it is too early for one."""
@@ -205,10 +195,10 @@ class Analysis:
         today = decide(found, self.experiment)
         return today if today.state == "broken" else decide(results_of(self.experiment, at_week), self.experiment)
 
-    def _unidentified(self, excluded: Mapping[tuple[str, str, str], int]) -> Unidentified | None:
+    def _unidentified(self) -> Unidentified | None:
         """Return what came of calls that were drawn one by one; each stands for a caller, in the same statistics."""
-        period = replace(self.period, definitions=self.period.per_call)
-        if not any(source == "unidentified" and each in period.definitions for each, _, source in excluded):
+        period = self.period.per_call
+        if not any(source == "unidentified" and each in period.definitions for each, _, source in self._excluded):
             return None
         [counted] = count(self.connection, replace(self.query, unidentified=True))
         found = results_of(self.experiment, self._aggregates(counted, self.query.until, period))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import CTE, ColumnElement, Connection, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
 
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog.definition import MetricDefinition
@@ -55,20 +55,6 @@ def was_heard() -> ColumnElement[bool]:
     return or_(Call.decision != "closed", Call.decision.is_(None))
 
 
-def enrolled(query: CountQuery) -> CTE:
-    """Return the callers who count, each with the arm and the time of their first hashed assignment."""
-    since = func.coalesce(Call.decided_at, Assignment.assigned_at)
-    first = func.row_number().over(partition_by=Assignment.caller_key, order_by=(since, Assignment.call_id))
-    rows = (
-        select(Assignment.caller_key, Assignment.arm, since.label("since"), first.label("place"))
-        .outerjoin(Call, Call.call_id == Assignment.call_id)
-        .where(*_assigned(query, "hash"), Assignment.caller_key.is_not(None))
-        .subquery("hashed")
-    )
-    found = select(rows.c.caller_key, rows.c.arm, rows.c.since)
-    return found.where(rows.c.place == 1, rows.c.since < query.until).cte("enrolled")
-
-
 def first_assigned(connection: Connection, query: CountQuery) -> Mapping[str, datetime]:
     """Return for each definition when it first gave an arm to a caller who counts, and had had none before."""
     key, at = Assignment.caller_key, Assignment.assigned_at
@@ -114,21 +100,6 @@ def coverage(connection: Connection, query: CountQuery, since: datetime, counted
     statement = select(func.count(), without).where(*_on_the_line(query, since))
     calls, unidentified = connection.execute(statement).one()
     return Coverage(calls, counted, int(unidentified or 0))
-
-
-def once_or_again(connection: Connection, query: CountQuery, since: datetime) -> Mapping[str, tuple[int, int]]:
-    """Return for each arm the callers from ``since`` on who called once, and those who called again."""
-    who = enrolled(query)
-    calls = (
-        select(who.c.arm, func.count().label("calls"))
-        .join(Call, Call.caller_key == who.c.caller_key)
-        .where(who.c.since >= since, *_on_the_line(query, who.c.since), Call.decision != "closed")
-        .group_by(who.c.caller_key, who.c.arm)
-        .subquery()
-    )
-    again = func.sum(case((calls.c.calls > 1, 1), else_=0))
-    statement = select(calls.c.arm, func.count() - again, again).group_by(calls.c.arm)
-    return {arm: (int(once), int(more)) for arm, once, more in connection.execute(statement)}
 
 
 def _assigned(query: CountQuery, source: str | None = None) -> list[ColumnElement[bool]]:

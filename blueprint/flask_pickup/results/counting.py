@@ -16,6 +16,8 @@ from flask_pickup.results.calls import CountQuery, was_heard
 from flask_pickup.results.statement import WHO, Scale, Statement
 
 _DIGITS = 6
+_WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
+_PRODUCTS = ("s", "d", "ss", "dd", "sd")
 
 Counted = Mapping[tuple[str, str], ArmAggregates]
 """Fingerprint of a definition and arm to what the arm's callers come to."""
@@ -54,7 +56,7 @@ def means_by_arm(connection: Connection, query: CountQuery, definitions: Collect
     Each metric has its mean, and the square of the mean's standard error: by the definition, not by sums of squares, so
     that large values keep their digits.
     """
-    found = _callers_of(connection, query, definitions)
+    found = callers_of(connection, query, definitions)
     arm, columns_of_metrics = found.c.arm, list(found.c)[WHO:]
     pairs = list(zip(columns_of_metrics[::2], columns_of_metrics[1::2], strict=True))
     ratios = [_ratio(s, d).label(f"ratio_{i}") for i, (s, d) in enumerate(pairs)]
@@ -74,7 +76,7 @@ def new_vs_returning(connection: Connection, query: CountQuery, definitions: Col
 
     Before they drew an arm, that is: no arm had any part in who they are.
     """
-    found = _callers_of(connection, query, definitions)
+    found = callers_of(connection, query, definitions)
     *_, s, d = found.c
     earlier = (Call.caller_key == found.c.caller, Call.decided_at < found.c.since, was_heard())
     is_returning = exists().where(*earlier, query.includes(Call.call_id))
@@ -83,7 +85,8 @@ def new_vs_returning(connection: Connection, query: CountQuery, definitions: Col
     return select(*by, func.count(), _ratio(each.c.s, each.c.d)).group_by(*by)
 
 
-def _callers_of(connection: Connection, query: CountQuery, definitions: Collection[str]) -> Any:
+def callers_of(connection: Connection, query: CountQuery, definitions: Collection[str]) -> Any:
+    """Return :func:`callers` of some definitions, to select from."""
     everybody = callers(connection, query)
     return everybody.where(everybody.selected_columns.definition.in_(sorted(definitions))).cte("pairs")
 
@@ -137,15 +140,6 @@ def _aggregates(row: RowMapping, moment: int, scales: Mapping[str, Scale]) -> Ar
 
 
 def _sums(row: RowMapping, suffix: str, scale: Scale) -> Sums:
-    def of(name: str) -> Any:
-        return row.get(f"{name}_{suffix}") or 0
-
-    callers, s = int(of("callers")), float(of("s"))
-    d, dd, sd = float(callers), float(callers), s
-    if f"d_{suffix}" in row:
-        d, dd, sd = float(of("d")), float(of("dd")), float(of("sd"))
-    return Sums(
-        callers=callers, calls=int(of("calls")), s=s, d=d, ss=float(of("ss")), dd=dd, sd=sd, centre=scale.centre,
-        is_proportion=scale.is_proportion, missing=int(of("missing")), asked=int(of("asked")),
-        incomplete=int(of("incomplete")),
-    )  # fmt: skip
+    found: dict[str, Any] = {name: int(row[f"{name}_{suffix}"] or 0) for name in _WHOLE}
+    found |= {name: float(row[f"{name}_{suffix}"] or 0) for name in _PRODUCTS}
+    return Sums(**found, centre=scale.centre, is_proportion=scale.is_proportion)

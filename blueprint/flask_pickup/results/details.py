@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flask_pickup.results.assembling import Analysis
-from flask_pickup.results.calls import calls_by_reason, enrolled, once_or_again
-from flask_pickup.results.counting import means_by_arm, new_vs_returning
+from flask_pickup.results.calls import calls_by_reason
+from flask_pickup.results.counting import callers_of, means_by_arm, new_vs_returning
 
 MOST_POINTS = 12
 """Looks back at how the interval narrowed."""
@@ -65,26 +65,30 @@ def details_of(found: Analysis, since: datetime, zone: tzinfo = UTC) -> Experime
     :param zone: says when a day begins.
     """
     connection, query = found.connection, found.query
+    days, regulars = _days_and_regulars(found, zone)
     return ExperimentDetails(
-        days=_days(found, since, zone),
+        days=days,
         narrowing=_narrowing(found, since),
         reasons=calls_by_reason(connection, query, since),
-        regulars=once_or_again(connection, query, since),
+        regulars=regulars,
         before=_before(found),
         sql=_sql(connection, means_by_arm(connection, query, found.period.definitions)),
     )
 
 
-def _days(found: Analysis, since: datetime, zone: tzinfo) -> dict[str, dict[str, int]]:
-    who = enrolled(found.query)
-    hour = _hour(found.connection, who.c.since)
-    statement = select(hour, who.c.arm, func.count()).where(who.c.since >= since).group_by(hour, who.c.arm)
+def _days_and_regulars(found: Analysis, zone: tzinfo) -> tuple[dict[str, dict[str, int]], dict[str, tuple[int, int]]]:
+    who = callers_of(found.connection, replace(found.query, metrics=()), found.period.definitions)
+    hour, again = _hour(found.connection, who.c.since), func.sum(case((who.c.calls > 1, 1), else_=0))
+    statement = select(hour, who.c.arm, func.count(), again).group_by(hour, who.c.arm)
     days: dict[str, dict[str, int]] = {}
-    for at, arm, callers in sorted(found.connection.execute(statement)):
+    regulars: dict[str, tuple[int, int]] = {}
+    for at, arm, callers, more in sorted(map(tuple, found.connection.execute(statement))):
         day = datetime.strptime(at, "%Y-%m-%d %H").replace(tzinfo=UTC).astimezone(zone).date().isoformat()
         arms = days.setdefault(day, {})
         arms[arm] = arms.get(arm, 0) + callers
-    return days
+        once, often = regulars.get(arm, (0, 0))
+        regulars[arm] = (once + callers - more, often + more)
+    return days, regulars
 
 
 def _hour(connection: Connection, moment: ColumnElement[datetime]) -> ColumnElement[str]:

@@ -1,11 +1,13 @@
-"""Which callers may be held against each other: those who drew from the same arms, with the same words and weights."""
+"""Which callers can be compared: those who were assigned from the same arms, with the same templates and weights."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from flask_pickup.catalog.definition import CONTROL
@@ -15,7 +17,7 @@ Body = Mapping[str, Any]
 
 _BEGINS_ANOTHER = ("arms", "files", "audience", "seed", "callers")
 """What of a definition begins a new period. ``traffic`` does not: more callers come in, under the same conditions for
-all arms. Nor do the base's words, which are not in the definition: they change for all arms at once."""
+all arms. Nor do the base's templates, which are not in the definition: they change for all arms at once."""
 
 
 @dataclass(frozen=True)
@@ -29,28 +31,40 @@ class Definition:
 
 @dataclass(frozen=True)
 class Period:
-    """Definitions of an experiment between which nothing changed that its callers could tell.
+    """Definitions of an experiment between which nothing changed that its callers could notice.
 
-    :param weights: arm to weight, control first.
-    :param definitions: their fingerprints.
-    :param per_call: those under which calls without a number were drawn one by one.
+    :param number: the period's, from 1.
+    :param members: the latest is the last.
     """
 
-    weights: Mapping[str, float]
-    definitions: frozenset[str]
-    per_call: frozenset[str] = frozenset()
-    uses_customer: bool = False
+    number: int
+    members: tuple[Definition, ...]
 
-    def with_those_of(self, others: Iterable[Period]) -> Period:
-        """Return this period together with others."""
-        found = [self, *others]
-        definitions = (one.definitions for one in found)
-        per_call = (one.per_call for one in found)
-        return replace(self, definitions=frozenset().union(*definitions), per_call=frozenset().union(*per_call))
+    @cached_property
+    def definitions(self) -> frozenset[str]:
+        """Their fingerprints."""
+        return frozenset(each.fingerprint for each in self.members)
 
-    def has_weights_of(self, other: Period) -> bool:
-        """Return whether both share callers out over the same arms in the same proportions."""
-        return _shares(self.weights) == _shares(other.weights)
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """Arm to weight, control first: PostgreSQL keeps a definition's keys in an order of its own."""
+        return dict(sorted(self.members[-1].body["arms"].items(), key=lambda arm: arm[0] != CONTROL))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Arm to its share of the callers."""
+        total = sum(self.weights.values())
+        return {arm: round(weight / total, 9) for arm, weight in self.weights.items()}
+
+    @property
+    def per_call(self) -> Period:
+        """The definitions under which each call without a number is assigned by itself; perhaps none."""
+        return Period(self.number, tuple(each for each in self.members if each.body.get("unidentified") == "per-call"))
+
+    @property
+    def uses_customer(self) -> bool:
+        """Whether the audience needs the customer."""
+        return "customer" in (self.members[-1].body.get("audience") or "")
 
 
 def periods(definitions: Sequence[Definition], first_assigned: Mapping[str, datetime]) -> list[Period]:
@@ -63,34 +77,14 @@ def periods(definitions: Sequence[Definition], first_assigned: Mapping[str, date
     for definition in definitions:
         grouped.setdefault(_key(definition.body), []).append(definition)
     in_force = grouped.pop(_key(definitions[-1].body))
-    began = {key: _began(members, first_assigned) for key, members in grouped.items()}
-    earlier = sorted((start, key) for key, start in began.items() if start is not None)
-    return [*(_period(grouped[key]) for _, key in earlier), _period(in_force)]
-
-
-def _control_first(weights: Mapping[str, float]) -> dict[str, float]:
-    """Return control first: PostgreSQL keeps a definition's keys in an order of its own."""
-    return dict(sorted(weights.items(), key=lambda arm: arm[0] != CONTROL))
+    began = [
+        (min(times), members)
+        for members in grouped.values()
+        if (times := [first_assigned[each.fingerprint] for each in members if each.fingerprint in first_assigned])
+    ]
+    ordered = [*(members for _, members in sorted(began, key=itemgetter(0))), in_force]
+    return [Period(number, tuple(members)) for number, members in enumerate(ordered, 1)]
 
 
 def _key(body: Body) -> str:
     return json.dumps([body.get(name) for name in _BEGINS_ANOTHER], sort_keys=True)
-
-
-def _began(members: Iterable[Definition], first_assigned: Mapping[str, datetime]) -> datetime | None:
-    return min(
-        (first_assigned[each.fingerprint] for each in members if each.fingerprint in first_assigned), default=None
-    )
-
-
-def _period(members: Sequence[Definition]) -> Period:
-    body = members[-1].body
-    fingerprints = frozenset(member.fingerprint for member in members)
-    per_call = frozenset(one.fingerprint for one in members if one.body.get("unidentified") == "per-call")
-    uses_customer = "customer" in (body.get("audience") or "")
-    return Period(_control_first(body["arms"]), fingerprints, per_call, uses_customer)
-
-
-def _shares(weights: Mapping[str, float]) -> dict[str, float]:
-    total = sum(weights.values())
-    return {arm: round(weight / total, 9) for arm, weight in weights.items()}

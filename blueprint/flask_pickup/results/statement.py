@@ -42,7 +42,6 @@ REPORTED_WITHIN = timedelta(hours=6)
 WHO = 5
 """Columns of the statement of callers before those of the metrics."""
 _DAY = 86_400.0
-_PARTS = ("made", "having", "value")
 
 
 @dataclass(frozen=True)
@@ -60,39 +59,6 @@ class Scale:
     def cut(self, value: Any) -> Any:
         """Return a value, or the cap where it is larger."""
         return value if self.cap is None else case((value > self.cap, self.cap), else_=value)
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A caller's part in a metric, as columns.
-
-    :param is_asked: whether they could have a value by now.
-    :param has: whether they have a pair.
-    :param d: None where it is 1 for everybody.
-    :param missing: None where nothing can be.
-    """
-
-    is_asked: ColumnElement[bool]
-    has: ColumnElement[bool]
-    s: ColumnElement[Any]
-    d: ColumnElement[Any] | None
-    calls: ColumnElement[Any]
-    missing: ColumnElement[Any] | None = None
-
-    def sums(self) -> dict[str, ColumnElement[Any]]:
-        """Return the columns of :class:`~flask_pickup.results.aggregates.Sums`, but those that follow from others."""
-        found = {
-            "callers": number_of(self.has),
-            "calls": func.sum(case((self.has, self.calls), else_=0)),
-            "asked": number_of(self.is_asked),
-        }
-        if self.missing is not None:
-            found["missing"] = func.sum(case((self.is_asked, self.missing), else_=0))
-            found["incomplete"] = number_of(self.is_asked, self.missing > 0)
-        products = {"s": self.s, "ss": cast(self.s, Double) * self.s}
-        if self.d is not None:
-            products |= {"d": self.d, "dd": cast(self.d, Double) * self.d, "sd": cast(self.s, Double) * self.d}
-        return found | {name: func.sum(case((self.has, cast(each, Double)))) for name, each in products.items()}
 
 
 class Statement:
@@ -124,19 +90,12 @@ class Statement:
 
     def by_caller(self) -> Select[Any]:
         """Return the statement: a row for each caller."""
-        until = self._query.until
-        found = self._callers((until,)).c
-        columns: list[ColumnElement[Any]] = []
-        for index, metric in enumerate(self._query.metrics):
-            parts = (found[f"{name}_{index}_0"] for name in _PARTS)
-            pair = self._pair(metric, found.since < until, found.since, until, *parts)
-            columns += [
-                case((pair.has, pair.s)).label(metric.name),
-                case((pair.has, 1.0 if pair.d is None else pair.d)).label(f"{metric.name}_of"),
-            ]
-        who: tuple[Any, ...] = (found.caller, found.arm, found.definition, found.since, found.calls_0.label("calls"))
+        found = self._callers((self._query.until,)).c
+        who: tuple[Any, ...] = (found.caller, found.arm, found.definition, found.since, found.n_calls_0.label("calls"))
         assert len(who) == WHO
-        return select(*who, *columns).where(found.since < until)
+        names = [metric.name for metric in self._query.metrics]
+        pairs = [(found[f"s_{i}_0"].label(name), found[f"d_{i}_0"].label(f"{name}_of")) for i, name in enumerate(names)]
+        return select(*who, *(column for pair in pairs for column in pair)).where(found.since < self._query.until)
 
     def values_of(self, metric: MetricDefinition) -> Select[Any]:
         """Return the values of a metric, one for each call or caller that has any."""
@@ -273,75 +232,88 @@ class Statement:
         calls = self._calls.c
         counts = [] if moment == self._query.until else [calls.at < moment]
         is_due = calls.at < moment - REPORTED_WITHIN
+        is_in = func.min(calls.since) < moment
+        made, lost, due = _number(*counts), _number(is_due, calls.reported_at.is_(None)), _number(is_due)
         found: dict[str, ColumnElement[Any]] = {
-            "calls": number_of(*counts),
-            "reported": number_of(*counts, calls.reported_at.is_not(None)),
-            "unassigned": number_of(*counts, calls.assigned.is_(None)),
-            "known": number_of(*counts, calls.delivered.is_not(None)),
-            "undelivered": number_of(*counts, calls.delivered.is_(False)),
-            "due": number_of(is_due),
-            "lost": number_of(is_due, calls.reported_at.is_(None)),
+            "reported": _number(*counts, calls.reported_at.is_not(None)),
+            "unassigned": _number(*counts, calls.assigned.is_(None)),
+            "known": _number(*counts, calls.delivered.is_not(None)),
+            "undelivered": _number(*counts, calls.delivered.is_(False)),
+            **_pair("calls", is_in, is_in, made, 1, made, 0),
+            **_pair("reports", is_in, is_in, lost, due, due, lost),
         }
         for index, metric in enumerate(self._query.metrics):
-            scale, value = self._scales[metric.name], self._value(metric)
-            has = [*counts, value.is_not(None), *self._in_time(metric)]
-            # Per call a value is cut and shifted where it stands; per caller that is done with what they come to.
-            part = scale.cut(value) - scale.centre if metric.per == "call" else value
-            whole = func.max if metric.per == "caller" and scale.is_proportion else func.sum
-            found[f"made_{index}"] = number_of(*counts, *self._in_time(metric)[:1])
-            found[f"having_{index}"] = number_of(*has)
-            found[f"value_{index}"] = func.coalesce(whole(case((and_(*has), part))), 0.0)
+            found |= self._of_metric(index, metric, moment, counts)
         return found
+
+    def _of_metric(
+        self, index: int, metric: MetricDefinition, moment: datetime, counts: Sequence[Any]
+    ) -> dict[str, ColumnElement[Any]]:
+        scale, value, since = self._scales[metric.name], self._value(metric), func.min(self._calls.c.since)
+        has = [*counts, value.is_not(None), *self._in_time(metric)]
+        made, having = _number(*counts, *self._in_time(metric)[:1]), _number(*has)
+        # Later callers are not asked: what they will still do would be missing.
+        is_asked = since < moment if metric.within is None else since <= moment - timedelta(days=metric.within)
+        if metric.per == "caller":
+            whole = func.max if scale.is_proportion else func.sum
+            s = scale.cut(func.coalesce(whole(case((and_(*has), value))), 0.0)) - scale.centre
+            if metric.missing == "zero":
+                return _pair(index, is_asked, is_asked, s, 1, made, 0)
+            return _pair(index, is_asked, and_(is_asked, having > 0), s, 1, made, case((having > 0, 0), else_=1))
+        # A value is cut and shifted where it stands.
+        s = func.coalesce(func.sum(case((and_(*has), scale.cut(value) - scale.centre))), 0.0)
+        if metric.missing == "zero":
+            # A call without a value has 0, which lies one centre below it.
+            s -= scale.centre * cast(made - having, Double)
+            return _pair(index, is_asked, and_(is_asked, made > 0), s, made, made, 0)
+        return _pair(index, is_asked, and_(is_asked, having > 0), s, having, having, made - having)
 
     # --- arms ---------------------------------------------------------------------------------------------------------
 
     def _of_arm(self, callers: CTE, moment: int, until: datetime) -> dict[str, ColumnElement[Any]]:
-        is_in: ColumnElement[bool] = callers.c.since < until
-
         def of(name: str) -> Any:
             return callers.c[f"{name}_{moment}"]
 
+        is_in = callers.c.since < until
         found: dict[str, ColumnElement[Any]] = {
             "since": func.min(case((is_in, callers.c.since))),
-            "recent": number_of(is_in, callers.c.since >= until - RECENT),
-            "two_armed": number_of(is_in, callers.c.two_armed == 1),
-            "most_calls": func.max(of("calls")),
+            "recent": _number(is_in, callers.c.since >= until - RECENT),
+            "two_armed": _number(is_in, callers.c.two_armed == 1),
+            "most_calls": func.max(of("n_calls")),
             "unassigned": func.sum(of("unassigned")),
             "known_calls": func.sum(of("known")),
             "undelivered_calls": func.sum(of("undelivered")),
-            "reported": number_of(of("reported") > 0),
-            "known": number_of(of("known") > 0),
-            "undelivered": number_of(of("undelivered") > 0),
+            **{name: _number(of(name) > 0) for name in ("reported", "known", "undelivered")},
         }
-        pairs: dict[Any, _Pair] = {
-            "calls": _Pair(is_in, is_in, of("calls"), None, of("calls")),
-            "reports": _Pair(is_in, is_in, of("lost"), of("due"), of("due"), of("lost")),
-        }
-        for index, metric in enumerate(self._query.metrics):
-            parts = (of(f"{name}_{index}") for name in _PARTS)
-            pairs[index] = self._pair(metric, is_in, callers.c.since, until, *parts)
-        for name, pair in pairs.items():
-            found |= {f"{column}_{name}": value for column, value in pair.sums().items()}
+        for name in ("calls", "reports", *map(str, range(len(self._query.metrics)))):
+            s, d, n, missing = (of(f"{part}_{name}") for part in ("s", "d", "n", "missing"))
+            found |= {
+                f"callers_{name}": func.count(s),
+                f"calls_{name}": func.sum(n),
+                f"asked_{name}": func.count(missing),
+                f"missing_{name}": func.sum(missing),
+                f"incomplete_{name}": _number(missing > 0),
+                f"s_{name}": func.sum(s),
+                f"d_{name}": func.sum(d),
+                f"ss_{name}": func.sum(s * s),
+                f"dd_{name}": func.sum(d * d),
+                f"sd_{name}": func.sum(s * d),
+            }
         return found
 
-    def _pair(  # noqa: PLR0913, PLR0917 (all that a pair follows from)
-        self, metric: MetricDefinition, is_in: Any, since: Any, until: datetime, made: Any, having: Any, value: Any
-    ) -> _Pair:
-        scale = self._scales[metric.name]
-        # Later callers are not asked: what they will still do would be missing.
-        is_asked = is_in if metric.within is None else since <= until - timedelta(days=metric.within)
-        if metric.per == "caller":
-            s = scale.cut(value) - scale.centre
-            if metric.missing == "zero":
-                return _Pair(is_asked, is_asked, s, None, made)
-            return _Pair(is_asked, and_(is_asked, having > 0), s, None, made, case((having > 0, 0), else_=1))
-        if metric.missing == "zero":
-            # A call without a value has 0, which lies one centre below it.
-            s = value - scale.centre * cast(made - having, Double)
-            return _Pair(is_asked, and_(is_asked, made > 0), s, cast(made, Double), made)
-        return _Pair(is_asked, and_(is_asked, having > 0), value, cast(having, Double), having, made - having)
+
+def _pair(  # noqa: PLR0913, PLR0917 (all that a caller's part in a metric is)
+    name: object, is_asked: Any, has: Any, s: Any, d: Any, calls: Any, missing: Any
+) -> dict[str, ColumnElement[Any]]:
+    """Return a caller's part in a metric: s, d and the calls where they have one, what is missing if they are asked."""
+    return {
+        f"s_{name}": case((has, cast(s, Double))),
+        f"d_{name}": case((has, cast(d, Double))),
+        f"n_{name}": case((has, calls)),
+        f"missing_{name}": case((is_asked, missing)),
+    }
 
 
-def number_of(*conditions: Any) -> ColumnElement[Any]:
+def _number(*conditions: Any) -> ColumnElement[Any]:
     """Return how many rows meet all conditions."""
     return func.count(case((and_(*conditions), 1))) if conditions else func.count()
