@@ -17,7 +17,7 @@ from flask_pickup import platforms
 PACKAGE = Path(flask_pickup.__file__).parent
 
 LAYERS = [
-    *("errors", "processes", "translation", "models", "migrating", "options", "outcome_names", "caller"),
+    *("errors", "processes", "translation", "models", "engines", "migrating", "options", "outcome_names", "caller"),
     *("cleaning", "assignment", "override", "platforms", "metadata", "rendering", "catalog", "customer", "calls"),
     *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),
     *("privacy", "rehearsal", "previewing", "simulation", "dashboard", "blueprint", "testing", "cli"),
@@ -27,7 +27,20 @@ LAYERS = [
 OWN_VOCABULARY = {
     *("call_id", "type", "timestamp", "message", "messages", "role", "content", "status", "summary", "number", "name"),
     *("duration_seconds", "end_reason", "ended_at", "transcript", "analysis", "metadata", "call", "id", "error"),
-    *("language", "customer", "event", "enabled", "schema", "provider", "model", "style", "webhook_secret"),
+    *(
+        "language",
+        "customer",
+        "event",
+        "enabled",
+        "schema",
+        "provider",
+        "model",
+        "style",
+        "webhook_secret",
+        "pickup",
+        "user_messages",
+    ),
+    *("call_type", "Content-Type", "write_instead", "app_only", "has_ended", "ending"),
 }
 """Keys of a platform that are names of Pickup's own as well: columns, fields of events, names in templates, options."""
 
@@ -82,10 +95,24 @@ def keys_of(schema: Schema) -> Iterator[str]:
             yield from keys_of(inner.schema)
 
 
+def keys_in_code(tree: ast.Module) -> Iterator[str]:
+    """Yield each string by which a module reads or writes an object: in a literal, a subscript, ``get`` or ``pop``."""
+    for node in ast.walk(tree):
+        found: list[ast.expr | None] = []
+        if isinstance(node, ast.Dict):
+            found = node.keys
+        elif isinstance(node, ast.Subscript):
+            found = [node.slice]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"get", "pop"}:
+            found = list(node.args[:1])
+        yield from (key.value for key in found if isinstance(key, ast.Constant) and isinstance(key.value, str))
+
+
 def platform_keys() -> set[str]:
-    """Return every key that a platform's schemas know."""
+    """Return every key that a platform's schemas and code know."""
     found: set[str] = set()
     for path in PACKAGE.glob("platforms/*/*.py"):
+        found.update(keys_in_code(ast.parse(path.read_text("utf-8"))))
         module = import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
         for _, schema in inspect.getmembers(module, lambda value: inspect.isclass(value) and issubclass(value, Schema)):
             found.update(keys_of(schema()))

@@ -8,25 +8,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app
 from flask.blueprints import BlueprintSetupState
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup import caller, outcomes
 from flask_pickup.catalog import Catalog, Line, load
 from flask_pickup.customer import Hook, Lookup
 from flask_pickup.dashboard import Access, Dashboard
 from flask_pickup.dashboard.access import AccessCheck
+from flask_pickup.engines import EngineSource, engine_maker
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
 from flask_pickup.ledger import Ledger
 from flask_pickup.metrics import Metrics
-from flask_pickup.models import DATABASES, make_engine
 from flask_pickup.options import NAMES, ConfigReader, Options, read_options
 from flask_pickup.platforms import DEFAULT, CallEnded, Platform, StatusChanged, ToolCalls, enabled_platforms
 from flask_pickup.processes import PerProcess, refuse_greenlets
@@ -43,7 +41,6 @@ log = logging.getLogger("flask_pickup")
 EXTENSION = "pickup"
 EVENTS = tuple(event.name for event in (ToolCalls, StatusChanged, CallEnded))
 
-EngineSource = Engine | Callable[[], Engine]
 SomeHook = TypeVar("SomeHook", bound=Hook)
 SomeHandler = TypeVar("SomeHandler", bound=Handler)
 SomeCheck = TypeVar("SomeCheck", bound=AccessCheck)
@@ -60,12 +57,13 @@ class State:
     platforms: Mapping[str, Platform]
     catalog: Catalog
     webhook: Webhook
-    source: Callable[[], Engine] | None
+    make_engine: Callable[[], Engine]
     endpoints: Mapping[str, str]
+    has_own_engine: bool
 
     def __post_init__(self) -> None:
         # A connection that came through a fork would be shared with the parent.
-        self._engines = PerProcess(self._make_engine)
+        self._engines = PerProcess(self.make_engine)
         self.snapshots = Snapshots(lambda: self.engine, self._snapshot, self._now)
 
     @property
@@ -76,9 +74,6 @@ class State:
             database that does not answer.
         """
         return self._engines()
-
-    def _make_engine(self) -> Engine:
-        return _own_engine(self.options.database_url) if self.source is None else _checked(self.source)
 
     def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
         """Return what is known of an experiment; see :meth:`Pickup.results`."""
@@ -121,7 +116,7 @@ class State:
         """Write what waits and end Pickup's threads, before this process ends; a later call starts them again."""
         self.webhook.ledger.close()
         self.webhook.signals.close()
-        if self.source is None and (engine := self._engines.made):
+        if self.has_own_engine and (engine := self._engines.made):
             engine.dispose()
 
 
@@ -308,23 +303,9 @@ class Pickup(Blueprint):
         ledger.on_fault = webhook.emit_fault
         ledger.on_waiting = webhook.metrics.waiting
         endpoints = {each: f"{name}.{'webhook' if each == DEFAULT else each}" for each in platforms}
-        state = State(options, platforms, catalog, webhook, self._source(app), endpoints)
+        make_engine = engine_maker(app, self._engine, options.database_url)
+        state = State(options, platforms, catalog, webhook, make_engine, endpoints, has_own_engine=self._engine is None)
         return state
-
-    def _source(self, app: Flask) -> Callable[[], Engine] | None:
-        """Return what gives the host's engine, on any thread; None if there is none."""
-        engine = self._engine
-        if engine is None:
-            return None
-        if isinstance(engine, Engine):
-            _refuse_other_databases(engine, ConfigurationError)
-            return lambda: engine
-
-        def ask() -> Engine:
-            with app.app_context():
-                return engine()
-
-        return ask
 
     def _in_context(self, app: Flask) -> Hook | None:
         if self._hook is None:
@@ -354,31 +335,3 @@ def _health(**_: Any) -> Response:
 def _current() -> State:
     state: State = current_app.extensions[EXTENSION]
     return state
-
-
-def _checked(source: Callable[[], Engine]) -> Engine:
-    try:
-        engine = source()
-    except Exception as error:
-        raise SQLAlchemyError(
-            f"The function that was given as Pickup(engine=…) raised {type(error).__name__}"
-        ) from error
-    if not isinstance(engine, Engine):
-        raise SQLAlchemyError(f"The function that was given as Pickup(engine=…) returned {type(engine).__name__}")
-    _refuse_other_databases(engine, SQLAlchemyError)
-    return engine
-
-
-def _refuse_other_databases(engine: Engine, refusal: type[Exception]) -> None:
-    if engine.dialect.name not in DATABASES:
-        raise refusal(
-            f"Pickup(engine=…) got {engine.dialect.name}. Pickup writes to SQLite and PostgreSQL; leave the engine out "
-            "and set 'PICKUP_DATABASE_URL' to one of them."
-        )
-
-
-def _own_engine(url: str) -> Engine:
-    engine = make_engine(url)
-    if engine.dialect.name == "sqlite" and engine.url.database:
-        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    return engine

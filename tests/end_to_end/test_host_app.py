@@ -264,7 +264,7 @@ def test_no_exception_leaves(
         client = mounted(app, pickup, url_prefix="/pickup")
         assert client.post_call().status_code == 200
         with monkeypatch.context() as broken:
-            broken.setattr(client.pickup.webhook, "ledger", None)
+            broken.setattr(client.pickup.webhook, "lookup", None)
             assert client.post_call().get_json() == {}
         client.post_signed(b"no JSON")
     assert caught == []
