@@ -69,7 +69,7 @@ def complaints_about(root: Path, files: Mapping[str, Any], **variables: str) -> 
     found: list[dict[str, Any]] = json.loads(result.stdout)
     assert result.exit_code == any(each["level"] == "error" for each in found)
     named = [{**each, "file": str(Path(each["file"]).relative_to(root))} for each in found]
-    return [each for each in named if each["problem"] != "there is no folder 'experiments'"]
+    return [each for each in named if each["problem"] != "folder 'experiments' is missing"]
 
 
 def all_complaints(root: Path, faults: Mapping[str, Fault], base: Mapping[str, Any] = BASE) -> list[dict[str, Any]]:

@@ -92,28 +92,34 @@ def test_decision_has_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
-        ('primary = "m"\n[metrics.m]\noutcome = "analysis.booked"', "which difference would matter"),
+        ('primary = "m"\n[metrics.m]\noutcome = "analysis.booked"', "has no smallest relevant difference"),
         ('[metrics.m]\noutcome = "analysis.booked"', "no metric is primary"),
-        ('primary = "n"\n[metrics.m]\nsmallest = 0.1', "no metric is called 'n'"),
+        ('primary = "n"\n[metrics.m]\nsmallest = 0.1', "unknown metric 'n'"),
         ('primary = "m"\n[metrics.m]\nguardrail = true\nmargin = 0.1', "cannot be a guardrail"),
         ('primary = "m"\n[metrics.m]\nsmallest = 1\n[metrics.g]\nguardrail = true', "no margin"),
-        ('primary = "m"\n[metrics.m]\noutcome = "analysis.booked"\nsmallest = 5', "smallest is a share"),
-        ('primary = "m"\n[metrics.m]\noutcome = "analysis.booked"\nsmallest = 0.1\ncap = 0.9', "cap cuts large"),
+        (
+            'primary = "m"\n[metrics.m]\noutcome = "analysis.booked"\nsmallest = 5',
+            '"smallest" of a rate must be below 1, not 5',
+        ),
+        (
+            'primary = "m"\n[metrics.m]\noutcome = "analysis.booked"\nsmallest = 0.1\ncap = 0.9',
+            '"cap" has no effect on a rate; remove it',
+        ),
         ('primary = "m"\n[metrics.m]\noutcome = "analysis.boked"\nsmallest = 0.1', "did you mean 'analysis.booked'?"),
-        ('primary = "m"\n[metrics.m]\nsmallest = 0', "smallest = 0 makes no sense"),
-        ('primary = "m"\n[metrics.m]\nsmallest = 1\nwithin = "7"', 'write a time such as "7d"'),
-        ('primary = "m"\n[metrics.m]\nsmallest = 1\ncap = 99', "write a percentile such as 0.99"),
+        ('primary = "m"\n[metrics.m]\nsmallest = 0', '"smallest" must be a positive number, not 0'),
+        ('primary = "m"\n[metrics.m]\nsmallest = 1\nwithin = "7"', '"within" must be a time such as "7d", not "7"'),
+        ('primary = "m"\n[metrics.m]\nsmallest = 1\ncap = 99', "must be a percentile such as 0.99"),
         ('primary = "m"\n[metrics.m]\nsmallest = 1\nper = "week"', 'one of "caller", "call"'),
         ('primary = "m"\n[metrics.m]\nsmallest = 1\nmissing = "no"', 'one of "zero", "leave out"'),
-        ('primary = "m"\n[metrics.m]\nsmalest = 1', "nothing is called 'smalest'"),
+        ('primary = "m"\n[metrics.m]\nsmalest = 1', "unknown key 'smalest'"),
         ("[decision]\nconfidence = 95", "a share of at least 0.5"),
         ("[decision]\nexpected_callers = 20", "a whole number of at least 100"),
         ("[decision]\nminimum_days = 1.5", "a whole number of at least 1"),
-        ("[decision]\nminimum_days = 200", "maximum_days is less"),
-        ("[decision]\nmax_days = 3", "nothing is called 'max_days'"),
+        ("[decision]\nminimum_days = 200", '"maximum_days" is less'),
+        ("[decision]\nmax_days = 3", "unknown key 'max_days'"),
     ],
 )
-def test_what_makes_no_sense_is_complained_about(tmp_path: Path, toml: str, words: str) -> None:
+def test_mistake_is_complained_about(tmp_path: Path, toml: str, words: str) -> None:
     """Each mistake is said with its line and what would be right."""
     assert words in "\n".join(complaints(tmp_path, toml))
 

@@ -52,7 +52,7 @@ def test_every_complaint_at_once(here: Path) -> None:
     ],
 )
 def test_complaint_names_the_line(here: Path, path: str, line: int, wrong: str) -> None:
-    """A complaint leads to the line that has to be mended."""
+    """A complaint leads to the line to fix."""
     write(here, BROKEN)
     found = [match for text in run("check").stdout.splitlines() if (match := COMPLAINT.fullmatch(text))]
     assert any(m["file"] == path and int(m["line"]) == line and wrong in m["wrong"] for m in found), found

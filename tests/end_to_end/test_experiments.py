@@ -118,11 +118,11 @@ def complaints_of(phone: Phone) -> list[str]:
 
 
 def test_second_pin_in_a_layer_is_an_error(make_phone: MakePhone) -> None:
-    """A number that is pinned in two experiments of a layer could not hear both: the second is left out, and says so."""
+    """A number that is pinned in two experiments of a layer cannot hear both: the second is excluded, and says so."""
     second = running(f'layer = "opening"\n[pins]\n"+12015550199" = "warm"\n"{TEAM}" = "warm"\n')
     phone = make_phone(content(opening=PINNED, second=second))
-    problem = "experiments/second/experiment.toml:4: pin 2 is pinned in 'opening' of the same layer too"
-    remedy = "keep one of the two: experiments of a layer share no caller"
+    problem = "experiments/second/experiment.toml:4: pin 2 is also pinned in 'opening' of the same layer"
+    remedy = "keep one of the two: a layer's experiments share no caller"
     assert complaints_of(phone) == [f"{problem}; {remedy}"]
     assert phone.client.get("/pickup/health").get_json()["content"]["left_out"] == ["second"]
     assert heard(phone, caller=TEAM) == "Hello from opening."

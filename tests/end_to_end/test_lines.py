@@ -159,12 +159,12 @@ def test_no_greetings_mean_the_saved_agent(make_phone: MakePhone) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ('[lines."front desk"]\n', ":1: 'front desk' is no phone number; write it as [lines.\"+31850835037\"]"),
+        ('[lines."front desk"]\n', ":1: 'front desk' is not a phone number; write it as [lines.\"+31850835037\"]"),
         ('[lines."0850123456"]\n[lines."+31850123456"]\n',
-         ":2: '+31850123456' is a line already, spelled in another way; keep one of the two"),
+         ":2: duplicate line '+31850123456', written in another way; keep one of the two"),
         ('[lines."+31850123456"]\ngreetings = "lines/no"\n',
-         ":1: there is no folder 'greetings/lines/no'; make it, or take out 'greetings'"),
-        ('[lines."+31850123456"]\ngreeting = "x"\n', ":2: nothing is called 'greeting' here; did you mean 'greetings'?"),
+         ":1: folder 'greetings/lines/no' is missing; create it, or remove \"greetings\""),
+        ('[lines."+31850123456"]\ngreeting = "x"\n', ":2: unknown key 'greeting'; did you mean 'greetings'?"),
     ],
 )  # fmt: skip
 def test_lines_that_make_no_sense(make_phone: MakePhone, settings: str, complaint: str) -> None:

@@ -1,9 +1,11 @@
 """Reading ``experiments/`` and ``greetings/`` into frozen objects, and every complaint about them."""
 
-from flask_pickup.catalog.catalog import Catalog, Plan, Texts, load
+from flask_pickup.catalog.catalog import Catalog
 from flask_pickup.catalog.complaints import Complaint
 from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.catalog.experiment import Arm
+from flask_pickup.catalog.loading import load
+from flask_pickup.catalog.plan import Plan, Texts
 from flask_pickup.catalog.settings import Line
 
 __all__ = ["CONTROL", "Arm", "Catalog", "Complaint", "Experiment", "Line", "Plan", "Texts", "load"]

@@ -1,4 +1,4 @@
-"""What is wrong with the content, where, and what would be right."""
+"""What is wrong with the content, where, and what is right."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Level = Literal["error", "warning"]
 
 @dataclass(frozen=True, order=True)
 class Complaint:
-    """One thing that an author has to mend (an error) or to know (a warning).
+    """One thing that an author has to fix (an error) or to know (a warning).
 
     :param file: relative to the folder that holds ``experiments/`` and ``greetings/``.
     :param line: counted from 1; 0 where the complaint is about the file as a whole.
@@ -35,33 +35,31 @@ class Complaint:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the remedy for an unknown name: the one that was probably meant, else all there are."""
+    """Return the remedy for an unknown name: the one that was probably meant, else all that are known."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"there are {', '.join(names)}" if names else "take it out"
+    return f"known are {', '.join(names)}" if names else "remove it"
 
 
 def unknown(kind: str, name: str, environment: Environment) -> tuple[str, str]:
-    """Return problem and remedy for a ``filter`` or ``test`` that is not there."""
+    """Return problem and remedy for a ``filter`` or ``test`` that does not exist."""
     known = environment.filters if kind == "filter" else environment.tests
-    problem = f"there is no {kind} '{name}'"
+    problem = f"unknown {kind} '{name}'"
     if kind == "filter" and name in REFUSED_FILTERS:
         return problem, REFUSED_FILTERS[name]
     return problem, suggest(name, (each for each in known if each.isidentifier()))
 
 
-MEND = "mend the line"
-
-
-def unreadable(error: TemplateSyntaxError, environment: Environment, what: str = "the template") -> tuple[str, str]:
-    """Return problem and remedy for a template that does not compile; the remedy is ``MEND`` where it says no more."""
-    message = error.message or "it makes no sense"
+def unreadable(
+    error: TemplateSyntaxError, environment: Environment, what: str = "the template", remedy: str = "fix the line"
+) -> tuple[str, str]:
+    """Return problem and remedy for a template that does not compile; ``remedy`` where the error says no more."""
+    message = error.message or "invalid syntax"
     if missing := re.fullmatch(r"No (filter|test) named '(.+)'\.", message):
         return unknown(missing[1], missing[2], environment)
-    remedy = "make it simpler" if "nested too deeply" in message else MEND
-    return f"{what} cannot be read: {message}", remedy
+    return f"{what} cannot be read: {message}", "make it simpler" if "nested too deeply" in message else remedy
 
 
 def toml_line(source: str, *path: str) -> int:

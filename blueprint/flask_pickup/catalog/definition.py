@@ -112,6 +112,11 @@ class Experiment:
         return sha256(canonical.encode()).hexdigest()[:32]
 
     @property
+    def file(self) -> str:
+        """The path of its ``experiment.toml``."""
+        return f"experiments/{self.name}/experiment.toml"
+
+    @property
     def is_running(self) -> bool:
         """Whether callers are being enrolled."""
         return self.status == "running"

@@ -1,4 +1,4 @@
-"""``experiment.toml`` and the arms' folders beside it, as one frozen object."""
+"""Reading ``experiment.toml`` and the arms' folders beside it."""
 
 from __future__ import annotations
 
@@ -8,37 +8,67 @@ from hashlib import sha256
 from typing import Any
 
 from jinja2 import TemplateSyntaxError
+from marshmallow import fields
 
-from flask_pickup.catalog.complaints import MEND, suggest, unreadable
-from flask_pickup.catalog.definition import CONTROL, DecisionRules, Experiment
-from flask_pickup.catalog.metrics import Kinds, read_decision, read_metrics
-from flask_pickup.catalog.reader import NAME, Table
+from flask_pickup.catalog.complaints import suggest, unreadable
+from flask_pickup.catalog.definition import CONTROL, Experiment
+from flask_pickup.catalog.metrics import DecisionSchema, Kinds, MetricSchema, define_decision, define_metrics
+from flask_pickup.catalog.toml import (
+    NAME,
+    NAME_RULE,
+    Mistake,
+    TableOf,
+    TableSchema,
+    TomlFile,
+    choice,
+    name,
+    number,
+    text,
+)
 from flask_pickup.override import leaves
 from flask_pickup.rendering import Environment, Expression, expression
 
-_WEIGHT = "a positive number: the arm's weight; what is no arm stands above [arms]"
+FIELDS = {
+    "first_message.j2": ("assistant", "first_message"),
+    "system_prompt.j2": ("assistant", "llm_config", "messages"),
+}
+"""The answer's own templates, and the field that each becomes."""
 
 # Of a range that is reserved for examples: nobody's pseudonym is given away.
-_NOBODYS = "+12015550100"
+_EXAMPLE = "+12015550100"
+
+_WEIGHT = Mistake("weight of {key} must be a positive number, not {value}", "write keys that are not arms above [arms]")
+
+
+class ExperimentSchema(TableSchema):
+    """``experiment.toml``."""
+
+    description = text()
+    status = choice("draft", "running", "paused", "concluded")
+    winner = text()
+    traffic = number("a number above 0, at most 1", lambda share: 0 < share <= 1)
+    audience = text()
+    layer = name()
+    unidentified = choice("exclude", CONTROL, "per-call")
+    seed = name()
+    primary = text()
+    arms = TableOf(values=number(_WEIGHT, lambda weight: weight > 0))
+    pins = TableOf(values=text())
+    metrics = TableOf(values=fields.Nested(MetricSchema))
+    decision = fields.Nested(DecisionSchema)
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the things that a caller may hear.
+    """What an arm's folder holds.
 
     :param folder: ``experiments/<experiment>/<arm>``.
+    :param files: the text of each file by its path in the folder.
     :param writes: the fields of the answer that it can change, each a path of keys.
     """
 
     name: str
     folder: str
-    writes: frozenset[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What an arm's folder holds."""
-
     files: Mapping[str, str]
     writes: frozenset[tuple[str, ...]]
 
@@ -56,50 +86,118 @@ class Loaded:
 
 
 PinKey = Callable[[str], str | None]
-"""From a number as an author writes it to the caller's key; None if it is no number."""
+"""From a number as an author writes it to the caller's key; None if it is not a number."""
 
 
 def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
-    name: str,
-    table: Table,
-    folders: Mapping[str, Parts],
+    toml: TomlFile,
+    experiment: str,
+    folders: Mapping[str, Arm],
     environment: Environment,
     *,
     pin_key: PinKey,
     kinds: Kinds,
 ) -> Loaded:
-    """Read one experiment; what is wrong with it is complained about through ``table``.
+    """Read one experiment; what is wrong with it is complained about through ``toml``.
 
+    :param experiment: its name.
     :param folders: the folders beside ``experiment.toml``, by name.
     :param kinds: what the analysis plans can find.
     """
-    if not NAME.fullmatch(name):
-        table.complain(f"'{name}' cannot be an experiment's name", "use lower-case letters, digits, '-' and '_'")
-    weights = _weights(table, folders)
-    folders = {CONTROL: Parts({}, frozenset()), **folders}
-    pins = _pins(table, weights, pin_key)
-    values: dict[str, Any] = {
-        "description": table.text("description"),
-        "status": table.choice("status", "draft", "draft", "running", "paused", "concluded"),
-        "winner": table.text("winner"),
-        "traffic": table.number("traffic", 1, lambda share: 0 < share <= 1, "a number above 0, at most 1"),
-        "layer": table.name("layer", ""),
-        "unidentified": table.choice("unidentified", "exclude", "exclude", CONTROL, "per-call"),
-        "seed": table.name("seed", name),
-        "primary": table.text("primary"),
-        "audience": table.text("audience"),
-    }
-    audience = _audience(table, values["audience"], environment)
-    metrics = read_metrics(table, values["primary"], kinds)
-    decision = DecisionRules(**read_decision(table))
-    table.finish()
-    _check_winner(table, values, weights)
-    experiment = Experiment(
-        name=name, **values, weights=weights, pins=pins, metrics=metrics, decision=decision, callers=_mark(pin_key),
-        files={arm: dict(folders[arm].files) for arm in weights if arm in folders},
-    )  # fmt: skip
-    arms = tuple(Arm(arm, f"experiments/{name}/{arm}", folders[arm].writes) for arm in experiment.files)
-    return Loaded(experiment, audience, arms)
+    if not NAME.fullmatch(experiment):
+        toml.complain(f"invalid experiment name '{experiment}'", f"use {NAME_RULE}")
+    values = toml.load(ExperimentSchema())
+    weights = values.pop("arms", {})
+    _check_arms(toml, experiment, weights, folders)
+    _check_winner(toml, values, weights)
+    folders = {CONTROL: Arm(CONTROL, f"experiments/{experiment}/{CONTROL}", {}, frozenset()), **folders}
+    arms = tuple(folders[arm] for arm in weights if arm in folders)
+    found = Experiment(
+        name=experiment,
+        weights=weights,
+        metrics=define_metrics(toml, values.pop("metrics", {}), values.get("primary", ""), kinds),
+        decision=define_decision(toml, values.pop("decision", {})),
+        pins=_pins(toml, values.pop("pins", {}), weights, pin_key),
+        files={arm.name: arm.files for arm in arms},
+        callers=_mark(pin_key),
+        **{"seed": experiment, **values},
+    )
+    return Loaded(found, _audience(toml, found.audience, environment), arms)
+
+
+def writes(
+    files: Mapping[str, str], override: Mapping[str, Any], included: Mapping[str, frozenset[str]]
+) -> frozenset[tuple[str, ...]]:
+    """Return the fields of the answer that an arm can change.
+
+    :param files: the arm's files by logical name.
+    :param included: for each of the answer's own templates, the files of the base that it includes.
+    """
+    changed = {field for template, field in FIELDS.items() if files.keys() & included[template]}
+    return frozenset(changed | {path for path in leaves(override) if path})
+
+
+def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
+    """Return a field that arms of two experiments can both write, if there is one."""
+    theirs = [path for arm in other for path in arm.writes]
+    for mine in sorted(path for arm in one for path in arm.writes):
+        for path in theirs:
+            shorter, longer = sorted((mine, path), key=len)
+            if longer[: len(shorter)] == shorter:
+                return longer
+    return None
+
+
+def _check_arms(toml: TomlFile, experiment: str, weights: Mapping[str, float], folders: Mapping[str, Arm]) -> None:
+    if not weights:
+        toml.complain("[arms] is missing", "write [arms] with control = 1 and a line for each other arm")
+    elif CONTROL not in weights:
+        toml.complain(f'[arms] has no "{CONTROL}"', "add control = 1, the arm that changes nothing", "arms")
+    for arm in weights:
+        if not NAME.fullmatch(arm):
+            toml.complain(f"invalid arm name '{arm}'", f"use {NAME_RULE}", "arms", arm)
+        elif arm not in folders and arm != CONTROL:
+            remedy = f"create experiments/{experiment}/{arm}/first_message.j2 or remove it from [arms]"
+            toml.complain(f'arm "{arm}" has no files', remedy, "arms", arm)
+    for folder in folders.keys() - weights.keys() - {CONTROL}:
+        remedy = f"add {folder} = 1 to [arms] or remove the folder"
+        toml.complain(f'folder "{folder}/" is not an arm', remedy, "arms")
+
+
+def _check_winner(toml: TomlFile, values: Mapping[str, Any], weights: Mapping[str, float]) -> None:
+    winner = values.get("winner")
+    if winner and winner not in weights:
+        toml.complain(f"unknown arm '{winner}'", suggest(winner, weights), "winner")
+    if winner and values.get("status") != "concluded":
+        problem = '"winner" has no effect until the experiment is concluded'
+        toml.complain(problem, 'write status = "concluded"', "winner", level="warning")
+
+
+def _pins(toml: TomlFile, pins: Mapping[str, str], weights: Mapping[str, float], pin_key: PinKey) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for place, (pinned, arm) in enumerate(pins.items(), 1):
+        # The number itself stays out of the complaints: they end in logs.
+        key = pin_key(pinned)
+        if key is None:
+            toml.complain(f"pin {place} is not a phone number", 'write it as "+31612345678"', "pins", pinned)
+        elif key in keys:
+            toml.complain(f"pin {place} is a duplicate", "keep one of the two", "pins", pinned)
+        elif arm not in weights:
+            toml.complain(f"pin {place}: unknown arm '{arm}'", suggest(arm, weights), "pins", pinned)
+        else:
+            keys[key] = arm
+    return keys
+
+
+def _audience(toml: TomlFile, source: str, environment: Environment) -> Expression | None:
+    if not source:
+        return None
+    try:
+        return expression(environment, source)
+    except TemplateSyntaxError as error:
+        example = "write a Jinja expression such as \"caller.country == 'NL'\""
+        toml.complain(*unreadable(error, environment, "the audience", example), "audience")
+        return None
 
 
 def _mark(pin_key: PinKey) -> str:
@@ -107,93 +205,4 @@ def _mark(pin_key: PinKey) -> str:
 
     Another secret draws every caller anew, so results must not mix callers of two.
     """
-    return sha256(f"callers:{pin_key(_NOBODYS)}".encode()).hexdigest()[:16]
-
-
-def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
-    """Return a field that arms of two experiments can both write, if there is one."""
-    for mine in sorted(path for arm in one for path in arm.writes):
-        for theirs in (path for arm in other for path in arm.writes):
-            shorter, longer = sorted((mine, theirs), key=len)
-            if longer[: len(shorter)] == shorter:
-                return longer
-    return None
-
-
-def writes(files: Mapping[str, str], override: Mapping[str, Any], used: Mapping[str, frozenset[str]]) -> frozenset[
-    tuple[str, ...]
-]:  # fmt: skip
-    """Return the fields of the answer that an arm can change.
-
-    :param files: the arm's files by logical name.
-    :param used: for each of the answer's own templates, the files of the base that it takes in.
-    """
-    fields = {path for path in leaves(override) if path}
-    for template, field in FIELDS.items():
-        if files.keys() & used[template]:
-            fields.add(field)
-    return frozenset(fields)
-
-
-FIELDS = {
-    "first_message.j2": ("assistant", "first_message"),
-    "system_prompt.j2": ("assistant", "llm_config", "messages"),
-}
-"""The answer's own templates, and the field that each becomes."""
-
-
-def _weights(table: Table, folders: Mapping[str, Parts]) -> dict[str, float]:
-    arms = table.table("arms")
-    weights = {arm: arms.number(arm, 1, lambda weight: weight > 0, _WEIGHT) for arm in arms}
-    arms.finish()
-    if not weights:
-        table.complain("there are no arms", "write [arms] with control = 1 and a line for each other arm")
-    elif CONTROL not in weights:
-        arms.complain("no arm is named control", "name the arm that changes nothing control")
-    for arm in weights:
-        if not NAME.fullmatch(arm):
-            arms.complain(f"'{arm}' cannot be an arm's name", "use lower-case letters, digits, '-' and '_'", arm)
-        elif arm not in folders and arm != CONTROL:
-            problem = f"arm '{arm}' has no folder, or nothing in it that is read"
-            arms.complain(problem, f"write '{arm}/first_message.j2', or take it out of [arms]", arm)
-    for folder in folders.keys() - weights.keys() - {CONTROL}:
-        arms.complain(f"the folder '{folder}/' is no arm", f"write {folder} = 1 under [arms], or remove the folder")
-    return weights
-
-
-def _pins(table: Table, weights: Mapping[str, float], pin_key: PinKey) -> dict[str, str]:
-    pins = table.table("pins")
-    keys = {}
-    for place, number in enumerate(pins, 1):
-        arm, key = str(pins.raw(number)), pin_key(number)
-        # The number itself stays out of the complaints: they end in logs.
-        if key is None:
-            pins.complain(f"pin {place} is no phone number", 'write it as "+31612345678"', number)
-        elif key in keys:
-            pins.complain(f"pin {place} is a number that is pinned already", "keep one of the two", number)
-        elif arm not in weights:
-            pins.complain(f"pin {place}: no arm is called '{arm}'", suggest(arm, weights), number)
-        else:
-            keys[key] = arm
-    return keys
-
-
-def _audience(table: Table, source: str, environment: Environment) -> Expression | None:
-    if not source:
-        return None
-    try:
-        return expression(environment, source)
-    except TemplateSyntaxError as error:
-        problem, remedy = unreadable(error, environment, "the audience")
-        example = "write a Jinja expression such as \"caller.country == 'NL'\""
-        table.complain(problem, example if remedy == MEND else remedy, "audience")
-        return None
-
-
-def _check_winner(table: Table, values: Mapping[str, Any], weights: Mapping[str, float]) -> None:
-    winner = values["winner"]
-    if winner and winner not in weights:
-        table.complain(f"no arm is called '{winner}'", suggest(winner, weights), "winner")
-    if winner and values["status"] != "concluded":
-        table.complain("a winner is heard only once the experiment is concluded", 'write status = "concluded"', "winner",
-                       level="warning")  # fmt: skip
+    return sha256(f"callers:{pin_key(_EXAMPLE)}".encode()).hexdigest()[:16]

@@ -1,9 +1,8 @@
-"""Reading a folder of text files that a stranger may have arranged."""
+"""Reading a folder of text files."""
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,11 +10,9 @@ from pathlib import Path
 from flask_pickup.catalog.complaints import Complaint
 
 LARGEST = 256 * 1024
-"""Bytes. A prompt is a few thousand; what is larger is no greeting."""
+"""Bytes. A prompt has a few thousand."""
 MOST = 5_000
-"""Files below one folder, of whatever kind."""
-MOST_BYTES = 8 * 1024 * 1024
-"""Bytes below one folder. Hundreds of experiments have a few."""
+"""Files below one folder, of whatever kind: a folder with more is not a folder of greetings."""
 SUFFIXES = (".j2", ".json", ".toml")
 NAMES = (
     "first_message.j2",
@@ -26,37 +23,35 @@ NAMES = (
     "hours.toml",
     "settings.toml",
 )
-"""What the files are called that are read for themselves, not because a template takes them in."""
+"""The names of files that are read for themselves, not because a template includes them."""
 
 
 def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]:
     """Return the text of each content file below ``folder`` by its path, which begins with ``name``.
 
-    Nothing but regular files inside the folder is opened: no pipe that would block, no link that leads out.
+    Only regular files inside the folder are opened: no pipe that blocks, no link that leads out.
     """
     texts: dict[str, str] = {}
     complaints: list[Complaint] = []
-    size = 0
-    for number, (path, is_content) in enumerate(_walk(folder)):
-        if number >= MOST:
-            complaints.append(
-                Complaint(name, 0, f"there are more than {MOST:,} files", "keep content in smaller folders")
-            )
+    if not folder.is_dir():
+        complaints.append(
+            Complaint(name, 0, f"folder '{folder.name}' is missing", "create it, or set where it is", "warning")
+        )
+    for number, path in enumerate(_walk(folder)):
+        if number == MOST:
+            complaints.append(Complaint(name, 0, f"more than {MOST:,} files", "keep content in smaller folders"))
             break
         label = f"{name}/{path.relative_to(folder).as_posix()}"
-        if not is_content:
-            complaints += [stray(label, known)] if (known := meant(path.name)) else []
-            continue
-        try:
-            texts[_checked(label)] = text = _read(path, folder)
-        except _Unreadable as error:
-            complaints.append(Complaint(_shown(label), 0, error.problem, error.remedy))
-            continue
-        size += len(text)
-        if size > MOST_BYTES:
-            problem = f"all files together have more than {MOST_BYTES:,} characters"
-            complaints.append(Complaint(name, 0, problem, "keep content smaller"))
-            break
+        shown = os.fsencode(label).decode("utf-8", "replace")
+        if not path.name.endswith(SUFFIXES) and not path.is_dir():
+            complaints += [stray(shown, known)] if (known := meant(path.name)) else []
+        elif shown != label:
+            complaints.append(Complaint(shown, 0, "the file's name is not UTF-8", "rename it"))
+        else:
+            try:
+                texts[label] = _read(path, folder)
+            except _UnreadableFile as error:
+                complaints.append(Complaint(label, 0, *error.args))
     return texts, complaints
 
 
@@ -69,60 +64,44 @@ def meant(name: str) -> str | None:
 
 
 def stray(label: str, name: str) -> Complaint:
-    """Return the complaint about a file that nothing reads, and that was probably meant to be ``name``."""
+    """Return the complaint about an unused file that was probably meant to be ``name``."""
     remedy = f"write '{name}'"
     if name.endswith(".j2"):
         remedy += f", or '{name.removesuffix('.j2')}.nl.j2' for one language"
     place = "in greetings/, in a line's folder or an arm's"
     place = {"experiment.toml": "in the experiment's own folder", "settings.toml": "in greetings/"}.get(name, place)
-    return Complaint(_shown(label), 0, "nothing reads this file", f"{remedy}, {place}", "warning")
+    return Complaint(label, 0, "nothing reads this file", f"{remedy}, {place}", "warning")
 
 
-def _checked(label: str) -> str:
-    if _shown(label) != label:
-        raise _Unreadable("the file's name is no UTF-8", "rename it")
-    return label
+class _UnreadableFile(Exception):
+    """Its arguments are a complaint's problem and remedy."""
 
 
-def _shown(label: str) -> str:
-    return os.fsencode(label).decode("utf-8", "replace")
-
-
-class _Unreadable(Exception):
-    def __init__(self, problem: str, remedy: str) -> None:
-        self.problem, self.remedy = problem, remedy
-
-
-def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield each file, and whether it is content."""
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield each file, and each link to a folder: it is not followed."""
     for directory, folders, files in os.walk(folder):
-        folders.sort()
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in sorted(files):
-            yield Path(directory, name), name.endswith(SUFFIXES)
-        for name in folders:
-            # os.walk does not follow links to folders; they are met here, to be refused.
-            if Path(directory, name).is_symlink():
-                yield Path(directory, name), True
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links = [name for name in folders if Path(directory, name).is_symlink()]
+        yield from (Path(directory, name) for name in [*sorted(files), *links])
 
 
 def _read(path: Path, folder: Path) -> str:
-    # Path.resolve raises on a link that goes round; realpath leaves that to the reading.
+    # Path.resolve raises on a link that leads to itself; realpath does not.
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
-        raise _Unreadable("this link leads out of the folder", "put the file itself here")
+        raise _UnreadableFile("this link leads out of the folder", "put the file itself here")
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise _Unreadable("this is no regular file", "put a text file here")
-        if status.st_size > LARGEST:
-            raise _Unreadable(f"the file has {status.st_size:,} bytes", f"at most {LARGEST:,} are read")
-        # What Windows puts before a text is no part of it.
+        size = path.stat().st_size
+        if not path.is_file():
+            raise _UnreadableFile("this is not a regular file", "put a text file here")
+        if size > LARGEST:
+            raise _UnreadableFile(f"the file has {size:,} bytes", f"keep it below {LARGEST:,}")
+        # Windows puts a byte order mark before a text.
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _Unreadable(f"byte {error.start} is no UTF-8", "save the file as UTF-8") from error
+        raise _UnreadableFile(f"byte {error.start} is not UTF-8", "save the file as UTF-8") from error
     except OSError as error:
-        problem = f"it cannot be read ({error.strerror})"
-        raise _Unreadable(problem, "check that it exists and its permissions") from error
+        problem = f"the file cannot be read ({error.strerror})"
+        raise _UnreadableFile(problem, "check that it exists and its permissions") from error
     if "\0" in text:
-        raise _Unreadable("there is a NUL character in it", "save it as plain text")
+        raise _UnreadableFile("the file has a NUL character", "save it as plain text")
     return text

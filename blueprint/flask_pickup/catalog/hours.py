@@ -1,4 +1,4 @@
-"""When a business picks up: ``hours.toml``."""
+"""When a business answers: ``hours.toml``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from marshmallow import ValidationError, fields
+
 from flask_pickup.catalog.complaints import Complaint, suggest
-from flask_pickup.catalog.reader import Table, read_toml
+from flask_pickup.catalog.toml import Mistake, TableOf, TableSchema, TomlFile, text
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
-_RIGHT = 'opening hours such as "09:00-17:00", ["09:00-12:30", "13:00-17:00"] or "closed"'
+_ZONE = 'write a name such as "Europe/Amsterdam"'
 
 Spans = tuple[tuple[time, time], ...]
 """From and until, local time. Where until is not after from, it is the day after."""
@@ -26,8 +29,8 @@ class Hours:
     """Opening hours in a time zone.
 
     :param week: seven days from Monday.
-    :param dates: days that are unlike their weekday; they win over holidays.
-    :param holidays: the country, and the subdivision or "", on whose public holidays it is closed; None: on none.
+    :param dates: days with hours of their own; they win over weekdays and holidays.
+    :param holidays: the country, and the subdivision or "", whose public holidays are closed; None for no holidays.
     """
 
     zone: ZoneInfo
@@ -53,10 +56,10 @@ class Hours:
 def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date]:
     """Return the public holidays of a year.
 
-    The library's own object computes a year when it is first asked about it, in whatever thread asks. Here a year is
-    computed by itself and never changes, and those that a call can fall in are when the hours are read.
+    The library's own object computes a year in whatever thread first asks about it. Here a year never changes, and
+    reading the hours computes those that a call can fall in.
     """
-    # Only who closes on public holidays needs the library, which is an extra.
+    # The library is an extra.
     from holidays import country_holidays  # noqa: PLC0415
 
     with warnings.catch_warnings():
@@ -65,90 +68,105 @@ def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date
         return frozenset(country_holidays(country, subdiv=subdivision or None, years=year))
 
 
+class _Spans(fields.Field[Spans]):
+    """Opening hours of a day."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Spans:
+        if value == "closed":
+            return ()
+        spans = [_span(each) for each in (value if isinstance(value, list) else [value])]
+        if None in spans:
+            raise ValidationError('opening hours such as "09:00-17:00", ["09:00-12:30", "13:00-17:00"] or "closed"')
+        return tuple(span for span in spans if span)
+
+
+def _span(text: object) -> tuple[time, time] | None:
+    match = _SPAN.fullmatch(text) if isinstance(text, str) else None
+    if match is None or (match[3] == "24" and match[4] != "00"):
+        return None
+    start = time(int(match[1]), int(match[2]))
+    # 24:00 is how people write the end of a day.
+    end = time(int(match[3]) % 24, int(match[4]))
+    return None if start == end and match[3] != "24" else (start, end)
+
+
+class _Date(fields.Field[date]):
+    """A date as the key of a table."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise ValidationError([Mistake(f"invalid date '{value}'", "write it as 2026-12-24")]) from error
+
+
+class _Zone(fields.Field[ZoneInfo]):
+    """The name of a time zone."""
+
+    default_error_messages = {  # noqa: RUF012 (as marshmallow declares it)
+        "required": [Mistake("timezone is missing", 'write timezone = "Europe/Amsterdam", or yours')]
+    }
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> ZoneInfo:
+        try:
+            return ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError, TypeError, AttributeError) as error:
+            raise ValidationError([Mistake(f"unknown time zone '{value}'", _ZONE)]) from error
+
+
+class HolidaysSchema(TableSchema):
+    """``[holidays]``."""
+
+    country = text()
+    subdivision = text()
+
+
+class HoursSchema(TableSchema):
+    """``hours.toml``."""
+
+    timezone = _Zone(required=True)
+    week = fields.Nested(TableSchema.from_dict({day: _Spans() for day in DAYS}))
+    dates = TableOf(keys=_Date(), values=_Spans())
+    holidays = fields.Nested(HolidaysSchema)
+
+
 def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
     """Read ``hours.toml``."""
     before = len(complaints)
-    table = read_toml(file, source, complaints)
-    zone = _zone(table)
-    week = table.table("week")
-    days = tuple(_read_spans(week, day) for day in DAYS)
-    week.finish()
-    dates = table.table("dates")
-    exceptions = {day: _read_spans(dates, key) for key in dates if (day := _date(dates, key))}
-    holidays = _holidays(table.table("holidays")) if "holidays" in table else None
-    table.finish()
-    # What is wrong with the file may be why.
-    if len(complaints) == before and not any((*days, *exceptions.values())):
-        table.complain("it is never open", 'write hours under [week], such as monday = "09:00-17:00"', level="warning")
-    return Hours(zone, days, exceptions, holidays)
+    toml = TomlFile(file, source, complaints)
+    values = toml.load(HoursSchema())
+    week = values.get("week", {})
+    days = tuple(week.get(day, ()) for day in DAYS)
+    dates = values.get("dates", {})
+    holidays = _holidays(toml, values["holidays"]) if "holidays" in values else None
+    # Another mistake in the file may be the reason.
+    if len(complaints) == before and not any((*days, *dates.values())):
+        toml.complain("it is never open", 'write hours under [week], such as monday = "09:00-17:00"', level="warning")
+    return Hours(values.get("timezone", ZoneInfo("UTC")), days, dates, holidays)
 
 
-def _zone(table: Table) -> ZoneInfo:
-    name = table.text("timezone", "UTC")
-    try:
-        if table.is_readable and "timezone" not in table:
-            table.complain("there is no timezone", 'write timezone = "Europe/Amsterdam", or yours')
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        table.complain(f"there is no time zone '{name}'", 'write a name such as "Europe/Amsterdam"', "timezone")
-        return ZoneInfo("UTC")
-
-
-def _read_spans(table: Table, key: str) -> Spans:
-    def fits(value: object) -> bool:
-        spans = value if isinstance(value, list) else [value]
-        return value == "closed" or all(isinstance(span, str) and _span(span) is not None for span in spans)
-
-    value: str | list[str] = table.get(key, [], fits, _RIGHT)
-    spans = [] if value == "closed" else [value] if isinstance(value, str) else value
-    return tuple(span for text in spans if (span := _span(text)))
-
-
-def _span(text: str) -> tuple[time, time] | None:
-    match = _SPAN.fullmatch(text)
-    if match is None:
-        return None
-    start = time(int(match[1]), int(match[2]))
-    hour, minute = int(match[3]), int(match[4])
-    if hour == 24:  # noqa: PLR2004 (24:00 is how people write the end of a day)
-        return (start, time(0)) if minute == 0 else None
-    end = time(hour, minute)
-    return None if start == end else (start, end)
-
-
-def _date(table: Table, key: str) -> date | None:
-    try:
-        return date.fromisoformat(key)
-    except ValueError:
-        table.complain(f"'{key}' is no date", "write it as 2026-12-24", key)
-        return None
-
-
-def _holidays(table: Table) -> tuple[str, str] | None:
-    country, subdivision = table.text("country"), table.text("subdivision")
-    table.finish()
+def _holidays(toml: TomlFile, table: Mapping[str, str]) -> tuple[str, str] | None:
+    country, subdivision = table.get("country", ""), table.get("subdivision", "")
     if not country:
-        table.complain("there is no country", 'write country = "DE", or yours')
+        toml.complain("country is missing", 'write country = "DE", or yours', "holidays")
         return None
     try:
         from holidays import list_supported_countries  # noqa: PLC0415
     except ImportError:
-        table.complain("public holidays need the library holidays", "pip install 'Flask-Pickup[holidays]'")
+        remedy = "install it with: pip install 'Flask-Pickup[holidays]'"
+        toml.complain("public holidays need the library holidays", remedy, "holidays")
         return None
     known = list_supported_countries(include_aliases=True)
     if country not in known:
-        table.complain(f"no public holidays are known for '{country}'", 'write a code such as "NL"', "country")
+        problem = f"unknown country '{country}': its public holidays are not known"
+        toml.complain(problem, 'write a code such as "NL"', "holidays", "country")
         return None
     if subdivision and subdivision not in known[country]:
-        problem = f"no public holidays are known for '{subdivision}' in {country}"
-        table.complain(problem, suggest(subdivision, known[country]), "subdivision")
+        problem = f"unknown subdivision '{subdivision}' of {country}"
+        toml.complain(problem, suggest(subdivision, known[country]), "holidays", "subdivision")
         return None
-    for year in _years_of_calls():
+    # No process runs longer than these ten years. Only a preview looks beyond.
+    this_year = datetime.now(UTC).year
+    for year in range(this_year - 1, this_year + 11):
         public_holidays(country, subdivision, year)
     return country, subdivision
-
-
-def _years_of_calls() -> range:
-    """No process runs longer than these ten years. Only a preview looks beyond."""
-    year = datetime.now(UTC).year
-    return range(year - 1, year + 11)

@@ -1,4 +1,4 @@
-"""``[metrics]`` and ``[decision]`` of ``experiment.toml``, defaults filled in: what is measured, and what decides."""
+"""``[metrics]`` and ``[decision]`` of ``experiment.toml``: their schemas, and what is wrong although each value is valid."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from marshmallow import ValidationError, fields
+
 from flask_pickup.catalog.complaints import suggest
-from flask_pickup.catalog.definition import MetricDefinition
-from flask_pickup.catalog.reader import Table, is_number
+from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
+from flask_pickup.catalog.toml import TableSchema, TomlFile, choice, flag, number, text, whole
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
 Kind = Literal["flag", "number"]
@@ -20,6 +22,40 @@ Kinds = Mapping[str, Kind]
 _OF_TYPES: Mapping[str, Kind] = {"boolean": "flag", "number": "number", "integer": "number"}
 _WITHIN = re.compile(r"([1-9][0-9]{0,3})([hdw])")
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7}
+
+
+class _Within(fields.Field[float]):
+    """A time such as ``7d``, in days."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        match = _WITHIN.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValidationError('a time such as "7d"')
+        return int(match[1]) * _DAYS[match[2]]
+
+
+class MetricSchema(TableSchema):
+    """``[metrics.<name>]``."""
+
+    outcome = text()
+    goal = choice("increase", "decrease")
+    guardrail = flag()
+    margin = number("a number, 0 or more", lambda margin: margin >= 0)
+    smallest = number("a positive number", lambda smallest: smallest > 0)
+    per = choice("caller", "call")
+    missing = choice("zero", "leave out")
+    within = _Within()
+    cap = number("a percentile such as 0.99", lambda share: 1 / 2 <= share < 1)
+
+
+class DecisionSchema(TableSchema):
+    """``[decision]``."""
+
+    confidence = number("a share of at least 0.5 and below 1, such as 0.95", lambda share: 1 / 2 <= share < 1)
+    expected_callers = whole(100)
+    minimum_days = whole(1)
+    maximum_days = whole(1)
+    arm_to_arm = flag()
 
 
 def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Kind]]:
@@ -36,110 +72,65 @@ def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple
         yield from ((f"{ANALYSED}{key}.{word}", "flag") for word in (words if isinstance(words, list) else ()))
 
 
-def read_metrics(table: Table, primary: str, kinds: Kinds) -> tuple[MetricDefinition, ...]:
-    """Read ``[metrics]``.
+def define_metrics(
+    toml: TomlFile, tables: Mapping[str, Mapping[str, Any]], primary: str, kinds: Kinds
+) -> tuple[MetricDefinition, ...]:
+    """Return the metrics, defaults filled in.
 
+    :param tables: what :class:`MetricSchema` made of each.
     :param kinds: what the analysis plans can find; with none of them, nobody knows what the saved agent's finds.
     """
-    metrics = table.table("metrics")
-    found = {name: _metric(metrics.table(name), name, kinds) for name in metrics}
-    metrics.finish()
+    metrics = tuple(_define(toml, name, table, kinds) for name, table in tables.items())
     if primary:
-        _check_primary(table, metrics, primary, found)
-    elif found:
-        table.complain("no metric is primary", f'write primary = "{next(iter(found))}"', level="warning")
-    return tuple(MetricDefinition(name, **metric) for name, metric in found.items())
+        _check_primary(toml, primary, {metric.name: metric for metric in metrics})
+    elif metrics:
+        toml.complain("no metric is primary", f'write primary = "{metrics[0].name}"', level="warning")
+    return metrics
 
 
-def read_decision(table: Table) -> dict[str, Any]:
-    """Read ``[decision]``: how sure to be, and when."""
-    decision = table.table("decision")
-    found = {
-        "confidence": decision.number(
-            "confidence", 0.95, lambda share: 1 / 2 <= share < 1, "a share of at least 0.5 and below 1, such as 0.95"
-        ),
-        "expected_callers": _whole(decision, "expected_callers", 2000, 100),
-        "minimum_days": _whole(decision, "minimum_days", 14, 1),
-        "maximum_days": _whole(decision, "maximum_days", 180, 1),
-        "arm_to_arm": _boolean(decision, "arm_to_arm"),
-    }
-    if found["maximum_days"] < found["minimum_days"]:
-        decision.complain(
-            "maximum_days is less than minimum_days", "write the longer time as maximum_days", "maximum_days"
-        )
-    decision.finish()
-    return found
+def define_decision(toml: TomlFile, table: Mapping[str, Any]) -> DecisionRules:
+    """Return the rules of decision, defaults filled in."""
+    rules = DecisionRules(**table)
+    if rules.maximum_days < rules.minimum_days:
+        problem = '"maximum_days" is less than "minimum_days"'
+        toml.complain(problem, "write the longer time as maximum_days", "decision", "maximum_days")
+    return rules
 
 
-def _metric(table: Table, name: str, kinds: Kinds) -> dict[str, Any]:
-    outcome = table.text("outcome", name)
-    kind = _kind(table, outcome, kinds)
-    numeric = kind == "number"
-    found = {
-        "outcome": outcome,
-        "goal": table.choice("goal", "increase", "increase", "decrease"),
-        "guardrail": _boolean(table, "guardrail"),
-        "margin": table.number("margin", 0, lambda margin: margin >= 0, "a number, 0 or more"),
-        "smallest": table.number("smallest", 0, lambda least: least > 0, "a positive number") or None,
-        "per": table.choice("per", "call" if numeric else "caller", "caller", "call"),
-        "missing": table.choice("missing", "leave out" if numeric else "zero", "zero", "leave out"),
-        "within": _within(table),
-        "cap": table.number("cap", 0, lambda share: 1 / 2 <= share < 1, "a percentile such as 0.99") or None,
-    }
-    table.finish()
-    _check_sense(table, found, kind)
-    return found
+def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds) -> MetricDefinition:
+    outcome = table.get("outcome", name)
+    # The host's own outcomes are taken for flags until the author says otherwise.
+    kind: Kind = "number" if outcome in REPORTED_NUMBERS else kinds.get(outcome, "flag")
+    defaults = {"per": "call", "missing": "leave out"} if kind == "number" else {}
+    metric = MetricDefinition(**{"name": name, "outcome": name, **defaults, **table})
+    is_analysed = outcome.startswith(ANALYSED)
+    if is_analysed and kinds and outcome not in kinds:
+        problem = f"unknown outcome '{outcome}': no analysis plan here finds it"
+        toml.complain(problem, suggest(outcome, kinds), "metrics", name, "outcome", level="warning")
+    if metric.guardrail and not metric.margin:
+        remedy = "write margin = 0.03, or the harm that you accept: no data can exclude every harm"
+        toml.complain("the guardrail has no margin", remedy, "metrics", name, level="warning")
+    if kind == "flag" and (is_analysed or outcome in REPORTED_FLAGS):
+        _check_rate(toml, metric)
+    return metric
 
 
-def _kind(table: Table, outcome: str, kinds: Kinds) -> Kind:
-    """Return the kind of an outcome; the host's own are taken for flags until the author says otherwise."""
-    if outcome in REPORTED_NUMBERS:
-        return "number"
-    if outcome.startswith(ANALYSED) and outcome not in kinds and kinds:
-        remedy = suggest(outcome, kinds)
-        table.complain(f"no analysis plan here finds '{outcome}'", remedy, "outcome", level="warning")
-    return kinds.get(outcome, "flag")
+def _check_rate(toml: TomlFile, metric: MetricDefinition) -> None:
+    for key, value in (("smallest", metric.smallest or 0), ("margin", metric.margin)):
+        if value >= 1:
+            problem = f'"{key}" of a rate must be below 1, not {value}'
+            toml.complain(problem, "write 0.05 for 5 %", "metrics", metric.name, key)
+    if metric.cap:
+        toml.complain('"cap" has no effect on a rate', "remove it", "metrics", metric.name, "cap", level="warning")
 
 
-def _check_sense(table: Table, metric: Mapping[str, Any], kind: Kind) -> None:
-    if metric["guardrail"] and not metric["margin"]:
-        remedy = "write margin = 0.03, or what harm you accept: no data can exclude every harm"
-        table.complain("the guardrail has no margin", remedy, level="warning")
-    is_share = kind == "flag" and (metric["outcome"] in REPORTED_FLAGS or metric["outcome"].startswith(ANALYSED))
-    for key in ("smallest", "margin"):
-        if is_share and (metric[key] or 0) >= 1:
-            table.complain(f"{key} is a share here, and cannot be {metric[key]}", "write 0.05 for 5 in a hundred", key)
-    if is_share and metric["cap"]:
-        table.complain("cap cuts large values, and there are none but 0 and 1", "take it out", "cap", level="warning")
-
-
-def _check_primary(table: Table, metrics: Table, primary: str, found: Mapping[str, Mapping[str, Any]]) -> None:
-    if primary not in found:
-        table.complain(f"no metric is called '{primary}'", suggest(primary, found), "primary")
-        return
-    if found[primary]["guardrail"]:
-        table.complain("the primary metric cannot be a guardrail", "take out guardrail, or name another", "primary")
-    elif found[primary]["smallest"] is None:
-        problem = f"the primary metric '{primary}' does not say which difference would matter to you"
+def _check_primary(toml: TomlFile, primary: str, metrics: Mapping[str, MetricDefinition]) -> None:
+    if primary not in metrics:
+        toml.complain(f"unknown metric '{primary}'", suggest(primary, metrics), "primary")
+    elif metrics[primary].guardrail:
+        remedy = "remove guardrail, or name another metric"
+        toml.complain("the primary metric cannot be a guardrail", remedy, "primary")
+    elif metrics[primary].smallest is None:
+        problem = f"the primary metric '{primary}' has no smallest relevant difference"
         remedy = "write smallest = 0.05, in the metric's own unit: without it no end can be foreseen"
-        metrics.complain(problem, remedy, primary, level="warning")
-
-
-def _within(table: Table) -> float | None:
-    """Return the days of ``within``."""
-    text = table.get(
-        "within", "", lambda value: isinstance(value, str) and bool(_WITHIN.fullmatch(value)), 'a time such as "7d"'
-    )
-    match = _WITHIN.fullmatch(text)
-    return int(match[1]) * _DAYS[match[2]] if match else None
-
-
-def _whole(table: Table, key: str, default: int, least: int) -> int:
-    def fits(value: Any) -> bool:
-        return is_number(value) and isinstance(value, int) and value >= least
-
-    return table.get(key, default, fits, f"a whole number of at least {least}")
-
-
-def _boolean(table: Table, key: str) -> bool:
-    return table.get(key, default=False, fits=lambda value: isinstance(value, bool), right="true or false")
+        toml.complain(problem, remedy, "metrics", primary, level="warning")

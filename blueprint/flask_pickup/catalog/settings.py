@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jinja2 import TemplateSyntaxError
+from marshmallow import fields
 
 from flask_pickup.caller import e164
-from flask_pickup.catalog.complaints import MEND, Complaint, unreadable
-from flask_pickup.catalog.reader import Table, read_toml
+from flask_pickup.catalog.complaints import unreadable
+from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, text
 from flask_pickup.rendering import BASE, Environment, Expression, expression
 
 SPEAKS = "customer.language or line.language or caller.language"
@@ -43,46 +44,46 @@ class Settings:
     lines: Mapping[str, Line]
 
 
-def read_settings(
-    file: str, source: str, complaints: list[Complaint], *, environment: Environment, region: str
-) -> Settings:
+def _language() -> Value:
+    def fits(value: object) -> bool:
+        return isinstance(value, str) and value.isascii() and value.islower() and len(value) in (2, 3)
+
+    return Value('a language code such as "nl"', fits)
+
+
+class LineSchema(TableSchema):
+    """``[lines."<number>"]``."""
+
+    name = text()
+    language = _language()
+    greetings = text()
+
+
+class SettingsSchema(TableSchema):
+    """``settings.toml``."""
+
+    language = _language()
+    speaks = text()
+    lines = TableOf(values=fields.Nested(LineSchema))
+
+
+def read_settings(toml: TomlFile, *, environment: Environment, region: str) -> Settings:
     """Read ``settings.toml``; an empty one is valid."""
-    table = read_toml(file, source, complaints)
-    language = table.get("language", "en", _is_language, 'a language code such as "nl"')
-    speaks, speaks_source = _speaks(table, environment)
-    numbers = table.table("lines")
+    values = toml.load(SettingsSchema())
     lines: dict[str, Line] = {}
-    for number in numbers:
-        known, line = _line(numbers, number, region)
-        if known in lines:
-            numbers.complain(f"'{number}' is a line already, spelled in another way", "keep one of the two", number)
-        lines[known] = line
-    numbers.accept()
-    table.finish()
-    return Settings(language, speaks, speaks_source, lines)
-
-
-def _is_language(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and value.islower() and len(value) in (2, 3)
-
-
-def _speaks(table: Table, environment: Environment) -> tuple[Expression, str]:
-    source = table.text("speaks", SPEAKS)
+    for number, table in values.get("lines", {}).items():
+        known = e164(number, region)
+        if known is None:
+            toml.complain(f"'{number}' is not a phone number", 'write it as [lines."+31850835037"]', "lines", number)
+        elif known in lines:
+            toml.complain(f"duplicate line '{number}', written in another way", "keep one of the two", "lines", number)
+        folder = table.get("greetings")
+        folder = f"{BASE}/{folder.strip('/')}" if folder else None
+        lines[known or number] = Line(known, table.get("name") or None, table.get("language"), folder)
+    source = values.get("speaks", SPEAKS)
     try:
-        return expression(environment, source), source
+        speaks = expression(environment, source)
     except TemplateSyntaxError as error:
-        problem, remedy = unreadable(error, environment, "speaks")
-        table.complain(problem, f'write an expression such as "{SPEAKS}"' if remedy == MEND else remedy, "speaks")
-        return expression(environment, SPEAKS), SPEAKS
-
-
-def _line(numbers: Table, number: str, region: str) -> tuple[str, Line]:
-    table = numbers.table(number)
-    known = e164(number, region)
-    if known is None:
-        numbers.complain(f"'{number}' is no phone number", 'write it as [lines."+31850835037"]', number)
-    language = table.get("language", "", _is_language, 'a language code such as "nl"')
-    folder = table.text("greetings")
-    line = Line(known, table.text("name") or None, language or None, f"{BASE}/{folder.strip('/')}" if folder else None)
-    table.finish()
-    return known or number, line
+        toml.complain(*unreadable(error, environment, "speaks", f'write an expression such as "{SPEAKS}"'), "speaks")
+        source, speaks = SPEAKS, expression(environment, SPEAKS)
+    return Settings(values.get("language", "en"), speaks, source, lines)

@@ -15,9 +15,9 @@ from sqlalchemy import Engine
 
 from flask_pickup import checking
 from flask_pickup.catalog import CONTROL, Complaint
-from flask_pickup.catalog.catalog import EXPERIMENTS
+from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
-from flask_pickup.catalog.reader import NAME
+from flask_pickup.catalog.toml import NAME
 from flask_pickup.cli.group import (
     ASKED_WRONGLY,
     NOT_WELL,

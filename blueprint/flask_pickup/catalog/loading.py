@@ -1,0 +1,251 @@
+"""Reading the two folders into a :class:`~flask_pickup.catalog.Catalog`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import CodeType
+from typing import Any, NoReturn
+
+from jinja2 import TemplateSyntaxError, meta
+
+from flask_pickup.catalog.catalog import Catalog
+from flask_pickup.catalog.complaints import Complaint, unreadable
+from flask_pickup.catalog.conflicts import check_conflicts
+from flask_pickup.catalog.experiment import FIELDS, Arm, Loaded, PinKey, read_experiment, writes
+from flask_pickup.catalog.files import read_tree
+from flask_pickup.catalog.hours import read_hours
+from flask_pickup.catalog.metrics import Kinds, analysed
+from flask_pickup.catalog.settings import Settings, read_settings
+from flask_pickup.catalog.toml import TomlFile
+from flask_pickup.override import templates
+from flask_pickup.platforms import Platform
+from flask_pickup.rendering import BASE, Environment, Library, split_variant
+
+EXPERIMENTS = "experiments"
+
+_JSON_SYNTAX = (
+    'check here and just before: put names and text in straight quotes ("…"), one comma between two, none after the '
+    "last; close each { and [; remove comments"
+)
+
+Progress = Callable[[str], None]
+"""Is told which file comes next."""
+
+
+def load(  # noqa: PLR0913 (all that the content follows from)
+    experiments: Path,
+    greetings: Path,
+    *,
+    pin_key: PinKey,
+    region: str,
+    platforms: Collection[Platform],
+    at: Progress = lambda _: None,
+) -> Catalog:
+    """Read both folders. Never raises: what is wrong with them is in ``complaints``, and excluded.
+
+    :param platforms: those whose overrides are read.
+    """
+    return _Loader(experiments, greetings, platforms, at).load(pin_key, region)
+
+
+class _Loader:
+    """Texts, compiled templates and patches by path, and the complaints about them."""
+
+    def __init__(self, experiments: Path, greetings: Path, platforms: Collection[Platform], at: Progress) -> None:
+        self.platforms = platforms
+        # A string is compiled unless no platform renders it.
+        self.untemplated = frozenset.intersection(*(each.untemplated for each in platforms))
+        self.at = at
+        self.environment = Environment()
+        self.complaints: list[Complaint] = []
+        self.texts: dict[str, str] = {}
+        self.codes: dict[str, CodeType] = {}
+        self.strings: dict[str, CodeType] = {}
+        self.overrides: dict[str, Mapping[str, Any]] = {}
+        for folder, name in ((greetings, BASE), (experiments, EXPERIMENTS)):
+            at(name)
+            texts, complaints = read_tree(folder, name)
+            self.texts |= texts
+            self.complaints += complaints
+
+    def load(self, pin_key: PinKey, region: str) -> Catalog:
+        for path, text in self.texts.items():
+            self.at(path)
+            if path.endswith(".j2"):
+                self._compile(path, text)
+            elif path.endswith("/override.json"):
+                self._read_override(path, text)
+        settings_file = TomlFile(_SETTINGS, self.texts.get(_SETTINGS, ""), self.complaints)
+        settings = read_settings(settings_file, environment=self.environment, region=region)
+        hours = {
+            path.rpartition("/")[0]: read_hours(path, text, self.complaints)
+            for path, text in self.texts.items()
+            if path.endswith("/hours.toml")
+        }
+        line_folders = {line.folder for line in settings.lines.values() if line.folder}
+        library = self._library(line_folders)
+        languages = {folder: _languages(settings, library, folder) for folder in (BASE, *line_folders)}
+        self._check_lines(settings_file, settings, languages)
+        names = sorted({path.split("/")[1] for path in self.texts if path.startswith(EXPERIMENTS + "/")})
+        found = {name: self._experiment(name, pin_key) for name in names}
+        self.complaints += check_conflicts([each for each in found.values() if each], self.texts)
+        wrong = {complaint.file for complaint in self.complaints if complaint.level == "error"}
+        excluded = {file.split("/")[1] for file in wrong if file.startswith(EXPERIMENTS + "/")}
+        excluded |= {name for name, each in found.items() if each is None and "." not in name}
+        loaded = [each for name, each in found.items() if each and name not in excluded]
+        return Catalog(
+            settings=settings,
+            experiments=tuple(each.experiment for each in loaded),
+            arms={each.experiment.name: each.arms for each in loaded},
+            audiences={each.experiment.name: each.audience for each in loaded if each.audience},
+            left_out=tuple(sorted(excluded)),
+            broken=frozenset(_home(file, line_folders) for file in wrong if file.startswith(BASE)),
+            complaints=tuple(sorted(set(self.complaints))),
+            texts=self.texts,
+            library=library,
+            environment=self.environment,
+            _overrides=self.overrides,
+            _hours=hours,
+            _languages=languages,
+        )
+
+    # --- templates and overrides --------------------------------------------------------------------------------------
+
+    def _compile(self, path: str, text: str) -> None:
+        try:
+            self.codes[path] = self.environment.compile(text, path, path)
+        except TemplateSyntaxError as error:
+            self._complain(path, error.lineno, *unreadable(error, self.environment))
+
+    def _read_override(self, path: str, text: str) -> None:
+        try:
+            patch = json.loads(text, parse_constant=_refuse_constant)
+        except json.JSONDecodeError as error:
+            self._complain(path, error.lineno, f"invalid JSON: {error.msg}", _JSON_SYNTAX)
+            return
+        except ValueError as error:
+            self._complain(path, 1, f"invalid JSON: {error}", "write a number, or remove the key")
+            return
+        except RecursionError:
+            self._complain(path, 1, "nested too deeply", "make it flatter")
+            return
+        if not isinstance(patch, dict):
+            self._complain(path, 1, "not a JSON object", 'write {"assistant": {…}}')
+            return
+        self.overrides[path.rpartition("/")[0]] = patch
+        for _, source in templates(patch, self.untemplated):
+            self._compile_string(path, text, source)
+
+    def _compile_string(self, path: str, text: str, source: str) -> None:
+        found = text.find(json.dumps(source, ensure_ascii=False)[1:-1])
+        line = text.count("\n", 0, max(found, 0)) + 1
+        try:
+            # The name says where the string stands, for errors on a call.
+            self.strings.setdefault(source, self.environment.compile(source, f"{path}:{line}", path))
+        except TemplateSyntaxError as error:
+            self._complain(path, line, *unreadable(error, self.environment))
+
+    def _library(self, line_folders: Collection[str]) -> Library:
+        variants: dict[str, dict[str, str]] = {}
+        homes: dict[str, tuple[str, str]] = {}
+        for path in self.codes:
+            directory, _, name = path.rpartition("/")
+            logical, language = split_variant(name)
+            variants.setdefault(f"{directory}/{logical}", {})[language] = path
+            folder = _home(path, line_folders)
+            homes[path] = (folder, f"{directory}/{logical}".removeprefix(folder + "/"))
+        return Library(self.codes, variants, homes, self.strings)
+
+    # --- lines and experiments ----------------------------------------------------------------------------------------
+
+    def _check_lines(self, toml: TomlFile, settings: Settings, languages: Mapping[str, frozenset[str]]) -> None:
+        for number, line in settings.lines.items():
+            if line.folder and not any(text.startswith(line.folder + "/") for text in self.texts):
+                toml.complain(f"folder '{line.folder}' is missing", 'create it, or remove "greetings"', "lines", number)
+            spoken = languages[line.folder or BASE]
+            if line.language and line.language not in spoken:
+                problem = f"language '{line.language}' of a line has neither greeting nor prompt"
+                remedy = f"write first_message.{line.language}.j2, or one of: {', '.join(sorted(spoken))}"
+                toml.complain(problem, remedy, "lines", number, level="warning")
+
+    def _experiment(self, name: str, pin_key: PinKey) -> Loaded | None:
+        file = f"{EXPERIMENTS}/{name}/experiment.toml"
+        if file not in self.texts:
+            if "." not in name:
+                self._complain(file, 0, "the file is missing", f"create it, or run: flask pickup new {name}")
+            return None
+        self.at(file)
+        toml = TomlFile(file, self.texts[file], self.complaints)
+        if not toml.is_readable:
+            return None
+        return read_experiment(toml, name, self._arms(name), self.environment, pin_key=pin_key, kinds=self.kinds)
+
+    @cached_property
+    def kinds(self) -> Kinds:
+        """The outcomes that a platform's analysis can find, with their kinds."""
+        found = (platform.analysis_fields(patch) for platform in self.platforms for patch in self.overrides.values())
+        return dict(pair for fields in found for pair in analysed(fields))
+
+    def _arms(self, experiment: str) -> dict[str, Arm]:
+        """Return what is in each folder beside ``experiment.toml``, whether it is an arm or not."""
+        prefix = f"{EXPERIMENTS}/{experiment}/"
+        files: dict[str, dict[str, str]] = {}
+        for path, text in self.texts.items():
+            arm, slash, inside = path.removeprefix(prefix).partition("/")
+            if path.startswith(prefix) and slash:
+                files.setdefault(arm, {})[inside] = text
+        return {name: self._arm(name, prefix + name, inside) for name, inside in files.items()}
+
+    def _arm(self, name: str, folder: str, files: Mapping[str, str]) -> Arm:
+        for path in files:
+            logical = split_variant(path.rpartition("/")[2])[0]
+            if logical in {"hours.toml", "settings.toml", "closed.j2"}:
+                self._complain(f"{folder}/{path}", 0, f"an arm cannot change {logical}", "keep it in greetings/")
+        logical_files = {split_variant(path)[0]: text for path, text in files.items()}
+        return Arm(name, folder, files, writes(logical_files, self.overrides.get(folder, {}), self.included))
+
+    @cached_property
+    def included(self) -> Mapping[str, frozenset[str]]:
+        """The base's files that each of the answer's templates includes, itself among them, by logical name."""
+        return {name: frozenset(self._included(name)) for name in FIELDS}
+
+    def _included(self, name: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            logical = waiting.pop()
+            if logical not in found:
+                found.add(logical)
+                variants = (path for path in self.codes if split_variant(path)[0] == f"{BASE}/{logical}")
+                waiting += [used for path in variants for used in self._references(self.texts[path])]
+        return found
+
+    def _references(self, text: str) -> Iterator[str]:
+        used = meta.find_referenced_templates(self.environment.parse(text))
+        yield from (name.removeprefix(BASE + "/") for name in used if name)
+
+    def _complain(self, file: str, line: int, problem: str, remedy: str) -> None:
+        self.complaints.append(Complaint(file, line, problem, remedy))
+
+
+_SETTINGS = f"{BASE}/settings.toml"
+
+
+def _languages(settings: Settings, library: Library, folder: str) -> frozenset[str]:
+    names = [f"{place}/{name}" for place in {BASE, folder} for name in FIELDS]
+    return frozenset({settings.language, *(code for name in names for code in library.variants.get(name, ()) if code)})
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _home(path: str, line_folders: Iterable[str]) -> str:
+    """Return the folder that a file belongs to: the base's, a line's, an arm's or an experiment's."""
+    if not path.startswith(BASE + "/"):
+        return "/".join(path.split("/")[:3]) if path.count("/") > 2 else path.rpartition("/")[0]  # noqa: PLR2004
+    inside = [folder for folder in line_folders if path.startswith(folder + "/")]
+    return max(inside, key=len, default=BASE)
