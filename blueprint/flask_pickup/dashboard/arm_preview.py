@@ -68,35 +68,31 @@ class MadeUpCaller:
 
 @dataclass(frozen=True)
 class ArmPreview:
-    """An arm's texts.
-
-    :param greeting: ``None`` where the saved agent's own is heard.
-    """
+    """What is decided in an arm, and the differences of its texts to control's."""
 
     arm: str
-    language: str
-    greeting: str | None
+    decision: Decision
     greeting_diff: Pieces
-    prompt: str | None
     prompt_diff: Pieces
-    rejects: bool
+
+    @property
+    def rejects(self) -> bool:
+        """Whether the call is rejected."""
+        return isinstance(self.decision.answer, Rejection)
 
 
 def arm_previews(
     catalog: Catalog, platform: Platform, experiment: Experiment, caller: MadeUpCaller
 ) -> list[ArmPreview]:
-    """Return each arm's texts, control first."""
+    """Return a preview of each arm, control first."""
     decisions = _decisions(catalog, platform, experiment, caller, experiment.weights)
     control = decisions[CONTROL]
     return [
         ArmPreview(
-            arm=arm,
-            language=decision.language,
-            greeting=decision.greeting,
+            arm,
+            decision,
             greeting_diff=word_diff(control.greeting or "", decision.greeting or ""),
-            prompt=decision.prompt,
             prompt_diff=word_diff(control.prompt or "", decision.prompt or ""),
-            rejects=isinstance(decision.answer, Rejection),
         )
         for arm, decision in decisions.items()
     ]
