@@ -25,6 +25,7 @@ from flask_pickup import Pickup, migrating
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Line
+from flask_pickup.models import make_engine
 from flask_pickup.platforms.flireo import Flireo
 from flask_pickup.platforms.flireo.signature import SIGNATURE, TIMESTAMP, sign
 from flask_pickup.testing import PickupClient
@@ -89,6 +90,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = new_postgresql_database(server)
     yield url
     administer(server, f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Empty tables, on each database in turn."""
+    engine = make_engine(database_url)
+    migrating.upgrade(engine)
+    yield engine
+    engine.dispose()
 
 
 def new_postgresql_database(server: str) -> str:

@@ -97,6 +97,21 @@ class Rows:
                 connection.execute(insert(Definition).values(first_seen_at=seen, **values))
 
 
+def callers(  # noqa: PLR0913 (each is said somewhere)
+    rows: Rows, arm: str, number: int, booked: float, hang_up: float = 0.1, *, last: float = 55, **options: Any
+) -> None:
+    """Add callers of an arm over ``last`` days, a share of whom booked, and a share of whom hung up early."""
+    known = len(rows.calls)
+    for caller in range(number):
+        told = {
+            "analysis.booked": float(caller < round(booked * number)),
+            "early_hang_up": float(number - caller <= round(hang_up * number)),
+        }
+        # Spread so that those who booked came at all times.
+        at = START + timedelta(days=last * ((caller * 0.618) % 1))
+        rows.call(f"{arm}-{known}-{caller}", at, arm, told, **options)
+
+
 def tables(url: str) -> Engine:
     """Return an engine of a database with empty tables."""
     engine = make_engine(url)

@@ -14,17 +14,9 @@ from sqlalchemy import Engine
 
 from flask_pickup.results.assembling import Options, results
 from flask_pickup.results.model import Metric, Results
-from result_rows import PLAIN, START, Rows, body, tables
+from result_rows import PLAIN, START, Rows, body
 
 NOW = START + timedelta(days=60)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """Empty tables, on each database in turn."""
-    engine = tables(database_url)
-    yield engine
-    engine.dispose()
 
 
 METRICS: Mapping[str, Mapping[str, Any]] = {

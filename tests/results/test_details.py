@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy import Engine
 from flask_pickup.results.assembling import Options, analysis
 from flask_pickup.results.details import ExperimentDetails, details_of
 from flask_pickup.results.model import Results
-from result_rows import START, Rows, body, tables
+from result_rows import START, Rows, body
 
 DAY = timedelta(days=1)
 NOW = START + 60 * DAY
@@ -25,14 +24,6 @@ METRICS: dict[str, dict[str, Any]] = {
     "sales": {"outcome": "sale", "within": 7.0},
 }
 OLD, NEW = body(METRICS, files={"warm": "old"}), body(METRICS)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """Empty tables, on each database in turn."""
-    engine = tables(database_url)
-    yield engine
-    engine.dispose()
 
 
 def told(engine: Engine, rows: Rows) -> tuple[Results, ExperimentDetails]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -71,14 +70,6 @@ class Results:
     def latest(self, **options: float) -> Any:
         """Return what a page shows."""
         return self.snapshots.latest([NAME], **options).get(NAME)
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """Empty tables, on each database in turn."""
-    engine = tables(database_url)
-    yield engine
-    engine.dispose()
 
 
 def read_only(url: str) -> Engine:

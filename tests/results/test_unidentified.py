@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import log, sqrt
@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from flask_pickup.results.assembling import Options, results
 from flask_pickup.results.model import Results, Unidentified
-from result_rows import START, Rows, body, tables
+from result_rows import START, Rows, body
 
 NOW = START + timedelta(days=60)
 METRICS: Mapping[str, Mapping[str, Any]] = {
@@ -26,14 +26,6 @@ METRICS: Mapping[str, Mapping[str, Any]] = {
     "hang_up": {"outcome": "early_hang_up", "per": "call", "goal": "decrease", "guardrail": True, "margin": 0.05},
 }
 ARMS = ("control", "warm")
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """Empty tables, on each database in turn."""
-    engine = tables(database_url)
-    yield engine
-    engine.dispose()
 
 
 def nameless(rows: Rows, arm: str, at: datetime, told: dict[str, float] | None, **options: Any) -> None:

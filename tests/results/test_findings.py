@@ -1,0 +1,278 @@
+"""From rows to verdicts, findings and periods: what a reader is told, and what is not compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.model import Results
+from result_rows import BOOKED, HANG_UP, START, Rows, body, callers, tables
+
+DAY = timedelta(days=1)
+NOW = START + 57 * DAY
+METRICS = {"booked": BOOKED, "hang_up": HANG_UP}
+SAME = {"number": 600, "booked": 0.3}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Engine]:
+    """Empty tables in SQLite alone, for what follows from aggregates and definitions and not from the database."""
+    engine = tables(f"sqlite:///{tmp_path / 'pickup.db'}")
+    yield engine
+    engine.dispose()
+
+
+def shown(engine: Engine, rows: Rows, *, metrics: Any = None, options: Any = None, **changed: Any) -> Results:
+    rows.write(engine, [("d", body(metrics or METRICS, **changed))])
+    return results(engine, "opening", options=Options(**{"now": NOW, **(options or {})}))
+
+
+def both(control: Mapping[str, Any], warm: Mapping[str, Any]) -> Rows:
+    """Return the callers of two arms."""
+    rows = Rows()
+    callers(rows, "control", **control)
+    callers(rows, "warm", **warm)
+    return rows
+
+
+def codes(found: Results) -> dict[str, str]:
+    return {each.code: each.message for each in found.warnings}
+
+
+def arms(found: Any, name: str) -> list[Any]:
+    return [getattr(arm, name) for arm in found.arms]
+
+
+@pytest.mark.parametrize(
+    ("control", "warm", "changed", "state", "stop"),
+    [
+        (SAME, {"number": 600, "booked": 0.5, "hang_up": 0.05}, {}, "better", True),
+        (SAME, {"number": 600, "booked": 0.5, "hang_up": 0.12}, {}, "better", False),
+        (SAME, {"number": 600, "booked": 0.1}, {}, "worse", True),
+        ({"number": 3000, "booked": 0.02},) * 2 + ({"metrics": {"booked": BOOKED}}, "no difference", True),
+        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_days": 400}}, "cannot tell yet", False),
+        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_days": 60}}, "cannot tell at your number of calls", False),
+        ({"number": 400, "booked": 0.3}, {"number": 600, "booked": 0.3}, {}, "broken", False),
+    ],
+)  # fmt: skip
+def test_each_verdict_is_reached_from_rows(  # noqa: PLR0913 (a case of each)
+    small: Engine, control: Any, warm: Any, changed: Any, state: str, *, stop: bool
+) -> None:
+    """Better, worse, no difference, not yet, never at this number of calls, and broken."""
+    verdict = shown(small, both(control, warm), **changed).verdict
+    assert verdict
+    assert (verdict.state, verdict.stop) == (state, stop), verdict.message
+
+
+def test_verdict_is_about_whole_weeks(small: Engine) -> None:
+    """What the callers of the week that is not over did is in the figures, and not yet in the verdict."""
+    rows = both(*({"number": 300, "booked": 0.3, "last": 56},) * 2)
+    late = START + 56 * DAY + DAY / 2
+    for caller in range(400):
+        rows.call(f"late-{caller}", late, ("control", "warm")[caller % 2], {"analysis.booked": float(caller % 2)})
+    found = shown(small, rows, metrics={"booked": BOOKED})
+    assert found.metrics[0].comparisons[0].state == "better"
+    assert found.verdict
+    assert found.verdict.until == START + 56 * DAY
+    assert found.verdict.state != "better"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_hardly_any_callers_are_nulls(engine: Engine, number: int) -> None:
+    """An empty arm, one caller, two: nulls and no verdict, never a crash or a number out of nothing."""
+    found = shown(engine, both({"number": number, "booked": 0}, {"number": 0, "booked": 0}))
+    assert found.verdict
+    assert found.verdict.state == "cannot tell yet"
+    assert found.metrics[0].comparisons[0].difference is None
+    assert "nan" not in str(found.as_json()).lower()
+
+
+# --- reports ------------------------------------------------------------------------------------------------------------
+
+
+def lossy(rows: Rows, arm: str, lost: float, *, young: bool = False) -> None:
+    """Add 600 callers, each in touch with the shop later; of a share the report is lost, or only not here yet."""
+    for caller in range(600):
+        is_lost = caller < 600 * lost
+        at = START + (57 if is_lost and young else 55 * ((caller * 0.618) % 1)) * DAY - timedelta(hours=1)
+        told = None if is_lost else {"analysis.booked": float(caller % 3 == 0), "early_hang_up": 0.0}
+        call_id = rows.call(f"{arm}-{caller}", at + timedelta(hours=1 - young), arm, told)
+        rows.outcome(call_id, "sale", float(caller % 10 < (3 if arm == "control" else 6)), at + timedelta(hours=2))
+
+
+@pytest.mark.parametrize(("primary", "state"), [("booked", "broken"), ("sale", "better")])
+def test_lost_reports_of_one_arm_suppress_what_they_tell(small: Engine, primary: str, state: str) -> None:
+    """A difference in the share of calls without a report is shown, and only the host's own outcomes are compared."""
+    rows = Rows()
+    lossy(rows, "control", 0.02)
+    lossy(rows, "warm", 0.1)
+    metrics = {"booked": BOOKED, "hang_up": HANG_UP, "sale": {"outcome": "sale", "smallest": 0.05}}
+    found = shown(small, rows, metrics={primary: metrics.pop(primary), **metrics})
+    assert arms(found, "without_report") == [0.02, 0.1]
+    states = {metric.metric: metric.comparisons[0].state for metric in found.metrics}
+    assert states == {"booked": "suppressed", "hang_up": "unknown", "sale": "better"}
+    assert "control 2.0 %, warm 10.0 %" in codes(found)["missing"]
+    assert found.verdict
+    assert found.verdict.state == state
+
+
+@pytest.mark.parametrize("case", ["young", "regular"])
+def test_reports_are_not_missed_too_soon(small: Engine, case: str) -> None:
+    """Calls of the last hours may still get their report; a switchboard that lost three hundred is one caller."""
+    rows = Rows()
+    lost = 0.0 if case == "young" else 0.02
+    lossy(rows, "control", lost)
+    lossy(rows, "warm", 0.1 if case == "young" else lost, young=case == "young")
+    for call in range(300 if case == "regular" else 0):
+        rows.call("warm-599", START + 40 * DAY + call * DAY / 1000, "warm")
+    found = shown(small, rows, metrics={"booked": BOOKED})
+    assert [round(share, 2) for share in arms(found, "without_report")] == ([0, 0] if case == "young" else [0.02, 0.35])
+    assert "missing" not in codes(found)
+    assert found.metrics[0].comparisons[0].state != "suppressed"
+
+
+# --- periods ------------------------------------------------------------------------------------------------------------
+
+OTHER_TEMPLATES = {"files": {"warm": {"first_message.j2": "Another greeting."}}}
+
+
+def in_two_periods(engine: Engine, *, pool: bool = False, **changed: Any) -> Results:
+    """Return the results of callers under one definition, and four weeks later under another."""
+    rows = Rows()
+    for arm in ("control", "warm"):
+        callers(rows, arm, 300, 0.3, last=20, definition="a")
+        for caller in range(200):
+            told = {"analysis.booked": float(caller % 2), "early_hang_up": 0.0}
+            rows.call(f"late-{arm}-{caller}", START + 28 * DAY + caller * DAY / 10, arm, told, definition="b")
+    # One of the first period's callers calls again under the second.
+    rows.call("control-0-0", START + 30 * DAY, "warm", {"analysis.booked": 1.0}, definition="b")
+    rows.write(engine, [("a", body(METRICS)), ("b", body(METRICS, **changed))])
+    return results(engine, "opening", options=Options(now=NOW, pool=pool))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"arms": {"control": 1, "warm": 3}},
+        {"arms": {"control": 1, "warm": 1, "brisk": 1}},
+        OTHER_TEMPLATES,
+        {"audience": "caller.country == 'NL'"},
+        {"callers": "another secret's"},
+        {"seed": "another"},
+    ],
+)
+def test_what_callers_can_notice_begins_a_period(small: Engine, changed: Any) -> None:
+    """Other weights, arms, templates, audience or caller secret: the verdict is about the latest callers alone."""
+    found = in_two_periods(small, **changed)
+    assert (found.period, [period.period for period in found.earlier_periods]) == (2, [1])
+    assert sum(arms(found, "callers")) == 400
+    assert sum(arms(found.earlier_periods[0], "callers")) == 600
+    assert "changed" in codes(found)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"traffic": 0.5}, {"description": "x"}, {"decision": {"confidence": 0.8}}, {"status": "paused"}, {"pins": {"k": "warm"}}],
+)  # fmt: skip
+def test_what_callers_cannot_notice_begins_none(small: Engine, changed: Any) -> None:
+    """More traffic, another pin or another rule: all callers count together."""
+    found = in_two_periods(small, **changed)
+    assert (found.period, found.earlier_periods) == (1, ())
+    assert sum(arms(found, "callers")) == 1000
+
+
+def test_pooling_is_for_equal_weights(engine: Engine) -> None:
+    """Periods of equal weights are pooled where that is asked for, and that is said."""
+    found = in_two_periods(engine, pool=True, **OTHER_TEMPLATES)
+    assert sum(arms(found, "callers")) == 1000
+    assert "pooled" in codes(found)["changed"]
+
+
+def test_pooling_leaves_other_weights_apart(small: Engine) -> None:
+    """Callers assigned with other weights are never pooled."""
+    assert sum(arms(in_two_periods(small, pool=True, arms={"control": 1, "warm": 3}), "callers")) == 400
+
+
+def test_calls_after_the_end_do_not_count(engine: Engine) -> None:
+    """Once concluded, everybody hears the winner: calls from then on are no part of the result."""
+    rows = Rows()
+    callers(rows, "control", 100, 0.3, last=20, definition="a")
+    rows.call("late", START + timedelta(seconds=90), "control", {}, definition="a")
+    ended = body(METRICS, status="concluded")
+    rows.write(engine, [("a", body(METRICS)), ("b", ended), ("c", {**ended, "description": "edited since"})])
+    # The second definition was first seen a minute after the experiment began.
+    assert sum(arms(results(engine, "opening", options=Options(now=NOW)), "callers")) == 1
+
+
+# --- what a reader must know ----------------------------------------------------------------------------------------------
+
+
+def test_callers_in_two_arms_are_told(engine: Engine) -> None:
+    """A caller of two arms counts in the first, and the difference without such callers is said."""
+    rows = both({"number": 300, "booked": 0.3}, {"number": 300, "booked": 0.5})
+    for caller in range(20):
+        rows.call(f"warm-300-{caller}", START + 56 * DAY, "control", {})
+    found = shown(engine, rows)
+    [finding] = [each for each in found.warnings if each.code == "two-arms"]
+    [(arm, difference)] = finding.values["differences"]
+    assert (finding.values["callers"], arm) == (20, "warm")
+    assert difference == pytest.approx(0.1643, abs=1e-4)
+
+
+def test_one_caller_with_many_calls_is_told(small: Engine) -> None:
+    """One caller with over 5 % of the calls is probably a switchboard."""
+    rows = both(*({"number": 100, "booked": 0.3},) * 2)
+    for call in range(20):
+        rows.call("warm-100-1", START + 55 * DAY + call * DAY / 100, "warm", {})
+    assert "21 of the 220 calls" in codes(shown(small, rows))["one-caller"]
+
+
+@pytest.mark.parametrize(
+    ("audience", "call_id", "told"),
+    [("not customer.vip", "a", True), ("caller.country == 'NL'", "a", False), ("customer.vip", "pickup-rehearsal-a", False)],
+)  # fmt: skip
+def test_failed_hook_is_told(engine: Engine, audience: str, call_id: str, *, told: bool) -> None:
+    """An audience that needs the customer loses callers when the hook fails; a rehearsal is not one."""
+    rows = Rows()
+    callers(rows, "control", 100, 0.3)
+    rows.call("ann", START + 50 * DAY, reasons={"opening": "customer_failed"}, call_id=call_id)
+    assert ("hook-failed" in codes(shown(engine, rows, audience=audience))) is told
+
+
+def test_broken_split_delivery_and_missing_reports_are_told(small: Engine) -> None:
+    """An uneven split, uneven delivery and uneven reports each have their code."""
+    rows = Rows()
+    callers(rows, "control", 300, 0.3)
+    callers(rows, "warm", 500, 0.3, delivered=False)
+    for row in rows.calls[400:]:
+        row["reported_at"] = None
+    assert {"split", "delivery", "missing"} <= codes(shown(small, rows)).keys()
+
+
+def test_uneven_missing_values_suppress_the_metric(small: Engine) -> None:
+    """Where values are left out and one arm lacks more of them, the metric is not compared."""
+    rows = Rows()
+    for arm, known in (("control", 300), ("warm", 200)):
+        for caller in range(300):
+            told = {"score": float(caller % 7)} if caller < known else {}
+            rows.call(f"{arm}-{caller}", START + caller * DAY / 10, arm, told)
+    found = shown(small, rows, metrics={"score": {"outcome": "score", "missing": "leave out"}})
+    assert found.metrics[0].comparisons[0].state == "suppressed"
+    assert found.verdict
+    assert found.verdict.state == "broken"
+    assert [arm.missing for arm in found.metrics[0].arms] == [0, 100]
+
+
+@pytest.mark.parametrize(("before", "told"), [(START, True), (START - 3 * DAY, False)])
+def test_purged_calls_are_told(small: Engine, before: datetime, *, told: bool) -> None:
+    """Where calls are purged after some days, callers may have begun before the rows that are left."""
+    found = shown(small, both(SAME, SAME), options={"purged_before": before})
+    assert ("purged" in codes(found)) is told
+    assert asdict(found)["since"] == START
