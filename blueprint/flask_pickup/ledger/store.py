@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import partial
 from itertools import groupby
 from time import time
 from typing import Any, TypeVar
@@ -66,10 +65,6 @@ def _on_a_fresh_connection(do: Callable[[], T]) -> T:
     return do()
 
 
-class _AlreadyThere(Exception):
-    """At least one call of the batch has a row already."""
-
-
 class Store:
     """Writes entries through an engine, the host's or Pickup's own.
 
@@ -100,7 +95,7 @@ class Store:
         rest, calls = entries, [entry for entry in entries if isinstance(entry, CallEntry)]
         if self._single_statement and len(calls) == len(entries):
             rest = self._single_statement.add(calls)
-        found = _on_a_fresh_connection(lambda: self._write_together(rest)) if rest else {}
+        found = _on_a_fresh_connection(lambda: self._write_in_order(rest)) if rest else {}
         for entry in calls:
             if found.get(id(entry)) is not _DROPPED:
                 self._last_call = entry.call["call_id"]
@@ -136,36 +131,29 @@ class Store:
             self._engine.dispose()
             raise FileReplaced("the last committed call is not in the database")
 
-    def _write_together(self, entries: Sequence[Entry]) -> dict[int, Recorded | None]:
-        try:
-            return self._write_in_order(entries, self._add_calls)
-        except _AlreadyThere:
-            found: dict[int, Recorded | None] = {}
-            return self._write_in_order(entries, partial(self._add_or_read_each, found)) | found
-
-    def _write_in_order(
-        self, entries: Sequence[Entry], add: Callable[[Connection, list[CallEntry]], None]
-    ) -> dict[int, Recorded | None]:
+    def _write_in_order(self, entries: Sequence[Entry]) -> dict[int, Recorded]:
         """Write in one order everywhere, so that the batches of two processes cannot wait for each other in a circle.
 
         Definitions come first, then all that locks the row of a call, by its id.
 
-        :returns: the calls that tombstones keep from being written, by the entry's identity.
+        :returns: the recorded decisions of calls whose own was not written, by the entry's identity.
         """
         with self.transaction() as connection:
             marks = tombstones.find_marks(connection, entries, self._now())
-            dropped = {
-                id(entry) for entry in entries if isinstance(entry, CallEntry) and tombstones.is_forgotten(marks, entry)
+            found = {
+                id(entry): _DROPPED
+                for entry in entries
+                if isinstance(entry, CallEntry) and tombstones.is_forgotten(marks, entry)
             }
             definitions = [dict(entry.definition) for entry in entries if isinstance(entry, DefinitionEntry)]
             self._add(connection, Definition.__table__, sorted(definitions, key=lambda row: str(row["fingerprint"])))
             of_calls = [
                 entry for entry in entries
-                if not isinstance(entry, DefinitionEntry | OutcomeEntry) and id(entry) not in dropped
+                if not isinstance(entry, DefinitionEntry | OutcomeEntry) and id(entry) not in found
             ]  # fmt: skip
             for kind, group in groupby(sorted(of_calls, key=_place), key=type):
                 if kind is CallEntry:
-                    add(connection, [entry for entry in group if isinstance(entry, CallEntry)])
+                    found |= self._add_calls(connection, [entry for entry in group if isinstance(entry, CallEntry)])
                     continue
                 for entry in group:
                     if isinstance(entry, ReportEntry):
@@ -173,7 +161,7 @@ class Store:
                     elif isinstance(entry, WithdrawnEntry):
                         self._withdraw(connection, entry)
             self._add_outcomes(connection, [entry for entry in entries if isinstance(entry, OutcomeEntry)])
-        return dict.fromkeys(dropped, _DROPPED)
+        return found
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -201,29 +189,24 @@ class Store:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
-    def _add_calls(self, connection: Connection, calls: Sequence[CallEntry]) -> None:
-        if self._upsert(connection, [dict(entry.call) for entry in calls]) != len(calls):
-            raise _AlreadyThere
-        # A report that overtook its call may have brought an assignment back, which stands.
-        rows = [dict(row) for entry in calls for row in entry.assignments]
-        if self._add(connection, Assignment.__table__, rows) != len(rows):
-            raise _AlreadyThere
-
-    def _add_or_read_each(
-        self, found: dict[int, Recorded | None], connection: Connection, calls: Sequence[CallEntry]
-    ) -> None:
-        found.update({id(entry): self._add_or_read(connection, entry) for entry in calls})
-
-    def _add_or_read(self, connection: Connection, entry: CallEntry) -> Recorded | None:
-        if self._upsert(connection, [dict(entry.call)]):
-            rows = [dict(row) for row in entry.assignments]
-            if self._add(connection, Assignment.__table__, rows) == len(rows):
-                return None
-        return _recorded(connection, entry.call["call_id"])
-
-    def _upsert(self, connection: Connection, rows: list[dict[str, Any]]) -> int:
-        """Insert calls, or fill in those that only a report has made; return how many were new in either way."""
-        return connection.execute(self._upsert_call, rows, execution_options={"preserve_rowcount": True}).rowcount
+    def _add_calls(self, connection: Connection, calls: Sequence[CallEntry]) -> dict[int, Recorded]:
+        """Insert calls, or fill in those that only a report has made; return what is recorded of the others."""
+        # One delivery of each call, because no statement of PostgreSQL's may touch a row twice.
+        given = {entry.call["call_id"]: entry for entry in reversed(calls)}
+        new = set(connection.execute(self._upsert_call, [dict(entry.call) for entry in given.values()]).scalars())
+        rows = [dict(row) for call_id, entry in given.items() if call_id in new for row in entry.assignments]
+        if self._add(connection, Assignment.__table__, rows) == len(rows) and len(new) == len(calls):
+            return {}
+        recorded = {call_id: _recorded(connection, call_id) for call_id in given}
+        # A report that overtook its call may have brought an assignment, which stands.
+        return {
+            id(entry): recorded[call_id]
+            for entry in calls
+            if (call_id := entry.call["call_id"]) not in new
+            or given[call_id] is not entry
+            or {(each.experiment, each.arm) for each in recorded[call_id].assignments}
+            != {(row["experiment"], row["arm"]) for row in entry.assignments}
+        }
 
     def _add(self, connection: Connection, table: Any, rows: list[dict[str, Any]]) -> int:
         """Insert the rows whose keys are not there; return how many that were."""
@@ -290,7 +273,7 @@ def _upsert_call(insert: Any) -> Any:
         index_elements=[Call.call_id],
         set_={column: insert.excluded[column] for column in DECIDED},
         where=Call.decision.is_(None),
-    )
+    ).returning(Call.call_id)
 
 
 def _upsert_outcome(insert: Any) -> Any:
