@@ -41,7 +41,7 @@ FAULTS = {
     "webhook-secret": override({"assistant": {"webhook_secret": "x"}}, "must not set 'webhook_secret'", 3),
     "webhook-removed": override({"assistant": {"webhook_events": None}}, "must not set 'webhook_events'", 3),
     "tool-secret": override({"assistant": {"llm_config": {"tools": [{"server": {"headers": {"Authorization": "Bearer x"}}}]}}},
-                            "keep what has secrets in greetings/", 8),
+                            "keep it in greetings/", 8),
     "tool-key": override({"assistant": {"llm_config": {"tools": [{"api_key": "x"}]}}}, "'api_key' looks like a secret", 6),
 }  # fmt: skip
 
