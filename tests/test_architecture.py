@@ -40,7 +40,7 @@ OWN_VOCABULARY = {
         "pickup",
         "user_messages",
     ),
-    *("call_type", "Content-Type", "write_instead", "app_only", "has_ended", "ending"),
+    *("call_type", "Content-Type", "write_instead", "app_only", "has_ended", "ending", "required"),
 }
 """Keys of a platform that are names of Pickup's own as well: columns, fields of events, names in templates, options."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -26,13 +26,14 @@ from flask_pickup.catalog.toml import (
     text,
 )
 from flask_pickup.override import leaves
+from flask_pickup.platforms import Answer, Platform, Words
 from flask_pickup.rendering import Environment, Expression, expression
 
-FIELDS = {
-    "first_message.j2": ("assistant", "first_message"),
-    "system_prompt.j2": ("assistant", "llm_config", "messages"),
-}
-"""The answer's own templates, and the field that each becomes."""
+WORDS = {"first_message.j2": Words(greeting="…"), "system_prompt.j2": Words(prompt="…")}
+"""The answer's own templates, and the words that each becomes."""
+
+FieldPath = tuple[str, ...]
+"""The keys that lead to a field of a platform's answer."""
 
 # Of a range that is reserved for examples: nobody's pseudonym is given away.
 _EXAMPLE = "+12015550100"
@@ -125,16 +126,28 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
     return Loaded(found, _audience(toml, found.audience, environment), arms)
 
 
+def fields_of_words(platforms: Collection[Platform]) -> dict[str, set[FieldPath]]:
+    """Return, for each of the answer's own templates, the fields that its words become on any platform."""
+    return {
+        template: {path for platform in platforms for path in leaves(platform.answer(Answer(words, "")))}
+        for template, words in WORDS.items()
+    }
+
+
 def writes(
-    files: Mapping[str, str], override: Mapping[str, Any], included: Mapping[str, frozenset[str]]
-) -> frozenset[tuple[str, ...]]:
+    files: Mapping[str, str],
+    override: Mapping[str, Any],
+    included: Mapping[str, frozenset[str]],
+    of_words: Mapping[str, set[FieldPath]],
+) -> frozenset[FieldPath]:
     """Return the fields of the answer that an arm can change.
 
     :param files: the arm's files by logical name.
     :param included: for each of the answer's own templates, the files of the base that it includes.
+    :param of_words: as :func:`fields_of_words` returns them.
     """
-    changed = {field for template, field in FIELDS.items() if files.keys() & included[template]}
-    return frozenset(changed | {path for path in leaves(override) if path})
+    changed = [of_words[template] for template in WORDS if files.keys() & included[template]]
+    return frozenset({path for path in leaves(override) if path}.union(*changed))
 
 
 def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:

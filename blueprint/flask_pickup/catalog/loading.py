@@ -14,7 +14,7 @@ from jinja2 import TemplateSyntaxError, meta
 from flask_pickup.catalog.catalog import Catalog
 from flask_pickup.catalog.complaints import Complaint, unreadable
 from flask_pickup.catalog.conflicts import check_conflicts
-from flask_pickup.catalog.experiment import FIELDS, Arm, Loaded, PinKey, read_experiment, writes
+from flask_pickup.catalog.experiment import WORDS, Arm, Loaded, PinKey, fields_of_words, read_experiment, writes
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import read_hours
 from flask_pickup.catalog.metrics import Kinds, analysed
@@ -58,6 +58,7 @@ class _Loader:
         self.platforms = platforms
         # A string is compiled unless no platform renders it.
         self.untemplated = frozenset.intersection(*(each.untemplated for each in platforms))
+        self.of_words = fields_of_words(platforms)
         self.at = at
         self.environment = Environment()
         self.complaints: list[Complaint] = []
@@ -133,7 +134,7 @@ class _Loader:
             self._complain(path, 1, "nested too deeply", "make it flatter")
             return
         if not isinstance(patch, dict):
-            self._complain(path, 1, "not a JSON object", 'write {"assistant": {…}}')
+            self._complain(path, 1, "not a JSON object", "write {…}")
             return
         self.overrides[path.rpartition("/")[0]] = patch
         for _, source in templates(patch, self.untemplated):
@@ -205,12 +206,13 @@ class _Loader:
             if logical in {"hours.toml", "settings.toml", "closed.j2"}:
                 self._complain(f"{folder}/{path}", 0, f"an arm cannot change {logical}", "keep it in greetings/")
         logical_files = {split_variant(path)[0]: text for path, text in files.items()}
-        return Arm(name, folder, files, writes(logical_files, self.overrides.get(folder, {}), self.included))
+        override = self.overrides.get(folder, {})
+        return Arm(name, folder, files, writes(logical_files, override, self.included, self.of_words))
 
     @cached_property
     def included(self) -> Mapping[str, frozenset[str]]:
         """The base's files that each of the answer's templates includes, itself among them, by logical name."""
-        return {name: frozenset(self._included(name)) for name in FIELDS}
+        return {name: frozenset(self._included(name)) for name in WORDS}
 
     def _included(self, name: str) -> set[str]:
         found: set[str] = set()
@@ -235,7 +237,7 @@ _SETTINGS = f"{BASE}/settings.toml"
 
 
 def _languages(settings: Settings, library: Library, folder: str) -> frozenset[str]:
-    names = [f"{place}/{name}" for place in {BASE, folder} for name in FIELDS]
+    names = [f"{place}/{name}" for place in {BASE, folder} for name in WORDS]
     return frozenset({settings.language, *(code for name in names for code in library.variants.get(name, ()) if code)})
 
 
