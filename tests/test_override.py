@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import CONTENT, MakePhone
-from flask_pickup.override import Filling, is_template, leaves, merge, templates
+from flask_pickup.override import fill, is_template, leaves, merge, templates
 
 # --- the merge --------------------------------------------------------------------------------------------------------
 
@@ -117,11 +117,16 @@ def test_leaves_are_what_a_patch_writes(patch: dict[str, Any]) -> None:
 # --- the strings ------------------------------------------------------------------------------------------------------
 
 
+def filled(override: Any) -> Any:
+    sources = [source for _, source in templates(override, frozenset())]
+    return fill(override, iter([f"<{source}>" for source in sources]), frozenset())
+
+
 @given(objects)
 def test_what_holds_no_template_stays(patch: dict[str, Any]) -> None:
     """An override without templates leaves as it stands, value for value."""
     merged = merge({}, patch)
-    assert Filling(merged, frozenset())(lambda source: f"<{source}>") == merged
+    assert filled(merged) == merged
 
 
 PLAN = frozenset({"analysis_plan"})
@@ -136,8 +141,7 @@ nested = st.recursive(
 def test_each_template_is_filled_and_nothing_else(override: dict[str, Any]) -> None:
     """Every string that is a template is rendered, wherever it stands, and the override itself is not changed."""
     before = copy.deepcopy(override)
-    filled = Filling(override, frozenset())(lambda source: f"<{source}>")
-    assert json.dumps(filled) == json.dumps(before).replace("{{ x }}", "<{{ x }}>")
+    assert json.dumps(filled(override)) == json.dumps(before).replace("{{ x }}", "<{{ x }}>")
     assert override == before
 
 
@@ -145,9 +149,7 @@ def test_each_template_is_filled_and_nothing_else(override: dict[str, Any]) -> N
 def test_untemplated_keys_are_never_filled(plan: dict[str, Any]) -> None:
     """Braces below an untemplated key belong to the platform, at every depth."""
     override = {"assistant": {"analysis_plan": plan, "first_message": "{{ x }}"}}
-    assert Filling(override, PLAN)(lambda _: "filled") == {
-        "assistant": {"analysis_plan": plan, "first_message": "filled"}
-    }
+    assert fill(override, iter(["filled"]), PLAN) == {"assistant": {"analysis_plan": plan, "first_message": "filled"}}
     assert [path for path, _ in templates(override, PLAN)] == [("assistant", "first_message")]
 
 

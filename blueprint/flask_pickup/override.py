@@ -1,18 +1,9 @@
-"""JSON Merge Patch (RFC 7396), and the strings of the merged answer that are templates.
-
-An override is merged first and filled afterwards. What holds no template is shared between all answers and never
-copied: :class:`Filling` knows at start which branches a call has to make anew.
-"""
+"""JSON Merge Patch (RFC 7396), and the strings of a merged override that are templates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-Render = Callable[[str], str]
-
-_KEPT = 64
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -61,59 +52,12 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield path
 
 
-class Filling:
-    """A merged override whose templates are filled for each call.
-
-    :param untemplated: keys whose values are the platform's own templates.
-    """
-
-    def __init__(self, merged: Mapping[str, Any], untemplated: frozenset[str]) -> None:
-        self._merged = merged
-        self._fill = _filler(merged, untemplated)
-        self._sources = tuple(source for _, source in templates(merged, untemplated))
-        # Most answers of a plan have the same few strings: a language, a model.
-        self.filled: Callable[[tuple[str, ...]], dict[str, Any]] = lru_cache(maxsize=_KEPT)(self._filled)
-        """Returns the override with these strings in place of its templates; read-only, as it is shared."""
-
-    def __call__(self, render: Render) -> dict[str, Any]:
-        """Return the override with each template replaced by what ``render`` makes of it.
-
-        Treat it as read-only: it is shared between calls.
-        """
-        return self.filled(self.strings(render))
-
-    def strings(self, render: Render) -> tuple[str, ...]:
-        """Return what ``render`` makes of each template, in the order in which they stand."""
-        return tuple(map(render, self._sources))
-
-    def _filled(self, strings: tuple[str, ...]) -> dict[str, Any]:
-        return dict(self._merged) if self._fill is None else self._fill(iter(strings))
-
-
-Fill = Callable[[Iterator[str]], Any]
-"""Takes the next strings for a value's templates, in their order."""
-
-
-def _filler(value: Any, untemplated: frozenset[str]) -> Fill | None:
+def fill(value: Any, strings: Iterator[str], untemplated: frozenset[str]) -> Any:
+    """Return ``value`` with the next of ``strings`` in place of each template, in the order of :func:`templates`."""
     if isinstance(value, str):
-        return next if is_template(value) else None
+        return next(strings) if is_template(value) else value
     if isinstance(value, Mapping):
-        return _dict_filler(value, untemplated)
+        return {key: child if key in untemplated else fill(child, strings, untemplated) for key, child in value.items()}
     if isinstance(value, list):
-        return _list_filler(value, untemplated)
-    return None
-
-
-def _dict_filler(value: Mapping[str, Any], untemplated: frozenset[str]) -> Fill | None:
-    children = ((key, child) for key, child in value.items() if key not in untemplated)
-    changing = {key: fill for key, child in children if (fill := _filler(child, untemplated))}
-    if not changing:
-        return None
-    return lambda strings: {**value, **{key: fill(strings) for key, fill in changing.items()}}
-
-
-def _list_filler(value: list[Any], untemplated: frozenset[str]) -> Fill | None:
-    fills = [_filler(child, untemplated) for child in value]
-    if not any(fills):
-        return None
-    return lambda strings: [fill(strings) if fill else child for child, fill in zip(value, fills, strict=True)]
+        return [fill(child, strings, untemplated) for child in value]
+    return value

@@ -12,7 +12,7 @@ from typing import Any
 from flask_pickup.caller import could_hold_number, is_written_as, without_numbers
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Catalog
-from flask_pickup.catalog.openings import longest_opening
+from flask_pickup.catalog.greeting_length import longest_greeting
 from flask_pickup.ledger import ReportEntry
 from flask_pickup.metadata import Metadata
 from flask_pickup.models import Call
@@ -118,7 +118,7 @@ class Reading:
     @classmethod
     def of(cls, catalog: Catalog, platforms: Collection[Platform], *, transcripts: bool) -> Reading:
         """Return how to read the reports of calls that were answered from ``catalog``."""
-        spoken = longest_opening(catalog, platforms)
+        spoken = longest_greeting(catalog, platforms)
         choices: dict[str, tuple[str, ...]] = {}
         for platform in platforms:
             for _, patch in catalog.overrides():

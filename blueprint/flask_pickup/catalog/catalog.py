@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 from flask_pickup.catalog.complaints import Complaint
@@ -14,7 +14,7 @@ from flask_pickup.catalog.experiment import Arm
 from flask_pickup.catalog.hours import Hours
 from flask_pickup.catalog.plan import Plan
 from flask_pickup.catalog.settings import Line, Settings
-from flask_pickup.override import Filling, merge
+from flask_pickup.override import merge
 from flask_pickup.rendering import BASE, Environment, Expression, Library, Stack
 
 
@@ -44,22 +44,19 @@ class Catalog:
     _hours: Mapping[str, Hours] = field(repr=False)
     _languages: Mapping[str, frozenset[str]] = field(repr=False)
 
-    def __post_init__(self) -> None:
-        # With many experiments there are more stacks than memory; those in use are few.
-        object.__setattr__(self, "plan", lru_cache(maxsize=4096)(self._plan))
+    @cached_property
+    def plan(self) -> Callable[[tuple[str, ...], str, frozenset[str]], Plan]:
+        """Returns how to answer with folders laid over one another, lowest first, in a language.
 
-    def plan(self, folders: tuple[str, ...], language: str, untemplated: frozenset[str]) -> Plan:
-        """Return how to answer with ``folders`` laid over one another, lowest first.
-
-        :param untemplated: keys of the override that belong to the platform's own template engine.
+        The last argument is a platform's untemplated keys.
         """
-        raise NotImplementedError  # replaced per instance by its cached form
+        # With many experiments there are more stacks than memory; those in use are few.
+        return lru_cache(maxsize=4096)(self._plan)
 
     def _plan(self, folders: tuple[str, ...], language: str, untemplated: frozenset[str]) -> Plan:
-        merged: dict[str, Any] = {}
-        for folder in folders:
-            merged = merge(merged, self._overrides.get(folder, {}))
-        return Plan(Stack(self.library, folders, language, self.environment), Filling(merged, untemplated))
+        patches = (self._overrides.get(folder, {}) for folder in folders)
+        merged: dict[str, Any] = reduce(merge, patches, {})
+        return Plan(Stack(self.library, folders, language, self.environment), merged, untemplated)
 
     @cached_property
     def layers(self) -> Mapping[str, Mapping[str, Experiment]]:
@@ -90,7 +87,7 @@ class Catalog:
     def languages_on(self, line: Line) -> frozenset[str]:
         """Return the languages that ``line`` can speak: that of the plain files, and each in which greeting or prompt is.
 
-        An arm adds none. Who is not in it would be listened to in a language that nobody answers them in.
+        An arm adds none: other callers would be listened to in a language in which nobody answers them.
         """
         return self._languages[line.folder or BASE]
 

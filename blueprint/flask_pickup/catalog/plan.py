@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from flask_pickup.catalog.settings import Line
-from flask_pickup.override import Filling
+from flask_pickup.override import fill, templates
 from flask_pickup.rendering import Namespace, SilentUndefined, Stack, render
 
 
@@ -21,20 +21,17 @@ class Texts:
     strings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """How an answer is made for one stack of folders in one language."""
+    """How an answer is made for one stack of folders in one language.
+
+    :param override: the merged patches.
+    :param untemplated: keys of the override that belong to the platform's own template engine.
+    """
 
     stack: Stack
-    filling: Filling
-
-    def greeting(self, namespace: Namespace) -> str:
-        """Return what is spoken first; empty if no layer has a greeting."""
-        return self._render("first_message.j2", namespace)
-
-    def prompt(self, namespace: Namespace) -> str:
-        """Return the system prompt; empty if no layer has one."""
-        return self._render("system_prompt.j2", namespace)
+    override: Mapping[str, Any]
+    untemplated: frozenset[str]
 
     def closed(self, namespace: Namespace) -> str:
         """Return what a caller hears outside the hours; empty if no layer says anything."""
@@ -48,16 +45,22 @@ class Plan:
 
     def rendered(self, namespace: Namespace) -> Texts:
         """Return what the templates say, rendered anew. Raises whatever they raise."""
-        strings = self.filling.strings(lambda source: render(self.stack.string(source), namespace))
-        texts = Texts(self.greeting(namespace), self.prompt(namespace), strings)
+        strings = tuple(render(self.stack.string(source), namespace) for source in self._sources)
+        texts = Texts(self._render("first_message.j2", namespace), self._render("system_prompt.j2", namespace), strings)
         for text in (texts.greeting, texts.prompt, *strings):
             # Half a surrogate pair, which raw data may hold and JSON cannot, fails here and not on the way out.
             text.encode()
         return texts
 
-    def settings(self, strings: tuple[str, ...]) -> Mapping[str, Any]:
-        """Return the merged override with ``strings`` in place of its templates."""
-        return self.filling.filled(strings)
+    @cached_property
+    def settings(self) -> Callable[[tuple[str, ...]], Mapping[str, Any]]:
+        """Returns the merged override with these strings in place of its templates; read-only, as it is shared."""
+        # Most answers of a plan have the same few strings: a language, a model.
+        return lru_cache(maxsize=64)(lambda strings: fill(self.override, iter(strings), self.untemplated))
+
+    @cached_property
+    def _sources(self) -> tuple[str, ...]:
+        return tuple(source for _, source in templates(self.override, self.untemplated))
 
     def _render(self, name: str, namespace: Namespace) -> str:
         template = self.stack.find(name)
@@ -66,7 +69,7 @@ class Plan:
 
 @lru_cache(maxsize=256)
 def _said(plan: Plan, line: Line, is_open: bool) -> Texts:  # noqa: FBT001 (the names of templates, as values)
-    """Return what a plan says to whoever nothing is known of: it follows from these alone, as the namespace shows."""
+    """Return what a plan says to a caller of whom nothing is known: it follows from the arguments alone."""
     nobody = SilentUndefined(name="customer")
     namespace = {"customer": nobody, "customer_raw": nobody, "line": line, "open": is_open}
     return plan.rendered({**namespace, "language": plan.stack.language})
