@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from functools import cached_property, reduce
-from operator import add
+from functools import cached_property
 
 from flask_pickup.results.model import ArmCounts
 
@@ -77,7 +76,6 @@ class ArmAggregates:
     :param known: callers with a call of which it is known whether the arm was delivered.
     :param undelivered: callers with a call in which it was not.
     :param unassigned: later calls in no arm.
-    :param two_armed: callers who were assigned another arm later.
     """
 
     calls_per_caller: Sums = EMPTY
@@ -92,7 +90,6 @@ class ArmAggregates:
     known_calls: int = 0
     undelivered_calls: int = 0
     unassigned: int = 0
-    two_armed: int = 0
 
     @property
     def callers(self) -> int:
@@ -116,16 +113,8 @@ class ArmAggregates:
         )
 
 
-ADDED = (
-    *("recent", "reported", "known", "undelivered", "known_calls", "undelivered_calls", "unassigned", "two_armed"),
-)
+ADDED = (*("recent", "reported", "known", "undelivered", "known_calls", "undelivered_calls", "unassigned"),)
 """Plain numbers of callers and calls."""
-
-
-def merge_counts(counts: Iterable[ArmAggregates]) -> ArmAggregates | None:
-    """Return several aggregates as one; None if there are none."""
-    found = list(counts)
-    return reduce(add, found) if found else None
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import takewhile
+from operator import add
 
 from sqlalchemy import Connection, Engine, select
 
 from flask_pickup.catalog.definition import Experiment
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.models import Definition as DefinitionRow
-from flask_pickup.results.aggregates import PeriodAggregates, merge_counts
+from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates
 from flask_pickup.results.calls import (
     CountQuery,
     calls_by_reason,
@@ -133,12 +134,13 @@ class Analysis:
         week = self._last_whole_week()
         now, *weeks = count(self.connection, self.query, *([week] if week else []))
         current = self._aggregates(now, self.query.until)
+        one_arm = self._aggregates(now, self.query.until, one_arm=True)
         earlier = [self._aggregates(now, self.query.until, period) for period in self.earlier]
         found = results_of(self.experiment, current, earlier)
         if current.since:
             counted = sum(arm.calls for arm in current.arms.values())
             found = replace(found, coverage=coverage(self.connection, self.query, current.since, counted))
-        found = replace(found, warnings=(*found.warnings, *self._findings(current, earlier)))
+        found = replace(found, warnings=(*found.warnings, *self._findings(current, one_arm, earlier)))
         at_week = self._aggregates(weeks[0], week) if week else None
         return replace(found, verdict=self._verdict(found, at_week), unidentified=self._unidentified())
 
@@ -167,13 +169,19 @@ class Analysis:
     def _excluded(self) -> Mapping[tuple[str, str, str], int]:
         return excluded_calls(self.connection, self.query)
 
-    def _aggregates(self, counted: Counted, until: datetime, period: Period | None = None) -> PeriodAggregates:
-        """Return what the rows of a period come to; by default of the one in force."""
+    def _aggregates(
+        self, counted: Counted, until: datetime, period: Period | None = None, *, one_arm: bool = False
+    ) -> PeriodAggregates:
+        """Return what the rows of a period come to; by default of the one in force.
+
+        :param one_arm: whether callers who were assigned two arms are left out.
+        """
         period = period or self.period
-        own = [(arm, each) for (definition, arm), each in counted.items() if definition in period.definitions]
-        arms = {
-            arm: merged for arm in period.weights if (merged := merge_counts(each for name, each in own if name == arm))
-        }
+        own: dict[str, list[ArmAggregates]] = {}
+        for (definition, arm, two_armed), each in counted.items():
+            if definition in period.definitions and not (one_arm and two_armed):
+                own.setdefault(arm, []).append(each)
+        arms = {arm: reduce(add, own[arm]) for arm in period.weights if arm in own}
         excluded: Counter[tuple[str, str]] = Counter()
         for (definition, arm, source), calls in self._excluded.items():
             excluded[arm, source] += calls if definition in period.definitions else 0
@@ -206,14 +214,16 @@ class Analysis:
 
     # --- what a reader must know --------------------------------------------------------------------------------------
 
-    def _findings(self, current: PeriodAggregates, earlier: Sequence[PeriodAggregates]) -> Iterator[Finding]:
+    def _findings(
+        self, current: PeriodAggregates, one_arm: PeriodAggregates, earlier: Sequence[PeriodAggregates]
+    ) -> Iterator[Finding]:
         since, day = current.since, f"{current.since:%Y-%m-%d}" if current.since else None
         if self.pooled:
             yield Finding("changed", {"pooled": self.pooled})
         if before := sum(period.callers for period in earlier):
             yield Finding("changed", {"since": day, "callers": before})
-        if both := sum(arm.two_armed for arm in current.arms.values()):
-            yield self._two_arms(both)
+        if both := current.callers - one_arm.callers:
+            yield self._two_arms(both, one_arm)
         calls = sum(arm.calls for arm in current.arms.values())
         most = max((arm.most_calls for arm in current.arms.values()), default=0)
         if calls >= _FEWEST_CALLS and most > _LARGEST_SHARE * calls:
@@ -228,10 +238,8 @@ class Analysis:
         if purged and since and since - purged < timedelta(days=1):
             yield Finding("purged", {"day": f"{purged:%Y-%m-%d}"})
 
-    def _two_arms(self, both: int) -> Finding:
-        [alone] = count(self.connection, replace(self.query, one_arm=True))
-        without = results_of(self.experiment, self._aggregates(alone, self.query.until))
-        metric = without.metric(self.experiment.primary)
+    def _two_arms(self, both: int, one_arm: PeriodAggregates) -> Finding:
+        metric = results_of(self.experiment, one_arm).metric(self.experiment.primary)
         compared = [(each.arm, each.difference) for each in (metric.comparisons if metric else ())]
         differences = [(arm, difference) for arm, difference in compared if difference is not None]
         values = {"callers": both, "metric": self.experiment.primary, "differences": differences}

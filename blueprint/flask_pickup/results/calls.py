@@ -23,7 +23,6 @@ class CountQuery:
     :param until: calls and callers from then on do not count.
     :param after: calls before that do not count.
     :param rehearsals: whether rehearsed calls count.
-    :param one_arm: whether callers who were in two arms are left out.
     :param unidentified: whether calls without a number are counted instead, each of which stands for a caller.
     """
 
@@ -32,7 +31,6 @@ class CountQuery:
     until: datetime
     after: datetime | None = None
     rehearsals: bool = False
-    one_arm: bool = False
     unidentified: bool = False
 
     @property

@@ -19,8 +19,8 @@ _DIGITS = 6
 _WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
 _PRODUCTS = ("s", "d", "ss", "dd", "sd")
 
-Counted = Mapping[tuple[str, str], ArmAggregates]
-"""Fingerprint of a definition and arm to what the arm's callers come to."""
+Counted = Mapping[tuple[str, str, bool], ArmAggregates]
+"""Fingerprint of a definition, arm, and whether they were assigned another arm later, to what the callers come to."""
 
 
 def count(connection: Connection, query: CountQuery, *earlier: datetime) -> list[Counted]:
@@ -33,7 +33,7 @@ def count(connection: Connection, query: CountQuery, *earlier: datetime) -> list
     rows = connection.execute(Statement(connection.dialect.name, query, scales).by_arm(moments)).mappings().all()
     return [
         {
-            (row["definition"], row["arm"]): _aggregates(row, moment, scales)
+            (row["definition"], row["arm"], bool(row["two_armed"])): _aggregates(row, moment, scales)
             for row in rows
             if row[f"callers_calls_{moment}"]
         }

@@ -76,17 +76,18 @@ class Statement:
         self._calls = self._called()
 
     def by_arm(self, moments: Sequence[datetime]) -> Select[Any]:
-        """Return the statement: a row for each definition and arm, the columns of each moment numbered."""
+        """Return the statement: a row for each definition, arm and whether its callers had two arms.
+
+        The columns of each moment are numbered.
+        """
         callers = self._callers(moments)
         columns = [
             column.label(f"{name}_{index}")
             for index, moment in enumerate(moments)
             for name, column in self._of_arm(callers, index, moment).items()
         ]
-        statement = select(callers.c.definition, callers.c.arm, *columns)
-        if self._query.one_arm:
-            statement = statement.where(callers.c.two_armed == 0)
-        return statement.group_by(callers.c.definition, callers.c.arm)
+        by = (callers.c.definition, callers.c.arm, callers.c.two_armed)
+        return select(*by, *columns).group_by(*by)
 
     def by_caller(self) -> Select[Any]:
         """Return the statement: a row for each caller."""
@@ -278,7 +279,6 @@ class Statement:
         found: dict[str, ColumnElement[Any]] = {
             "since": func.min(case((is_in, callers.c.since))),
             "recent": _number(is_in, callers.c.since >= until - RECENT),
-            "two_armed": _number(is_in, callers.c.two_armed == 1),
             "most_calls": func.max(of("n_calls")),
             "unassigned": func.sum(of("unassigned")),
             "known_calls": func.sum(of("known")),
