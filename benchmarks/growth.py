@@ -31,9 +31,9 @@ from sqlalchemy import Engine, event, text
 
 from flask_pickup import Pickup, migrating, privacy
 from flask_pickup.dashboard import rows as pages
+from flask_pickup.engines import make_engine
 from flask_pickup.ledger import CallEntry
 from flask_pickup.ledger.store import Store
-from flask_pickup.models import make_engine
 from flask_pickup.webhook import definition_entries
 
 EXPERIMENT = "warm-opening"

@@ -22,7 +22,7 @@ import psutil
 from rich.console import Console
 
 from flask_pickup import migrating
-from flask_pickup.models import make_engine
+from flask_pickup.engines import make_engine
 
 EVERY = 5.0
 """Seconds between two looks."""

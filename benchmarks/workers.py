@@ -24,7 +24,7 @@ from rich.console import Console
 from sqlalchemy import Engine, text
 
 from flask_pickup import migrating
-from flask_pickup.models import make_engine
+from flask_pickup.engines import make_engine
 
 SETUPS = {"1 worker": (1,), "2 workers": (2,), "4 workers": (4,), "2 hosts of 2 workers": (2, 2)}
 _AGAIN = 20

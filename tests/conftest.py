@@ -25,7 +25,7 @@ from flask_pickup import Pickup, migrating
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Line
-from flask_pickup.models import make_engine
+from flask_pickup.engines import make_engine
 from flask_pickup.platforms.flireo import Flireo
 from flask_pickup.platforms.flireo.signature import SIGNATURE, TIMESTAMP, sign
 from flask_pickup.testing import PickupClient

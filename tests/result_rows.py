@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from flask_pickup import migrating
-from flask_pickup.models import Assignment, Call, Definition, Outcome, make_engine
+from flask_pickup.engines import make_engine
+from flask_pickup.models import Assignment, Call, Definition, Outcome
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 """A Monday."""

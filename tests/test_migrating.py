@@ -17,7 +17,8 @@ from sqlalchemy import Engine, create_engine, inspect
 
 from conftest import MakePhone
 from flask_pickup import migrating
-from flask_pickup.models import VERSION_TABLE, Base, make_engine
+from flask_pickup.engines import make_engine
+from flask_pickup.models import VERSION_TABLE, Base
 
 COLUMNS = {
     "pickup_calls": [
@@ -114,7 +115,7 @@ def test_several_processes_may_upgrade_at_once(database_url: str) -> None:
     """Several hosts that start at once all come up: one makes the tables, the others find them made."""
     # A host's own engine may be stricter than the default; SQLite's only level is that.
     program = (
-        "import sys; from flask_pickup import migrating; from flask_pickup.models import make_engine;"
+        "import sys; from flask_pickup import migrating; from flask_pickup.engines import make_engine;"
         "engine = make_engine(sys.argv[1]).execution_options(isolation_level='SERIALIZABLE');"
         "migrating.current(engine); print('ready', flush=True); sys.stdin.readline(); migrating.upgrade(engine)"
     )

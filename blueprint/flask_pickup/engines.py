@@ -1,18 +1,22 @@
-"""The engine that Pickup writes through: its own, or the host's."""
+"""The engine that Pickup writes through, its own or the host's, and how it begins to write."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.errors import ConfigurationError
-from flask_pickup.models import DATABASES, make_engine
 
 EngineSource = Engine | Callable[[], Engine]
+
+DATABASES = ("sqlite", "postgresql")
+"""What the statements are written for."""
 
 
 def engine_maker(app: Flask, source: EngineSource | None, url: str) -> Callable[[], Engine]:
@@ -56,3 +60,45 @@ def _own_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite" and engine.url.database:
         Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
     return engine
+
+
+def begin_writing(connection: Connection) -> None:
+    """Begin a transaction of SQLite as a writer: one that turns into one later can fail without waiting.
+
+    A host's engine may have begun one itself, as SQLAlchemy's recipe for SQLite's savepoints does; that one has to do.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite" and not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine for ``PICKUP_DATABASE_URL`` with the durability and the deadlines that the ledger relies on."""
+    if make_url(url).get_backend_name() == "postgresql":
+        return create_engine(url, connect_args=_POSTGRESQL, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT}, hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+# Without these a host that vanishes is noticed after two hours; a stopped one is met by the ledger's own deadline.
+_POSTGRESQL = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "pickup",
+}
+
+SQLITE_BUSY_TIMEOUT = 5.0
+"""Seconds that SQLite waits for another program's lock."""
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # NORMAL would lose the last commits with the power; an answered assignment is promised to be kept.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()

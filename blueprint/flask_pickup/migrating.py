@@ -12,7 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from flask_pickup.models import VERSION_TABLE, begin_writing
+from flask_pickup.engines import begin_writing
+from flask_pickup.models import VERSION_TABLE
 
 Action = Callable[[Engine, str], None]
 

@@ -13,19 +13,14 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     JSON,
     Boolean,
-    Connection,
     DateTime,
     Dialect,
     Double,
-    Engine,
     Index,
     String,
     TypeDecorator,
-    create_engine,
-    event,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 VERSION_TABLE = "pickup_alembic_version"
@@ -194,49 +189,3 @@ def include_object(schema_item: Any, name: str | None, kind: str, *_: object) ->
     # A partition is called as its table, with a number: docs/scale.md.
     whole = re.sub(r"_[0-9]+$", "", table or "")
     return whole not in {*Base.metadata.tables, VERSION_TABLE, RESULTS_VIEW}
-
-
-DATABASES = ("sqlite", "postgresql")
-"""What the statements are written for."""
-
-
-def begin_writing(connection: Connection) -> None:
-    """Begin a transaction of SQLite as a writer: one that turns into one later can fail without waiting.
-
-    A host's engine may have begun one itself, as SQLAlchemy's recipe for SQLite's savepoints does; that one has to do.
-    """
-    driver: Any = connection.connection.dbapi_connection
-    if connection.dialect.name == "sqlite" and not driver.in_transaction:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def make_engine(url: str) -> Engine:
-    """Return an engine for ``PICKUP_DATABASE_URL`` with the durability and the deadlines that the ledger relies on."""
-    if make_url(url).get_backend_name() == "postgresql":
-        return create_engine(url, connect_args=_POSTGRESQL, hide_parameters=True)
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT}, hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-    return engine
-
-
-# Without these a host that vanishes is noticed after two hours; a stopped one is met by the ledger's own deadline.
-_POSTGRESQL = {
-    "connect_timeout": 3,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-    "application_name": "pickup",
-}
-
-SQLITE_BUSY_TIMEOUT = 5.0
-"""Seconds that SQLite waits for another program's lock."""
-
-
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    # NORMAL would lose the last commits with the power; an answered assignment is promised to be kept.
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()

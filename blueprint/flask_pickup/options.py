@@ -13,8 +13,8 @@ import phonenumbers
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from flask_pickup.engines import DATABASES
 from flask_pickup.errors import ConfigurationError
-from flask_pickup.models import DATABASES
 
 PREFIX = "PICKUP_"
 SHORTEST_TOKEN = 22

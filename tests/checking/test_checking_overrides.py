@@ -26,7 +26,7 @@ FAULTS = {
     "override-of-nobody": override({"assistant_override": {"first_message": "Hi."}}, "there is no assistant_id", 2),
     "empty-model": override({"assistant": {"llm_config": {"model": "{{ customer.model }}"}}}, "assistant.llm_config.model", 4),
     "no-json": override('{\n  "assistant": {,}\n}', "invalid JSON", 2),
-    "no-object": override("[]", 'write {…}', 1),
+    "no-object": override("[]", "write {…}", 1),
     "deep": override("[" * 100_000, "make it flatter", 1),
     "fails": override({"assistant": {"metadata": {"a": "{{ 1 / 0 }}"}}}, "ZeroDivisionError", 4),
     # keys

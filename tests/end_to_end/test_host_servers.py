@@ -19,7 +19,7 @@ import pytest
 from conftest import CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
 from faulty import ROOT, free_port, request_message, signed
 from flask_pickup import migrating
-from flask_pickup.models import make_engine
+from flask_pickup.engines import make_engine
 
 HOST = f"""\
 import sys

@@ -123,7 +123,7 @@ def test_nothing_leaks(faulty_postgresql: PostgreSQL, tmp_path: Path) -> None:
 
 def test_own_engine_quotes_no_row(tmp_path: Path) -> None:
     """An exception of Pickup's own engine does not repeat a statement's parameters, to whoever prints it."""
-    from flask_pickup.models import make_engine  # noqa: PLC0415
+    from flask_pickup.engines import make_engine  # noqa: PLC0415
 
     engine = make_engine(f"sqlite:///{tmp_path / 'none.db'}")
     with engine.connect() as connection, pytest.raises(Exception, match="no such table") as caught:

@@ -32,7 +32,7 @@ PROCESS = """
 import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
-from flask_pickup.models import make_engine
+from flask_pickup.engines import make_engine
 from flask_pickup.results.snapshots import Snapshots
 
 def compute(name):

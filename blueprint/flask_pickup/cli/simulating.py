@@ -30,7 +30,7 @@ from flask_pickup.cli.group import (
     reaching,
     with_results,
 )
-from flask_pickup.models import make_engine
+from flask_pickup.engines import make_engine
 from flask_pickup.results.model import Results
 
 if TYPE_CHECKING:

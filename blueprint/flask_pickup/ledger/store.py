@@ -15,20 +15,12 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL
+from flask_pickup.engines import begin_writing
 from flask_pickup.ledger import tombstones
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry, WithdrawnEntry
 from flask_pickup.ledger.single_statement import SingleStatementInsert
 from flask_pickup.ledger.sqlite_file import FileReplaced, KernelLock, identity, path_of
-from flask_pickup.models import (
-    DECIDED,
-    Assignment,
-    Base,
-    Call,
-    Definition,
-    Outcome,
-    Transcript,
-    begin_writing,
-)
+from flask_pickup.models import DECIDED, Assignment, Base, Call, Definition, Outcome, Transcript
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
 _REPORTED = or_(Outcome.name.in_((*REPORTED_NUMBERS, *REPORTED_FLAGS)), Outcome.name.startswith(ANALYSED))
