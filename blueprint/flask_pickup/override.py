@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from typing import Any
+
+Path = tuple[str | int, ...]
+"""Keys and indices."""
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -24,9 +28,7 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text or "{#" in text
 
 
-def templates(
-    value: Any, untemplated: frozenset[str], path: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def templates(value: Any, untemplated: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield each string in ``value`` that is a template, with its path of keys and indices.
 
     :param untemplated: keys whose values are the platform's own templates.
@@ -52,12 +54,13 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield path
 
 
-def fill(value: Any, strings: Iterator[str], untemplated: frozenset[str]) -> Any:
-    """Return ``value`` with the next of ``strings`` in place of each template, in the order of :func:`templates`."""
-    if isinstance(value, str):
-        return next(strings) if is_template(value) else value
-    if isinstance(value, Mapping):
-        return {key: child if key in untemplated else fill(child, strings, untemplated) for key, child in value.items()}
-    if isinstance(value, list):
-        return [fill(child, strings, untemplated) for child in value]
-    return value
+def fill(override: Mapping[str, Any], strings: Iterable[tuple[Path, str]]) -> dict[str, Any]:
+    """Return ``override`` with each string at its path. What is not above one of them is shared, not copied."""
+    filled = dict(override)
+    for path, string in strings:
+        node: Any = filled
+        for key in path[:-1]:
+            node[key] = copy(node[key])
+            node = node[key]
+        node[path[-1]] = string
+    return filled

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import FLIREO, write
-from flask_pickup.catalog import Catalog, load
+from flask_pickup.catalog import Catalog, Experiment, load
 
 PLAN = {
     "assistant": {
@@ -143,6 +144,14 @@ confidence = 0.8
 minimum_days = 7
 """
     assert complaints(tmp_path, toml) == []
+
+
+def test_stored_definition_loads_back(tmp_path: Path) -> None:
+    """A row of ``pickup_definitions`` gives the experiment that it was stored from, with the same fingerprint."""
+    toml = 'primary = "m"\n[metrics.m]\nwithin = "36h"\nsmallest = 0.1\n[decision]\narm_to_arm = true\n'
+    [experiment] = read(tmp_path, toml).experiments
+    stored = Experiment.of(json.loads(json.dumps(experiment.body)))
+    assert (stored, stored.fingerprint) == (experiment, experiment.fingerprint)
 
 
 def test_another_caller_secret_is_another_definition(tmp_path: Path) -> None:

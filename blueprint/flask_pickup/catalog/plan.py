@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from flask_pickup.catalog.settings import Line
-from flask_pickup.override import fill, templates
+from flask_pickup.override import Path, fill, templates
 from flask_pickup.rendering import Namespace, SilentUndefined, Stack, render
 
 
@@ -45,7 +45,7 @@ class Plan:
 
     def rendered(self, namespace: Namespace) -> Texts:
         """Return what the templates say, rendered anew. Raises whatever they raise."""
-        strings = tuple(render(self.stack.string(source), namespace) for source in self._sources)
+        strings = tuple(render(self.stack.string(source), namespace) for _, source in self._templates)
         texts = Texts(self._render("first_message.j2", namespace), self._render("system_prompt.j2", namespace), strings)
         for text in (texts.greeting, texts.prompt, *strings):
             # Half a surrogate pair, which raw data may hold and JSON cannot, fails here and not on the way out.
@@ -55,12 +55,13 @@ class Plan:
     @cached_property
     def settings(self) -> Callable[[tuple[str, ...]], Mapping[str, Any]]:
         """Returns the merged override with these strings in place of its templates; read-only, as it is shared."""
+        paths = [path for path, _ in self._templates]
         # Most answers of a plan have the same few strings: a language, a model.
-        return lru_cache(maxsize=64)(lambda strings: fill(self.override, iter(strings), self.untemplated))
+        return lru_cache(maxsize=64)(lambda strings: fill(self.override, zip(paths, strings, strict=True)))
 
     @cached_property
-    def _sources(self) -> tuple[str, ...]:
-        return tuple(source for _, source in templates(self.override, self.untemplated))
+    def _templates(self) -> tuple[tuple[Path, str], ...]:
+        return tuple(templates(self.override, self.untemplated))
 
     def _render(self, name: str, namespace: Namespace) -> str:
         template = self.stack.find(name)
