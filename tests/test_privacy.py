@@ -282,6 +282,14 @@ def test_no_number_is_asked_wrongly(kept: Phone, command: str) -> None:
     assert "secret" not in result.output
 
 
+@pytest.mark.parametrize("command", ["forget", "disclose"])
+def test_broken_spool_is_named(make_phone: MakePhone, tmp_path: Path, command: str) -> None:
+    """What the spool may hold is neither told nor forgotten if its file cannot be read, and the command says so."""
+    (tmp_path / "spool.db").write_bytes(b"not a database" * 1000)
+    result = run(make_phone(PICKUP_SPOOL=str(tmp_path)), command, CALLER)
+    assert (result.exit_code, "file is not a database" in result.output) == (1, True)
+
+
 def test_nothing_of_it_is_logged(kept: Phone, caplog: pytest.LogCaptureFixture) -> None:
     """No line of the log holds the number, a key or a word of the caller's, at any level."""
     caplog.set_level(logging.DEBUG, "flask_pickup")

@@ -23,6 +23,7 @@ from flask_pickup.cli.group import (
     reaching,
     with_pickup,
 )
+from flask_pickup.ledger.spool import SpoolUnavailable
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ def disclose(number: str) -> None:
     The caller has NUMBER; the output is JSON. '-' for NUMBER reads it from standard input, which keeps it out of the shell's history.
     """
     state, asked = mounted(), _read(number)
-    print_json(_known(lambda: privacy.disclose(state.engine, state.options, asked)))
+    print_json(_or_fail(lambda: privacy.disclose(state.engine, state.options, asked)))
 
 
 @click.command()
@@ -52,7 +53,7 @@ def forget(number: str, style: str) -> None:
     for calls that are being answered. docs/privacy.md says what to do about free space and backups.
     """
     state, asked = mounted(), _read(number)
-    erasure = _known(lambda: privacy.forget(state.engine, state.options, asked, _now(state)))
+    erasure = _or_fail(lambda: privacy.forget(state.engine, state.options, asked, _now(state)))
     pinned = sorted({*erasure.pinned, *_pinned_in_folders(state, asked)})
     if style == "json":
         print_json({"rows": dict(erasure.rows), "pinned": pinned, "wal_left": erasure.wal_left})
@@ -96,11 +97,13 @@ def _read(number: str) -> str:
     return sys.stdin.readline().strip() if number == "-" else number
 
 
-def _known(action: Callable[[], T]) -> T:
+def _or_fail(action: Callable[[], T]) -> T:
     try:
         return reaching(action)
     except ValueError as error:
         fail(str(error), ASKED_WRONGLY)
+    except SpoolUnavailable as error:
+        fail(str(error))
 
 
 def _pinned_in_folders(state: State, number: str) -> list[str]:

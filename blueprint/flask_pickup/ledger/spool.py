@@ -149,7 +149,7 @@ class Spool:
             with self._threads(), self._kernel_lock:
                 yield
         except (sqlite3.Error, OSError) as error:
-            raise SpoolUnavailable(f"{type(error).__name__}: {error}") from error
+            raise SpoolUnavailable(f"The spool '{self._path}' cannot be used: {error}.") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
