@@ -28,6 +28,8 @@ from flask_pickup.metrics import Metrics
 from flask_pickup.options import NAMES, ConfigReader, Options, read_options
 from flask_pickup.platforms import DEFAULT, CallEnded, Platform, StatusChanged, ToolCalls, enabled_platforms
 from flask_pickup.processes import PerProcess, refuse_greenlets
+from flask_pickup.results import assembling
+from flask_pickup.results.details import details_of
 from flask_pickup.results.model import Results
 from flask_pickup.results.snapshots import LEASE, Snapshots
 from flask_pickup.signals import Sender
@@ -86,17 +88,12 @@ class State:
             yield from found.callers()
 
     def _snapshot(self, experiment: str) -> Mapping[str, Any]:
-        from flask_pickup.results.details import details_of  # noqa: PLC0415 (as below)
-
         with self._analysis(experiment, patience=LEASE.total_seconds()) as found:
             results, zone = found.results(), self.catalog.zone(Line(None))
             details = details_of(found, results.since, zone).as_data() if results.since else None
         return {"results": results.as_data(), "details": details}
 
     def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[Analysis]:
-        # Importing takes a second and 100 MB: no worker that only answers calls pays for it.
-        from flask_pickup.results import assembling  # noqa: PLC0415
-
         days = self.options.retention
         purged = self._now() - timedelta(days=days) if days else None
         asked = assembling.Options(now=self._now(), purged_before=purged, **options)

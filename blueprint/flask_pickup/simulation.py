@@ -1,8 +1,6 @@
-"""Invented callers through the real decision and into the real tables, with outcomes of a known truth.
+"""Made-up callers through the real decision and into the real tables, with outcomes of a known truth.
 
-An author sees the results of an experiment before its first real call, and whether they recover what was put in. No
-hook is asked, and no number stands for a caller: their pseudonyms are none of any number's, so that a real caller who
-comes later is nobody's double.
+The customer hook is not called. The callers' pseudonyms belong to no phone number, so that no real caller has one.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of the invented callers.
+    """What is true of the made-up callers.
 
     :param baselines: metric to its rate or mean in control.
     :param effects: arm and metric to the difference from that.
@@ -64,25 +62,25 @@ class Truth:
         return self.baselines[metric] + self.effects.get((arm, metric), 0.0)
 
 
-def truth(design: Experiment, effects: Mapping[tuple[str, str], float], baseline: float | None) -> Truth:
+def truth(experiment: Experiment, effects: Mapping[tuple[str, str], float], baseline: float | None) -> Truth:
     """Return the truth of a simulation, with a baseline for each metric.
 
     :param baseline: the primary metric's.
     :raises ValueError: if an arm or a metric is not there, or a rate would not be one.
     """
-    baselines = {metric.name: _usual(metric) for metric in design.metrics}
-    if baseline is not None and design.primary:
-        baselines[design.primary] = baseline
+    baselines = {metric.name: _usual(metric) for metric in experiment.metrics}
+    if baseline is not None and experiment.primary:
+        baselines[experiment.primary] = baseline
     for (arm, metric), effect in effects.items():
-        if arm not in design.weights or arm == CONTROL:
-            others = ", ".join(name for name in design.weights if name != CONTROL)
-            raise ValueError(f"no arm beside control is called '{arm}'; there are: {others}")
+        if arm not in experiment.weights or arm == CONTROL:
+            others = ", ".join(name for name in experiment.weights if name != CONTROL)
+            raise ValueError(f"unknown arm '{arm}'; the arms besides control are: {others}")
         if metric not in baselines:
-            raise ValueError(f"no metric is called '{metric}'; there are: {', '.join(baselines) or 'none'}")
+            raise ValueError(f"unknown metric '{metric}'; the metrics are: {', '.join(baselines) or 'none'}")
         del effect
     found = Truth(baselines, effects)
-    for metric_design in design.metrics:
-        for arm in design.weights:
+    for metric_design in experiment.metrics:
+        for arm in experiment.weights:
             value = found.of(metric_design.name, arm)
             if not is_number(metric_design) and not 0 <= value <= 1:
                 raise ValueError(f"{metric_design.name} would be {value:g} in {arm}; a rate lies between 0 and 1")
@@ -244,11 +242,11 @@ def _outcome_rows(entry: CallEntry, outcomes: Mapping[str, float]) -> Iterator[d
 def looks(engine: Engine, experiment: Experiment, until: datetime) -> Iterator[Results]:
     """Yield what results say at the end of each whole week, and at last ``until`` then.
 
-    :raises ValueError: if no caller was given an arm.
+    :raises ValueError: if no caller was assigned an arm.
     """
     last = results(engine, experiment.name, experiment.body, Options(now=until))
     if last.since is None:
-        raise ValueError("none of the invented callers was given an arm")
+        raise ValueError("none of the made-up callers was assigned an arm")
     week = last.since + timedelta(weeks=1)
     while week < until:
         yield results(engine, experiment.name, experiment.body, Options(now=week))

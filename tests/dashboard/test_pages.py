@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from conftest import CALLER, CONTENT, NOW, MakePhone, Phone
 from flask_pickup import Pickup
-from flask_pickup.results.numbers import COLUMNS
+from flask_pickup.results.table import COLUMNS
 
 TOKEN = "a-token-of-at-least-128-bits"
 WARM = "/experiments/warm-opening"

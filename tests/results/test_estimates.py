@@ -174,12 +174,14 @@ def test_small_split_of_three_is_exact() -> None:
     assert estimates.split_p_value(counts, [1, 1, 2]) == pytest.approx(wanted, rel=1e-6)
 
 
-def test_split_with_too_many_outcomes_is_drawn() -> None:
-    """Where there are too many outcomes to list, a hundred thousand drawn ones come near enough."""
+def test_split_with_too_many_outcomes_is_tested_in_parts() -> None:
+    """Where there are too many outcomes to list, the rare arm is split from the others exactly, these by chi-square."""
     counts, weights = (760, 690, 695, 4), (200, 200, 200, 1)
     assert comb(sum(counts) + 3, 3) > 1e9
-    wanted = chisquare(counts, np.array(weights) / 601 * sum(counts)).pvalue
-    assert estimates.split_p_value(counts, weights) == pytest.approx(wanted, rel=0.2)
+    assert estimates.split_p_value(counts, weights) == pytest.approx(2 * chisquare(counts[:3]).pvalue, rel=1e-9)
+    rare = binomtest(40, 40 + 1_000_000, 4 / 1_000_004).pvalue
+    assert estimates.split_p_value((40, 1_000_000), (4, 1_000_000)) == pytest.approx(rare, rel=1e-6)
+    assert np.isnan(estimates.split_p_value([3] * 9, [1] * 9))
 
 
 @pytest.mark.parametrize(("counts", "totals"), [((30, 50, 41), (400, 410, 395)), ((380, 300), (400, 400))])

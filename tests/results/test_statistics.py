@@ -258,7 +258,7 @@ def test_no_data_break_it(control: Any, warm: Any, metric: MetricDefinition, pro
 
     def arm(rows: list[tuple[float, int]]) -> Sums:
         s, d = (np.array([row[i] for row in rows], dtype=float) for i in (0, 1))
-        return Callers(s, d).sums(centre=centre, is_proportion=proportion)
+        return Callers(s, d).sums(centre=centre, is_proportion=proportion and bool(np.isin(s, (0, 1)).all()))
 
     shown = results(design(metric), {metric.name: {"control": arm(control), "warm": arm(warm)}})
     json.dumps(shown.as_json(), allow_nan=False)

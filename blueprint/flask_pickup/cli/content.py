@@ -32,7 +32,7 @@ from flask_pickup.cli.group import (
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.rendering import BASE
-from flask_pickup.results.prospects import prospects
+from flask_pickup.results.detectable import detectable_effects
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ def check(root: Path | None, style: str) -> None:
         print_json([asdict(complaint) for complaint in complaints])
     else:
         _print_complaints(complaints, found.experiments)
-        for sentence in _asked(options, _prospects) or ():
+        for sentence in _asked(options, _detectable) or ():
             click.echo(sentence)
     if any(complaint.level == "error" for complaint in complaints):
         raise click.exceptions.Exit(NOT_WELL)
@@ -129,11 +129,11 @@ def _asked(options: Mapping[str, str], question: Callable[[Engine], T]) -> T | N
     return None
 
 
-def _prospects(engine: Engine) -> list[str]:
-    """Return what running experiments could find, if there are enough callers."""
+def _detectable(engine: Engine) -> list[str]:
+    """Return what running experiments can detect, if there are enough callers."""
     if not checking.has_callers(engine):
         return []
-    return list(prospects(engine, checking.last_definitions(engine), now=datetime.now(UTC)))
+    return list(detectable_effects(engine, checking.last_definitions(engine), now=datetime.now(UTC)))
 
 
 def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complaint:

@@ -141,18 +141,3 @@ def experiment_named(state: State, name: str) -> Experiment:
     if name not in known:
         fail(f"No experiment is called '{name}'. There are: {', '.join(known) or 'none'}.", ASKED_WRONGLY)
     return known[name]
-
-
-def with_results(command: Callable[P, T]) -> Callable[P, T]:
-    """Let a command that computes say how to install what it computes with."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return command(*args, **kwargs)
-        except ModuleNotFoundError as error:
-            if error.name not in {"numpy", "scipy"}:
-                raise
-            fail("Results are computed with numpy and scipy. Install them: pip install 'Flask-Pickup[results]'")
-
-    return run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import with_appcontext
@@ -22,12 +21,10 @@ from flask_pickup.cli.group import (
     mounted,
     print_json,
     print_table,
-    with_results,
 )
-from flask_pickup.results.wording import amount
-
-if TYPE_CHECKING:
-    from flask_pickup.results.planning import Baseline, Plan
+from flask_pickup.results import measuring, planning
+from flask_pickup.results.planning import Baseline, Plan
+from flask_pickup.results.wording import amount, percent
 
 _AT_LEAST_ONE = click.FloatRange(min=0, min_open=True)
 
@@ -37,11 +34,10 @@ _AT_LEAST_ONE = click.FloatRange(min=0, min_open=True)
 @click.option("--metric", "of", help="The metric to plan; by default the primary one.")
 @click.option("--baseline", type=float, help="The rate or mean today; by default the last twelve weeks', measured.")
 @click.option("--deviation", type=_AT_LEAST_ONE, help="A mean's standard deviation over callers, with --baseline.")
-@click.option("--lift", type=_AT_LEAST_ONE, help="The difference to find; by default the metric's smallest.")
+@click.option("--lift", type=_AT_LEAST_ONE, help="The difference to detect; by default the metric's smallest.")
 @click.option("--callers-a-week", type=_AT_LEAST_ONE, help="New callers a week; by default the last four weeks'.")
 @formatted
 @with_appcontext
-@with_results
 def plan(
     name: str,
     of: str | None,
@@ -51,13 +47,12 @@ def plan(
     callers_a_week: float | None,
     style: str,
 ) -> None:
-    """Say how long an experiment takes.
+    """Plan how long an experiment takes.
 
-    Shows how many callers and weeks the experiment NAME takes, and what it could find in 4, 12 and 26 weeks. What is found is found with a chance of 80 %. The always-valid interval is the verdict's, right however often anybody
-    looks; the fixed one is right for a single look, on a day set beforehand.
+    Shows the callers and weeks that the experiment NAME needs, and the differences that it can detect in 4, 12 and 26
+    weeks, each with a power of 80 %. The verdict uses the always-valid interval, which holds however often anybody
+    looks; the fixed one holds for a single look, on a day set beforehand.
     """
-    from flask_pickup.results import planning  # noqa: PLC0415 (only who plans pays for numpy)
-
     state = mounted()
     experiment = experiment_named(state, name)
     metric = _metric(experiment, of)
@@ -77,10 +72,7 @@ def _metric(experiment: Experiment, name: str | None) -> MetricDefinition:
     wanted = name or experiment.primary
     if wanted not in known:
         there = ", ".join(known) or "none"
-        fail(
-            f"'{experiment.name}' has no metric '{wanted}'. There are: {there}. Name one with --metric.",
-            ASKED_WRONGLY,
-        )
+        fail(f"'{experiment.name}' has no metric '{wanted}'. Name one with --metric: {there}.", ASKED_WRONGLY)
     return known[wanted]
 
 
@@ -92,8 +84,6 @@ def _baseline(
     deviation: float | None,
     callers_a_week: float | None,
 ) -> Baseline:
-    from flask_pickup.results import measuring, planning  # noqa: PLC0415
-
     now = datetime.fromtimestamp(state.webhook.clock(), UTC)
     try:
         pace = callers_a_week or measuring.new_callers_a_week(
@@ -103,9 +93,9 @@ def _baseline(
     except SQLAlchemyError:
         pace, found = callers_a_week, None
     if mean is not None:
-        return planning.said(mean, deviation=deviation, callers_a_week=pace)
+        return planning.stated(mean, deviation=deviation, callers_a_week=pace)
     if found is None:
-        fail(f"There are no calls yet to measure {metric.name} on. Say what it is today: --baseline 0.3", ASKED_WRONGLY)
+        fail(f"There are too few calls to measure {metric.name}. State its value today: --baseline 0.3", ASKED_WRONGLY)
     return replace(found, new_callers_a_week=pace)
 
 
@@ -113,29 +103,29 @@ def _print(found: Plan) -> None:
     screen = console()
     screen.print(f"{found.experiment}: {found.metric}, {_now(found)}.")
     if found.lift is None:
-        screen.print("Say which difference would matter: --lift, or smallest in the metric.")
+        screen.print("Set the smallest relevant difference: --lift, or smallest in the metric.")
     else:
-        screen.print(f"\nTo find a difference of {amount(found.lift, found.unit)}:")
+        screen.print(f"\nTo detect a difference of {amount(found.lift, found.unit)}:")
         print_table(_needed(found))
     if found.detectable:
-        unit = f"in a hundred {found.per}s" if found.is_proportion else f"a {found.per}"
-        screen.print(f"\nThe least difference that would be found, {unit}:")
+        unit = "pp" if found.is_proportion else f"per {found.per}"
+        screen.print(f"\nThe smallest detectable difference, {unit}:")
         print_table(_detectable(found))
     else:
-        screen.print("\nWith --callers-a-week it also says what could be found when.")
+        screen.print("\n--callers-a-week adds the weeks, and what can be detected when.")
 
 
 def _now(found: Plan) -> str:
     baseline = found.baseline
-    mean = f"{baseline.mean:.1%} of {found.per}s" if found.is_proportion else f"{baseline.mean:,.4g} a {found.per}"
-    facts = [f"now {mean}"]
-    if baseline.callers:
-        facts.append(f"measured on {baseline.callers:,} callers")
-    if baseline.calls_per_caller:
-        facts.append(f"{baseline.calls_per_caller:.2f} calls a caller")
-    if baseline.new_callers_a_week:
-        facts.append(f"{baseline.new_callers_a_week:,.0f} new callers a week")
-    return ", ".join([*facts, f"{found.arms} arms"])
+    facts = {
+        f"now {percent(baseline.mean)} of {found.per}s": found.is_proportion,
+        f"now {baseline.mean:,.4g} per {found.per}": not found.is_proportion,
+        f"measured on {baseline.callers or 0:,} callers": baseline.callers,
+        f"{baseline.calls_per_caller or 0:.2f} calls per caller": baseline.calls_per_caller,
+        f"{baseline.new_callers_a_week or 0:,.0f} new callers a week": baseline.new_callers_a_week,
+        f"{found.arms} arms": True,
+    }
+    return ", ".join(fact for fact, known in facts.items() if known)
 
 
 def _needed(found: Plan) -> Table:
@@ -145,22 +135,23 @@ def _needed(found: Plan) -> Table:
     for each in found.needed:
         weeks = "" if each.weeks is None else f"{each.weeks:,}"
         callers = "never" if each.callers is None else f"{each.callers:,}"
-        table.add_row(f"{each.confidence:.0%}", each.interval, callers, weeks)
+        table.add_row(_confidence(each.confidence), each.interval, callers, weeks)
     return table
 
 
 def _detectable(found: Plan) -> Table:
     table = Table("weeks", "callers", box=None, pad_edge=False)
-    kinds: dict[tuple[float, str], dict[int, Any]] = {}
-    rows: dict[int, int] = {}
-    scale = 100 if found.is_proportion else 1
+    rows: dict[tuple[int, int], list[str]] = {}
     for each in found.detectable:
-        kinds.setdefault((each.confidence, each.interval), {})[each.weeks] = each.difference
-        rows[each.weeks] = each.callers
-    for confidence, interval in kinds:
-        table.add_column(f"{confidence:.0%}\n{interval}", justify="right")
-    for weeks, callers in rows.items():
-        differences = [kind[weeks] for kind in kinds.values()]
-        cells = ["none" if each is None else f"{float(f'{scale * each:.2g}'):,g}" for each in differences]
+        value = (each.difference or 0) * (100 if found.is_proportion else 1)
+        cell = "none" if each.difference is None else f"{float(f'{value:.2g}'):,g}"
+        rows.setdefault((each.weeks, each.callers), []).append(cell)
+    for kind in dict.fromkeys(f"{_confidence(each.confidence)}\n{each.interval}" for each in found.detectable):
+        table.add_column(kind, justify="right")
+    for (weeks, callers), cells in rows.items():
         table.add_row(f"{weeks}", f"{callers:,}", *cells)
     return table
+
+
+def _confidence(value: float) -> str:
+    return f"{100 * value:.0f} %"

@@ -23,10 +23,10 @@ from flask_pickup.cli.group import (
     print_table,
     reaching,
     with_pickup,
-    with_results,
 )
 from flask_pickup.errors import UnknownExperiment
-from flask_pickup.results import numbers, wording
+from flask_pickup.results import table, wording
+from flask_pickup.results.assembling import recorded
 from flask_pickup.results.model import ArmCounts, Comparison, Interval, Metric, Results, Unidentified
 
 _WIDTH = 80
@@ -44,7 +44,6 @@ _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
     help="For people, or for programs.",
 )  # fmt: skip
 @with_pickup
-@with_results
 def results(name: str | None, *, pool: bool, rehearsals: bool, style: str) -> None:
     """Show which arm is better.
 
@@ -61,8 +60,8 @@ def results(name: str | None, *, pool: bool, rehearsals: bool, style: str) -> No
         values = [each.as_json() for each in found]
         print_json(values[0] if name else values)
     elif style == "csv":
-        lines = [line for each in found for line in numbers.lines(each.as_data())]
-        csv.writer(sys.stdout).writerows([numbers.COLUMNS, *lines])
+        lines = [line for each in found for line in table.rows(each.as_data())]
+        csv.writer(sys.stdout).writerows([table.COLUMNS, *lines])
     elif not found:
         console().print("There is no experiment but drafts.")
     for each in found if style == "text" else ():
@@ -78,7 +77,6 @@ def results(name: str | None, *, pool: bool, rehearsals: bool, style: str) -> No
     "--format", "style", type=click.Choice(["csv"]), default="csv", show_default=True, help="The only one there is."
 )
 @with_pickup
-@with_results
 def export(name: str, *, rehearsals: bool, style: str) -> None:  # noqa: ARG001
     """Print a row for each caller of an experiment.
 
@@ -102,8 +100,6 @@ def _write(rows: Iterator[Mapping[str, object]]) -> None:
 
 
 def _names(state: State) -> list[str]:
-    from flask_pickup.results.assembling import recorded  # noqa: PLC0415 (only who asks for results pays for numpy)
-
     here = {each.name for each in state.catalog.experiments if each.status != "draft"}
     return sorted(here | set(reaching(lambda: recorded(state.engine))))
 

@@ -33,7 +33,7 @@ from flask_pickup.dashboard.formats import PageFormat
 from flask_pickup.dashboard.plan import planned
 from flask_pickup.dashboard.plots import plots_of
 from flask_pickup.previewing import preview
-from flask_pickup.results import numbers
+from flask_pickup.results import table
 from flask_pickup.results.snapshots import Snapshots
 from flask_pickup.results.wording import with_messages
 from flask_pickup.translation import DASH, LANGUAGES, format_number, gettext, in_language, ngettext
@@ -190,7 +190,7 @@ class Dashboard:
         if "failed" in latest:
             return self._problem(failed_text(), 500)
         result = latest.get("results")
-        return download(numbers.COLUMNS, numbers.lines(result) if result else (), name, kind)
+        return download(table.COLUMNS, table.rows(result) if result else (), name, kind)
 
     def _definition(self, fingerprint: str) -> Response:
         found = rows.definition(self.engine(), fingerprint) or abort(404)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
+from flask_pickup.results import planning
 from flask_pickup.translation import gettext
 
 _FIELDS = ("baseline", "lift", "callers_a_week")
@@ -29,11 +30,9 @@ def planned(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _plan(baseline: float, lift: float, callers_a_week: float) -> Mapping[str, Any]:
-    from flask_pickup.results import planning  # noqa: PLC0415 (only who plans pays for numpy)
-
     metric = MetricDefinition("rate", "rate")
     design = Experiment("", "draft", weights={"control": 1, "other": 1}, metrics=(metric,), primary="rate")
-    start = planning.said(baseline, deviation=None, callers_a_week=callers_a_week)
+    start = planning.stated(baseline, deviation=None, callers_a_week=callers_a_week)
     return planning.plan(design, metric, start, lift).as_json()
 
 

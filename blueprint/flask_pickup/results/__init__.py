@@ -1,1 +1,1 @@
-"""From rows to a verdict, and the plan before the first row. What computes here needs the extra ``results``."""
+"""From rows to a verdict, and the plan before the first row."""

@@ -1,88 +1,82 @@
-"""The formulas: numbers in, numbers out, NaN where nothing is defined.
-
-Each takes numpy arrays as well as numbers, so that a thousand simulated experiments go through the very lines that a
-real one goes through. References are in docs/statistics.md.
-"""
+"""The formulas, on plain floats: NaN where nothing is defined. References are in docs/statistics.md."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
-from math import comb
-from typing import Any
+from math import ceil, comb, exp, inf, isnan, lgamma, log, nan, sqrt
 
-import numpy as np
-from scipy.special import chdtrc, gammaln, ndtri, stdtrit, xlogy
+from flask_pickup.results.aggregates import Sums
+from flask_pickup.results.distributions import NORMAL, chi_square_tail, student_quantile
 
 FEWEST_CALLERS = 100
-"""An arm's callers below which the always-valid interval, an asymptotic one, says nothing."""
+"""The callers in each arm from which the always-valid interval, which is asymptotic, is given."""
 FEWEST_EVENTS = 20
-"""The events, and non-events, that each arm would expect at the pooled rate before a proportion says anything."""
+"""The events, and non-events, that each arm must expect at the pooled rate before proportions are compared."""
 FEWEST_EXPECTED = 5
-"""The expected count below which chi-square is not trusted and the exact distribution is taken."""
+"""The expected count below which the exact distribution takes the place of chi-square."""
 ALARM = 0.001
 """The p-value of an alarm: alarms too are looked at every day."""
 
-# What is left of a variance that is zero, after rounding, as a share of the squares that it is the difference of.
 _ROUNDING = 1e-12
+"""A variance below this share of the squares that it is the difference of is a rounding error."""
 _MOST_OUTCOMES = 200_000
-_DRAWS = 100_000
-
-Number = Any
-"""A float, or a numpy array of them."""
+_FAR_COUNT = 1000
+"""A count that a mean of few expected ones does not reach."""
 
 
-Pairs = Any
-"""Sums of pairs (s, d): :class:`~flask_pickup.results.aggregates.Sums`, or what has its attributes as arrays."""
-
-
-def ratio(x: Pairs) -> Number:
+def ratio(x: Sums) -> float:
     """Return the mean: the sum of s over the sum of d."""
     return x.centre + _divide(x.s, x.d)
 
 
-def variance(x: Pairs) -> Number:
+def variance(x: Sums) -> float:
     """Return the variance of the ratio by the delta method, callers being independent (Deng, Knoblich & Lu 2018).
 
-    NaN for fewer than two callers, and where all are the same: such data do not say how far they might be off.
+    NaN for fewer than two callers, and where all have the same value: such data do not show how uncertain they are.
     """
-    shifted = _divide(x.s, x.d)
-    squares = x.ss - 2 * shifted * x.sd + shifted**2 * x.dd
-    squares = np.where(squares > _ROUNDING * (x.ss + shifted**2 * x.dd), squares, np.nan)
-    return _divide(x.callers, np.where(np.asarray(x.callers) > 1, x.callers, np.nan) - 1.0) * _divide(
-        squares, np.square(x.d, dtype=float)
-    )
+    if x.callers < 2 or not x.d:  # noqa: PLR2004
+        return nan
+    shifted = x.s / x.d
+    squares = x.ss - 2 * shifted * x.sd + shifted * shifted * x.dd
+    if not squares > _ROUNDING * (x.ss + shifted * shifted * x.dd):
+        return nan
+    return x.callers / (x.callers - 1) * squares / (x.d * x.d)
 
 
-def cautious_variance(x: Pairs) -> Number:
+def cautious_variance(x: Sums) -> float:
     """Return the variance; for a proportion without any, that of one event and one non-event more.
 
-    An arm in which nobody, or everybody, did it must neither silence a comparison for ever nor pass for certain.
+    An arm with no events, or with nothing else, must neither suppress a comparison for ever nor seem certain.
     """
-    if not x.is_proportion:
-        return variance(x)
-    rate = _divide(_events(x) + 1, np.asarray(x.d) + 2.0)
-    return np.where(np.isnan(found := variance(x)), _divide(rate * (1 - rate), x.callers), found)
+    found = variance(x)
+    if not isnan(found) or not x.is_proportion:
+        return found
+    rate = (_events(x) + 1) / (x.d + 2)
+    return _divide(rate * (1 - rate), x.callers)
 
 
-def degrees(x: Pairs, y: Pairs) -> Number:
+def difference_error(x: Sums, y: Sums) -> float:
+    """Return the standard error of the difference of two means."""
+    return sqrt(cautious_variance(x) + cautious_variance(y))
+
+
+def degrees(x: Sums, y: Sums) -> float:
     """Return the degrees of freedom of Welch and Satterthwaite."""
     v, w = cautious_variance(x), cautious_variance(y)
-    return _divide((v + w) ** 2, _divide(v**2, x.callers - 1.0) + _divide(w**2, y.callers - 1.0))
+    return _divide((v + w) * (v + w), _divide(v * v, x.callers - 1) + _divide(w * w, y.callers - 1))
 
 
-def welch_half_width(x: Pairs, y: Pairs, alpha: float) -> Number:
+def welch_half_width(x: Sums, y: Sums, alpha: float) -> float:
     """Return the half-width of the fixed-horizon interval of the difference of two means."""
-    error = np.sqrt(cautious_variance(x) + cautious_variance(y))
-    return error * stdtrit(degrees(x, y), 1 - alpha / 2)
+    return difference_error(x, y) * student_quantile(alpha / 2, degrees(x, y))
 
 
 def rho_squared(alpha: float, expected: float) -> float:
     """Return the parameter that makes the always-valid interval narrowest at ``expected`` callers (its equation 10)."""
-    return float((-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha))) / expected)
+    return (-2 * log(alpha) + log(1 - 2 * log(alpha))) / expected
 
 
-def always_valid_factor(callers: Number, alpha: float, expected: float) -> Number:
+def always_valid_factor(callers: float, alpha: float, expected: float) -> float:
     """Return how many standard errors the always-valid interval reaches to either side.
 
     The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (arXiv 2103.06476): with
@@ -91,178 +85,193 @@ def always_valid_factor(callers: Number, alpha: float, expected: float) -> Numbe
     :param callers: those of the two arms compared.
     :param expected: the size at which a decision is expected.
     """
-    n, rho = np.asarray(callers, dtype=float), rho_squared(alpha, expected)
-    inside = _divide(2 * (n * rho + 1), n**2 * rho) * np.log(np.sqrt(n * rho + 1) / alpha)
-    return np.sqrt(n) * np.sqrt(inside)
+    scaled = callers * rho_squared(alpha, expected)
+    return sqrt(_divide(2 * (scaled + 1), scaled) * log(sqrt(scaled + 1) / alpha))
 
 
-def always_valid_half_width(x: Pairs, y: Pairs, alpha: float, expected: float, *, equal: bool) -> Number:
-    """Return the half-width of the always-valid interval; NaN where it says nothing yet.
+def always_valid_half_width(x: Sums, y: Sums, alpha: float, expected: float, *, equal: bool) -> float:
+    """Return the half-width of the always-valid interval; NaN where there is none yet.
 
     :param equal: whether the arms have equal weights.
     """
-    callers = np.asarray(x.callers) + y.callers
+    if not is_enough(x, y):
+        return nan
     spread = cautious_variance(x) + cautious_variance(y)
-    if not equal:
-        spread = np.where(_is_binomial(x) & _is_binomial(y), spread, np.maximum(spread, pooled_variance(x, y)))
-    return np.where(is_enough(x, y), np.sqrt(spread) * always_valid_factor(callers, alpha, expected), np.nan)
+    if not equal and not (_is_binomial(x) and _is_binomial(y)):
+        pooled = pooled_variance(x, y)
+        spread = pooled if isnan(pooled) else max(spread, pooled)
+    return sqrt(spread) * always_valid_factor(x.callers + y.callers, alpha, expected)
 
 
-def pooled_variance(x: Pairs, y: Pairs) -> Number:
+def pooled_variance(x: Sums, y: Sums) -> float:
     """Return the variance of the difference of two means if callers of both arms vary alike.
 
-    The small arm of an unequal split has seen few of the rare large values, and with them knows neither its mean nor
-    how little it knows: on skewed amounts at 1 to 9, Welch's variance alone raises false alarms in 6-23 % of
-    experiments. With equal weights both variances are the same.
+    The small arm of an unequal split has seen few of the rare large values, and so underrates both its mean and its
+    variance: on skewed amounts at 1 to 9, Welch's variance alone raises false alarms in 6-23 % of experiments. With
+    equal weights both variances are the same.
     """
-    n, m = np.asarray(x.callers, dtype=float), np.asarray(y.callers, dtype=float)
+    n, m = x.callers, y.callers
     within = _divide((n - 1) * n * variance(x) + (m - 1) * m * variance(y), n + m - 2)
     return within * (_divide(1, n) + _divide(1, m))
 
 
-def is_enough(x: Pairs, y: Pairs) -> Number:
+def is_enough(x: Sums, y: Sums) -> bool:
     """Return whether there are callers enough, and for a proportion events enough, for the always-valid interval.
 
     Without the second rule a 2 % event at weights of 1 to 9 raises false alarms in 16-19 % of experiments.
     """
-    callers = np.minimum(x.callers, y.callers) >= FEWEST_CALLERS
+    if min(x.callers, y.callers) < FEWEST_CALLERS:
+        return False
     if not (x.is_proportion and y.is_proportion):
-        return callers
-    rate = _divide(_events(x) + _events(y), np.asarray(x.d) + y.d)
-    expected = np.minimum(x.d, y.d) * np.minimum(rate, 1 - rate)
-    return callers & (expected >= FEWEST_EVENTS)
+        return True
+    rate = _divide(_events(x) + _events(y), x.d + y.d)
+    return min(x.d, y.d) * min(rate, 1 - rate) >= FEWEST_EVENTS
 
 
-def relative_interval(x: Pairs, y: Pairs, factor: Number) -> tuple[Number, Number]:
+def relative_interval(x: Sums, y: Sums, factor: float) -> tuple[float, float]:
     """Return the interval of x's ratio over y's, less one, that reaches ``factor`` standard errors (Fieller 1954).
 
     It holds each q for which the interval of x - q·y holds 0: so it excludes 0 just where the difference's interval
     does, and is as valid. NaN where it would be unbounded, and for a mean that is not positive.
     """
     m, k = ratio(x), ratio(y)
-    v, w = factor**2 * cautious_variance(x), factor**2 * cautious_variance(y)
-    bounded = np.where((k > 0) & (k**2 > w), k**2 - w, np.nan)
-    root = np.sqrt(np.where(np.isnan(bounded), np.nan, m**2 * w + k**2 * v - v * w))
+    v, w = factor * factor * cautious_variance(x), factor * factor * cautious_variance(y)
+    if not (k > 0 and k * k > w):
+        return nan, nan
+    bounded = k * k - w
+    root = sqrt(m * m * w + k * k * v - v * w)
     return (m * k - root) / bounded - 1, (m * k + root) / bounded - 1
 
 
 def split_p_value(counts: Sequence[int], weights: Sequence[float]) -> float:
-    """Return how likely counts this uneven are, where ``weights`` hold: NaN without counts.
+    """Return the probability of counts this uneven, if ``weights`` hold; NaN without counts.
 
     Chi-square; exact where an expected count is below 5.
     """
-    observed, shares = np.asarray(counts), np.asarray(weights) / np.sum(weights)
-    expected = observed.sum() * shares
-    if not expected.sum() or len(shares) < 2:  # noqa: PLR2004 (one arm is split over nothing)
-        return float("nan")
-    if expected.min() < FEWEST_EXPECTED:
-        return _multinomial_p_value(observed, shares)
-    return float(chdtrc(len(shares) - 1, ((observed - expected) ** 2 / expected).sum()))
+    n, shares = sum(counts), [weight / sum(weights) for weight in weights]
+    if not n or len(shares) < 2:  # noqa: PLR2004
+        return nan
+    expected = [n * share for share in shares]
+    if min(expected) < FEWEST_EXPECTED:
+        return _exact_p_value(counts, shares)
+    return chi_square_tail(_chi_square(counts, expected), len(shares) - 1)
 
 
 def share_p_value(counts: Sequence[int], totals: Sequence[int]) -> float:
-    """Return how likely shares this different are, where they are the same in truth: NaN if all or none are counted.
+    """Return the probability of shares this different, if they are the same in truth; NaN if all or none are counted.
 
     Chi-square of the table; where an expected count is below 5, the split of the rarer kind, exactly.
     """
-    all_counts, all_totals = np.asarray(counts), np.asarray(totals)
-    overall = all_counts.sum() / max(all_totals.sum(), 1)
-    if not 0 < overall < 1:
-        return float("nan")
+    overall = sum(counts) / max(sum(totals), 1)
+    asked = [(count, total) for count, total in zip(counts, totals, strict=True) if total > 0]
+    if not 0 < overall < 1 or len(asked) < 2:  # noqa: PLR2004
+        return nan
     if overall > 1 / 2:
-        all_counts, overall = all_totals - all_counts, 1 - overall
-    asked = all_totals > 0
-    all_counts, all_totals = all_counts[asked], all_totals[asked]
-    expected = overall * all_totals
-    if len(expected) < 2:  # noqa: PLR2004
-        return float("nan")
-    if expected.min() < FEWEST_EXPECTED:
-        return _multinomial_p_value(all_counts, all_totals / all_totals.sum())
-    return float(chdtrc(len(expected) - 1, ((all_counts - expected) ** 2 / (expected * (1 - overall))).sum()))
+        asked, overall = [(total - count, total) for count, total in asked], 1 - overall
+    rarer, expected = [count for count, _ in asked], [overall * total for _, total in asked]
+    if min(expected) < FEWEST_EXPECTED:
+        return _exact_p_value(rarer, [total / sum(totals) for _, total in asked])
+    return chi_square_tail(_chi_square(rarer, expected) / (1 - overall), len(asked) - 1)
 
 
-def share_of_calls_p_value(arms: Sequence[Pairs]) -> float:
-    """Return how likely shares of calls this different are, where they are the same in truth: NaN if all or none are.
+def share_of_calls_p_value(arms: Sequence[Sums]) -> float:
+    """Return the probability of shares of calls this different, if they are the same; NaN if all or none are counted.
 
-    The score test of the ratio of sums: s of a caller's d calls. What a caller's calls differ from the share of all counts
-    as one, so that a regular is no more than one caller; where everybody calls once it is the chi-square of the table.
+    The score test of the ratio of sums: s of a caller's d calls. A caller's deviation from the share of all counts as
+    one, so that a regular is no more than one caller; where everybody calls once it is the chi-square of the table.
     Where the rarer kind is that of fewer than five callers an arm, callers with such a call are split, each once.
     """
     asked = [each for each in arms if each.d]
-    s, d = (np.array([getattr(each, name) for each in asked]) for name in ("s", "d"))
+    s, d = sum(each.s for each in asked), sum(each.d for each in asked)
     ss, dd, sd = (sum(getattr(each, name) for each in asked) for name in ("ss", "dd", "sd"))
-    share = s.sum() / max(d.sum(), 1)
+    share = _divide(s, d)
     if len(asked) < 2 or not 0 < share < 1:  # noqa: PLR2004
-        return float("nan")
+        return nan
     # As many callers, alike and with such calls alone, would vary as much.
-    alike = min(s.sum() ** 2 / ss, (d - s).sum() ** 2 / (dd - 2 * sd + ss))
-    shares = d / d.sum()
-    if alike * shares.min() < FEWEST_EXPECTED:
+    alike = min(s * s / ss, (d - s) * (d - s) / (dd - 2 * sd + ss))
+    if alike * min(each.d for each in asked) / d < FEWEST_EXPECTED:
         return share_p_value([each.incomplete for each in asked], [each.callers for each in asked])
-    spread = (ss - 2 * share * sd + share**2 * dd) * shares
-    return float(chdtrc(len(asked) - 1, ((s - share * d) ** 2 / spread).sum()))
+    spread = (ss - 2 * share * sd + share * share * dd) / d
+    deviations = ((each.s - share * each.d, each.d) for each in asked)
+    return chi_square_tail(sum(e * e / (spread * calls) for e, calls in deviations), len(asked) - 1)
 
 
 def callers_needed(spread: float, difference: float, alpha: float, expected: float, *, power: float) -> float:
     """Return the callers of two arms at whom the always-valid interval finds ``difference`` with chance ``power``.
 
-    That is a little too many: it counts on that one look, and not on the chance of having found it before.
+    These are a little too many: the chance is that of one look, without those before it.
 
     :param spread: the squared standard error of the difference times the callers that it comes from.
     """
-    quantile = normal_quantile(power)
+    quantile = NORMAL.inv_cdf(power)
 
-    def reach(callers: float) -> float:
-        return float((always_valid_factor(callers, alpha, expected) + quantile) * np.sqrt(spread / callers))
+    def is_enough_of(callers: float) -> bool:
+        return (always_valid_factor(callers, alpha, expected) + quantile) * sqrt(spread / callers) <= difference
 
     most = 1.0
-    while reach(most) > difference:
+    while not is_enough_of(most) and most < inf:
         most *= 2
     least = most / 2
     while most - least > max(1.0, 1e-9 * most):
         middle = (least + most) / 2
-        least, most = (middle, most) if reach(middle) > difference else (least, middle)
-    return float(np.ceil(most))
+        least, most = (least, middle) if is_enough_of(middle) else (middle, most)
+    return float(ceil(most))
 
 
-def normal_quantile(probability: float) -> float:
-    """Return the standard normal's quantile."""
-    return float(ndtri(probability))
+def _chi_square(counts: Sequence[int], expected: Sequence[float]) -> float:
+    return sum((count - each) * (count - each) / each for count, each in zip(counts, expected, strict=True))
 
 
-def _multinomial_p_value(observed: Any, shares: Any) -> float:
-    """Return the probability of all outcomes that are no likelier than the observed one."""
-    n, k = int(observed.sum()), len(observed)
-    if comb(n + k - 1, k - 1) > _MOST_OUTCOMES:
-        outcomes = np.random.default_rng(0).multinomial(n, shares, size=_DRAWS)
-        rarer = _log_probability(outcomes, shares) <= _log_probability(observed, shares) + 1e-9
-        return float((rarer.sum() + 1) / (_DRAWS + 1))
-    logs = _log_probability(_compositions(n, k), shares)
-    return min(1.0, float(np.exp(logs[logs <= _log_probability(observed, shares) + 1e-9]).sum()))
+def _exact_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """Return the probability of all multinomial outcomes that are no likelier than the observed one.
+
+    Where they are too many to list, the arms that expect few are taken together and compared with the others, and the
+    others with each other by chi-square; NaN where all expect few.
+    """
+    n = sum(counts)
+    if comb(n + len(counts) - 1, len(counts) - 1) <= _MOST_OUTCOMES:
+        return _multinomial_p_value(counts, shares, n)
+    arms = list(zip(counts, shares, strict=True))
+    few = [arm for arm in arms if n * arm[1] < FEWEST_EXPECTED]
+    others = [arm for arm in arms if n * arm[1] >= FEWEST_EXPECTED]
+    if not others:
+        return nan
+    count, share = sum(count for count, _ in few), sum(share for _, share in few)
+    # Whatever is beyond the longest list has no probability to speak of.
+    p_value = _multinomial_p_value([count, n - count], [share, 1 - share], max(_FAR_COUNT, count))
+    if len(others) < 2:  # noqa: PLR2004
+        return p_value
+    return min(1.0, 2 * min(p_value, split_p_value(*zip(*others, strict=True))))
 
 
-def _compositions(n: int, k: int) -> Any:
-    """Return all ways of spreading ``n`` over ``k``: the gaps between k - 1 bars."""
-    bars = np.array(list(combinations(range(n + k - 1), k - 1))).reshape(-1, k - 1)
-    edges = np.hstack([np.full((len(bars), 1), -1), bars, np.full((len(bars), 1), n + k - 1)])
-    return np.diff(edges, axis=1) - 1
+def _multinomial_p_value(counts: Sequence[int], shares: Sequence[float], longest: int) -> float:
+    """Return the p-value from a list of all outcomes with at most ``longest`` in each arm but the last."""
+    n, logs = sum(counts), [log(share) for share in shares]
+
+    def term(arm: int, count: int) -> float:
+        return count * logs[arm] - lgamma(count + 1)
+
+    observed = sum(term(arm, count) for arm, count in enumerate(counts))
+    outcomes = [(n, 0.0)]
+    for arm in range(len(counts) - 1):
+        outcomes = [
+            (left - count, found + term(arm, count))
+            for left, found in outcomes
+            for count in range(min(left, longest) + 1)
+        ]
+    found = [each + term(len(counts) - 1, left) for left, each in outcomes]
+    return min(1.0, sum(exp(each + lgamma(n + 1)) for each in found if each <= observed + 1e-9))
 
 
-def _log_probability(counts: Any, shares: Any) -> Any:
-    total = counts.sum(axis=-1)
-    return gammaln(total + 1.0) - gammaln(counts + 1.0).sum(axis=-1) + xlogy(counts, shares).sum(axis=-1)
-
-
-def _is_binomial(x: Pairs) -> Number:
+def _is_binomial(x: Sums) -> bool:
     """Return whether each caller is one yes or no; the rule about events covers these."""
-    return x.is_proportion & np.asarray(x.dd == x.d)
+    return x.is_proportion and x.dd == x.d
 
 
-def _events(x: Pairs) -> Number:
-    return np.asarray(x.s) + np.asarray(x.centre) * x.d
+def _events(x: Sums) -> float:
+    return x.s + x.centre * x.d
 
 
-def _divide(a: Number, b: Number) -> Number:
+def _divide(a: float, b: float) -> float:
     """Divide; NaN by zero."""
-    bottom = np.asarray(b, dtype=float)
-    return np.asarray(a, dtype=float) / np.where(bottom == 0, np.nan, bottom)
+    return a / b if b else nan

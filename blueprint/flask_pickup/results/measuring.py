@@ -33,8 +33,8 @@ def measured(engine: Engine, metric: MetricDefinition, *, now: datetime) -> Base
         return None
     sums = everybody.metrics[metric.name]
     return Baseline(
-        mean=float(estimates.ratio(sums)),
-        spread=float(estimates.variance(sums)) * sums.callers,
+        mean=estimates.ratio(sums),
+        spread=estimates.variance(sums) * sums.callers,
         is_proportion=sums.is_proportion,
         calls_per_caller=everybody.calls / everybody.callers,
         callers=sums.callers,

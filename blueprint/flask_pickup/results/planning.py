@@ -1,38 +1,39 @@
-"""Before the first row: how many callers a difference takes, and what can be found in some weeks.
+"""How many callers a difference takes, and what can be found in some weeks, before the first call.
 
-For the fixed-horizon interval there is a formula. For the always-valid one there is none that is right, because it may
-find a difference at any of its looks: there a few thousand random walks are drawn, always the same ones.
+For the fixed-horizon interval there is a formula. The always-valid interval may find a difference at any look: there
+the probability of crossing its bounds is integrated over all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from math import ceil, inf, isfinite, sqrt
 from typing import Any
 
-import numpy as np
-
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition, Per
 from flask_pickup.results import estimates
+from flask_pickup.results.distributions import NORMAL, crossing_probability
 from flask_pickup.results.model import Unit
 
 POWER = 0.8
 WEEKS = (4, 12, 26)
 CONFIDENCES = (0.95, 0.8)
-_WALKS = 4000
-_LOOKS = 200
+_LOOKS = 50
+"""Evenly spaced looks up to the callers that are needed."""
 _ROUNDS = 40
+_PRECISION = 1e-4
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What is known of a metric before anything is changed: measured, or said.
+    """What is known of a metric before anything is changed: measured or stated.
 
     :param mean: a rate, or a mean in the metric's unit.
     :param spread: the variance that one caller adds: an arm's squared standard error times its callers.
     :param calls_per_caller: None if it is not known.
     :param new_callers_a_week: those who would be enrolled; None if it is not known.
-    :param callers: on how many it was measured; None if somebody said it.
+    :param callers: on how many it was measured; None if it was stated.
     """
 
     mean: float
@@ -100,8 +101,8 @@ class Plan:
         return asdict(self)
 
 
-def said(baseline: float, *, deviation: float | None, callers_a_week: float | None) -> Baseline:
-    """Return a baseline that somebody says.
+def stated(baseline: float, *, deviation: float | None, callers_a_week: float | None) -> Baseline:
+    """Return a baseline that an author states.
 
     :param deviation: a mean's standard deviation over callers; None for a rate.
     """
@@ -109,7 +110,7 @@ def said(baseline: float, *, deviation: float | None, callers_a_week: float | No
     return Baseline(baseline, spread, is_proportion=deviation is None, new_callers_a_week=callers_a_week)
 
 
-def plan(design: Experiment, metric: MetricDefinition, baseline: Baseline, lift: float | None = None) -> Plan:
+def plan(experiment: Experiment, metric: MetricDefinition, baseline: Baseline, lift: float | None = None) -> Plan:
     """Return what can be found of ``metric``.
 
     :param lift: the difference to find; by default the metric's ``smallest``.
@@ -119,155 +120,147 @@ def plan(design: Experiment, metric: MetricDefinition, baseline: Baseline, lift:
         raise ValueError("a rate lies between 0 and 1, both excluded; a mean needs its standard deviation too")
     if not 0 < baseline.spread < inf:
         raise ValueError("values that are all the same say nothing about how they vary")
-    lift = lift or metric.smallest
-    setting = _setting(design, metric, baseline)
-    settings = [(replace(setting, confidence=each), each) for each in CONFIDENCES]
-    kinds = (("always valid", _AlwaysValid), ("fixed", _Fixed))
-    needed = [
-        _needed(kind(here), confidence, name, lift)
-        for here, confidence in settings
-        for name, kind in kinds
-        if lift is not None
-    ]
-    pace = baseline.new_callers_a_week
-    detectable = [
-        Detectable(weeks, round(pace * weeks), confidence, name, kind(here).detectable(weeks))
-        for weeks in WEEKS
-        for here, confidence in settings
-        for name, kind in kinds
-        if pace
+    lift, pace = lift or metric.smallest, baseline.new_callers_a_week
+    kinds = [
+        (_comparison(experiment, metric, baseline, confidence), confidence, interval)
+        for confidence in CONFIDENCES
+        for interval in ("always valid", "fixed")
     ]
     return Plan(
-        experiment=design.name,
+        experiment=experiment.name,
         metric=metric.name,
         per=metric.per,
-        arms=len(design.weights),
+        arms=len(experiment.weights),
         baseline=baseline,
         lift=lift,
-        needed=tuple(needed),
-        detectable=tuple(detectable),
+        needed=tuple(_needed(*kind, lift) for kind in kinds if lift is not None),
+        detectable=tuple(
+            Detectable(weeks, round(pace * weeks), confidence, interval, compared.detectable(weeks, interval))
+            for weeks in WEEKS
+            for compared, confidence, interval in kinds
+            if pace
+        ),
     )
 
 
 @dataclass(frozen=True)
-class _Setting:
-    """A comparison of control with the arm that has fewest callers.
+class _Planned:
+    """The comparison of control with the arm that has fewest callers.
 
+    :param alpha: the error that the comparison may make.
     :param shares: the arm's and control's, of the callers of both.
     :param of_all: both arms' share of all callers.
     """
 
     baseline: Baseline
     sign: int
-    confidence: float
-    comparisons: int
+    alpha: float
     expected: float
     shares: tuple[float, float]
     of_all: float
     least_weeks: int
 
     @property
-    def alpha(self) -> float:
-        return (1 - self.confidence) / self.comparisons
+    def pace(self) -> float:
+        """New callers of both arms a week."""
+        return (self.baseline.new_callers_a_week or 0) * self.of_all
 
     @property
-    def pace(self) -> float | None:
-        """New callers of both arms a week."""
-        pace = self.baseline.new_callers_a_week
-        return pace * self.of_all if pace else None
+    def quantiles(self) -> float:
+        """The standard errors that a difference must have for a single look to find it."""
+        return NORMAL.inv_cdf(1 - self.alpha / 2) + NORMAL.inv_cdf(POWER)
 
-    def spread(self, lift: float) -> float:
+    def callers(self, lift: float, interval: str) -> float:
+        """Return the callers of both arms at whom ``lift`` is found; infinite if it is impossible."""
+        if not self._is_possible(lift):
+            return inf
+        spread = self._spread(lift)
+        if interval == "fixed":
+            return self.quantiles**2 * spread / lift**2
+        least, effect = self._least_callers(), lift / sqrt(spread)
+
+        def power(callers: float) -> float:
+            return self._power([callers * look / _LOOKS for look in range(1, _LOOKS + 1)], effect)
+
+        most = estimates.callers_needed(spread, lift, self.alpha, self.expected, power=POWER)
+        return _where_enough(power, least, max(most, least))
+
+    def detectable(self, weeks: int, interval: str) -> float | None:
+        """Return the least lift that is found in so many weeks; None if none is possible."""
+        looks = [self.pace * week for week in range(1, weeks + 1)]
+        if interval == "fixed":
+            return self._lift_of(self.quantiles / sqrt(looks[-1]))
+        if looks[-1] < self._least_callers():
+            return None
+        bound = estimates.always_valid_factor(looks[-1], self.alpha, self.expected) + NORMAL.inv_cdf(POWER)
+        return self._lift_of(_where_enough(lambda effect: self._power(looks, effect), 0.0, bound / sqrt(looks[-1])))
+
+    def _power(self, looks: Sequence[float], effect: float) -> float:
+        """Return the probability that the always-valid interval excludes zero at one of the looks.
+
+        :param effect: the lift in standard deviations of the difference at one caller.
+        """
+        least = self._least_callers()
+        sizes = [callers for callers in looks if callers >= least]
+        bounds = [estimates.always_valid_factor(callers, self.alpha, self.expected) for callers in sizes]
+        return crossing_probability(bounds, sizes, effect)
+
+    def _spread(self, lift: float) -> float:
         """Return the difference's squared standard error times the callers of both arms."""
         arm, control = self.shares
         other = self.baseline.spread_at(self.baseline.mean + self.sign * lift)
         return other / arm + self.baseline.spread_at(self.baseline.mean) / control
 
-    def is_possible(self, lift: float) -> bool:
+    def _is_possible(self, lift: float) -> bool:
         return not self.baseline.is_proportion or 0 <= self.baseline.mean + self.sign * lift <= 1
 
-    def lift_of(self, effect: float) -> float | None:
-        """Return the lift that is ``effect`` standard deviations of the difference at one caller."""
-        lift = effect * sqrt(self.spread(0))
+    def _lift_of(self, effect: float) -> float | None:
+        lift = effect * sqrt(self._spread(0))
         for _ in range(_ROUNDS):
-            if not self.is_possible(lift):
+            if not self._is_possible(lift):
                 return None
-            lift = effect * sqrt(self.spread(lift))
+            lift = effect * sqrt(self._spread(lift))
         return lift if isfinite(lift) else None
 
-    def least_callers(self) -> float:
-        """Return the callers of both arms below which the always-valid interval is silent."""
+    def _least_callers(self) -> float:
+        """Return the callers of both arms from which the always-valid interval is given."""
         rarer = min(self.baseline.mean, 1 - self.baseline.mean) if self.baseline.is_proportion else 1
         return max(estimates.FEWEST_CALLERS, estimates.FEWEST_EVENTS / rarer) / min(self.shares)
 
 
-class _Fixed:
-    """One look, at a size set beforehand."""
-
-    def __init__(self, setting: _Setting) -> None:
-        self.setting = setting
-        self.quantiles = estimates.normal_quantile(1 - setting.alpha / 2) + estimates.normal_quantile(POWER)
-
-    def callers(self, lift: float) -> float:
-        return self.quantiles**2 * self.setting.spread(lift) / lift**2
-
-    def detectable(self, weeks: int) -> float | None:
-        return self.setting.lift_of(self.quantiles / sqrt((self.setting.pace or 0) * weeks))
-
-
-class _AlwaysValid:
-    """Many looks: what is found is found at the first that finds it."""
-
-    def __init__(self, setting: _Setting) -> None:
-        self.setting = setting
-
-    def callers(self, lift: float) -> float:
-        """Return the 80th percentile, over random walks, of the size at which one first leaves its bounds."""
-        setting, spread = self.setting, self.setting.spread(lift)
-        enough = estimates.callers_needed(spread, lift, setting.alpha, setting.expected, power=0.95)
-        most = max(enough, setting.least_callers())
-        sizes, lacking = self._walk(most, most / _LOOKS)
-        found = lacking <= lift / sqrt(spread)
-        stopped = np.where(found.any(axis=1), sizes[found.argmax(axis=1)], inf)
-        return float(np.quantile(stopped, POWER, method="inverted_cdf"))
-
-    def detectable(self, weeks: int) -> float | None:
-        """Return the lift of which four walks in five have left their bounds by then."""
-        pace = self.setting.pace or 0
-        sizes, lacking = self._walk(pace * weeks, pace)
-        effect = float(np.quantile(lacking.min(axis=1), POWER)) if len(sizes) else inf
-        return self.setting.lift_of(effect) if isfinite(effect) else None
-
-    def _walk(self, most: float, step: float) -> tuple[Any, Any]:
-        """Return the sizes at which is looked, and for each walk and look the effect that it lacks to be out."""
-        looks = round(most / step)
-        sizes = step * np.arange(1, looks + 1)
-        steps = np.random.default_rng(0).standard_normal((_WALKS, looks)) * sqrt(step)
-        speaks = sizes >= self.setting.least_callers()
-        sizes, walks = sizes[speaks], np.cumsum(steps, axis=1)[:, speaks]
-        bounds = estimates.always_valid_factor(sizes, self.setting.alpha, self.setting.expected)
-        return sizes, (bounds - walks / np.sqrt(sizes)) / np.sqrt(sizes)
-
-
-def _setting(design: Experiment, metric: MetricDefinition, baseline: Baseline) -> _Setting:
-    weights, total = design.weights, sum(design.weights.values())
+def _comparison(experiment: Experiment, metric: MetricDefinition, baseline: Baseline, confidence: float) -> _Planned:
+    weights, decision = experiment.weights, experiment.decision
     arm = min((weight for name, weight in weights.items() if name != CONTROL), default=1.0)
     both = arm + weights[CONTROL]
-    return _Setting(
+    return _Planned(
         baseline=baseline,
         sign=1 if metric.goal == "increase" else -1,
-        confidence=design.decision.confidence,
-        comparisons=max(len(design.pairs), 1),
-        expected=design.decision.expected_callers,
+        alpha=(1 - confidence) / max(len(experiment.pairs), 1),
+        expected=decision.expected_callers,
         shares=(arm / both, weights[CONTROL] / both),
-        of_all=both / max(total, both),
-        least_weeks=ceil(design.decision.minimum_days / 7),
+        of_all=both / max(sum(weights.values()), both),
+        least_weeks=ceil(decision.minimum_days / 7),
     )
 
 
-def _needed(kind: _Fixed | _AlwaysValid, confidence: float, name: str, lift: float) -> Needed:
-    setting = kind.setting
-    callers = kind.callers(lift) if setting.is_possible(lift) else inf
+def _needed(compared: _Planned, confidence: float, interval: str, lift: float) -> Needed:
+    callers = compared.callers(lift, interval)
     if not isfinite(callers):
-        return Needed(confidence, name, None, None)
-    weeks = max(ceil(callers / setting.pace - 1e-9), setting.least_weeks) if setting.pace else None
-    return Needed(confidence, name, ceil(callers / setting.of_all - 1e-9), weeks)
+        return Needed(confidence, interval, None, None)
+    weeks = max(ceil(callers / compared.pace - 1e-9), compared.least_weeks) if compared.pace else None
+    return Needed(confidence, interval, ceil(callers / compared.of_all - 1e-9), weeks)
+
+
+def _where_enough(power: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a rising power reaches ``POWER``, by false position with bisection; at most ``high``."""
+    below, above = power(low) - POWER, power(high) - POWER
+    if below >= 0:
+        return low
+    while above > _PRECISION and high - low > _PRECISION * high:
+        for middle in (low - below * (high - low) / (above - below), (low + high) / 2):
+            found = power(middle) - POWER
+            if found < 0:
+                low, below = middle, found
+            else:
+                high, above = middle, found
+    return high

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, sqrt
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
 from flask_pickup.outcome_names import is_reported
@@ -37,7 +35,6 @@ _Share = tuple[Sequence[int], Sequence[int]]
 """Callers of each arm who are counted, and of how many."""
 
 
-@np.errstate(all="ignore")
 def results_of(design: Experiment, period: PeriodAggregates, earlier: Sequence[PeriodAggregates] = ()) -> Results:
     """Return what the rows of a period say, without a verdict.
 
@@ -73,14 +70,13 @@ def sample_ratio(arms: Sequence[ArmCounts]) -> SampleRatio:
     return SampleRatio(p_value, ok=p_value is None or p_value >= ALARM)
 
 
-@np.errstate(all="ignore")
 def compare(
     metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], arm: str, against: str
 ) -> Comparison:
     """Hold one arm against another in one metric."""
     x, y, alpha = sums[arm], sums[against], error_share(design)
-    base, difference = float(estimates.ratio(y)), float(estimates.ratio(x) - estimates.ratio(y))
-    error = float(np.sqrt(estimates.cautious_variance(x) + estimates.cautious_variance(y)))
+    base, error = estimates.ratio(y), estimates.difference_error(x, y)
+    difference = estimates.ratio(x) - base
     equal = design.weights[arm] == design.weights[against]
     reach = estimates.always_valid_half_width(x, y, alpha, design.decision.expected_callers, equal=equal)
     valid = _around(difference, reach)
@@ -174,7 +170,7 @@ def _metric(metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sum
 
 
 def _mean(arm: str, sums: Sums) -> ArmMean:
-    variance = float(estimates.variance(sums))
+    variance = estimates.variance(sums)
     return ArmMean(
         arm=arm,
         callers=sums.callers,
@@ -239,7 +235,7 @@ def _moved(design: Experiment, period: PeriodAggregates) -> Iterator[Finding]:
     pairs = [(arm, against) for arm, against in design.pairs if against == CONTROL and arm in sums and against in sums]
     for arm, against in pairs:
         alpha = _MOVED / len(pairs)
-        difference = float(estimates.ratio(sums[arm]) - estimates.ratio(sums[against]))
+        difference = estimates.ratio(sums[arm]) - estimates.ratio(sums[against])
         equal = design.weights[arm] == design.weights[against]
         reach = estimates.always_valid_half_width(
             sums[arm], sums[against], alpha, design.decision.expected_callers, equal=equal
@@ -266,13 +262,13 @@ def _is_rare(design: Experiment, sums: Mapping[str, Sums]) -> bool:
     )
 
 
-def _around(middle: float, half_width: Any) -> Interval | None:
-    return _ends(middle - float(half_width), middle + float(half_width))
+def _around(middle: float, half_width: float) -> Interval | None:
+    return _ends(middle - half_width, middle + half_width)
 
 
-def _ends(low: Any, high: Any) -> Interval | None:
-    return (float(low), float(high)) if isfinite(low) and isfinite(high) else None
+def _ends(low: float, high: float) -> Interval | None:
+    return (low, high) if isfinite(low) and isfinite(high) else None
 
 
-def _finite(value: Any) -> float | None:
-    return float(value) if isfinite(value) else None
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

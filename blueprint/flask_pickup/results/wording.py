@@ -75,6 +75,15 @@ def difference(value: float, unit: str) -> str:
     return _with_unit(("-" if value < 0 else "+") + _number(abs(value), unit, round, digits=4), unit)
 
 
+def interval(low: float, high: float, unit: str) -> str:
+    """Return the ends of a difference's interval: "+2.1 to +9.3 pp"."""
+    if unit == "share":
+        ends = [format_number(100 * end, "+0.0;-0.0") for end in (low, high)]
+    else:
+        ends = [("-" if end < 0 else "+") + _number(abs(end), unit, round, digits=4) for end in (low, high)]
+    return _with_unit(gettext("%(low)s to %(high)s", low=ends[0], high=ends[1]), unit)
+
+
 def percent(share: float) -> str:
     """Return a share as a percentage: "31.2 %"."""
     return gettext("%(number)s %%", number=format_number(100 * share, "0.0"))

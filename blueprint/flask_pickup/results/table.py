@@ -1,4 +1,4 @@
-"""Results as a table for programs: a line for each metric, arm and comparison."""
+"""Results as a table for programs: a row for each metric, arm and comparison."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ COLUMNS = (
 _OF_THE_ARM = ("callers", "calls", "missing", "mean", "standard_error")
 
 
-def lines(result: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield the lines of an experiment's results, as many values as there are columns; None for what is not known."""
+def rows(result: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of an experiment's results, a value for each column; None for what is unknown."""
     for metric in result["metrics"]:
         for arm in metric["arms"]:
             about = (result["experiment"], result["period"], metric["metric"], arm["arm"])

@@ -43,7 +43,7 @@ def test_says_what_twelve_weeks_can_find(make_phone: MakePhone, database_url: st
     phone.app.extensions["pickup"].close()
     text = checked(write(tmp_path / "content", FILES), database_url)
     assert "warm-opening: in 12 weeks, at " in text
-    assert "it can find " in text
+    assert "it can detect a difference of " in text
 
 
 def test_says_nothing_of_few_callers(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
