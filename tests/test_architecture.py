@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -133,3 +134,43 @@ def test_no_other_module_knows_a_platforms_keys(path: Path) -> None:
 def test_registry_has_every_platform() -> None:
     """Each platform's folder is in the registry, under its own name."""
     assert sorted(platforms.REGISTRY) == PLATFORMS
+
+
+def documented() -> dict[str, list[str]]:
+    """Return the modules on the page about the public API, with their names."""
+    page = (PACKAGE.parents[1] / "docs/api.md").read_text("utf-8")
+    found: dict[str, list[str]] = {}
+    for section in page.split("\n## ")[1:]:
+        title, *lines = section.splitlines()
+        cells = [line.split("|")[1] for line in lines if line.startswith("| `")]
+        found[title.strip("`")] = re.findall(r"`(\w+)`", " ".join(cells))
+    return found
+
+
+@pytest.mark.parametrize("module", documented())
+def test_page_about_the_api_has_every_public_name(module: str) -> None:
+    """The page lists what a public module exports, and each function and class says what it does."""
+    found = import_module(module)
+    assert sorted(documented()[module]) == sorted(found.__all__)
+    public = [getattr(found, name) for name in found.__all__]
+    assert all(each.__doc__ for each in public if inspect.isclass(each) or inspect.isfunction(each))
+
+
+def public_definitions() -> Iterator[tuple[str, str]]:
+    for path in MODULES:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+            yield from ((name, str(path.relative_to(PACKAGE))) for name in names if not name.startswith("_"))
+
+
+def test_no_two_things_have_one_name() -> None:
+    """A public name of a module stands for one thing in the package: a reader who greps for it finds that."""
+    found: dict[str, set[str]] = {}
+    for name, path in public_definitions():
+        # Every module has its logger, and type variables mean nothing by themselves.
+        if name != "log" and len(name) > 1:
+            found.setdefault(name, set()).add(path)
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

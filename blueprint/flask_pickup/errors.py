@@ -10,6 +10,7 @@
     │   ├── BadSignature        401: not from the platform, or not from now
     │   ├── BodyTooLarge        413
     │   ├── UnsupportedBody     415: compressed
+    │   ├── Unavailable         503: neither the database nor the spool took a report
     │   └── WrongMethod         405
     ├── BadOutcome              also a ValueError: an outcome that cannot be recorded
     ├── UnknownExperiment       also a LookupError: no folder and no row has it
@@ -23,6 +24,22 @@ from __future__ import annotations
 import traceback
 
 from werkzeug.exceptions import HTTPException
+
+__all__ = [
+    "BadOutcome",
+    "BadSignature",
+    "BadWebhook",
+    "BodyTooLarge",
+    "ChecksFailed",
+    "ConfigurationError",
+    "NotRecorded",
+    "PickupError",
+    "Unavailable",
+    "UnknownExperiment",
+    "UnreadableCall",
+    "UnsupportedBody",
+    "WrongMethod",
+]
 
 
 class PickupError(Exception):
@@ -91,6 +108,12 @@ class UnsupportedBody(BadWebhook):
     """The body comes in an encoding that Pickup does not read."""
 
     code = 415
+
+
+class Unavailable(BadWebhook):
+    """What was sent could not be recorded; the platform may send it again."""
+
+    code = 503
 
 
 class WrongMethod(BadWebhook):

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from flask import copy_current_request_context, current_app, got_request_exception
 
-from flask_pickup.errors import BadWebhook, place_of
+from flask_pickup.errors import Unavailable, place_of
 from flask_pickup.platforms import Event, Platform, ToolCalls
 from flask_pickup.processes import DaemonThreads, PerProcess
 
@@ -23,12 +23,6 @@ Handler = Callable[[Any], Any]
 
 LARGEST = 1024 * 1024
 """Bytes of an answer: it goes into a model's context."""
-
-
-class TooManyHandlers(BadWebhook):
-    """An event came while as many handlers ran as may; the platform may send it again."""
-
-    code = 503
 
 
 class Handlers:
@@ -50,7 +44,7 @@ class Handlers:
     def answer(self, event: Event, platform: Platform) -> Mapping[str, Any]:
         """Return the body of the answer. To be called inside the request, whose context the handler gets.
 
-        :raises TooManyHandlers: if an event that is not a tool call finds no free slot.
+        :raises Unavailable: if an event that is not a tool call finds no free slot.
         """
         handler = self._functions.get(event.name)
         if handler is None:
@@ -102,7 +96,7 @@ def _tell_host(error: BaseException) -> None:
 
 def _refused(event: Event, platform: Platform) -> Mapping[str, Any]:
     if not isinstance(event, ToolCalls):
-        raise TooManyHandlers("Too many handlers are running; send it again.")
+        raise Unavailable("Too many handlers are running; send it again.")
     return _failed(event, platform, "too many handlers are running", "Too many tools are running.")
 
 

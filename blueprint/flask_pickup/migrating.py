@@ -15,6 +15,13 @@ from sqlalchemy import Connection, Engine, text
 from flask_pickup.engines import begin_writing
 from flask_pickup.models import VERSION_TABLE
 
+__all__ = [
+    "current",
+    "downgrade",
+    "newest",
+    "upgrade",
+]
+
 Action = Callable[[Engine, str], None]
 
 # Any number will do, as long as no other program locks it.

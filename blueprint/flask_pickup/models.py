@@ -23,6 +23,20 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+__all__ = [
+    "RESULTS_VIEW",
+    "VERSION_TABLE",
+    "Assignment",
+    "Base",
+    "Call",
+    "Definition",
+    "Forgotten",
+    "Outcome",
+    "Snapshot",
+    "Transcript",
+    "include_object",
+]
+
 VERSION_TABLE = "pickup_alembic_version"
 RESULTS_VIEW = "pickup_results"
 

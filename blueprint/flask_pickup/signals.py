@@ -27,6 +27,12 @@ from flask import Flask
 from flask_pickup.errors import place_of
 from flask_pickup.ledger.writer import Overloaded, Writer
 
+__all__ = [
+    "assigned",
+    "fault",
+    "reported",
+]
+
 log = logging.getLogger("flask_pickup")
 
 _signals = Namespace()

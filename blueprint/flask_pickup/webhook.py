@@ -24,6 +24,7 @@ from flask_pickup.errors import (
     BadWebhook,
     BodyTooLarge,
     NotRecorded,
+    Unavailable,
     UnreadableCall,
     UnsupportedBody,
     WrongMethod,
@@ -224,12 +225,6 @@ class Webhook:
         if isinstance(refusal, WrongMethod):
             response.headers["Allow"] = ", ".join(refusal.allowed)
         return response
-
-
-class Unavailable(BadWebhook):
-    """What was sent could not be recorded."""
-
-    code = 503
 
 
 def read_body(incoming: Request, most: int) -> bytes:

@@ -13,6 +13,10 @@ from flask import Flask
 from flask_pickup import migrating
 from flask_pickup.testing import PickupClient
 
+__all__ = [
+    "pickup_client",
+]
+
 
 @pytest.fixture
 def pickup_client(app: Flask) -> Iterator[PickupClient]:
