@@ -83,7 +83,7 @@ class Year:
         decision = "arm" if "enrolled" in reasons else "base"
         end = f"ended\tuser_hangup\t{ended}\t{told}" if reported else "\t".join([_NULL] * 4)
         lines["pickup_calls"].append(
-            f"{call_id}\t{key}\t{LINE}\tinbound_phone_call\tGB\ten\t{at}\t{decision}\t{reasons}\t{end}\n"
+            f"{call_id}\tflireo\t{key}\t{LINE}\tinbound_phone_call\tGB\ten\t{at}\t{decision}\t{reasons}\t{end}\n"
         )
         if reported:
             lines["pickup_outcomes"].extend(
