@@ -8,7 +8,7 @@ from pathlib import Path
 _TOML = """\
 description = "What does {name} change?"
 status = "draft"              # draft | running | paused | concluded
-layer = "opening"             # experiments of one layer never share a caller: two openings cannot both be heard
+layer = "opening"             # experiments of one layer never share a caller
 traffic = 1.0                 # share of the audience that is enrolled
 # audience = "caller.country == 'NL'"
 unidentified = "exclude"      # callers without a number: exclude | control | per-call
@@ -21,7 +21,7 @@ control = 1
 [metrics.appointment_booked]
 outcome = "analysis.appointment_booked"
 goal = "increase"
-smallest = 0.05               # the least difference that matters to you
+smallest = 0.05               # the smallest relevant difference
 
 [metrics.early_hang_up]
 outcome = "early_hang_up"
@@ -31,27 +31,21 @@ margin = 0.03                 # harm up to this is accepted
 """
 
 
-def write_experiment(folder: Path, name: str, arms: Sequence[str], openings: Sequence[Path]) -> list[Path]:
-    """Write a draft with a folder for each arm, which begins with the openings that callers hear now.
+def write_experiment(folder: Path, name: str, arms: Sequence[str], greetings: Sequence[Path]) -> list[Path]:
+    """Write a draft with a folder for each arm, which begins with the base's greetings.
 
-    :param openings: the base's ``first_message*.j2``.
+    :param greetings: the base's ``first_message*.j2``.
     :returns: the files written.
-    :raises FileExistsError: if there is an experiment of that name.
+    :raises FileExistsError: if the experiment exists.
     """
-    place = folder / name
-    place.mkdir(parents=True)
-    written = [place / "experiment.toml", place / "control" / ".gitkeep"]
-    (place / "control").mkdir()
-    written[0].write_text(_TOML.format(name=name, arms="\n".join(f"{arm} = 1" for arm in arms)), "utf-8")
-    written[1].touch()
-    for arm in arms:
-        (place / arm).mkdir()
-        written += [_opening(place / arm / path.name, path.read_text("utf-8")) for path in openings]
-        if not openings:
-            written.append(_opening(place / arm / "first_message.j2", "Hello! How can I help you?\n"))
-    return written
-
-
-def _opening(path: Path, text: str) -> Path:
-    path.write_text(text, "utf-8")
-    return path
+    texts = {path.name: path.read_text("utf-8") for path in greetings}
+    texts = texts or {"first_message.j2": "Hello! How can I help you?\n"}
+    files = {"experiment.toml": _TOML.format(name=name, arms="\n".join(f"{arm} = 1" for arm in arms))}
+    files |= {"control/.gitkeep": ""}
+    files |= {f"{arm}/{file}": text for arm in arms for file, text in texts.items()}
+    (folder / name).mkdir(parents=True)
+    for file, text in files.items():
+        path = folder / name / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+    return [folder / name / file for file in files]
