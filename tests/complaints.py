@@ -1,4 +1,4 @@
-"""Running ``flask pickup check --format json`` on folders, and what it should say of them."""
+"""Run ``flask pickup check --format json`` on folders, and find the complaints that it should make."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ DRAFT = "[arms]\ncontrol = 1\nwarm = 1\n"
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong in an experiment, and how it is complained about.
+    """Something wrong in an experiment, and its complaint.
 
-    :param files: by their path in the experiment's folder; without a toml of its own it is a draft with an arm "warm".
-    :param file: which file is complained about.
-    :param says: a piece of the complaint, problem and remedy together.
+    :param files: by their path in the experiment's folder; the default toml is a draft with an arm "warm".
+    :param file: the file of the complaint.
+    :param says: a part of the complaint, problem and remedy together.
     """
 
     files: Mapping[str, Any]
@@ -42,19 +42,19 @@ class Fault:
         return {f"experiments/{name}/{path}": content for path, content in files.items()}
 
 
-def opening(text: str, says: str, line: int = 1, level: str = "error") -> Fault:
-    """Return the fault of an arm's opening."""
+def greeting(text: str, says: str, line: int = 1, level: str = "error") -> Fault:
+    """Return the fault of an arm's greeting."""
     return Fault({"warm/first_message.j2": text}, "warm/first_message.j2", line, says, level)
 
 
 def override(patch: Any, says: str, line: int = 1, level: str = "error") -> Fault:
-    """Return the fault of an arm's override; what is no text is written with two spaces and a line for each key."""
+    """Return the fault of an arm's override; a patch is written with two spaces and a line for each key."""
     text = patch if isinstance(patch, str) else json.dumps(patch, indent=2)
     return Fault({"warm/override.json": text}, "warm/override.json", line, says, level)
 
 
 def toml(text: str, says: str, line: int, level: str = "error", **files: Any) -> Fault:
-    """Return the fault of an ``experiment.toml`` whose arm "warm" has an opening."""
+    """Return the fault of an ``experiment.toml`` whose arm "warm" has a greeting."""
     return Fault(
         {"experiment.toml": text, "warm/first_message.j2": "Hi.", **files}, "experiment.toml", line, says, level
     )
@@ -79,8 +79,8 @@ def all_complaints(root: Path, faults: Mapping[str, Fault], base: Mapping[str, A
     )
 
 
-def assert_said(complaints: Iterable[Mapping[str, Any]], name: str, fault: Fault) -> None:
-    """Require a complaint at the fault's file, line and level, which says what it should."""
+def assert_found(complaints: Iterable[Mapping[str, Any]], name: str, fault: Fault) -> None:
+    """Require the fault's complaint, at its file, line and level."""
     about = [each for each in complaints if each["file"].startswith(f"experiments/{name}/")]
     wanted = (f"experiments/{name}/{fault.file}", fault.line, fault.level)
     at = [each for each in about if (each["file"], each["line"], each["level"]) == wanted]

@@ -1,4 +1,4 @@
-"""What ``check`` says that a running experiment could find."""
+"""``check`` names the difference that a running experiment can detect."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from conftest import BOOKED, CONTENT, MakePhone, Phone, write
 from flask_pickup import Pickup
 from flask_pickup.cli import pickup as commands
 
-TOML = (
-    BOOKED
-    + """\
-per = "caller"
-"""
-)
-FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": TOML}
+FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": f'{BOOKED}per = "caller"\n'}
 
 
 def checked(root: Path, url: str) -> str:
@@ -36,7 +30,7 @@ def ring_often(phone: Phone, callers: int) -> None:
 
 
 def test_says_what_twelve_weeks_can_find(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
-    """With callers enough in the database, check says which difference twelve weeks of them could show."""
+    """With enough callers in the database, check names the difference that twelve weeks can detect."""
     phone = make_phone(FILES, url=database_url, pickup=Pickup())
     phone.now = time()
     ring_often(phone, 40)
@@ -47,7 +41,7 @@ def test_says_what_twelve_weeks_can_find(make_phone: MakePhone, database_url: st
 
 
 def test_says_nothing_of_few_callers(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
-    """With hardly a caller there is nothing to go by, and nothing is said."""
+    """With few callers check names none."""
     phone = make_phone(FILES, url=database_url, pickup=Pickup())
     phone.now = time()
     ring_often(phone, 3)

@@ -1,4 +1,4 @@
-"""What ``check`` says of folders that a stranger arranged: links, pipes, sizes, names, encodings."""
+"""``check`` reads regular text files only, and finds files that nothing uses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What is said of a folder that has all of it."""
+    """The complaints about a folder with all of these."""
     root = write(tmp_path_factory.mktemp("files"), BASE)
     for name, (make, _) in FAULTS.items():
         make(root / "greetings" / name)
@@ -42,8 +42,8 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_is_no_content_is_not_read(complaints: list[dict[str, Any]], name: str) -> None:
-    """What leads out, would block, is too large or no text is named with what is right, and nothing of it is read."""
+def test_file_that_is_not_content_is_not_read(complaints: list[dict[str, Any]], name: str) -> None:
+    """A file that leads out, blocks, is too large or is not text has a complaint and is not read."""
     shown = name.replace("\udce9", "\N{REPLACEMENT CHARACTER}")
     [found] = [each for each in complaints if each["file"] == f"greetings/{shown}"]
     assert FAULTS[name][1] in f"{found['problem']}; {found['remedy']}"
@@ -56,16 +56,16 @@ def test_too_many_files(tmp_path: Path) -> None:
     assert any(each["file"] == "greetings" and each["problem"] == "more than 5,000 files" for each in found)
 
 
-def test_mark_that_windows_puts_before_a_text_is_no_part_of_it(tmp_path: Path) -> None:
-    """Files that an editor saved with a byte order mark are read as those without."""
+def test_byte_order_mark_is_dropped(tmp_path: Path) -> None:
+    """A file with a byte order mark is read like one without."""
     toml = f'status = "draft"\n{DRAFT}'
     files = {**BASE, "experiments/a/experiment.toml": toml, "experiments/a/warm/first_message.j2": "Hi."}
     texts = {path: content if isinstance(content, str) else json.dumps(content) for path, content in files.items()}
     assert complaints_about(tmp_path, {path: f"\N{BYTE ORDER MARK}{text}" for path, text in texts.items()}) == []
 
 
-def test_copy_that_is_kept_beside_an_override_is_not_heard(tmp_path: Path) -> None:
-    """Only ``override.json`` itself is the override: an old one of another name turns nobody away."""
+def test_copy_of_an_override_is_not_read(tmp_path: Path) -> None:
+    """Only ``override.json`` is the override, not an old one of another name."""
     write(tmp_path, {**BASE, "greetings/previous_override.json": {"error": "We have moved."}})
     catalog = load(
         tmp_path / "experiments", tmp_path / "greetings", pin_key=lambda _: None, region="NL", platforms=[FLIREO]
@@ -73,7 +73,7 @@ def test_copy_that_is_kept_beside_an_override_is_not_heard(tmp_path: Path) -> No
     assert [path for path, _ in catalog.overrides()] == ["greetings/override.json"]
 
 
-STRAYS = {
+UNUSED = {
     "greetings/first_message.txt": "write 'first_message.j2', or 'first_message.nl.j2' for one language",
     "greetings/First_Message.j2": "write 'first_message.j2'",
     "greetings/first-message.j2": "write 'first_message.j2'",
@@ -90,8 +90,8 @@ STRAYS = {
 
 
 @pytest.fixture(scope="module")
-def said_of_strays(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What is said of a folder in which much is almost called, or almost stands, as it should."""
+def about_unused(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The complaints about a folder with many names and places that are nearly right."""
     used = {
         "greetings/settings.toml": '[lines."+31850123456"]\ngreetings = "lines/desk"\n',
         "greetings/lines/desk/hours.toml": 'timezone = "UTC"\n[week]\nmonday = "09:00-17:00"\n',
@@ -102,28 +102,33 @@ def said_of_strays(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, A
         "experiments/a/experiment.toml": DRAFT,
         "experiments/a/warm/first_message.j2": "Hi.",
     }
-    return complaints_about(tmp_path_factory.mktemp("strays"), {**BASE, **used, **dict.fromkeys(STRAYS, "{}")})
+    return complaints_about(tmp_path_factory.mktemp("unused"), {**BASE, **used, **dict.fromkeys(UNUSED, "{}")})
 
 
-@pytest.mark.parametrize("path", STRAYS)
-def test_file_that_nothing_reads_is_named(said_of_strays: list[dict[str, Any]], path: str) -> None:
-    """A file whose name or place is nearly right is a warning that says what would be."""
-    [found] = [each for each in said_of_strays if each["file"] == path]
+@pytest.mark.parametrize("path", UNUSED)
+def test_unused_file_is_a_warning(about_unused: list[dict[str, Any]], path: str) -> None:
+    """A file whose name or place is nearly right has a warning with the right one."""
+    [found] = [each for each in about_unused if each["file"] == path]
     assert (found["problem"], found["level"]) == ("nothing reads this file", "warning")
-    assert STRAYS[path] in found["remedy"]
+    assert UNUSED[path] in found["remedy"]
 
 
-def test_what_is_read_or_meant_for_people_is_none_of_them(said_of_strays: list[dict[str, Any]]) -> None:
-    """Notes, and files that templates take in by whatever name, are not warned of."""
-    assert {each["file"] for each in said_of_strays} == set(STRAYS)
+def test_notes_and_included_files_are_no_warning(about_unused: list[dict[str, Any]]) -> None:
+    """Notes have no warning, and neither have files that templates include by another name."""
+    assert {each["file"] for each in about_unused} == set(UNUSED)
 
 
 @pytest.mark.parametrize(
     ("file", "text"),
-    [("override.json", '{"assistant": {,}}'), ("system_prompt.j2", "{{ a"), ("first_message.j2", "{% if")],
+    [
+        ("override.json", '{"assistant": {,}}'),
+        ("system_prompt.j2", "{{ a"),
+        ("first_message.j2", "{% if"),
+        ("first_message.j2", "A\n{% include 'aside.txt' %}"),
+    ],
 )
-def test_file_that_cannot_be_read_is_said_once(tmp_path: Path, file: str, text: str) -> None:
-    """What else would follow from it, in the base and in the arms that build on it, is not said."""
+def test_fault_has_one_complaint(tmp_path: Path, file: str, text: str) -> None:
+    """An unreadable or missing file has one complaint; what follows from it, in the base and in arms, has none."""
     arm = {
         "experiments/a/experiment.toml": DRAFT,
         "experiments/a/warm/first_message.j2": "{% include 'greetings/first_message.j2' %} Hi.",
@@ -131,9 +136,3 @@ def test_file_that_cannot_be_read_is_said_once(tmp_path: Path, file: str, text: 
     }
     [found] = complaints_about(tmp_path, {**BASE, **arm, f"greetings/{file}": text})
     assert found["file"] == f"greetings/{file}"
-
-
-def test_file_that_is_not_there_is_said_once(tmp_path: Path) -> None:
-    """A file that a template takes in by name is missed at that line, and not once more as an answer that fails."""
-    [found] = complaints_about(tmp_path, {**BASE, "greetings/first_message.j2": "A\n{% include 'aside.txt' %}"})
-    assert (found["line"], found["problem"]) == (2, "missing file 'aside.txt'")

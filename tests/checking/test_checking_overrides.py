@@ -1,4 +1,4 @@
-"""What ``check`` says of overrides: values of a wrong type, keys that are misspelt, keys that are not an experiment's."""
+"""``check`` finds values that the platform rejects, misspelt keys, and keys that an experiment must not set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from complaints import BASE, Fault, all_complaints, assert_said, complaints_about, override
+from complaints import BASE, Fault, all_complaints, assert_found, complaints_about, override
 
 FAULTS = {
     # values
@@ -48,14 +48,14 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What is said of all faults, each in an experiment of its own."""
+    """The complaints about all faults, each in an experiment of its own."""
     return all_complaints(tmp_path_factory.mktemp("overrides"), FAULTS)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_is_found(complaints: list[dict[str, Any]], name: str) -> None:
-    """Each fault is complained about in its file, at its line, with what would be right."""
-    assert_said(complaints, name, FAULTS[name])
+    """Each fault has a complaint at its file and line, with the remedy."""
+    assert_found(complaints, name, FAULTS[name])
 
 
 def test_prompt_needs_provider_and_model(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What ``check`` says of names, filters, files taken in, and attempts at the sandbox."""
+"""``check`` finds unknown names and filters, broken references, and what templates must not do."""
 
 from __future__ import annotations
 
@@ -7,55 +7,55 @@ from typing import Any
 
 import pytest
 
-from complaints import DRAFT, Fault, all_complaints, assert_said, opening, override
+from complaints import DRAFT, Fault, all_complaints, assert_found, greeting, override
 
 FAULTS = {
     # names
-    "name": opening("Hello.\n{{ custmer.name }}", "unknown name 'custmer'; did you mean 'customer'?", 2),
-    "name-in-if": opening("{% if custmer.vip %}A{% else %}B{% endif %}", "did you mean 'customer'?"),
-    "name-in-for": opening("A{% for one in custmer.pets %}{{ one }}{% endfor %}", "did you mean 'customer'?"),
-    "name-after-for": opening("A{% for pet in customer.pets %}{% endfor %}\n{{ pet }}", "unknown name 'pet'", 2),
-    "name-in-set": opening("A{% set who = custmer.name %}{{ who }}", "did you mean 'customer'?"),
-    "name-in-macro": opening("A{% macro m(a) %}{{ a }}{{ langage }}{% endmacro %}{{ m(1) }}", "did you mean 'language'?"),
-    "name-of-macro": opening("A{% macro greet() %}{% endmacro %}{{ gret() }}", "did you mean 'greet'?"),
-    "name-in-filter": opening("{{ 'A'|default(custmer.name) }}", "did you mean 'customer'?"),
-    "name-in-block": opening("{% block b %}A{{ opn }}{% endblock %}", "did you mean 'open'?"),
+    "name": greeting("Hello.\n{{ custmer.name }}", "unknown name 'custmer'; did you mean 'customer'?", 2),
+    "name-in-if": greeting("{% if custmer.vip %}A{% else %}B{% endif %}", "did you mean 'customer'?"),
+    "name-in-for": greeting("A{% for one in custmer.pets %}{{ one }}{% endfor %}", "did you mean 'customer'?"),
+    "name-after-for": greeting("A{% for pet in customer.pets %}{% endfor %}\n{{ pet }}", "unknown name 'pet'", 2),
+    "name-in-set": greeting("A{% set who = custmer.name %}{{ who }}", "did you mean 'customer'?"),
+    "name-in-macro": greeting("A{% macro m(a) %}{{ a }}{{ langage }}{% endmacro %}{{ m(1) }}", "did you mean 'language'?"),
+    "name-of-macro": greeting("A{% macro greet() %}{% endmacro %}{{ gret() }}", "did you mean 'greet'?"),
+    "name-in-filter": greeting("{{ 'A'|default(custmer.name) }}", "did you mean 'customer'?"),
+    "name-in-block": greeting("{% block b %}A{{ opn }}{% endblock %}", "did you mean 'open'?"),
     "name-in-override": override({"assistant": {"metadata": {"a": "{{ custmer.id }}"}}}, "did you mean 'customer'?", 4),
     "name-in-audience": Fault({"experiment.toml": f"audience = 'custmer.vip'\n{DRAFT}", "warm/first_message.j2": "Hi."},
                               "experiment.toml", 1, "did you mean 'customer'?"),
-    "function": opening("A{{ uppercase('x') }}", "unknown name 'uppercase'"),
-    "lipsum": opening("A{{ lipsum.__globals__ }}", "unknown name 'lipsum'"),
-    "loop": opening("A{{ loop.index }}", "unknown name 'loop'"),
-    "loop-attribute": opening("A{% for i in [1] %}{{ loop.idx }}{% endfor %}", "loop has no attribute 'idx'; did you mean 'index'?"),
-    "super": opening("A{{ super() }}", "unknown name 'super'"),
-    "attribute": opening("A{{ caller.contry }}", "caller has no attribute 'contry'; did you mean 'country'?"),
-    "attribute-as-item": opening("A{{ caller['contry'] }}", "did you mean 'country'?"),
-    "attribute-of-line": opening("A{{ line.nmae }}", "line has no attribute 'nmae'; did you mean 'name'?"),
-    "attribute-of-call": opening("A{{ call.status }}", "call has no attribute 'status'; known are id, type"),
-    "attribute-of-now": opening("A{{ now.strftme('%H') }}", "did you mean 'strftime'?"),
-    "attribute-of-language": opening("A{{ language.code }}", "language has no attribute 'code'; write {{ language }}"),
+    "function": greeting("A{{ uppercase('x') }}", "unknown name 'uppercase'"),
+    "lipsum": greeting("A{{ lipsum.__globals__ }}", "unknown name 'lipsum'"),
+    "loop": greeting("A{{ loop.index }}", "unknown name 'loop'"),
+    "loop-attribute": greeting("A{% for i in [1] %}{{ loop.idx }}{% endfor %}", "loop has no attribute 'idx'; did you mean 'index'?"),
+    "super": greeting("A{{ super() }}", "unknown name 'super'"),
+    "attribute": greeting("A{{ caller.contry }}", "caller has no attribute 'contry'; did you mean 'country'?"),
+    "attribute-as-item": greeting("A{{ caller['contry'] }}", "did you mean 'country'?"),
+    "attribute-of-line": greeting("A{{ line.nmae }}", "line has no attribute 'nmae'; did you mean 'name'?"),
+    "attribute-of-call": greeting("A{{ call.status }}", "call has no attribute 'status'; known are id, type"),
+    "attribute-of-now": greeting("A{{ now.strftme('%H') }}", "did you mean 'strftime'?"),
+    "attribute-of-language": greeting("A{{ language.code }}", "language has no attribute 'code'; write {{ language }}"),
     "attribute-in-audience": Fault({"experiment.toml": f"audience = \"caller.contry == 'NL'\"\n{DRAFT}", "warm/first_message.j2": "Hi."},
                                    "experiment.toml", 1, "did you mean 'country'?"),
-    "method": opening("{{ 'A'.uper() }}", "'A' has no attribute 'uper'"),
-    "caller-in-macro": opening("A{% macro m() %}{{ caller.country }}{% endmacro %}", "inside a macro", level="warning"),
+    "method": greeting("{{ 'A'.uper() }}", "'A' has no attribute 'uper'"),
+    "caller-in-macro": greeting("A{% macro m() %}{{ caller.country }}{% endmacro %}", "inside a macro", level="warning"),
     # filters and tests
-    "filter": opening("Hello.\n{{ customer.name|uper }}", "unknown filter 'uper'; did you mean 'upper'?", 2),
-    "filter-within-if": opening("A{% if open %}{{ customer.name|uper }}{% endif %}", "did you mean 'upper'?"),
+    "filter": greeting("Hello.\n{{ customer.name|uper }}", "unknown filter 'uper'; did you mean 'upper'?", 2),
+    "filter-within-if": greeting("A{% if open %}{{ customer.name|uper }}{% endif %}", "did you mean 'upper'?"),
     "filter-in-override": override({"assistant": {"first_message": "{{ 'a'|uper }}"}}, "did you mean 'upper'?", 3),
     "filter-in-audience": Fault({"experiment.toml": f"audience = 'customer.name|uper'\n{DRAFT}"},
                                 "experiment.toml", 1, "did you mean 'upper'?"),
-    "test": opening("A{% if customer is defind %}{% endif %}", "unknown test 'defind'; did you mean 'defined'?"),
-    "test-in-loop": opening("{% for i in [1] if i is od %}A{% endfor %}", "did you mean 'odd'?"),
-    "random": opening("{{ ['A', 'B']|random }}", "a caller who rings again must hear the same words"),
-    "attr": opening("A{{ customer|attr('name') }}", "write customer.name"),
-    "syntax": opening("Hello.\n\n{% if open %}", "the template cannot be read", 3),
+    "test": greeting("A{% if customer is defind %}{% endif %}", "unknown test 'defind'; did you mean 'defined'?"),
+    "test-in-loop": greeting("{% for i in [1] if i is od %}A{% endfor %}", "did you mean 'odd'?"),
+    "random": greeting("{{ ['A', 'B']|random }}", "a caller who rings again must hear the same words"),
+    "attr": greeting("A{{ customer|attr('name') }}", "write customer.name"),
+    "syntax": greeting("Hello.\n\n{% if open %}", "the template cannot be read", 3),
     "syntax-in-override": override({"assistant": {"first_message": "{{ a"}}, "the template cannot be read", 3),
     "syntax-in-audience": Fault({"experiment.toml": f"audience = 'a ='\n{DRAFT}"},
                                 "experiment.toml", 1, "write a Jinja expression"),
-    "too-deep": opening("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "make it simpler"),
+    "too-deep": greeting("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "make it simpler"),
     "deep-audience": Fault({"experiment.toml": f"audience = '{'(' * 5000}1{')' * 5000}'\n{DRAFT}"},
                            "experiment.toml", 1, "make it simpler"),
-    # what nobody hears, or everybody
+    # unused, or spoken as written
     "block": Fault({"warm/first_message.j2": "A", "warm/system_prompt.j2":
                     "{% extends 'greetings/system_prompt.j2' %}\n\n{% block tune %}Hum.{% endblock %}"},
                    "warm/system_prompt.j2", 3, "unused block 'tune': the extended file has no block of that name; did you "
@@ -63,62 +63,62 @@ FAULTS = {
     "outside-blocks": Fault({"warm/first_message.j2": "A", "warm/system_prompt.j2":
                              "{% extends 'greetings/system_prompt.j2' %}\n\nHum."},
                             "warm/system_prompt.j2", 3, "move it into a block", "warning"),
-    "one-brace": opening("A\nHello {customer.first_name}.", "'{customer.first_name}' would be spoken as it is written", 2, "warning"),
-    "brace-left-out": opening("Hello { customer.first_name }}.", "write {{ … }} for a value", 1, "warning"),
-    "space-in-brace": opening("A{ % if open % }B{ % endif % }", "{% … %} for a condition", 1, "warning"),
+    "one-brace": greeting("A\nHello {customer.first_name}.", "'{customer.first_name}' would be spoken as it is written", 2, "warning"),
+    "brace-left-out": greeting("Hello { customer.first_name }}.", "write {{ … }} for a value", 1, "warning"),
+    "space-in-brace": greeting("A{ % if open % }B{ % endif % }", "{% … %} for a condition", 1, "warning"),
     "brace-in-override": override({"assistant": {"first_message": "Hi {language}"}}, "'{language}' would be spoken", 3, "warning"),
     # files
-    "missing": opening("A\n{% include 'asid.j2' %}", "missing file 'asid.j2'", 2),
-    "missing-base": opening("{% extends 'greetings/first_mesage.j2' %}", "did you mean 'greetings/first_message.j2'?"),
-    "missing-import": opening("A{% import 'tools.j2' as tools %}", "missing file 'tools.j2'"),
-    "missing-all": opening("A{% include ['a.j2', 'b.j2'] %}", "missing file 'a.j2'"),
-    "missing-dynamic": opening("A\n{% include language ~ '.j2' %}", "TemplateNotFound", 2),
-    "itself": opening("A{% include 'first_message.j2' %}", "the file includes itself"),
+    "missing": greeting("A\n{% include 'asid.j2' %}", "missing file 'asid.j2'", 2),
+    "missing-base": greeting("{% extends 'greetings/first_mesage.j2' %}", "did you mean 'greetings/first_message.j2'?"),
+    "missing-import": greeting("A{% import 'tools.j2' as tools %}", "missing file 'tools.j2'"),
+    "missing-all": greeting("A{% include ['a.j2', 'b.j2'] %}", "missing file 'a.j2'"),
+    "missing-dynamic": greeting("A\n{% include language ~ '.j2' %}", "TemplateNotFound", 2),
+    "itself": greeting("A{% include 'first_message.j2' %}", "the file includes itself"),
     "circle": Fault({"warm/first_message.j2": "{% include 'b.j2' %}", "warm/b.j2": "\n{% include 'c.j2' %}",
                      "warm/c.j2": "\n\n{% import 'b.j2' as b %}A"}, "warm/c.j2", 3, "the files include each other without end"),
     "circle-of-parents": Fault({"warm/a.j2": "{% extends 'b.j2' %}", "warm/b.j2": "{% extends 'a.j2' %}"},
                                "warm/b.j2", 1, "without end"),
-    "outside": opening("A{% include '../../../../../../etc/passwd' %}", "leads out of the folder"),
-    "absolute": opening("A{% include '/etc/passwd' %}", "leads out of the folder"),
-    "outside-dynamic": opening("A{% include '../../../../../etc/pass' ~ 'wd' %}", "TemplateNotFound"),
+    "outside": greeting("A{% include '../../../../../../etc/passwd' %}", "leads out of the folder"),
+    "absolute": greeting("A{% include '/etc/passwd' %}", "leads out of the folder"),
+    "outside-dynamic": greeting("A{% include '../../../../../etc/pass' ~ 'wd' %}", "TemplateNotFound"),
     # the sandbox
-    "class": opening("A\n{{ ''.__class__ }}", "'__class__' is not available in templates", 2),
-    "class-as-item": opening("A{{ ''['__class__'] }}", "'__class__' is not available in templates"),
-    "class-in-pieces": opening("A\n{{ ''['__cl' ~ 'ass__'] }}", "SecurityError", 2),
-    "class-by-map": opening("A{{ ['']|map(attribute='__class__')|list }}", "SecurityError"),
-    "mro": opening("A{{ dict.mro() }}", "SecurityError"),
-    "format-map": opening("A{{ '{a.__class__}'.format_map({'a': 1}) }}", "'__class__' is not available in templates"),
-    "globals": opening("A{{ cycler.__init__.__globals__ }}", "is not available in templates"),
-    "clock": opening("A{{ now.now() }}", "'now' reads the clock"),
-    "changing": opening("A{% set l = [1] %}{{ l.append(1) }}", "SecurityError"),
-    # what should not be said
-    "raw": opening("A{{ customer_raw.name }}", "use customer", level="warning"),
-    "record": opening("A\n{{ customer }}", "the whole record 'customer' would be spoken", 2),
-    "record-as-json": opening("A{{ customer|tojson }}", "name a field, such as customer.first_name"),
-    "record-joined": opening("A{% set all = 'We know: ' ~ customer %}{{ all }}", "the whole record 'customer'"),
-    "record-of-caller": opening("A{{ caller }}", "the whole record 'caller' would be spoken"),
-    "record-by-items": opening("A{% for k, v in customer.items() %}{{ v }}{% endfor %}", "the whole record 'customer'"),
+    "class": greeting("A\n{{ ''.__class__ }}", "'__class__' is not available in templates", 2),
+    "class-as-item": greeting("A{{ ''['__class__'] }}", "'__class__' is not available in templates"),
+    "class-in-pieces": greeting("A\n{{ ''['__cl' ~ 'ass__'] }}", "SecurityError", 2),
+    "class-by-map": greeting("A{{ ['']|map(attribute='__class__')|list }}", "SecurityError"),
+    "mro": greeting("A{{ dict.mro() }}", "SecurityError"),
+    "format-map": greeting("A{{ '{a.__class__}'.format_map({'a': 1}) }}", "'__class__' is not available in templates"),
+    "globals": greeting("A{{ cycler.__init__.__globals__ }}", "is not available in templates"),
+    "clock": greeting("A{{ now.now() }}", "'now' reads the clock"),
+    "changing": greeting("A{% set l = [1] %}{{ l.append(1) }}", "SecurityError"),
+    # what must not be spoken
+    "raw": greeting("A{{ customer_raw.name }}", "use customer", level="warning"),
+    "record": greeting("A\n{{ customer }}", "the whole record 'customer' would be spoken", 2),
+    "record-as-json": greeting("A{{ customer|tojson }}", "name a field, such as customer.first_name"),
+    "record-joined": greeting("A{% set all = 'We know: ' ~ customer %}{{ all }}", "the whole record 'customer'"),
+    "record-of-caller": greeting("A{{ caller }}", "the whole record 'caller' would be spoken"),
+    "record-by-items": greeting("A{% for k, v in customer.items() %}{{ v }}{% endfor %}", "the whole record 'customer'"),
     "record-in-override": override({"assistant": {"metadata": {"who": "{{ customer }}"}}}, "the whole record", 4),
-    "number": opening("A{{ caller.number }}", "the caller's number would be in the text", level="warning"),
-    "literal-number": opening("Hello.\nCall +31 6 12345678.", "the text contains a phone number", 2, "warning"),
-    "national-number": opening("Call 06-12345678.", "the text contains a phone number", 1, "warning"),
+    "number": greeting("A{{ caller.number }}", "the caller's number would be in the text", level="warning"),
+    "literal-number": greeting("Hello.\nCall +31 6 12345678.", "the text contains a phone number", 2, "warning"),
+    "national-number": greeting("Call 06-12345678.", "the text contains a phone number", 1, "warning"),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What is said of all faults, each in an experiment of its own."""
+    """The complaints about all faults, each in an experiment of its own."""
     return all_complaints(tmp_path_factory.mktemp("templates"), FAULTS)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_is_found(complaints: list[dict[str, Any]], name: str) -> None:
-    """Each fault is complained about in its file, at its line, with what would be right."""
-    assert_said(complaints, name, FAULTS[name])
+    """Each fault has a complaint at its file and line, with the remedy."""
+    assert_found(complaints, name, FAULTS[name])
 
 
 def test_no_number_is_repeated(complaints: list[dict[str, Any]]) -> None:
-    """A complaint ends in logs: the number that it is about is not in it."""
+    """A complaint ends up in logs, so it does not repeat the number."""
     assert not any("12345678" in each["problem"] + each["remedy"] for each in complaints)
 
 
@@ -137,9 +137,9 @@ GOOD = {
 }
 
 
-def test_what_is_right_is_not_complained_about(tmp_path: Path) -> None:
-    """Names that a template makes itself, or gets from the one that takes it in, are known."""
-    faults = {name: opening(text, "") for name, text in GOOD.items()}
+def test_correct_templates_have_no_complaints(tmp_path: Path) -> None:
+    """A template knows the names that it defines, and those of the template that includes it."""
+    faults = {name: greeting(text, "") for name, text in GOOD.items()}
     for name in ("partial", "optional"):
         faults[name] = Fault({**faults[name].files, "warm/slot.j2": "{{ slot }}"}, "", 0, "")
     assert all_complaints(tmp_path, faults) == []

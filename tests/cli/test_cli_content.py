@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_complaint_at_once(here: Path) -> None:
-    """All that is wrong is said in one go, each with file, line, what is wrong and what would be right."""
+    """All complaints are printed at once, each with file, line, problem and remedy."""
     write(here / "content", BROKEN)
     result = run("check", "content")
     lines = result.stdout.splitlines()
@@ -41,25 +41,8 @@ def test_every_complaint_at_once(here: Path) -> None:
     assert re.fullmatch(r"\d+ experiments? read: \d+ errors?, \d+ warnings?\.", lines[-1])
 
 
-@pytest.mark.parametrize(
-    ("path", "line", "wrong"),
-    [
-        ("greetings/first_message.j2", 1, "custommer"),
-        ("experiments/opening/experiment.toml", 1, "runing"),
-        ("experiments/opening/experiment.toml", 2, "trafic"),
-        ("experiments/opening/warm/first_message.j2", 1, "template"),
-        ("experiments/opening/warm/override.json", 1, "JSON"),
-    ],
-)
-def test_complaint_names_the_line(here: Path, path: str, line: int, wrong: str) -> None:
-    """A complaint leads to the line to fix."""
-    write(here, BROKEN)
-    found = [match for text in run("check").stdout.splitlines() if (match := COMPLAINT.fullmatch(text))]
-    assert any(m["file"] == path and int(m["line"]) == line and wrong in m["wrong"] for m in found), found
-
-
 def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the folders have other names, complaints name those: an editor can open what stands there."""
+    """Complaints name the folders as they are called here, so that an editor opens the file."""
     write(here, {path.replace("experiments/", "tests-of-ours/", 1): text for path, text in BROKEN.items()})
     monkeypatch.setenv("PICKUP_EXPERIMENTS", "tests-of-ours")
     files = {line.partition(":")[0] for line in run("check").stdout.splitlines()[:-1]}
@@ -68,7 +51,7 @@ def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: py
 
 
 def test_experiment_that_outlives_the_retention(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an experiment may run for longer than calls are kept, its author is told, and the line to change."""
+    """An experiment that may run for longer than calls are kept has a warning."""
     write(here, CONTENT)
     assert "PICKUP_RETENTION" not in run("check").stdout
     monkeypatch.setenv("PICKUP_RETENTION", "30")
@@ -79,14 +62,14 @@ def test_experiment_that_outlives_the_retention(here: Path, monkeypatch: pytest.
 
 
 def test_silence_over_good_content(here: Path) -> None:
-    """Content without mistakes is one line and exit status 0."""
+    """Content without faults gives one line and exit status 0."""
     write(here, CONTENT)
     result = run("check", ".")
     assert (result.stdout, result.exit_code) == ("1 experiment read: all is well.\n", 0)
 
 
 def test_warnings_alone_are_no_failure(here: Path) -> None:
-    """A warning is said, and leaves the exit status 0."""
+    """A warning is printed and leaves the exit status 0."""
     write(here, {**CONTENT, "greetings/system_prompt.j2": "{{ customer_raw.note }}"})
     result = run("check")
     assert "greetings/system_prompt.j2:1: warning: " in result.stdout
@@ -107,8 +90,8 @@ def test_complaints_for_programs(here: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("nowhere",), (".", "more"), ("--format", "xml")])
-def test_asked_wrongly_is_two(arguments: tuple[str, ...]) -> None:
-    """Where there is no content, or nothing that the command understands, the exit status is 2."""
+def test_wrong_usage_is_two(arguments: tuple[str, ...]) -> None:
+    """Without content, or with wrong arguments, the exit status is 2."""
     assert run("check", *arguments).exit_code == 2
 
 

@@ -44,7 +44,7 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
         label = f"{name}/{path.relative_to(folder).as_posix()}"
         shown = os.fsencode(label).decode("utf-8", "replace")
         if not path.name.endswith(SUFFIXES) and not path.is_dir():
-            complaints += [stray(shown, known)] if (known := meant(path.name)) else []
+            complaints += [unused_file(shown, known)] if (known := meant(path.name)) else []
         elif shown != label:
             complaints.append(Complaint(shown, 0, "the file's name is not UTF-8", "rename it"))
         else:
@@ -63,7 +63,7 @@ def meant(name: str) -> str | None:
     return stems[close[0]] if close else None
 
 
-def stray(label: str, name: str) -> Complaint:
+def unused_file(label: str, name: str) -> Complaint:
     """Return the complaint about an unused file that was probably meant to be ``name``."""
     remedy = f"write '{name}'"
     if name.endswith(".j2"):

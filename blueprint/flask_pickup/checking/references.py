@@ -12,7 +12,7 @@ from jinja2 import nodes
 
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import suggest
-from flask_pickup.catalog.files import NAMES, meant, stray
+from flask_pickup.catalog.files import NAMES, meant, unused_file
 from flask_pickup.checking.content import Content
 from flask_pickup.rendering import BASE, split_variant
 
@@ -177,7 +177,7 @@ def unused_files(catalog: Catalog, included: frozenset[str]) -> Iterator[Complai
     """
     for path in catalog.texts.keys() - included:
         if not _is_read(catalog, path) and (name := meant(path.rpartition("/")[2])):
-            yield stray(path, name)
+            yield unused_file(path, name)
     for variants in catalog.library.variants.values():
         for language in variants.keys() - catalog.languages - {""}:
             if variants[language] not in included:
