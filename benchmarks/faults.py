@@ -55,7 +55,9 @@ def under(fault: str, server: Server, broken: Any = None, seconds: float = 10, *
     with broken or nullcontext():
         answers = crowd(server, fault.replace(" ", "-"), seconds, **options)
     tell(fault, answers)
-    server.assert_recorded(answers, 60)
+    # On a full disk callers hear the base, which needs no row.
+    if any(heard.status == 200 and heard.arm for heard in answers):
+        server.assert_recorded(answers, 60)
 
 
 def postgresql() -> None:
