@@ -108,26 +108,34 @@ class Spool:
             self._count(connection)
         self.close()
 
-    def close(self) -> None:
-        """Give the space of deleted rows back, and close the file; its next use opens it."""
-        if self._connection is not None:
-            with self._access():
-                connection = self._open()
-                self._connection = None
-                with closing(connection):
-                    self._truncate(connection)
+    def close(self) -> bool:
+        """Give the space of deleted rows back, and close the file; its next use opens it.
+
+        :returns: whether its write-ahead log was emptied too, which another program's reading prevents.
+        """
+        if self._connection is None:
+            return True
+        with self._access():
+            connection = self._open()
+            self._connection = None
+            with closing(connection):
+                # As a script, because execute() stops after the first page.
+                connection.executescript("PRAGMA incremental_vacuum")
+                return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
     def find(self, needles: Sequence[str]) -> dict[str, list[str]]:
         """Return the entries that contain one of ``needles``, by table: ``spool`` and ``dead_letter``."""
         if not self._path.exists():
             return {table: [] for table in _TABLES}
         with self._transaction() as connection:
-            return {table: [entry for _, entry in _matches(connection, table, needles)] for table in _TABLES}
+            found = {table: [entry for _, entry in _matches(connection, table, needles)] for table in _TABLES}
+        self.close()
+        return found
 
     def redact(self, needles: Sequence[str], change: Callable[[str], str | None]) -> bool:
         """Replace the entries that contain one of ``needles`` by what ``change`` returns; None deletes the entry.
 
-        :returns: whether the file's log was emptied too, which another program's reading prevents.
+        :returns: what :meth:`close` does.
         """
         if not self._path.exists():
             return True
@@ -139,8 +147,7 @@ class Spool:
                     else:
                         connection.execute(f"UPDATE {table} SET entry = ? WHERE id = ?", (changed, number))  # noqa: S608
             self._count(connection)
-        with self._access():
-            return self._truncate(self._open())
+        return self.close()
 
     @contextmanager
     def _access(self) -> Iterator[None]:
@@ -183,11 +190,6 @@ class Spool:
         )
         rows, self.dead_letters = connection.execute(ends).fetchone()
         self.rows = rows or 0
-
-    def _truncate(self, connection: sqlite3.Connection) -> bool:
-        # As a script, because execute() stops after the first page.
-        connection.executescript("PRAGMA incremental_vacuum")
-        return not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 def _matches(connection: sqlite3.Connection, table: str, needles: Sequence[str]) -> list[tuple[int, str]]:
