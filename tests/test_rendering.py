@@ -1,4 +1,4 @@
-"""What templates may do, what they say of what is missing, and where the names in them lead."""
+"""What templates may do, how a missing value behaves, and which file a name means."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def say(source: str, **names: Any) -> str:
     return render(ENVIRONMENT.from_string(source), {**NAMES, **names})
 
 
-# --- what is missing --------------------------------------------------------------------------------------------------
+# --- missing values --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def say(source: str, **names: Any) -> str:
         *("{{ customer.a ~ customer.b }}", "{{ customer.nothing }}", "{{ customer.orders|join(' and ') }}"),
     ],
 )  # fmt: skip
-def test_what_is_missing_is_not_said(source: str) -> None:
-    """Attributes chain, arithmetic stays undefined, and nothing of it is spoken; what the host has as None neither."""
+def test_missing_value_prints_nothing(source: str) -> None:
+    """A missing value and None print nothing; attributes, arithmetic and filters of one give one."""
     assert say(source) == ""
 
 
@@ -93,27 +93,27 @@ def test_comparisons_in_a_row(source: str, words: str) -> None:
         ("{{ {'age': customer.age}|tojson }}", '{"age": null}'),
     ],
 )
-def test_the_missing_gives_way(source: str, words: str) -> None:
-    """What an author wrote for the case that something is missing is what is said."""
+def test_missing_value_gives_way(source: str, words: str) -> None:
+    """The author's alternative to a missing value is rendered."""
     assert say(source) == words
 
 
 @given(st.sampled_from(sorted(name for name in ENVIRONMENT.filters if name.isidentifier())))
-def test_no_filter_raises_for_the_missing(name: str) -> None:
-    """A caller is on the line: no filter that takes one value raises where that value is missing."""
+def test_no_filter_raises_for_a_missing_value(name: str) -> None:
+    """No filter of one value raises if that value is missing."""
     needs = {"batch": "2", "groupby": "'a'", "replace": "'a', 'b'", "slice": "2"}
     say(f"{{{{ customer.missing|{name}({needs.get(name, '')}) }}}}")
 
 
-def test_the_missing_is_no_number() -> None:
-    """Python's own conversions say so with the error that Jinja's filters turn into their default."""
+def test_missing_value_is_not_a_number() -> None:
+    """Python's conversions raise the error that Jinja's filters turn into their default."""
     for convert in (int, float, complex, math.sqrt):
         with pytest.raises(TypeError):
             convert(SilentUndefined(name="age"))
 
 
 def test_other_mistakes_are_still_mistakes() -> None:
-    """A filter that fails for another reason than a missing value fails."""
+    """A filter that fails for another reason raises."""
     with pytest.raises(TypeError):
         say("{{ customer.name|round }}")
     with pytest.raises(TypeError):
@@ -131,8 +131,8 @@ def test_other_mistakes_are_still_mistakes() -> None:
         ("customer.language or 'nl'", "nl"),
     ],
 )
-def test_expressions_decide_nothing_by_the_missing(source: str, value: object) -> None:
-    """In an audience the same holds as in a template."""
+def test_missing_value_in_an_expression(source: str, value: object) -> None:
+    """A missing value is the same in an audience as in a template."""
     assert expression(ENVIRONMENT, source)(NAMES) == value
 
 
@@ -142,7 +142,7 @@ SPOKEN = 'L\'été & co <b>"quoted"</b> 1 < 2'
 
 
 def test_nothing_is_escaped(make_phone: MakePhone) -> None:
-    """It is spoken text: what an author, a customer's record or an override writes stays as written."""
+    """Text is spoken, so that nothing is escaped: of an author, a customer or an override."""
     pickup = Pickup(clock=lambda: 1_765_627_200)
     pickup.customer(lambda caller: {"company": SPOKEN})
     phone = make_phone(
@@ -159,6 +159,13 @@ def test_nothing_is_escaped(make_phone: MakePhone) -> None:
 def test_json_in_a_prompt_is_readable() -> None:
     """``tojson`` writes for a model that reads, not for a page in a browser."""
     assert say("{{ company|tojson }}", company={"name": "L'été & co"}) == '{"name": "L\'été & co"}'
+
+
+def test_platform_has_a_name(make_phone: MakePhone) -> None:
+    """Templates see the platform of the call."""
+    assert make_phone({"greetings/first_message.j2": "{{ platform }}"}).ring().get_json() == {
+        "assistant": {"first_message": "flireo"}
+    }
 
 
 def test_blank_space_around_is_dropped() -> None:
@@ -209,7 +216,7 @@ def test_sandbox_gives_nothing_away(source: str) -> None:
     ],
 )
 def test_language_of_a_file_is_in_its_name(name: str, split: tuple[str, str]) -> None:
-    """A variant's language stands before the last dot; what is no language is part of the name."""
+    """A variant's language is before the last dot; other words there are part of the name."""
     assert split_variant(name) == split
 
 
@@ -280,7 +287,7 @@ FRAME = "{% block greeting %}Hello{% endblock %}, {% block ending %}how can I he
         ('{% include ["nowhere.j2", "aside.j2"] %}', "An aside."),
     ],
 )
-def test_arm_takes_in_the_base(hear: Hear, arm: str, words: str) -> None:
+def test_arm_uses_the_base(hear: Hear, arm: str, words: str) -> None:
     """An arm extends, includes and imports the base's files, and its own beside the one that asks."""
     base = {
         "first_message.j2": FRAME,
@@ -300,15 +307,15 @@ def test_arm_takes_in_the_base(hear: Hear, arm: str, words: str) -> None:
     assert hear(base, {**own, "first_message.j2": arm}) == words
 
 
-def test_base_takes_in_what_an_arm_replaces(hear: Hear) -> None:
-    """A partial of the base that an arm has too is the arm's, wherever the base takes it in."""
+def test_base_uses_the_arms_partial(hear: Hear) -> None:
+    """A partial that an arm has too is the arm's, wherever the base includes it."""
     base = {"first_message.j2": 'Hello. {% include "partials/bye.j2" %}', "partials/bye.j2": "Goodbye."}
     assert hear(base, {"partials/bye.j2": "See you!"}) == "Hello. See you!"
     assert hear(base, {"partials/bye.j2": "See you!"}, caller=None) == "Hello. Goodbye."
 
 
 def test_arm_wraps_the_partial_that_it_replaces(hear: Hear) -> None:
-    """In an arm ``greetings/…`` means the file as the layers below have it, so that nothing takes in itself."""
+    """In an arm ``greetings/…`` means the file of the layers below, so that no file includes itself."""
     base = {"first_message.j2": 'Hello. {% include "partials/bye.j2" %}', "partials/bye.j2": "Goodbye."}
     assert (
         hear(base, {"partials/bye.j2": '{% include "greetings/partials/bye.j2" %} Truly.'}) == "Hello. Goodbye. Truly."
@@ -340,7 +347,7 @@ def test_line_lies_over_the_base_and_below_the_arm(hear: Hear) -> None:
     assert hear(base, arm) == "Hello. Goodbye. From the desk. Truly."
 
 
-def test_override_takes_in_files(make_phone: MakePhone) -> None:
+def test_override_includes_files(make_phone: MakePhone) -> None:
     """A string of an override is a template like any other, and its names start at the folders too."""
     include = {"note": '{% include "partials/bye.j2" %}', "other": '{% include "greetings/partials/bye.j2" %}'}
     phone = make_phone({"greetings/partials/bye.j2": "Goodbye.", "greetings/override.json": {"assistant": include}})
@@ -361,7 +368,7 @@ def test_override_takes_in_files(make_phone: MakePhone) -> None:
     ],
 )
 def test_failing_arm_is_answered_with_the_base(hear: Hear, arm: str) -> None:
-    """Whatever an arm's template does wrong, the caller hears the base."""
+    """If an arm's template fails, the caller hears the base."""
     assert hear(CONTENT_BASE, {"first_message.j2": arm}) == "Good day."
 
 

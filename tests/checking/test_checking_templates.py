@@ -133,7 +133,7 @@ GOOD = {
     "partial": "{% for slot in [1, 2] %}{% include 'slot.j2' %}{% endfor %}",
     "optional": "{% set slot = 1 %}A{% include 'nowhere.j2' ignore missing %}{% include ['nowhere.j2', 'slot.j2'] %}",
     "super": "{% extends 'greetings/system_prompt.j2' %}{% block tone %}{{ super() }}{% endblock %}",
-    "decides": "{% if customer %}A{% elif caller.number and customer.new is not defined %}B{% else %}C{% endif %}",
+    "decides": "{% if customer and platform == 'flireo' %}A{% elif caller.number and customer.new is not defined %}B{% else %}C{% endif %}",
 }
 
 

@@ -27,6 +27,7 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "now": frozenset(name for name in dir(datetime) if not name.startswith("_")),
     "language": frozenset(),
     "open": frozenset(),
+    "platform": frozenset(),
 }
 _LOOP = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length", "cycle", "depth", "depth0",
                    "previtem", "nextitem", "changed"})  # fmt: skip

@@ -22,7 +22,7 @@ from jinja2 import Environment as JinjaEnvironment
 from flask_pickup.rendering.environment import Environment, readable
 
 BASE = "greetings"
-_PERSONAL = frozenset({"caller", "call", "now"})
+_PERSONAL = frozenset({"caller", "call", "now", "platform"})
 _VARIANT = re.compile(r"(?P<stem>.+)\.(?P<language>[a-z]{2,3})(?P<suffix>\.j2)")
 
 
@@ -43,7 +43,7 @@ class Library:
 
     @cached_property
     def is_personal(self) -> bool:
-        """Whether any template reads the caller, the call or the time; if not, similar callers hear the same text."""
+        """Whether any template reads the caller, the call, the time or the platform; if not, many calls share a text."""
         return self.reads(*_PERSONAL)
 
     def reads(self, *names: str) -> bool:
