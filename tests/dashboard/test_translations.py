@@ -14,7 +14,7 @@ from flask_pickup.translation import LANGUAGES, gettext, in_language, ngettext
 
 PACKAGE = Path(flask_pickup.__file__).parent
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
-KEYWORDS = {"gettext": None, "ngettext": (1, 2), "_": None}
+KEYWORDS = {"gettext": None, "ngettext": (1, 2), "_": None, "_one": None, "_plural": (2, 3)}
 
 
 def catalog_of(language: str) -> Catalog:

@@ -172,7 +172,7 @@ DOUBT = "It is not known yet whether warm worsens hang_up by more than 3 pp."
         (4000, SAFE, "better", "You can stop: roll out warm."),
         (4000, UNKNOWN, "better", DOUBT),
         (3000, UNKNOWN, "no difference", f"{DOUBT} Keep control, or continue."),
-        (4000, HARMED, "worse", "warm harms hang_up: at least +5.8 pp, where 3 pp is accepted. Remove it."),
+        (4000, HARMED, "worse", "warm harms hang_up: at least +5.8 pp. Remove it. The accepted margin is 3 pp."),
     ],
 )
 def test_guardrails(warm: int, guard: dict[str, Sums], state: str, end: str) -> None:

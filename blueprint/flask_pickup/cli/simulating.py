@@ -150,4 +150,6 @@ def _intervals(of: Results, experiment: Experiment) -> Iterator[str]:
     found = {(each.arm, each.against): each.always_valid_interval for each in (metric.comparisons if metric else ())}
     for pair in experiment.pairs:
         interval = found.get(pair)
-        yield wording.interval(*interval, metric.unit) if metric and interval else "none yet"
+        yield (
+            " to ".join(wording.difference(end, metric.unit) for end in interval) if metric and interval else "none yet"
+        )

@@ -213,7 +213,7 @@ def _findings(
     if not ratio.ok:
         callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
         expected = [(arm.arm, arm.callers, callers * arm.weight / weights) for arm in arms]
-        yield Finding("split", {"arms": expected})
+        yield Finding("split", {"expected": expected})
     if _REPORTS in uneven:
         yield Finding("missing", {"shares": _known(arms, "without_report")})
     if "undelivered" in uneven:
@@ -250,7 +250,7 @@ def _few(design: Experiment, period: PeriodAggregates) -> Iterator[Finding]:
     few = [(arm.arm, arm.callers) for arm in period.arm_counts if arm.callers < FEWEST_CALLERS]
     rare = [metric.name for metric in design.metrics if _is_rare(design, period.sums(metric.name))]
     if few:
-        yield Finding("few", {"least": FEWEST_CALLERS, "callers": few})
+        yield Finding("few", {"least": FEWEST_CALLERS, "counts": few})
     elif rare:
         yield Finding("few", {"least": FEWEST_EVENTS, "metrics": rare})
 

@@ -57,12 +57,12 @@ class _Judged:
     """An arm compared with control.
 
     :param harmed: a finding for each guardrail that it harms.
-    :param unknown: the name, margin and unit of each guardrail that it may harm.
+    :param unknown: a finding for each guardrail that it may harm.
     """
 
     comparison: Comparison
     harmed: tuple[Finding, ...]
-    unknown: tuple[tuple[str, float, str], ...]
+    unknown: tuple[Finding, ...]
 
     @property
     def arm(self) -> str:
@@ -110,11 +110,11 @@ class _Deciding:
             for each in metric.comparisons if metric.guardrail else ():
                 if (each.arm, each.against) != (comparison.arm, CONTROL):
                     continue
+                values = {"arm": each.arm, "metric": metric.metric, "unit": metric.unit, "margin": margin}
                 if each.state == "harmed":
-                    values = {"arm": each.arm, "metric": metric.metric, "unit": metric.unit, "margin": margin}
-                    harmed.append(Finding("harmed", {**values, "at_least": _nearest_end(each)}))
+                    harmed.append(Finding("harmed", {**values, "at_least": [_nearest_end(each)]}))
                 elif each.state == "unknown":
-                    unknown.append((metric.metric, margin, metric.unit))
+                    unknown.append(Finding("guardrail-unknown", values))
         return _Judged(comparison, tuple(harmed), tuple(unknown))
 
     def _about(self, code: str, judged: Sequence[_Judged]) -> Finding:
@@ -140,10 +140,10 @@ class _Deciding:
             findings.append(Finding("not-compared"))
         elif len(winners) > 1:
             findings.append(Finding("best", {"arm": best}) if best else Finding("best-unknown"))
-        findings += [_unknown(each) for each in winners if each.unknown]
+        findings += [finding for each in winners for finding in each.unknown]
         findings += self._losses(losers)
         if safe:
-            findings.append(Finding("stop", {"arms": _names(safe)}))
+            findings.append(Finding("stop", {"either": _names(safe)}))
         return Verdict("better", _names(winners), tuple(findings), stop=bool(safe))
 
     def _best(self, winners: Sequence[_Judged]) -> str | None:
@@ -170,7 +170,7 @@ class _Deciding:
             yield from each.harmed
 
     def _no_difference(self, draws: Sequence[_Judged]) -> Verdict:
-        unknown = [_unknown(each) for each in draws if each.unknown]
+        unknown = [finding for each in draws for finding in each.unknown]
         advice = Finding("keep-control" if unknown else "keep-either")
         return Verdict("no difference", _names(draws), (self._same(draws), *unknown, advice), stop=not unknown)
 
@@ -180,7 +180,7 @@ class _Deciding:
     def _cannot_tell(self, judged: Sequence[_Judged]) -> Verdict:
         takes = self._takes(judged)
         late = any(each.code in {"no-new-callers", "maximum-days"} for each in takes)
-        question = {"arms": _names(judged), "metric": self.metric.metric}
+        question = {"either": _names(judged), "metric": self.metric.metric}
         return Verdict(
             "cannot tell at your number of calls" if late else "cannot tell yet",
             _names(judged),
@@ -267,10 +267,6 @@ class _Deciding:
         error = comparison.standard_error
         z = (low + high) / 2 * prior / (error * sqrt(prior**2 + error**2))
         return (1 + erf(z / sqrt(2))) / 2
-
-
-def _unknown(judged: _Judged) -> Finding:
-    return Finding("guardrails-unknown", {"arm": judged.arm, "metrics": judged.unknown})
 
 
 def _names(judged: Sequence[_Judged]) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from flask_pickup.translation import format_number, gettext, ngettext
 
 Values = Mapping[str, Any]
 
-_DIGITS = 2
 _TEN_YEARS = 520
 _EVEN, _LONGEST_ODDS = 1.25, 20
 
@@ -30,8 +29,7 @@ def with_messages(data: Values) -> dict[str, Any]:
 
 def headline(verdict: Values) -> str:
     """Return a verdict in a few words: "warm is better"."""
-    arms = verdict["arms"]
-    return _HEADLINES[verdict["state"]]({"arms": _and(arms), "n": len(arms)})
+    return _filled(_HEADLINES[verdict["state"]], {"arms": verdict["arms"]})
 
 
 def verdict_text(verdict: Values) -> str:
@@ -41,21 +39,15 @@ def verdict_text(verdict: Values) -> str:
 
 
 def finding_text(finding: Values) -> str:
-    """Return a finding's sentences."""
-    return _TEXTS[finding["code"]](finding["values"])
+    """Return a finding's sentences: its code's, and those about a value that not every such finding has."""
+    code, values = finding["code"], finding["values"]
+    names = [code, *(f"{code}:{name}" for name, value in values.items() if value)]
+    return " ".join(_filled(_TEXTS[name], values) for name in names if name in _TEXTS)
 
 
 def bet_text(bet: Values) -> str:
     """Return the sentences of what the data lean to."""
-    return gettext(
-        "If you had to bet today: %(odds)s that %(arm)s is better than %(against)s. This is a bet, not a finding: it "
-        "starts from the belief that a difference of %(amount)s or more has a chance of one in twenty in either "
-        "direction. The verdict does not use it.",
-        odds=_odds(bet["odds"]),
-        arm=bet["arm"],
-        against=bet["against"],
-        amount=amount(bet["smallest"], bet["unit"]),
-    )
+    return _filled(_BET, bet)
 
 
 def amount(value: float, unit: str) -> str:
@@ -65,23 +57,14 @@ def amount(value: float, unit: str) -> str:
 
 def at_least(end: float, unit: str) -> str:
     """Return the end of an interval with its sign, rounded towards zero to two digits: "+3.5 pp"."""
-    return _with_unit(("-" if end < 0 else "+") + _number(abs(end), unit, floor, digits=_DIGITS), unit)
+    return _with_unit(_sign(end) + _number(abs(end), unit, floor, digits=2), unit)
 
 
 def difference(value: float, unit: str) -> str:
     """Return an estimated difference with its sign: "+5.7 pp"."""
     if unit == "share":
         return _with_unit(format_number(100 * value, "+0.0;-0.0"), unit)
-    return _with_unit(("-" if value < 0 else "+") + _number(abs(value), unit, round, digits=4), unit)
-
-
-def interval(low: float, high: float, unit: str) -> str:
-    """Return the ends of a difference's interval: "+2.1 to +9.3 pp"."""
-    if unit == "share":
-        ends = [format_number(100 * end, "+0.0;-0.0") for end in (low, high)]
-    else:
-        ends = [("-" if end < 0 else "+") + _number(abs(end), unit, round, digits=4) for end in (low, high)]
-    return _with_unit(gettext("%(low)s to %(high)s", low=ends[0], high=ends[1]), unit)
+    return _with_unit(_sign(value) + _number(abs(value), unit, round, digits=4), unit)
 
 
 def percent(share: float) -> str:
@@ -89,18 +72,16 @@ def percent(share: float) -> str:
     return gettext("%(number)s %%", number=format_number(100 * share, "0.0"))
 
 
-def _count(number: float) -> str:
-    return format_number(number)
+def _sign(value: float) -> str:
+    return "-" if value < 0 else "+"
 
 
 def _with_unit(number: str, unit: str) -> str:
     if unit == "share":
         return gettext("%(number)s pp", number=number)
-    return (
-        gettext("%(number)s per call", number=number)
-        if unit == "call"
-        else gettext("%(number)s per caller", number=number)
-    )
+    if unit == "call":
+        return gettext("%(number)s per call", number=number)
+    return gettext("%(number)s per caller", number=number)
 
 
 def _number(value: float, unit: str, rounding: Callable[[float], int], *, digits: int) -> str:
@@ -111,15 +92,27 @@ def _number(value: float, unit: str, rounding: Callable[[float], int], *, digits
     return format_number(float(f"{rounding(round(value / step, 6)) * step:.10g}"), "#,##0.##########")
 
 
-def _and(names: Sequence[str]) -> str:
-    return _listed(names, gettext("and"))
+# --- values in words --------------------------------------------------------------------------------------------------
 
 
-def _or(names: Sequence[str]) -> str:
-    return _listed(names, gettext("or"))
+def _filled(text: tuple[str, ...], values: Values) -> str:
+    """Return a text with its values in words.
+
+    :param text: a singular; or the name of a value that is a number of things or lists them, a singular and a plural.
+    """
+    words = {name: _FORMATS.get(name, _plain)(value, values.get("unit", "")) for name, value in values.items()}
+    if len(text) == 1:
+        return gettext(text[0], **words)
+    name, singular, plural = text
+    number = values[name] if isinstance(values[name], int) else len(values[name])
+    return ngettext(singular, plural, number, **words)
 
 
-def _listed(names: Sequence[str], word: str) -> str:
+def _plain(value: Any, _: str) -> str:
+    return value if isinstance(value, str) else format_number(value) if isinstance(value, int | float) else ""
+
+
+def _list(names: Sequence[str], word: str) -> str:
     return f" {word} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 
@@ -127,240 +120,154 @@ def _each(pairs: Sequence[tuple[str, float]], form: Callable[[float], str]) -> s
     return ", ".join(f"{name} {form(value)}" for name, value in pairs)
 
 
-# --- the verdict ------------------------------------------------------------------------------------------------------
-
-_HEADLINES: Mapping[str, Callable[[Values], str]] = {
-    "better": lambda v: ngettext("%(arms)s is better", "%(arms)s are better", v["n"], arms=v["arms"]),
-    "worse": lambda v: ngettext("%(arms)s is worse", "%(arms)s are worse", v["n"], arms=v["arms"]),
-    "no difference": lambda _: gettext("No relevant difference"),
-    "cannot tell yet": lambda _: gettext("Too early to call"),
-    "cannot tell at your number of calls": lambda _: gettext("Too few calls to tell"),
-    "broken": lambda _: gettext("These results are not reliable"),
-}
-
-
-def _compared(v: Values) -> dict[str, str]:
-    amounts = [at_least(each, v["unit"]) for each in v["at_least"]]
-    return {"arms": _and(v["arms"]), "metric": v["metric"], "amounts": _and(amounts)}
-
-
-def _smallest(v: Values) -> str:
-    return amount(v["smallest"], v["unit"])
-
-
-def _harmed(v: Values) -> str:
-    values = {"arm": v["arm"], "metric": v["metric"], "amount": at_least(v["at_least"], v["unit"])}
-    if not v["margin"]:
-        return gettext("%(arm)s harms %(metric)s: at least %(amount)s. Remove it.", **values)
-    return gettext(
-        "%(arm)s harms %(metric)s: at least %(amount)s, where %(margin)s is accepted. Remove it.",
-        margin=amount(v["margin"], v["unit"]),
-        **values,
+def _expected(arms: Sequence[tuple[str, int, float]], _: str) -> str:
+    return ", ".join(
+        gettext(
+            "%(arm)s %(found)s instead of %(all)s", arm=arm, found=format_number(found), all=format_number(expected)
+        )
+        for arm, found, expected in arms
     )
 
 
-def _guardrails_unknown(v: Values) -> str:
-    clauses = [
-        gettext("%(metric)s by more than %(margin)s", metric=metric, margin=amount(margin, unit))
-        if margin
-        else gettext("%(metric)s at all", metric=metric)
-        for metric, margin, unit in v["metrics"]
-    ]
-    return gettext("It is not known yet whether %(arm)s worsens %(metrics)s.", arm=v["arm"], metrics=_or(clauses))
-
-
-def _weeks(v: Values) -> str:
-    return gettext(
-        "Finding a difference of %(amount)s takes about %(weeks)s, at %(pace)s new callers a week.",
-        amount=_smallest(v),
-        weeks=_how_long(v["weeks"]),
-        pace=_count(v["pace"]) if v["pace"] >= 1 else gettext("less than one"),
-    )
-
-
-def _how_long(weeks: int) -> str:
+def _weeks(weeks: int, _: str) -> str:
     if weeks > _TEN_YEARS:
         return gettext("ten years or more")
     return ngettext("one more week", "%(n)s more weeks", weeks)
 
 
-def _odds(odds: float) -> str:
+def _odds(odds: float, _: str) -> str:
     if odds < _EVEN:
         return gettext("about even odds")
     if odds < 2:  # noqa: PLR2004
         return gettext("3 to 2")
     if odds < _LONGEST_ODDS:
-        return gettext("%(odds)s to 1", odds=_count(odds))
+        return gettext("%(odds)s to 1", odds=format_number(odds))
     return gettext("more than %(odds)s to 1", odds=_LONGEST_ODDS)
 
 
-# --- warnings ---------------------------------------------------------------------------------------------------------
+_FORMATS: Mapping[str, Callable[[Any, str], str]] = {
+    "arms": lambda arms, _: _list(arms, gettext("and")),
+    "either": lambda arms, _: _list(arms, gettext("or")),
+    "at_least": lambda ends, unit: _list([at_least(each, unit) for each in ends], gettext("and")),
+    "smallest": amount,
+    "margin": amount,
+    "differences": lambda pairs, unit: _each(pairs, lambda each: difference(each, unit)),
+    "shares": lambda pairs, _: _each(pairs, percent),
+    "counts": lambda pairs, _: _each(pairs, format_number),
+    "expected": _expected,
+    "metrics": lambda names, _: ", ".join(names),
+    "direction": lambda word, _: gettext("more") if word == "more" else gettext("less"),
+    "since": lambda day, _: day or gettext("now"),
+    "weeks": _weeks,
+    "pace": lambda pace, _: format_number(pace) if pace >= 1 else gettext("less than one"),
+    "odds": _odds,
+}
 
 
-def _split(v: Values) -> str:
-    counts = [
-        gettext("%(arm)s %(found)s instead of %(all)s", arm=arm, found=_count(callers), all=_count(expected))
-        for arm, callers, expected in v["arms"]
-    ]
-    return gettext(
-        "The weights do not explain how callers, or those with a report, are split over the arms (%(counts)s). "
-        "Something loses callers of an arm, so the arms cannot be compared.",
-        counts=", ".join(counts),
-    )
+# --- texts ------------------------------------------------------------------------------------------------------------
 
 
-def _missing(v: Values) -> str:
-    if "metric" in v:
-        return gettext(
-            "The arms differ in how many values of %(metric)s are missing. It is not compared.", metric=v["metric"]
-        )
-    return gettext(
-        "The arms differ in how many of their calls have no report: %(shares)s. What comes from reports is not "
-        "compared.",
-        shares=_each(v["shares"], percent),
-    )
+def _one(text: str) -> tuple[str]:
+    return (text,)
 
 
-def _changed(v: Values) -> str:
-    if "pooled" in v:
-        return ngettext(
-            "The earlier period is pooled with this one, as requested. Its templates are different, its weights equal.",
-            "%(n)s earlier periods are pooled with this one, as requested. Their templates are different, their "
-            "weights equal.",
-            v["pooled"],
-        )
-    return gettext(
+def _plural(name: str, singular: str, plural: str) -> tuple[str, str, str]:
+    return name, singular, plural
+
+
+_HEADLINES: Mapping[str, tuple[str, ...]] = {
+    "better": _plural("arms", "%(arms)s is better", "%(arms)s are better"),
+    "worse": _plural("arms", "%(arms)s is worse", "%(arms)s are worse"),
+    "no difference": _one("No relevant difference"),
+    "cannot tell yet": _one("Too early to call"),
+    "cannot tell at your number of calls": _one("Too few calls to tell"),
+    "broken": _one("These results are not reliable"),
+}
+_BET = _one(
+    "If you had to bet today: %(odds)s that %(arm)s is better than %(against)s. This is a bet, not a finding: it starts "
+    "from the belief that a difference of %(smallest)s or more has a chance of one in twenty in either direction. The "
+    "verdict does not use it."
+)
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "better": _plural(
+        "arms",
+        "%(arms)s is better on %(metric)s: at least %(at_least)s.",
+        "%(arms)s are better on %(metric)s: at least %(at_least)s.",
+    ),
+    "below-smallest": _one("That is less than the smallest relevant difference, %(smallest)s."),
+    "not-compared": _one("arm_to_arm = true under [decision] would compare them with each other."),
+    "best": _one("%(arm)s is the best of them."),
+    "best-unknown": _one("It is too early to say which of them is better."),
+    "guardrail-unknown": _one("It is not known yet whether %(arm)s worsens %(metric)s by more than %(margin)s."),
+    "stop": _one("You can stop: roll out %(either)s."),
+    "worse": _one("%(arms)s is worse on %(metric)s: at least %(at_least)s. Remove it."),
+    "harmed": _one("%(arm)s harms %(metric)s: at least %(at_least)s. Remove it."),
+    "harmed:margin": _one("The accepted margin is %(margin)s."),
+    "open": _one("Too early to call for %(arms)s."),
+    "same": _plural(
+        "arms",
+        "%(arms)s differs from control by less than %(smallest)s on %(metric)s.",
+        "%(arms)s differ from control by less than %(smallest)s on %(metric)s.",
+    ),
+    "keep-either": _one("You can stop: keep either."),
+    "keep-control": _one("Keep control, or continue."),
+    "no-primary": _one('There is no primary metric: set primary = "…" in experiment.toml.'),
+    "no-caller": _one("No caller has been assigned an arm yet."),
+    "minimum-days": _one("The first verdict comes at the end of a week, after at least %(days)s days."),
+    "too-early": _one("It is too early to say whether %(either)s or control is better on %(metric)s."),
+    "too-few-calls": _one("There are too few calls to tell whether %(either)s or control is better on %(metric)s."),
+    "weeks": _one("Finding a difference of %(smallest)s takes about %(weeks)s, at %(pace)s new callers a week."),
+    "weeks-unknown": _one("How long it takes is not known yet."),
+    "no-smallest": _one("Set smallest in experiment.toml, the smallest relevant difference, to see how long it takes."),
+    "no-new-callers": _one("No new callers come in, and a difference of %(smallest)s needs more of them."),
+    "maximum-days": _one(
+        "maximum_days allows %(days)s days in all. Larger differences, fewer arms, all traffic and a more frequent "
+        "outcome need fewer callers."
+    ),
+    "split": _one(
+        "The weights do not explain how callers, or those with a report, are split over the arms (%(expected)s). "
+        "Something loses callers of an arm, so the arms cannot be compared."
+    ),
+    "missing:metric": _one("The arms differ in how many values of %(metric)s are missing. It is not compared."),
+    "missing:shares": _one(
+        "The arms differ in how many of their calls have no report: %(shares)s. What comes from reports is not compared."
+    ),
+    "delivery": _one("The arms differ in how often they were delivered: %(shares)s."),
+    "changed:pooled": _plural(
+        "pooled",
+        "The earlier period is pooled with this one, as requested. Its templates are different, its weights equal.",
+        "%(n)s earlier periods are pooled with this one, as requested. Their templates are different, their weights "
+        "equal.",
+    ),
+    "changed:callers": _one(
         "The arms, their templates or weights, the audience or the caller secret changed. These results are about "
-        "callers since %(since)s; %(callers)s from before are in earlier periods.",
-        since=v["since"] or gettext("now"),
-        callers=_count(v["callers"]),
-    )
-
-
-def _two_arms(v: Values) -> str:
-    found = ngettext(
+        "callers since %(since)s; %(callers)s from before are in earlier periods."
+    ),
+    "two-arms": _plural(
+        "callers",
         "1 caller was assigned two arms, and counts in the first.",
         "%(n)s callers were assigned two arms, and count in the first.",
-        v["callers"],
-    )
-    if not v["differences"]:
-        return found
-    without = gettext(
-        "Without them the difference on %(metric)s is %(differences)s.",
-        metric=v["metric"],
-        differences=_each(v["differences"], lambda each: difference(each, v["unit"])),
-    )
-    return f"{found} {without}"
-
-
-def _moved(v: Values) -> str:
-    values = {"arm": v["arm"], "against": v["against"]}
-    often = (
-        gettext("Callers of %(arm)s call more often than those of %(against)s.", **values)
-        if v["direction"] == "more"
-        else gettext("Callers of %(arm)s call less often than those of %(against)s.", **values)
-    )
-    if not v["metrics"]:
-        return often
-    tail = gettext("%(metrics)s: averages of other calls in each arm.", metrics=", ".join(v["metrics"]))
-    return f"{often} {tail}"
-
-
-def _few(v: Values) -> str:
-    if "metrics" in v:
-        return gettext(
-            "%(metrics)s: not compared until each arm expects %(least)s callers or calls with it, and %(least)s "
-            "without.",
-            metrics=", ".join(v["metrics"]),
-            least=v["least"],
-        )
-    return gettext(
-        "Arms are not compared below %(least)s callers each: so far %(counts)s.",
-        least=v["least"],
-        counts=_each(v["callers"], _count),
-    )
-
-
-_TEXTS: Mapping[str, Callable[[Values], str]] = {
-    "better": lambda v: ngettext(
-        "%(arms)s is better on %(metric)s: at least %(amounts)s.",
-        "%(arms)s are better on %(metric)s: at least %(amounts)s.",
-        len(v["arms"]),
-        **_compared(v),
     ),
-    "below-smallest": lambda v: gettext(
-        "That is less than the smallest relevant difference, %(amount)s.", amount=_smallest(v)
-    ),
-    "not-compared": lambda _: gettext("arm_to_arm = true under [decision] would compare them with each other."),
-    "best": lambda v: gettext("%(arm)s is the best of them.", arm=v["arm"]),
-    "best-unknown": lambda _: gettext("It is too early to say which of them is better."),
-    "guardrails-unknown": _guardrails_unknown,
-    "stop": lambda v: gettext("You can stop: roll out %(arms)s.", arms=_or(v["arms"])),
-    "worse": lambda v: gettext("%(arms)s is worse on %(metric)s: at least %(amounts)s. Remove it.", **_compared(v)),
-    "harmed": _harmed,
-    "open": lambda v: gettext("Too early to call for %(arms)s.", arms=_and(v["arms"])),
-    "same": lambda v: ngettext(
-        "%(arms)s differs from control by less than %(amount)s on %(metric)s.",
-        "%(arms)s differ from control by less than %(amount)s on %(metric)s.",
-        len(v["arms"]),
-        arms=_and(v["arms"]),
-        amount=_smallest(v),
-        metric=v["metric"],
-    ),
-    "keep-either": lambda _: gettext("You can stop: keep either."),
-    "keep-control": lambda _: gettext("Keep control, or continue."),
-    "no-primary": lambda _: gettext('There is no primary metric: set primary = "…" in experiment.toml.'),
-    "no-caller": lambda _: gettext("No caller has been assigned an arm yet."),
-    "minimum-days": lambda v: gettext(
-        "The first verdict comes at the end of a week, after at least %(days)s days.", **v
-    ),
-    "too-early": lambda v: gettext(
-        "It is too early to say whether %(arms)s or control is better on %(metric)s.",
-        arms=_or(v["arms"]),
-        metric=v["metric"],
-    ),
-    "too-few-calls": lambda v: gettext(
-        "There are too few calls to tell whether %(arms)s or control is better on %(metric)s.",
-        arms=_or(v["arms"]),
-        metric=v["metric"],
-    ),
-    "weeks": _weeks,
-    "weeks-unknown": lambda _: gettext("How long it takes is not known yet."),
-    "no-smallest": lambda _: gettext(
-        "Set smallest in experiment.toml, the smallest relevant difference, to see how long it takes."
-    ),
-    "no-new-callers": lambda v: gettext(
-        "No new callers come in, and a difference of %(amount)s needs more of them.", amount=_smallest(v)
-    ),
-    "maximum-days": lambda v: gettext(
-        "maximum_days allows %(days)s days in all. Larger differences, fewer arms, all traffic and a more frequent "
-        "outcome need fewer callers.",
-        **v,
-    ),
-    "split": _split,
-    "missing": _missing,
-    "delivery": lambda v: gettext(
-        "The arms differ in how often they were delivered: %(shares)s.", shares=_each(v["shares"], percent)
-    ),
-    "changed": _changed,
-    "two-arms": _two_arms,
-    "one-caller": lambda v: gettext(
+    "two-arms:differences": _one("Without them the difference on %(metric)s is %(differences)s."),
+    "one-caller": _one(
         "One caller made %(most)s of the %(calls)s calls. Perhaps a line is forwarded, or a switchboard shows one "
-        "number for everybody.",
-        most=_count(v["most"]),
-        calls=_count(v["calls"]),
+        "number for everybody."
     ),
-    "few": _few,
-    "hook-failed": lambda v: ngettext(
+    "few:counts": _one("Arms are not compared below %(least)s callers each: so far %(counts)s."),
+    "few:metrics": _one(
+        "%(metrics)s: not compared until each arm expects %(least)s callers or calls with it, and %(least)s without."
+    ),
+    "hook-failed": _plural(
+        "calls",
         "1 call has no arm because the customer hook failed, and the audience needs the customer.",
         "%(n)s calls have no arm because the customer hook failed, and the audience needs the customer.",
-        v["calls"],
     ),
-    "rehearsal": lambda v: ngettext(
+    "rehearsal": _plural(
+        "calls",
         "1 call of a rehearsal is included, as requested.",
         "%(n)s calls of a rehearsal are included, as requested.",
-        v["calls"],
     ),
-    "purged": lambda v: gettext("Calls before %(day)s are purged: some callers may have begun earlier.", **v),
-    "calls-moved": _moved,
+    "purged": _one("Calls before %(day)s are purged: some callers may have begun earlier."),
+    "calls-moved": _one("Callers of %(arm)s call %(direction)s often than those of %(against)s."),
+    "calls-moved:metrics": _one("%(metrics)s: averages of other calls in each arm."),
 }
