@@ -67,6 +67,13 @@ def test_fault_is_found(complaints: list[dict[str, Any]], name: str) -> None:
     assert_found(complaints, name, FAULTS[name])
 
 
+def test_invalid_weight_is_one_complaint(tmp_path: Path) -> None:
+    """An arm whose weight is invalid is an arm all the same: nothing else is said of it."""
+    files = toml('[arms]\ncontrol = 1\nwarm = "50%"\n[pins]\n"+31612345678" = "warm"\n', "", 0).written("a")
+    [found] = complaints_about(tmp_path, {**BASE, **files})
+    assert found["problem"] == 'weight of "warm" must be a positive number, not "50%"'
+
+
 def test_experiments_that_conflict(tmp_path: Path) -> None:
     """Two experiments with one seed conflict, and two running ones that write one field without a shared layer."""
     faults = {

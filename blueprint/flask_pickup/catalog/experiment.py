@@ -109,8 +109,9 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
         toml.complain(f"invalid experiment name '{experiment}'", f"use {NAME_RULE}")
     values = toml.load(ExperimentSchema())
     weights = values.pop("arms", {})
-    _check_arms(toml, experiment, weights, folders)
-    _check_winner(toml, values, weights)
+    named = toml.keys("arms")
+    _check_arms(toml, experiment, named, folders)
+    _check_winner(toml, values, named)
     folders = {CONTROL: Arm(CONTROL, f"experiments/{experiment}/{CONTROL}", {}, frozenset()), **folders}
     arms = tuple(folders[arm] for arm in weights if arm in folders)
     found = Experiment(
@@ -118,7 +119,7 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
         weights=weights,
         metrics=define_metrics(toml, values.pop("metrics", {}), values.get("primary", ""), kinds),
         decision=define_decision(toml, values.pop("decision", {})),
-        pins=_pins(toml, values.pop("pins", {}), weights, pin_key),
+        pins=_pins(toml, values.pop("pins", {}), named, pin_key),
         files={arm.name: arm.files for arm in arms},
         callers=_mark(pin_key),
         **{"seed": experiment, **values},
@@ -161,32 +162,32 @@ def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
     return None
 
 
-def _check_arms(toml: TomlFile, experiment: str, weights: Mapping[str, float], folders: Mapping[str, Arm]) -> None:
-    if not weights:
+def _check_arms(toml: TomlFile, experiment: str, arms: Collection[str], folders: Mapping[str, Arm]) -> None:
+    if not arms:
         toml.complain("[arms] is missing", "write [arms] with control = 1 and a line for each other arm")
-    elif CONTROL not in weights:
+    elif CONTROL not in arms:
         toml.complain(f'[arms] has no "{CONTROL}"', "add control = 1, the arm that changes nothing", "arms")
-    for arm in weights:
+    for arm in arms:
         if not NAME.fullmatch(arm):
             toml.complain(f"invalid arm name '{arm}'", f"use {NAME_RULE}", "arms", arm)
         elif arm not in folders and arm != CONTROL:
             remedy = f"create experiments/{experiment}/{arm}/first_message.j2 or remove it from [arms]"
             toml.complain(f'arm "{arm}" has no files', remedy, "arms", arm)
-    for folder in folders.keys() - weights.keys() - {CONTROL}:
+    for folder in folders.keys() - set(arms) - {CONTROL}:
         remedy = f"add {folder} = 1 to [arms] or remove the folder"
         toml.complain(f'folder "{folder}/" is not an arm', remedy, "arms")
 
 
-def _check_winner(toml: TomlFile, values: Mapping[str, Any], weights: Mapping[str, float]) -> None:
+def _check_winner(toml: TomlFile, values: Mapping[str, Any], arms: Collection[str]) -> None:
     winner = values.get("winner")
-    if winner and winner not in weights:
-        toml.complain(f"unknown arm '{winner}'", suggest(winner, weights), "winner")
+    if winner and winner not in arms:
+        toml.complain(f"unknown arm '{winner}'", suggest(winner, arms), "winner")
     if winner and values.get("status") != "concluded":
         problem = '"winner" has no effect until the experiment is concluded'
         toml.complain(problem, 'write status = "concluded"', "winner", level="warning")
 
 
-def _pins(toml: TomlFile, pins: Mapping[str, str], weights: Mapping[str, float], pin_key: PinKey) -> dict[str, str]:
+def _pins(toml: TomlFile, pins: Mapping[str, str], arms: Collection[str], pin_key: PinKey) -> dict[str, str]:
     keys: dict[str, str] = {}
     for place, (pinned, arm) in enumerate(pins.items(), 1):
         # The number itself stays out of the complaints: they end in logs.
@@ -195,8 +196,8 @@ def _pins(toml: TomlFile, pins: Mapping[str, str], weights: Mapping[str, float],
             toml.complain(f"pin {place} is not a phone number", 'write it as "+31612345678"', "pins", pinned)
         elif key in keys:
             toml.complain(f"pin {place} is a duplicate", "keep one of the two", "pins", pinned)
-        elif arm not in weights:
-            toml.complain(f"pin {place}: unknown arm '{arm}'", suggest(arm, weights), "pins", pinned)
+        elif arm not in arms:
+            toml.complain(f"pin {place}: unknown arm '{arm}'", suggest(arm, arms), "pins", pinned)
         else:
             keys[key] = arm
     return keys

@@ -6,7 +6,7 @@ import re
 import sys
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from marshmallow import Schema, ValidationError, fields
@@ -118,6 +118,11 @@ class TomlFile:
         line = toml_line(self._source, *path)
         self._complaints.append(Complaint(self.file, line, problem, remedy, level))
 
+    def keys(self, table: str) -> Collection[str]:
+        """Return the keys of a table, whatever their values are."""
+        values = self._values.get(table)
+        return values.keys() if isinstance(values, Mapping) else ()
+
     def load(self, schema: Schema) -> dict[str, Any]:
         """Return the values that are valid, without defaults; complain about all others."""
         if not self.is_readable:
@@ -169,7 +174,7 @@ def _is_number(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    shown = f'"{value}"' if isinstance(value, str) else str(value)
+    shown = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return textwrap.shorten(_masked(shown), 40, placeholder="…")
 
 
