@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app
 from flask.blueprints import BlueprintSetupState
@@ -34,9 +34,6 @@ from flask_pickup.results.model import Results
 from flask_pickup.results.snapshots import LEASE, Snapshots
 from flask_pickup.signals import Sender
 from flask_pickup.webhook import Webhook, definition_entries
-
-if TYPE_CHECKING:
-    from flask_pickup.results.assembling import Analysis
 
 log = logging.getLogger("flask_pickup")
 
@@ -93,7 +90,7 @@ class State:
             details = details_of(found, results.since, zone).as_data() if results.since else None
         return {"results": results.as_data(), "details": details}
 
-    def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[Analysis]:
+    def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[assembling.Analysis]:
         days = self.options.retention
         purged = self._now() - timedelta(days=days) if days else None
         asked = assembling.Options(now=self._now(), purged_before=purged, **options)
@@ -227,8 +224,7 @@ class Pickup(Blueprint):
     def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
         """Return what is known of an experiment: means, intervals, warnings and a verdict.
 
-        Call it inside the app's context, and not in a worker that answers calls: it takes seconds over a million calls,
-        and needs the extra ``results``.
+        Call it inside the app's context. It takes seconds over a million calls.
 
         :param pool: whether earlier periods of equal weights count too.
         :param rehearsals: whether rehearsed calls count.
