@@ -93,7 +93,7 @@ class State:
     def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[assembling.Analysis]:
         days = self.options.retention
         purged = self._now() - timedelta(days=days) if days else None
-        asked = assembling.Options(now=self._now(), purged_before=purged, **options)
+        asked = assembling.ResultOptions(now=self._now(), purged_before=purged, **options)
         return assembling.analysis(self.engine, experiment, self._body(experiment), asked)
 
     def _body(self, experiment: str) -> Mapping[str, Any] | None:

@@ -28,7 +28,7 @@ from flask_pickup.ledger import CallEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.models import Call, Outcome
 from flask_pickup.outcome_names import REPORTED_NUMBERS
-from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results
 from flask_pickup.webhook import Webhook, call_entry, definition_entries
 
@@ -244,12 +244,12 @@ def looks(engine: Engine, experiment: Experiment, until: datetime) -> Iterator[R
 
     :raises ValueError: if no caller was assigned an arm.
     """
-    last = results(engine, experiment.name, experiment.body, Options(now=until))
+    last = results(engine, experiment.name, experiment.body, ResultOptions(now=until))
     if last.since is None:
         raise ValueError("none of the made-up callers was assigned an arm")
     week = last.since + timedelta(weeks=1)
     while week < until:
-        yield results(engine, experiment.name, experiment.body, Options(now=week))
+        yield results(engine, experiment.name, experiment.body, ResultOptions(now=week))
         week += timedelta(weeks=1)
     yield last
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Metric, Results
 from result_rows import PLAIN, START, Rows, body
 
@@ -107,7 +107,7 @@ def test_sums_are_those_of_the_rows(engine: Engine, seed: int) -> None:
     """Per caller or call, zero or left out, within, capped: means and errors are those of the rows read one by one."""
     rows = made_up(seed)
     rows.write(engine, [("d", body(METRICS))])
-    found = results(engine, "opening", options=Options(now=NOW))
+    found = results(engine, "opening", options=ResultOptions(now=NOW))
     for name, metric in METRICS.items():
         for arm, expected in pairs(rows, metric).items():
             shown = metric_of(found, name).arm(arm)
@@ -126,7 +126,7 @@ def metric_of(found: Results, name: str) -> Metric:
 def shown(engine: Engine, rows: Rows, *metrics: Mapping[str, Any], **options: Any) -> Results:
     named = {f"m{index}": metric for index, metric in enumerate(metrics or ({"outcome": "analysis.booked"},))}
     rows.write(engine, [("d", body(named))])
-    return results(engine, "opening", options=Options(now=NOW, **options))
+    return results(engine, "opening", options=ResultOptions(now=NOW, **options))
 
 
 def arms(found: Results, name: str) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_arms_and_metrics_keep_the_files_order(engine: Engine) -> None:
         {name: {"outcome": name} for name in ("booked", "seconds", "b")}, arms={"control": 1, "warmest": 1, "a": 1}
     )
     rows.write(engine, [("d", written)])
-    found = results(engine, "opening", written, Options(now=NOW))
+    found = results(engine, "opening", written, ResultOptions(now=NOW))
     assert [arm.arm for arm in found.arms] == ["control", "warmest", "a"]
     assert [metric.metric for metric in found.metrics] == ["booked", "seconds", "b"]
 
@@ -185,7 +185,7 @@ def test_rehearsals_count_only_if_asked(engine: Engine) -> None:
     rows = Rows()
     rows.call("ann", at(1), "warm", {}, call_id="pickup-rehearsal-a")
     assert arms(shown(engine, rows), "callers")["warm"] == 0
-    found = results(engine, "opening", options=Options(now=NOW, rehearsals=True))
+    found = results(engine, "opening", options=ResultOptions(now=NOW, rehearsals=True))
     assert arms(found, "callers")["warm"] == 1
     assert "rehearsal" in {warning.code for warning in found.warnings}
 
@@ -210,7 +210,7 @@ def test_weeks_of_a_period_begin_with_its_first_new_caller(engine: Engine) -> No
     rows.call("bob", at(13), "control", {})
     named = {"m0": {"outcome": "analysis.booked"}}
     rows.write(engine, [("c", body(named, arms={"control": 1, "warm": 3})), ("d", body(named))])
-    found = results(engine, "opening", options=Options(now=NOW))
+    found = results(engine, "opening", options=ResultOptions(now=NOW))
     assert found.verdict
     assert (found.since, found.verdict.until) == (at(13), at(13) + timedelta(weeks=6))
 

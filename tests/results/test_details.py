@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from flask_pickup.results.assembling import Options, analysis
+from flask_pickup.results.assembling import ResultOptions, analysis
 from flask_pickup.results.details import ExperimentDetails, details_of
 from flask_pickup.results.model import Results
 from result_rows import START, Rows, body
@@ -28,7 +28,7 @@ OLD, NEW = body(METRICS, files={"warm": "old"}), body(METRICS)
 
 def told(engine: Engine, rows: Rows) -> tuple[Results, ExperimentDetails]:
     rows.write(engine, [("old", OLD), ("new", NEW)])
-    with analysis(engine, "opening", NEW, Options(now=NOW)) as read:
+    with analysis(engine, "opening", NEW, ResultOptions(now=NOW)) as read:
         found = read.results()
         assert found.since
         return found, details_of(read, found.since)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results
 from result_rows import BOOKED, HANG_UP, START, Rows, body, callers, tables
 
@@ -31,7 +31,7 @@ def small(tmp_path: Path) -> Iterator[Engine]:
 
 def shown(engine: Engine, rows: Rows, *, metrics: Any = None, options: Any = None, **changed: Any) -> Results:
     rows.write(engine, [("d", body(metrics or METRICS, **changed))])
-    return results(engine, "opening", options=Options(**{"now": NOW, **(options or {})}))
+    return results(engine, "opening", options=ResultOptions(**{"now": NOW, **(options or {})}))
 
 
 def both(control: Mapping[str, Any], warm: Mapping[str, Any]) -> Rows:
@@ -154,7 +154,7 @@ def in_two_periods(engine: Engine, *, pool: bool = False, **changed: Any) -> Res
     # One of the first period's callers calls again under the second.
     rows.call("control-0-0", START + 30 * DAY, "warm", {"analysis.booked": 1.0}, definition="b")
     rows.write(engine, [("a", body(METRICS)), ("b", body(METRICS, **changed))])
-    return results(engine, "opening", options=Options(now=NOW, pool=pool))
+    return results(engine, "opening", options=ResultOptions(now=NOW, pool=pool))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_calls_after_the_end_do_not_count(engine: Engine) -> None:
     ended = body(METRICS, status="concluded")
     rows.write(engine, [("a", body(METRICS)), ("b", ended), ("c", {**ended, "description": "edited since"})])
     # The second definition was first seen a minute after the experiment began.
-    assert sum(arms(results(engine, "opening", options=Options(now=NOW)), "callers")) == 1
+    assert sum(arms(results(engine, "opening", options=ResultOptions(now=NOW)), "callers")) == 1
 
 
 # --- what a reader must know ----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results
 from result_rows import START, Rows, body, tables
 
@@ -51,7 +51,7 @@ def asked(database_url: str) -> Iterator[tuple[Connection, Results]]:
     """A session in which the view was made, and what ``flask pickup results`` shows of the same rows."""
     engine = tables(database_url)
     made_up().write(engine, [("d", body(METRICS))])
-    found = results(engine, "opening", options=Options(now=NOW))
+    found = results(engine, "opening", options=ResultOptions(now=NOW))
     with engine.connect() as connection:
         connection.exec_driver_sql(VIEW.replace("warm-opening", "opening"), execution_options=AS_IT_STANDS)
         yield connection, found

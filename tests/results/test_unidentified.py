@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import sem, ttest_ind
 from sqlalchemy import Engine
 
-from flask_pickup.results.assembling import Options, results
+from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results, Unidentified
 from result_rows import START, Rows, body
 
@@ -58,7 +58,7 @@ def values(rows: Rows, metric: Mapping[str, Any], arm: str) -> list[float]:
 
 def shown(engine: Engine, rows: Rows, **changed: Any) -> Results:
     rows.write(engine, [("d", body(METRICS, **{"unidentified": "per-call", **changed}))])
-    return results(engine, "opening", options=Options(now=NOW))
+    return results(engine, "opening", options=ResultOptions(now=NOW))
 
 
 def apart(found: Results) -> Unidentified:
@@ -111,7 +111,7 @@ def test_they_change_nothing_else(engine: Engine) -> None:
     for name in ("calls", "assignments", "outcomes"):
         setattr(rows, name, [row for row in getattr(everything, name) if row["call_id"] not in named])
     rows.write(engine)
-    found = results(engine, "opening", options=Options(now=NOW))
+    found = results(engine, "opening", options=ResultOptions(now=NOW))
     arms = tuple(replace(arm, unidentified=0) for arm in found.arms)
     assert sum(arm.unidentified for arm in found.arms) == 900
     assert without.unidentified is None

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, select
 
 from flask_pickup.catalog.definition import Experiment
 from flask_pickup.errors import UnknownExperiment
-from flask_pickup.models import Definition as DefinitionRow
+from flask_pickup.models import Definition
 from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates
 from flask_pickup.results.calls import (
     CountQuery,
@@ -25,9 +25,9 @@ from flask_pickup.results.calls import (
     first_assigned,
     rehearsed_calls,
 )
-from flask_pickup.results.counting import Counted, callers, count
+from flask_pickup.results.counting import Counted, aggregate, callers
 from flask_pickup.results.model import Finding, Metric, Results, Unidentified, Verdict
-from flask_pickup.results.periods import Body, Definition, Period, periods
+from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
 from flask_pickup.results.reading import reading
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.verdict import decide, last_whole_week
@@ -37,7 +37,7 @@ _FEWEST_CALLS = 100
 
 
 @dataclass(frozen=True)
-class Options:
+class ResultOptions:
     """How results are asked for.
 
     :param pool: whether earlier periods of equal weights count too.
@@ -54,7 +54,9 @@ class Options:
     patience: float | None = None
 
 
-def results(engine: Engine, experiment: str, in_force: Body | None = None, options: Options | None = None) -> Results:
+def results(
+    engine: Engine, experiment: str, in_force: Body | None = None, options: ResultOptions | None = None
+) -> Results:
     """Return what is known of an experiment, with a verdict.
 
     :param in_force: its definition as the folder has it now; by default the latest that calls were answered from.
@@ -68,37 +70,39 @@ def results(engine: Engine, experiment: str, in_force: Body | None = None, optio
 def recorded(engine: Engine) -> list[str]:
     """Return the names of all experiments that calls were ever answered from."""
     with reading(engine) as connection:
-        return sorted(connection.execute(select(DefinitionRow.experiment).distinct()).scalars())
+        return sorted(connection.execute(select(Definition.experiment).distinct()).scalars())
 
 
 @contextmanager
 def analysis(
-    engine: Engine, experiment: str, in_force: Body | None = None, options: Options | None = None
+    engine: Engine, experiment: str, in_force: Body | None = None, options: ResultOptions | None = None
 ) -> Iterator[Analysis]:
     """Give an experiment's rows as they are now; arguments and errors are those of :func:`results`."""
-    options = options or Options()
+    options = options or ResultOptions()
     with reading(engine, options.patience) as connection:
         yield Analysis(connection, _definitions(connection, experiment, in_force, options), options)
 
 
-def _definitions(connection: Connection, experiment: str, in_force: Body | None, options: Options) -> list[Definition]:
+def _definitions(
+    connection: Connection, experiment: str, in_force: Body | None, options: ResultOptions
+) -> list[StoredDefinition]:
     rows = connection.execute(
-        select(DefinitionRow.fingerprint, DefinitionRow.body, DefinitionRow.first_seen_at)
-        .where(DefinitionRow.experiment == experiment)
-        .order_by(DefinitionRow.first_seen_at, DefinitionRow.fingerprint)
+        select(Definition.fingerprint, Definition.body, Definition.first_seen_at)
+        .where(Definition.experiment == experiment)
+        .order_by(Definition.first_seen_at, Definition.fingerprint)
     )
-    found = [Definition(*row) for row in rows]
+    found = [StoredDefinition(*row) for row in rows]
     if in_force is None:
         if not found:
             raise UnknownExperiment(f"No experiment is called '{experiment}', and no call was ever in one.")
         return found
     known = next((each for each in found if each.body == in_force), None)
     # Its own body, not the table's: PostgreSQL keeps keys in an order of its own.
-    last = replace(known, body=in_force) if known else Definition("", in_force, options.now or datetime.now(UTC))
+    last = replace(known, body=in_force) if known else StoredDefinition("", in_force, options.now or datetime.now(UTC))
     return [*(each for each in found if each is not known), last]
 
 
-def _end(definitions: Sequence[Definition]) -> datetime:
+def _end(definitions: Sequence[StoredDefinition]) -> datetime:
     """Return when a concluded experiment was first seen to be: what is edited afterwards begins nothing."""
     concluded = takewhile(lambda each: each.body["status"] == "concluded", reversed(definitions))
     return min(each.first_seen_at for each in concluded)
@@ -110,7 +114,7 @@ class Analysis:
     :param definitions: all that there were, the one in force last.
     """
 
-    def __init__(self, connection: Connection, definitions: Sequence[Definition], options: Options) -> None:
+    def __init__(self, connection: Connection, definitions: Sequence[StoredDefinition], options: ResultOptions) -> None:
         self.connection = connection
         self.options = options
         self.experiment = _primary_first(Experiment.of(definitions[-1].body))
@@ -132,7 +136,7 @@ class Analysis:
     def results(self) -> Results:
         """Return what is known, with a verdict."""
         week = self._last_whole_week()
-        now, *weeks = count(self.connection, self.query, *([week] if week else []))
+        now, *weeks = aggregate(self.connection, self.query, *([week] if week else []))
         current = self._aggregates(now, self.query.until)
         one_arm = self._aggregates(now, self.query.until, one_arm=True)
         earlier = [self._aggregates(now, self.query.until, period) for period in self.earlier]
@@ -159,7 +163,9 @@ class Analysis:
         primary = self.experiment.metric(self.experiment.primary)
         experiment = replace(self.experiment, metrics=(primary,) if primary else ())
         *earlier, last = moments
-        now, *counted = count(self.connection, replace(self.query, metrics=experiment.metrics, until=last), *earlier)
+        now, *counted = aggregate(
+            self.connection, replace(self.query, metrics=experiment.metrics, until=last), *earlier
+        )
         return [
             results_of(experiment, self._aggregates(each, moment))
             for moment, each in zip(moments, (*counted, now), strict=True)
@@ -208,7 +214,7 @@ class Analysis:
         period = self.period.per_call
         if not any(source == "unidentified" and each in period.definitions for each, _, source in self._excluded):
             return None
-        [counted] = count(self.connection, replace(self.query, unidentified=True))
+        [counted] = aggregate(self.connection, replace(self.query, unidentified=True))
         found = results_of(self.experiment, self._aggregates(counted, self.query.until, period))
         return Unidentified(found.sample_ratio, tuple(map(_of_calls, found.metrics)))
 

@@ -23,7 +23,7 @@ Counted = Mapping[tuple[str, str, bool], ArmAggregates]
 """Fingerprint of a definition, arm, and whether they were assigned another arm later, to what the callers come to."""
 
 
-def count(connection: Connection, query: CountQuery, *earlier: datetime) -> list[Counted]:
+def aggregate(connection: Connection, query: CountQuery, *earlier: datetime) -> list[Counted]:
     """Return what the rows of an experiment come to up to ``query.until``, and up to each earlier moment.
 
     All at once, because what takes time is to bring a caller's calls together.

@@ -11,12 +11,12 @@ from flask_pickup.models import Assignment, Call
 from flask_pickup.results import estimates
 from flask_pickup.results.aggregates import RECENT
 from flask_pickup.results.calls import CountQuery
-from flask_pickup.results.counting import count
+from flask_pickup.results.counting import aggregate
 from flask_pickup.results.planning import Baseline
 from flask_pickup.results.reading import reading
 
 MEASURED = timedelta(weeks=12)
-FEWEST = 30
+FEWEST_MEASURED = 30
 """Callers below which nothing is measured."""
 
 
@@ -27,9 +27,9 @@ def measured(engine: Engine, metric: MetricDefinition, *, now: datetime) -> Base
     """
     query = CountQuery(None, (metric,), until=now + timedelta(seconds=1), after=now - MEASURED)
     with reading(engine) as connection:
-        [found] = count(connection, query)
+        [found] = aggregate(connection, query)
     everybody = next(iter(found.values()), None)
-    if everybody is None or everybody.metrics[metric.name].callers < FEWEST:
+    if everybody is None or everybody.metrics[metric.name].callers < FEWEST_MEASURED:
         return None
     sums = everybody.metrics[metric.name]
     return Baseline(

@@ -21,7 +21,7 @@ all arms. Nor do the base's templates, which are not in the definition: they cha
 
 
 @dataclass(frozen=True)
-class Definition:
+class StoredDefinition:
     """A row of ``pickup_definitions``."""
 
     fingerprint: str
@@ -38,7 +38,7 @@ class Period:
     """
 
     number: int
-    members: tuple[Definition, ...]
+    members: tuple[StoredDefinition, ...]
 
     @cached_property
     def definitions(self) -> frozenset[str]:
@@ -67,13 +67,13 @@ class Period:
         return "customer" in (self.members[-1].body.get("audience") or "")
 
 
-def periods(definitions: Sequence[Definition], first_assigned: Mapping[str, datetime]) -> list[Period]:
+def periods(definitions: Sequence[StoredDefinition], first_assigned: Mapping[str, datetime]) -> list[Period]:
     """Return the periods in the order of their first callers; the one in force, without a caller perhaps, is the last.
 
     :param definitions: all of one experiment, the one in force last.
     :param first_assigned: fingerprint to the first time that a new caller was assigned under it.
     """
-    grouped: dict[str, list[Definition]] = {}
+    grouped: dict[str, list[StoredDefinition]] = {}
     for definition in definitions:
         grouped.setdefault(_key(definition.body), []).append(definition)
     in_force = grouped.pop(_key(definitions[-1].body))

@@ -37,7 +37,7 @@ WAIT = 1.5
 _PATIENCE = 3.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
-Body = Mapping[str, Any]
+_Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Latest:
 
     at: datetime | None = None
     leased_until: datetime | None = None
-    body: Body | None = None
+    body: _Body | None = None
 
     def is_due(self, now: datetime) -> bool:
         """Return whether the results should be computed anew, and nobody does."""
@@ -77,14 +77,14 @@ class Snapshots:
     """
 
     def __init__(
-        self, engine: Callable[[], Engine], compute: Callable[[str], Body], now: Callable[[], datetime]
+        self, engine: Callable[[], Engine], compute: Callable[[str], _Body], now: Callable[[], datetime]
     ) -> None:
         self._engine = engine
         self._compute = compute
         self._now = now
         self._processes = PerProcess(_Process)
 
-    def latest(self, names: Collection[str], wait: float = WAIT) -> dict[str, Body]:
+    def latest(self, names: Collection[str], wait: float = WAIT) -> dict[str, _Body]:
         """Return the latest results of experiments, perhaps of a while ago; those without any yet are absent.
 
         :param wait: seconds to wait where there are none, or only old ones.
