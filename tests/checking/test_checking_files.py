@@ -1,9 +1,8 @@
-"""``check`` reads regular text files only, and finds files that nothing uses."""
+"""``check`` reads text files only, and finds files that nothing uses."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,7 @@ def huge(path: Path) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "link.j2": (lambda path: path.symlink_to("/etc/hostname"), "this link leads out of the folder; put the file itself here"),
-    "folder": (lambda path: path.symlink_to("/etc"), "this link leads out of the folder"),
     "round.j2": (lambda path: path.symlink_to(path), "the file cannot be read"),
-    "pipe.j2": (os.mkfifo, "this is not a regular file; put a text file here"),
     "huge.j2": (huge, "the file has 8,589,934,592 bytes; keep it below 262,144"),
     "latin.j2": (lambda path: path.write_bytes(b"caf\xe9"), "byte 3 is not UTF-8; save the file as UTF-8"),
     "nul.j2": (lambda path: path.write_bytes(b"a\0b"), "the file has a NUL character; save it as plain text"),
@@ -43,17 +39,11 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_file_that_is_not_content_is_not_read(complaints: list[dict[str, Any]], name: str) -> None:
-    """A file that leads out, blocks, is too large or is not text has a complaint and is not read."""
-    shown = name.replace("\udce9", "\N{REPLACEMENT CHARACTER}")
+    """A file that is too large or is not text has a complaint and is not read."""
+    shown = name.replace("\udce9", "?")
     [found] = [each for each in complaints if each["file"] == f"greetings/{shown}"]
     assert FAULTS[name][1] in f"{found['problem']}; {found['remedy']}"
     assert found["level"] == "error"
-
-
-def test_too_many_files(tmp_path: Path) -> None:
-    """A folder of somebody's modules is not read to its end."""
-    found = complaints_about(tmp_path, {**BASE, **{f"greetings/{number}.txt": "" for number in range(5_100)}})
-    assert any(each["file"] == "greetings" and each["problem"] == "more than 5,000 files" for each in found)
 
 
 def test_byte_order_mark_is_dropped(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ from flask_pickup.catalog.complaints import Complaint
 
 LARGEST = 256 * 1024
 """Bytes. A prompt has a few thousand."""
-MOST = 5_000
-"""Files below one folder, of whatever kind: a folder with more is not a folder of greetings."""
 SUFFIXES = (".j2", ".json", ".toml")
 NAMES = (
     "first_message.j2",
@@ -27,31 +25,23 @@ NAMES = (
 
 
 def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]:
-    """Return the text of each content file below ``folder`` by its path, which begins with ``name``.
-
-    Only regular files inside the folder are opened: no pipe that blocks, no link that leads out.
-    """
+    """Return the text of each content file below ``folder`` by its path, which begins with ``name``."""
     texts: dict[str, str] = {}
     complaints: list[Complaint] = []
     if not folder.is_dir():
         complaints.append(
             Complaint(name, 0, f"folder '{folder.name}' is missing", "create it, or set where it is", "warning")
         )
-    for number, path in enumerate(_walk(folder)):
-        if number == MOST:
-            complaints.append(Complaint(name, 0, f"more than {MOST:,} files", "keep content in smaller folders"))
-            break
-        label = f"{name}/{path.relative_to(folder).as_posix()}"
-        shown = os.fsencode(label).decode("utf-8", "replace")
-        if not path.name.endswith(SUFFIXES) and not path.is_dir():
-            complaints += [unused_file(shown, known)] if (known := meant(path.name)) else []
-        elif shown != label:
-            complaints.append(Complaint(shown, 0, "the file's name is not UTF-8", "rename it"))
-        else:
+    for path in _walk(folder):
+        original = f"{name}/{path.relative_to(folder).as_posix()}"
+        label = original.encode(errors="replace").decode()
+        if path.name.endswith(SUFFIXES):
             try:
-                texts[label] = _read(path, folder)
+                texts[original] = _read(path)
             except _UnreadableFile as error:
                 complaints.append(Complaint(label, 0, *error.args))
+        elif known := meant(path.name):
+            complaints.append(unused_file(label, known))
     return texts, complaints
 
 
@@ -78,21 +68,16 @@ class _UnreadableFile(Exception):
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield each file, and each link to a folder: it is not followed."""
-    for directory, folders, files in os.walk(folder):
+    for directory, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        links = [name for name in folders if Path(directory, name).is_symlink()]
-        yield from (Path(directory, name) for name in [*sorted(files), *links])
+        yield from (Path(directory, name) for name in sorted(files))
 
 
-def _read(path: Path, folder: Path) -> str:
-    # Path.resolve raises on a link that leads to itself; realpath does not.
-    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
-        raise _UnreadableFile("this link leads out of the folder", "put the file itself here")
+def _read(path: Path) -> str:
+    if not path.name.isprintable():
+        raise _UnreadableFile("the file's name is not UTF-8", "rename it")
     try:
         size = path.stat().st_size
-        if not path.is_file():
-            raise _UnreadableFile("this is not a regular file", "put a text file here")
         if size > LARGEST:
             raise _UnreadableFile(f"the file has {size:,} bytes", f"keep it below {LARGEST:,}")
         # Windows puts a byte order mark before a text.
