@@ -298,7 +298,7 @@ def _entry() -> CallEntry:
         "call_id": call_id, "experiment": EXPERIMENT, "arm": "warm", "source": "hash", "caller_key": key,
         "definition": "0" * 32, "assigned_at": at, "delivered": None,
     }  # fmt: skip
-    return CallEntry(call, [assigned])
+    return CallEntry(call, [assigned], at)
 
 
 def _purge(server: common.PostgreSQL, settings: Mapping[str, str], folder: Path, most_seconds: int) -> dict[str, Any]:

@@ -47,11 +47,11 @@ class Moment(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC."""
+    def process_bind_param(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
+        """Store UTC; a text is in ISO format, as spooled rows have it."""
         if value is None:
             return None
-        value = value.astimezone(UTC)
+        value = (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002

@@ -230,7 +230,7 @@ def _arm(entry: CallEntry, experiment: str) -> str | None:
 def _ended(entry: CallEntry, at: datetime) -> CallEntry:
     """Return the entry of a call that has ended and was reported, its arm spoken."""
     call: dict[str, Any] = {**entry.call, "status": "ended", "ended_at": at, "reported_at": at}
-    return CallEntry(call, [{**row, "delivered": True} for row in entry.assignments])
+    return CallEntry(call, [{**row, "delivered": True} for row in entry.assignments], at)
 
 
 def _outcome_rows(entry: CallEntry, outcomes: Mapping[str, float]) -> Iterator[dict[str, Any]]:

@@ -279,7 +279,7 @@ def call_entry(call: CallFacts, decision: Decision, at: datetime) -> CallEntry:
         }
         for assigned in decision.assignments
     ]
-    return CallEntry(row, rows, signed_at=call.at)
+    return CallEntry(row, rows, requested_at=call.at)
 
 
 def definition_entries(catalog: Catalog, first_seen: datetime) -> list[DefinitionEntry]:

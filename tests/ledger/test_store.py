@@ -23,7 +23,7 @@ NOW = datetime(2025, 12, 13, tzinfo=UTC)
 
 
 def call(call_id: str) -> CallEntry:
-    return CallEntry(call_row(facts(call_id), decision="base", decided_at=NOW), [])
+    return CallEntry(call_row(facts(call_id), decision="base", decided_at=NOW), [], NOW)
 
 
 def report(call_id: str) -> ReportEntry:
@@ -71,7 +71,7 @@ def test_crossing_batches_do_not_deadlock(batches: list[Sequence[Entry]], postgr
 def assigned(call_id: str, **arms: str) -> CallEntry:
     """Return a call with an arm in each experiment named."""
     row = call_row(facts(call_id), decision="arm", decided_at=NOW, reasons={"opening": "enrolled"})
-    return CallEntry(row, [assignment(call_id, experiment, arm) for experiment, arm in arms.items()])
+    return CallEntry(row, [assignment(call_id, experiment, arm) for experiment, arm in arms.items()], NOW)
 
 
 def assignment(call_id: str, experiment: str, arm: str) -> dict[str, Any]:

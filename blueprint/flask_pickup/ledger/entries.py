@@ -16,12 +16,12 @@ Row = Mapping[str, Any]
 class CallEntry:
     """A decided call and its assignments: rows of ``pickup_calls`` and ``pickup_assignments``.
 
-    :param signed_at: when the platform signed the request; None if it signs no time.
+    :param requested_at: when the platform signed the request, or else when it came.
     """
 
     call: Row
     assignments: Sequence[Row]
-    signed_at: datetime | None = None
+    requested_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,7 @@ _KINDS: dict[str, type[Entry]] = {
     "outcome": OutcomeEntry,
 }  # fmt: skip
 _NAMES = {kind: name for name, kind in _KINDS.items()}
-_MOMENTS = ("decided_at", "signed_at", "ended_at", "assigned_at", "first_seen_at", "reported_at")
-_FOREIGN_KEYS = ("body", "reasons", "outcomes", "messages")
-"""Objects whose keys authors and platforms choose, so that a key can look like one of ``_MOMENTS``."""
+_MOMENTS = ("requested_at", "reported_at", "decided_at")
 
 
 def to_json(entry: Entry) -> str:
@@ -102,18 +100,8 @@ def from_json(text: str) -> Entry:
     try:
         values = orjson.loads(text)
         kind = _KINDS[values.pop("kind")]
-        return kind(**{name: _with_moments(name, value) for name, value in values.items()})
+        # Rows keep their times as text, which the tables' columns take as well.
+        moments = {name: datetime.fromisoformat(values[name]) for name in _MOMENTS if name in values}
+        return kind(**{**values, **moments})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("not a spooled entry") from error
-
-
-def _with_moments(name: str, value: Any) -> Any:
-    if name in _MOMENTS and isinstance(value, str):
-        return datetime.fromisoformat(value)
-    if name in _FOREIGN_KEYS:
-        return value
-    if isinstance(value, dict):
-        return {key: _with_moments(key, child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_with_moments("", child) for child in value]
-    return value

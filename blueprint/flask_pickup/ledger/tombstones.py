@@ -56,8 +56,8 @@ def find_marks(connection: Connection, entries: Iterable[Entry], now: datetime) 
 
 def is_forgotten(marks: Marks, call: CallEntry) -> bool:
     """Return whether a call must not be written: it is marked, or it was requested before its caller was forgotten."""
-    requested_at, forgotten_at = call.signed_at or call.call["decided_at"], marks.get(call.call["caller_key"])
-    return call.call["call_id"] in marks or (forgotten_at is not None and requested_at <= forgotten_at)
+    forgotten_at = marks.get(call.call["caller_key"])
+    return call.call["call_id"] in marks or (forgotten_at is not None and call.requested_at <= forgotten_at)
 
 
 def correct_future_marks(connection: Connection, now: datetime) -> None:
