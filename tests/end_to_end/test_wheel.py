@@ -46,7 +46,9 @@ def host(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [*install, "--no-index", "--ignore-installed", str(wheel)], check=True, capture_output=True, timeout=60
     )
-    return write(folder, {**CONTENT, "host.py": HOST})
+    # Statistics need neither: whoever imports them here fails.
+    missing = {f"{name}.py": "raise ImportError(__name__)" for name in ("numpy", "scipy")}
+    return write(folder, {**CONTENT, **missing, "host.py": HOST})
 
 
 def flask(host: Path, *arguments: str) -> list[str]:
@@ -113,3 +115,13 @@ def test_bare_app_answers_a_call(host: Path, address: str) -> None:
     assert any(words in heard for words in ("Good day.", "Hello there, how lovely that you call!"))
     assert "all is well" in run(host, "pickup", "check")
     assert "up to date" in run(host, "pickup", "db", "current")
+
+
+def test_statistics_need_no_other_package(host: Path) -> None:
+    """Plan, simulation and results work with what the wheel depends on, without NumPy and SciPy."""
+    baseline = ("--baseline", "60", "--deviation", "40")
+    assert "To detect a difference of 5 per call" in run(host, "pickup", "plan", "warm-opening", *baseline)
+    assert "none yet" in run(
+        host, "pickup", "simulate", "warm-opening", "--callers", "50", "--into", "sqlite:///made.db"
+    )
+    assert "warm-opening: running" in run(host, "pickup", "results", "warm-opening")
