@@ -1,8 +1,8 @@
-"""Signals for the host's own code: what Pickup did, told after it was done.
+"""Signals that tell the host's code what Pickup has done.
 
-Receivers run one after another on a thread of Pickup's own, inside the app's context: one that raises is logged, one that
-hangs holds up the other receivers, and neither costs a caller anything. If a thousand signals wait, further ones are
-dropped and counted. Deliveries of the platform come at least once, and so do signals::
+Receivers run one after another on a thread of Pickup's own, in the app's context. A receiver that raises is logged, one that
+hangs delays the others, and neither delays a call. If a thousand signals are queued, further ones are dropped and counted.
+The platform delivers events at least once, and so are signals::
 
     from flask_pickup.signals import assigned
 
@@ -45,12 +45,12 @@ reported = _signals.signal("pickup-reported")
 """A call's report was recorded: ``call_id``, ``caller_key`` (or None), ``outcomes`` (name to number), ``end_reason``."""
 
 fault = _signals.signal("pickup-fault")
-"""Something failed on a call's way, and the caller was answered all the same: ``kind`` (``database``, ``spool``, ``refused``,
-``customer``, ``content`` or ``own``) and ``what``, a text that quotes nobody."""
+"""Something failed, and the caller was answered all the same: ``kind`` (``database``, ``spool``, ``refused``,
+``customer``, ``content`` or ``own``) and ``what``, a text without personal data."""
 
 
 class Sender:
-    """Sends one app's signals, on a thread that is started by the first one which somebody listens for."""
+    """Sends one app's signals, on a thread that the first signal with a receiver starts."""
 
     def __init__(self, app: Flask) -> None:
         self._app = app
@@ -58,30 +58,28 @@ class Sender:
         self.dropped = 0
 
     def send(self, signal: NamedSignal, **payload: Any) -> None:
-        """Send ``signal`` soon; never raises, never waits."""
+        """Queue ``signal`` for its receivers. Never blocks or raises."""
         if not signal.has_receivers_for(self._app):
             return
         try:
-            self._writer.submit(lambda: self._tell(signal, payload))
+            self._writer.submit(lambda: self._call_receivers(signal, payload))
         except Overloaded:
             self.dropped += 1
 
     def wait(self, seconds: float = 5.0) -> None:
-        """Wait until what was sent is delivered, at most so long."""
+        """Wait at most ``seconds`` until the queued signals are delivered."""
         if self._writer.waiting or self._writer.runs:
             with suppress(FutureTimeoutError, Overloaded):
                 self._writer.submit(lambda: None).result(seconds)
 
     def close(self) -> None:
-        """Deliver what waits, and end the thread."""
+        """Deliver the queued signals, and end the thread."""
         self._writer.close()
 
-    def _deliver(self, tellings: Sequence[Callable[[], None]]) -> list[None]:
-        for tell in tellings:
-            tell()
-        return [None] * len(tellings)
+    def _deliver(self, calls: Sequence[Callable[[], None]]) -> list[None]:
+        return [call() for call in calls]
 
-    def _tell(self, signal: NamedSignal, payload: dict[str, Any]) -> None:
+    def _call_receivers(self, signal: NamedSignal, payload: dict[str, Any]) -> None:
         for receiver in signal.receivers_for(self._app):
             try:
                 with self._app.app_context():
