@@ -261,7 +261,7 @@ def test_preview_shows_the_answer_and_records_nothing(author: Phone) -> None:
     [
         ("", "How long will it take?"),
         ("30 5 500", "weeks: "),
-        ("30 5 500", '<td class="number">4.6 pp</td>'),
+        ("30 5 500", '<td class="number">4.5 pp</td>'),
         ("30 5 0.000001", "weeks: "),
         ("30 5 1.000", '<td class="number">4,000</td>'),
         ("30 5 1,000", '<td class="number">4,000</td>'),

@@ -18,18 +18,6 @@ MOST_POINTS = 12
 """Looks back at how the interval narrowed."""
 
 
-@dataclass(frozen=True)
-class Point:
-    """A comparison of the primary metric as it was at the end of a week."""
-
-    until: str
-    arm: str
-    against: str
-    low: float
-    high: float
-    is_proportion: bool
-
-
 Group = tuple[int, float | None]
 """Callers, and their mean; None if none of them has one."""
 
@@ -39,6 +27,7 @@ class ExperimentDetails:
     """What a page tells beside the results, all of it about the period that they are of.
 
     :param days: day to arm to its new callers.
+    :param narrowing: comparisons of the primary metric as they were at the ends of weeks.
     :param reasons: reason to calls, of all calls since the period began.
     :param regulars: arm to the callers who called once, and those who called again.
     :param before: arm to the callers who had never called before they were enrolled, and those who had, each with their
@@ -47,7 +36,7 @@ class ExperimentDetails:
     """
 
     days: Mapping[str, Mapping[str, int]]
-    narrowing: tuple[Point, ...]
+    narrowing: tuple[Mapping[str, Any], ...]
     reasons: Mapping[str, int]
     regulars: Mapping[str, tuple[int, int]]
     before: Mapping[str, tuple[Group, Group]]
@@ -98,18 +87,22 @@ def _hour(connection: Connection, moment: ColumnElement[datetime]) -> ColumnElem
     return func.strftime("%Y-%m-%d %H", moment)
 
 
-def _narrowing(found: Analysis, since: datetime) -> tuple[Point, ...]:
+def _narrowing(found: Analysis, since: datetime) -> tuple[Mapping[str, Any], ...]:
     """Return the intervals at the ends of whole weeks, the latest ``MOST_POINTS`` of evenly spread ones."""
     weeks = (found.query.until - since) // timedelta(weeks=1)
     step = max(1, -(-weeks // MOST_POINTS))
     moments = [since + week * timedelta(weeks=1) for week in range(weeks % step or step, weeks + 1, step)]
     return tuple(
-        Point(then.until.isoformat(), each.arm, each.against, *each.always_valid_interval, metric.is_proportion)
+        {
+            "until": then.until.isoformat(), "arm": each.arm, "against": each.against,
+            "low": each.always_valid_interval[0], "high": each.always_valid_interval[1],
+            "is_proportion": metric.is_proportion,
+        }
         for then in (found.primary_at(moments) if moments else ())
         for metric in then.metrics
         for each in metric.comparisons
         if each.always_valid_interval
-    )
+    )  # fmt: skip
 
 
 def _before(found: Analysis) -> dict[str, tuple[Group, Group]]:

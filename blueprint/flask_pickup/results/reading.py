@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from time import monotonic
 
 from sqlalchemy import Connection, Engine, text
@@ -28,18 +29,19 @@ def reading(engine: Engine, seconds: float | None = None) -> Iterator[Connection
                 connection.execute(text(f"SET LOCAL statement_timeout = {int(1000 * seconds)}"))
                 connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
             yield connection
-        elif seconds is None:
-            yield connection
         else:
-            with _ending(connection, seconds):
+            with _reading_sqlite(connection, seconds):
                 yield connection
 
 
 @contextmanager
-def _ending(connection: Connection, seconds: float) -> Iterator[None]:
+def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[None]:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
-    end = monotonic() + seconds
+    # The driver begins a transaction only to write.
+    if not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN")
+    end = monotonic() + (seconds or inf)
     driver.set_progress_handler(lambda: monotonic() > end, _STEPS)
     try:
         yield
