@@ -222,7 +222,7 @@ class Deciding:
         except CustomerFailed:
             return "customer_failed"
         except Exception as error:  # noqa: BLE001
-            self._fault(f"experiments/{experiment.name}/experiment.toml: audience", error)
+            self._fault(f"{experiment.file}: audience", error)
             return "audience"
         return "" if looked else "audience"
 

@@ -74,7 +74,7 @@ def _all(content: Content) -> Iterator[Complaint]:
     first = 2 + 2 * len(catalog.languages)
     sample = [*regular[:first], *regular[first::5], *timed]
     for experiment in catalog.experiments:
-        at(f"experiments/{experiment.name}/experiment.toml")
+        at(experiment.file)
         cases = sample
         if experiment.audience:
             inside, complaints = _audience(experiment, [*regular, *timed])

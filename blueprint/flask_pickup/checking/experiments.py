@@ -36,7 +36,7 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
 
 
 def _warning(catalog: Catalog, experiment: Experiment, keys: tuple[str, ...], problem: str, remedy: str) -> Complaint:
-    file = f"experiments/{experiment.name}/experiment.toml"
+    file = experiment.file
     return Complaint(file, toml_line(catalog.texts[file], *keys), problem, remedy, "warning")
 
 

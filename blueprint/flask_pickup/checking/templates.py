@@ -94,7 +94,7 @@ def _sources(content: Content, references: References) -> Iterator[Source]:
 def _expressions(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
     for experiment in catalog.experiments:
         if experiment.audience:
-            yield f"experiments/{experiment.name}/experiment.toml", "audience", experiment.audience
+            yield experiment.file, "audience", experiment.audience
     if catalog.settings.speaks_source != SPEAKS:
         yield f"{BASE}/settings.toml", "speaks", catalog.settings.speaks_source
 
