@@ -40,27 +40,20 @@ def results_of(design: Experiment, period: PeriodAggregates, earlier: Sequence[P
 
     :param earlier: the periods before it, each computed on its own.
     """
-    ratio = sample_ratio(period.arm_counts)
-    design = _of_period(design, period)
-    uneven = _uneven(design, period)
-    metrics = _metrics(design, period, suppressed=not ratio.ok, uneven=uneven)
+    design = replace(design, weights=period.weights)
+    found, uneven = _period(design, period)
     return Results(
         experiment=design.name,
         status=design.status,
-        since=period.since,
-        period=period.number,
-        until=period.until,
-        arms=period.arm_counts,
-        sample_ratio=ratio,
-        metrics=metrics,
+        **vars(found),
         new_callers_a_week=period.new_callers_a_week,
-        warnings=tuple(_findings(design, period, ratio, uneven)),
-        earlier_periods=tuple(_period(design, each) for each in earlier),
+        warnings=tuple(_findings(design, period, found, uneven)),
+        earlier_periods=tuple(_period(design, each)[0] for each in earlier),
     )
 
 
 def sample_ratio(arms: Sequence[ArmCounts]) -> SampleRatio:
-    """Test the split of the callers, and again of those with a report; the smaller p-value is told."""
+    """Test the split of the callers, and again of those with a report; the smaller p-value counts."""
     weights = [arm.weight for arm in arms]
     values = [
         estimates.split_p_value(counts, weights)
@@ -73,7 +66,7 @@ def sample_ratio(arms: Sequence[ArmCounts]) -> SampleRatio:
 def compare(
     metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], arm: str, against: str
 ) -> Comparison:
-    """Hold one arm against another in one metric."""
+    """Compare one arm with another in one metric."""
     x, y, alpha = sums[arm], sums[against], error_share(design)
     base, error = estimates.ratio(y), estimates.difference_error(x, y)
     difference = estimates.ratio(x) - base
@@ -129,34 +122,26 @@ def _guardrail_state(interval: Interval | None, metric: MetricDefinition) -> Com
     return "harmed" if high < -metric.margin else "unknown"
 
 
-def _period(design: Experiment, period: PeriodAggregates) -> PeriodResults:
-    ratio = sample_ratio(period.arm_counts)
-    metrics = _metrics(_of_period(design, period), period, suppressed=not ratio.ok, uneven=_uneven(design, period))
-    return PeriodResults(period.number, period.since, period.until, period.arm_counts, ratio, metrics)
-
-
-def _of_period(design: Experiment, period: PeriodAggregates) -> Experiment:
-    """Return the design with the arms and weights that the period had."""
-    return replace(design, weights=period.weights)
-
-
-def _metrics(
-    design: Experiment, period: PeriodAggregates, *, suppressed: bool, uneven: Collection[str]
-) -> tuple[Metric, ...]:
-    found = []
+def _period(design: Experiment, period: PeriodAggregates) -> tuple[PeriodResults, set[str]]:
+    """Return a period's results with the arms and weights that it had, and what is uneven between them."""
+    ratio, uneven = sample_ratio(period.arm_counts), _uneven(design, period)
+    design, metrics = replace(design, weights=period.weights), []
     for metric in design.metrics:
+        from_reports = _REPORTS in uneven and is_reported(metric.outcome)
+        suppressed = not ratio.ok or from_reports or _MISSING + metric.name in uneven
         sums = {arm: period.sums(metric.name).get(arm, EMPTY) for arm in design.weights}
-        found.append(_metric(metric, design, sums, suppressed=suppressed or _is_uneven(metric, uneven)))
-    return tuple(found)
-
-
-def _is_uneven(metric: MetricDefinition, uneven: Collection[str]) -> bool:
-    """Return whether something of a metric, or of the reports that it comes from, is missing in one arm more."""
-    return _MISSING + metric.name in uneven or (_REPORTS in uneven and is_reported(metric.outcome))
+        metrics.append(_metric(metric, design, sums, suppressed=suppressed))
+    found = PeriodResults(period.number, period.since, period.until, period.arm_counts, ratio, tuple(metrics))
+    return found, uneven
 
 
 def _metric(metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], *, suppressed: bool) -> Metric:
     counted = [each for each in sums.values() if each.callers]
+    comparisons = [
+        compare(metric, design, sums, arm, against) for arm, against in design.pairs if {arm, against} <= sums.keys()
+    ]
+    if suppressed:
+        comparisons = [replace(each, state="unknown" if metric.guardrail else "suppressed") for each in comparisons]
     return Metric(
         metric=metric.name,
         outcome=metric.outcome,
@@ -165,7 +150,7 @@ def _metric(metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sum
         per=metric.per,
         is_proportion=bool(counted) and all(each.is_proportion for each in counted),
         arms=tuple(_mean(arm, each) for arm, each in sums.items()),
-        comparisons=tuple(_comparisons(metric, design, sums, suppressed=suppressed)),
+        comparisons=tuple(comparisons),
     )
 
 
@@ -181,17 +166,8 @@ def _mean(arm: str, sums: Sums) -> ArmMean:
     )
 
 
-def _comparisons(
-    metric: MetricDefinition, design: Experiment, sums: Mapping[str, Sums], *, suppressed: bool
-) -> Iterator[Comparison]:
-    for arm, against in design.pairs:
-        if arm in sums and against in sums:
-            found = compare(metric, design, sums, arm, against)
-            yield replace(found, state="unknown" if metric.guardrail else "suppressed") if suppressed else found
-
-
 def _uneven(design: Experiment, period: PeriodAggregates) -> set[str]:
-    """Return which shares differ between the arms: of calls without a report, of words not spoken, of missing values.
+    """Return which shares differ between the arms: of calls without a report, of undelivered ones, of missing values.
 
     The more of them there are, the rarer each may be an alarm.
     """
@@ -207,10 +183,10 @@ def _uneven(design: Experiment, period: PeriodAggregates) -> set[str]:
 
 
 def _findings(
-    design: Experiment, period: PeriodAggregates, ratio: SampleRatio, uneven: Collection[str]
+    design: Experiment, period: PeriodAggregates, found: PeriodResults, uneven: Collection[str]
 ) -> Iterator[Finding]:
-    arms = period.arm_counts
-    if not ratio.ok:
+    arms = found.arms
+    if not found.sample_ratio.ok:
         callers, weights = sum(arm.callers for arm in arms), sum(arm.weight for arm in arms)
         expected = [(arm.arm, arm.callers, callers * arm.weight / weights) for arm in arms]
         yield Finding("split", {"expected": expected})
