@@ -1,4 +1,4 @@
-"""Whose calls are counted; and how many calls there were beside those."""
+"""Whose calls are counted, and the numbers of calls that are not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CountQuery:
     :param until: calls and callers from then on do not count.
     :param after: calls before that do not count.
     :param rehearsals: whether rehearsed calls count.
-    :param unidentified: whether calls without a number are counted instead, each of which stands for a caller.
+    :param unidentified: whether calls without a number are counted instead, each as a caller.
     """
 
     experiment: str | None

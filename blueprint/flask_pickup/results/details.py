@@ -81,7 +81,7 @@ def _days_and_regulars(found: Analysis, zone: tzinfo) -> tuple[dict[str, dict[st
 
 
 def _hour(connection: Connection, moment: ColumnElement[datetime]) -> ColumnElement[str]:
-    """Return the hour in UTC. Which day it belongs to is the time zone's to say, of which SQLite knows none."""
+    """Return the hour in UTC. SQLite knows no time zones, so the day is found in Python."""
     if connection.dialect.name == "postgresql":
         return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD HH24")
     return func.strftime("%Y-%m-%d %H", moment)
