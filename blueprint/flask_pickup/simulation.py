@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import islice
 from math import exp
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import phonenumbers
 from sqlalchemy import Engine, func, insert, select
@@ -43,8 +42,6 @@ _OPENS, _HOURS, _SATURDAY = 9, 8, 5
 _LASTS = timedelta(minutes=2)
 BATCH = 500
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Truth:
@@ -58,7 +55,7 @@ class Truth:
     effects: Mapping[tuple[str, str], float]
 
     def of(self, metric: str, arm: str) -> float:
-        """Return a metric's rate or mean in an arm; of who is in none, control's."""
+        """Return a metric's rate or mean in an arm."""
         return self.baselines[metric] + self.effects.get((arm, metric), 0.0)
 
 
@@ -71,19 +68,18 @@ def truth(experiment: Experiment, effects: Mapping[tuple[str, str], float], base
     baselines = {metric.name: _usual(metric) for metric in experiment.metrics}
     if baseline is not None and experiment.primary:
         baselines[experiment.primary] = baseline
-    for (arm, metric), effect in effects.items():
+    for arm, metric in effects:
         if arm not in experiment.weights or arm == CONTROL:
             others = ", ".join(name for name in experiment.weights if name != CONTROL)
             raise ValueError(f"unknown arm '{arm}'; the arms besides control are: {others}")
         if metric not in baselines:
             raise ValueError(f"unknown metric '{metric}'; the metrics are: {', '.join(baselines) or 'none'}")
-        del effect
     found = Truth(baselines, effects)
-    for metric_design in experiment.metrics:
+    for each in experiment.metrics:
         for arm in experiment.weights:
-            value = found.of(metric_design.name, arm)
-            if not is_number(metric_design) and not 0 <= value <= 1:
-                raise ValueError(f"{metric_design.name} would be {value:g} in {arm}; a rate lies between 0 and 1")
+            value = found.of(each.name, arm)
+            if not is_number(each) and not 0 <= value <= 1:
+                raise ValueError(f"{each.name} would be {value:g} in {arm}; a rate lies between 0 and 1")
     return found
 
 
@@ -123,14 +119,15 @@ class Simulation:
         """Write all calls, and yield after each batch how many callers are done. The database must be empty."""
         store = Store(engine)
         store.write(definition_entries(self.webhook.catalog, self.until - timedelta(weeks=self.weeks, days=1)))
-        for numbers in _batches(iter(range(self.callers)), BATCH):
-            calls = [call for number in numbers for call in self._calls(number)]
+        for first in range(0, self.callers, BATCH):
+            last = min(first + BATCH, self.callers)
+            calls = [call for number in range(first, last) for call in self._calls(number)]
             store.write([entry for entry, _ in calls])
             with engine.begin() as connection:
                 rows = [row for entry, outcomes in calls for row in _outcome_rows(entry, outcomes)]
                 if rows:
                     connection.execute(insert(Outcome), rows)
-            yield numbers[-1] + 1
+            yield last
 
     def _calls(self, number: int) -> Iterator[tuple[CallEntry, Mapping[str, float]]]:
         random = Random(f"{self.seed}:{number}")  # noqa: S311 (made-up callers need no secrecy)
@@ -252,8 +249,3 @@ def looks(engine: Engine, experiment: Experiment, until: datetime) -> Iterator[R
         yield results(engine, experiment.name, experiment.body, ResultOptions(now=week))
         week += timedelta(weeks=1)
     yield last
-
-
-def _batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    while batch := list(islice(items, size)):
-        yield batch
