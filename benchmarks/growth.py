@@ -242,7 +242,7 @@ def _database_time(engine: Engine, action: Callable[[], Any]) -> float:
                 action()
             except Exception as error:  # noqa: BLE001 (a page gives up after three seconds)
                 console.print(f"Given up: {type(error).__name__}")
-                return 1e3 * pages.PATIENCE
+                return 1e3 * pages.STATEMENT_TIMEOUT
     finally:
         event.remove(engine, "before_cursor_execute", before)
         event.remove(engine, "after_cursor_execute", after)

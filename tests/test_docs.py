@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_pickup.options import NAMES
+from flask_pickup.options import OPTION_NAMES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -17,7 +17,7 @@ def test_every_option_is_explained() -> None:
     """docs/config.md has a heading for each option, and for nothing else."""
     headings = re.findall(r"^### (.+)$", (ROOT / "docs/config.md").read_text("utf-8"), re.MULTILINE)
     explained = [name.removeprefix("PICKUP_").lower() for heading in headings for name in heading.split(", ")]
-    assert sorted(explained) == sorted(NAMES)
+    assert sorted(explained) == sorted(OPTION_NAMES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -12,7 +12,7 @@ from flask import Flask
 
 from flask_pickup import ConfigurationError, Pickup
 from flask_pickup.errors import BadSignature
-from flask_pickup.options import NAMES, ConfigReader, Options, read_options
+from flask_pickup.options import OPTION_NAMES, ConfigReader, Options, read_options
 from flask_pickup.platforms import Delivery, enabled_platforms
 
 SECRETS = {"PICKUP_WEBHOOK_SECRET": "whs-hunter2", "PICKUP_CALLER_SECRET": "cs-hunter3"}
@@ -63,7 +63,7 @@ def refusal(**config: Any) -> tuple[str, str]:
 
 def test_each_option_has_a_row_above() -> None:
     """The table of this test knows all options but those of the platforms, under the names that they are set by."""
-    assert KNOWN.keys() == NAMES - OF_PLATFORMS
+    assert KNOWN.keys() == OPTION_NAMES - OF_PLATFORMS
     assert {attribute for attribute, *_ in KNOWN.values()} == {field.name for field in fields(Options)}
 
 

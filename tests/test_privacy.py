@@ -457,7 +457,7 @@ def test_purge_spares_experiments_that_do_not_load(aged: Callable[..., Phone], t
 
 def test_purge_works_in_batches(aged: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the batches, all that is due goes and the rest stays."""
-    monkeypatch.setattr("flask_pickup.privacy.BATCH", 1)
+    monkeypatch.setattr("flask_pickup.privacy._BATCH", 1)
     phone = aged()
     assert json.loads(run(phone, "purge", "--days", "30", "--format", "json").output)["rows"]["pickup_calls"] == 4
     assert len(phone.rows("SELECT call_id FROM pickup_calls")) == 3

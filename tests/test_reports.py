@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conftest import CALLER, CONTENT, FLIREO, LINE, MakePhone, Phone
 from flask_pickup.platforms import CallEnded, Delivery
-from flask_pickup.reports import Reading, outcomes
+from flask_pickup.reports import Reading, outcomes_of
 
 SAID_NOTHING = [{"role": "assistant", "content": "Good day."}, {"role": "user", "content": " "}]
 SPOKE = [*SAID_NOTHING, {"role": "user", "content": "When are you open?"}]
@@ -245,7 +245,7 @@ def test_whatever_the_analysis_says_is_numbers_under_sane_names(analysis: dict[s
     message = {"type": "end-of-call-report", "call": {"id": "x"}, "analysis": analysis, "end_reason": reason}
     report = FLIREO.parse(Delivery({}, json.dumps({"message": message}).encode()))
     assert isinstance(report, CallEnded)
-    for name, value in outcomes(report, Reading()).items():
+    for name, value in outcomes_of(report, Reading()).items():
         assert name.isascii()
         assert name.isprintable()
         assert len(name) < 80

@@ -25,7 +25,7 @@ from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
 from flask_pickup.ledger import Ledger
 from flask_pickup.metrics import Metrics
-from flask_pickup.options import NAMES, ConfigReader, Options, read_options
+from flask_pickup.options import OPTION_NAMES, ConfigReader, Options, read_options
 from flask_pickup.platforms import DEFAULT, CallEnded, Platform, StatusChanged, ToolCalls, enabled_platforms
 from flask_pickup.processes import PerProcess, refuse_greenlets
 from flask_pickup.results import assembling
@@ -143,7 +143,7 @@ class Pickup(Blueprint):
         handlers_at_once: int = 2,
         **options: Any,
     ) -> None:
-        self._arguments = {key: options.pop(key) for key in NAMES & options.keys()}
+        self._arguments = {key: options.pop(key) for key in OPTION_NAMES & options.keys()}
         super().__init__(name, import_name, **{"template_folder": "templates", **options})
         self._engine = engine
         self._clock = clock

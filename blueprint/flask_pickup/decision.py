@@ -11,7 +11,7 @@ from typing import Any
 from flask_pickup.assignment import Assigned, Recorded, draw_arm, draw_layer, is_enrolled
 from flask_pickup.caller import plain_language
 from flask_pickup.calls import CallFacts
-from flask_pickup.catalog import CONTROL, Catalog, Experiment, Plan
+from flask_pickup.catalog import CONTROL, AnswerPlan, Catalog, Experiment
 from flask_pickup.customer import Customer, CustomerFailed, UnavailableCustomer
 from flask_pickup.metadata import Metadata, digest
 from flask_pickup.platforms import Answer, Platform, Rejection, Words
@@ -246,7 +246,8 @@ class Deciding:
         if isinstance(answer, Rejection):
             return answer
         said = answer.words
-        if path := _invalid(self.platform, plan, strings, said.greeting is not None, said.prompt is not None):
+        has = {"has_greeting": said.greeting is not None, "has_prompt": said.prompt is not None}
+        if path := _invalid(self.platform, plan, strings, **has):
             self.faults.append(f"{folders[-1]}: the platform would not understand {path}")
             log.error("%s: the platform would not understand %s.", folders[-1], path)
             return None
@@ -256,10 +257,10 @@ class Deciding:
         """Return the answer of a stack of folders, valid or not. Raises whatever its templates raise."""
         return self._rendered(self._plan(folders))[0]
 
-    def _plan(self, folders: tuple[str, ...]) -> Plan:
+    def _plan(self, folders: tuple[str, ...]) -> AnswerPlan:
         return self.catalog.plan(folders, self.language, self.platform.untemplated)
 
-    def _rendered(self, plan: Plan) -> tuple[Answer | Rejection, tuple[str, ...]]:
+    def _rendered(self, plan: AnswerPlan) -> tuple[Answer | Rejection, tuple[str, ...]]:
         texts = plan.texts(self.names)
         settings = plan.settings(texts.strings)
         if (words := self.platform.rejection(settings)) is not None:
@@ -281,7 +282,9 @@ class Deciding:
 
 
 @lru_cache(maxsize=4096)
-def _invalid(platform: Platform, plan: Plan, strings: tuple[str, ...], has_greeting: bool, has_prompt: bool) -> str:  # noqa: FBT001
+def _invalid(
+    platform: Platform, plan: AnswerPlan, strings: tuple[str, ...], *, has_greeting: bool, has_prompt: bool
+) -> str:
     """Return the path of what the platform would not understand in a plan's answer; empty if it understands all.
 
     Any text is a valid greeting or prompt, so callers for whom the override's own strings are alike share one validation.

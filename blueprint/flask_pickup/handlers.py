@@ -21,7 +21,7 @@ log = logging.getLogger("flask_pickup")
 
 Handler = Callable[[Any], Any]
 
-LARGEST = 1024 * 1024
+_LARGEST = 1024 * 1024
 """Bytes of an answer: it goes into a model's context."""
 
 
@@ -82,7 +82,7 @@ def _run(handler: Handler, event: Event) -> Mapping[str, Any]:
         raise TypeError(f"a handler returned {type(result).__name__}, not a mapping or None")
     # Through the app's own JSON, so that it may hold whatever the app's other answers do.
     body = current_app.json.dumps(result)
-    if len(body) > LARGEST:
+    if len(body) > _LARGEST:
         raise ValueError("a handler returned more than a megabyte")
     return orjson.loads(body)  # type: ignore[no-any-return]
 

@@ -61,7 +61,7 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 _WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
 
@@ -70,8 +70,8 @@ class Base(DeclarativeBase):
 
     type_annotation_map: ClassVar = {
         datetime: Moment,
-        dict[str, Any]: Json,
-        list[Any]: Json,
+        dict[str, Any]: _JSON,
+        list[Any]: _JSON,
         float: Double,
         bool: Boolean,
         str: String,

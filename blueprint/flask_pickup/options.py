@@ -45,7 +45,7 @@ class Options:
         return self.caller_secrets[0]
 
 
-NAMES = frozenset(each.name for each in fields(Options)) - {"caller_secrets"} | {
+OPTION_NAMES = frozenset(each.name for each in fields(Options)) - {"caller_secrets"} | {
     *("caller_secret", "webhook_secret", "allow_unsigned", "signature_tolerance"),
 }
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""

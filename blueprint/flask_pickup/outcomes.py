@@ -18,7 +18,7 @@ from flask_pickup.ledger.store import Store
 from flask_pickup.options import Options
 from flask_pickup.outcome_names import is_measurable, is_reported
 
-COLUMNS = ("call_id", "caller", "outcome", "value", "at")
+_COLUMNS = ("call_id", "caller", "outcome", "value", "at")
 """The columns of a file: one of the first two, the outcome's name, its value (1 if left out), and when it happened."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -119,7 +119,7 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str] | None]
     header = next(iterator, "").lstrip("\ufeff")
     separator = max(_SEPARATORS, key=header.count)
     names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
-    known = set(names) & set(COLUMNS)
+    known = set(names) & set(_COLUMNS)
     if not ({"outcome", "at"} <= known and known & {"call_id", "caller"}):
         raise BadOutcome("The first line has to name the columns: outcome, at, caller or call_id, and perhaps value.")
     reader = csv.reader(iterator, delimiter=separator)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from typing import Any
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and indices."""
 
 
@@ -28,7 +28,7 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text or "{#" in text
 
 
-def templates(value: Any, untemplated: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
+def templates(value: Any, untemplated: frozenset[str], path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """Yield each string in ``value`` that is a template, with its path of keys and indices.
 
     :param untemplated: keys whose values are the platform's own templates.
@@ -54,7 +54,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield path
 
 
-def fill(override: Mapping[str, Any], strings: Iterable[tuple[Path, str]]) -> dict[str, Any]:
+def fill(override: Mapping[str, Any], strings: Iterable[tuple[KeyPath, str]]) -> dict[str, Any]:
     """Return ``override`` with each string at its path. What is not above one of them is shared, not copied."""
     filled = dict(override)
     for path, string in strings:

@@ -26,7 +26,7 @@ from flask_pickup.options import Options
 Counts = Counter[str]
 """Table to how many of its rows."""
 
-BATCH = 100
+_BATCH = 100
 """Calls that one transaction deletes, with a thousand other rows: few enough that no call's commit waits for theirs."""
 
 MARKS_LAST = timedelta(days=7)
@@ -166,7 +166,7 @@ def _erase(store: Store, spool: Spool, keys: Sequence[str], now: datetime, erasu
 
 def _erase_recorded(store: Store, keys: Collection[str], now: datetime, rows: Counts) -> set[str]:
     """Erase a caller's calls, count the rows, and return the ids of calls that may be going on."""
-    theirs = select(Call.call_id, Call.decided_at).where(Call.caller_key.in_(keys)).order_by(Call.call_id).limit(BATCH)
+    theirs = select(Call.call_id, Call.decided_at).where(Call.caller_key.in_(keys)).order_by(Call.call_id).limit(_BATCH)
     going_on: set[str] = set()
     while True:
         with store.transaction() as connection:
@@ -272,7 +272,7 @@ def _batches(engine: Engine, at: Any, is_old: ColumnElement[bool]) -> Iterator[S
     while True:
         found = select(Call.call_id, Call.caller_key, at.label("at")).where(is_old, behind)
         with engine.connect() as connection:
-            calls = connection.execute(found.order_by(at, Call.call_id).limit(BATCH)).all()
+            calls = connection.execute(found.order_by(at, Call.call_id).limit(_BATCH)).all()
         if not calls:
             return
         yield [(call_id, key) for call_id, key, _ in calls]

@@ -94,7 +94,7 @@ def report_entry(event: CallEnded, call: CallFacts, returned: Metadata | None, r
         row,
         reported_at,
         assignments=without_nul(assignments),
-        outcomes=outcomes(event, reading, call.caller.number),
+        outcomes=outcomes_of(event, reading, call.caller.number),
         delivered=delivered,
         transcript=without_nul(transcript) if reading.transcripts else None,
     )
@@ -127,7 +127,7 @@ class Reading:
         return cls(None if spoken is None else spoken + _TIME_TO_SPEAK, choices, transcripts)
 
 
-def outcomes(event: CallEnded, reading: Reading, number: str | None = None) -> dict[str, float]:
+def outcomes_of(event: CallEnded, reading: Reading, number: str | None = None) -> dict[str, float]:
     """Return a report's outcomes: one number per name; ``docs/outcomes.md`` lists them.
 
     :param number: the caller's in E.164, which makes none.

@@ -297,7 +297,7 @@ def test_server_that_hangs_up() -> None:
 
 def test_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that keeps silent, or never ends, is given up on."""
-    monkeypatch.setattr("flask_pickup.rehearsal.sending.PATIENCE", 0.3)
+    monkeypatch.setattr("flask_pickup.rehearsal.sending._TIMEOUT", 0.3)
     for behave in (lambda _: sleep(1), _drip):
         with listening(behave) as url:
             assert "did not answer within" in run("rehearse", url).stderr

@@ -18,7 +18,7 @@ from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.results import wording
 from flask_pickup.results.aggregates import Sums
 from flask_pickup.results.model import Verdict
-from flask_pickup.results.verdict import decide, last_whole_week
+from flask_pickup.results.verdict import decide_verdict, last_whole_week
 from flask_pickup.translation import in_language
 
 BOOKED = MetricDefinition("booked", "analysis.booked", smallest=0.05)
@@ -39,7 +39,7 @@ def verdict(
     """Return the verdict on control and warm in the first metric; ``sums`` gives the others."""
     of = of or design(*(metrics or (BOOKED,)))
     first = {of.primary: {"control": control, "warm": warm}} if control and warm else {}
-    return decide(results(of, {**first, **(sums or {})}, **options), of)
+    return decide_verdict(results(of, {**first, **(sums or {})}, **options), of)
 
 
 EARLY = "It is too early to say whether warm or control is better on booked."
@@ -257,7 +257,7 @@ def test_without_a_primary_metric_or_a_caller() -> None:
     """An experiment without a primary metric, or without a caller, has a verdict that says so."""
     of = replace(design(BOOKED), primary="")
     shown = results(of, {"booked": {"control": rate(1500, 5000), "warm": rate(1500, 5000)}})
-    assert decide(shown, of).message.startswith("There is no primary metric")
+    assert decide_verdict(shown, of).message.startswith("There is no primary metric")
     found = verdict(of=design(BOOKED), sums={"booked": {}})
     assert found.message == "No caller has been assigned an arm yet."
 
@@ -276,7 +276,7 @@ def test_every_verdict_is_plain_values_and_sentences(
     sums = {arm: rate(min(pair), max(pair)) for arm, pair in (("control", control), ("warm", warm))}
     of = design(metric, minimum_days=1)
     shown = results(of, {metric.name: sums}, weeks=weeks, pace=pace)
-    shown = replace(shown, verdict=decide(shown, of))
+    shown = replace(shown, verdict=decide_verdict(shown, of))
     kept = json.loads(json.dumps(shown.as_data(), allow_nan=False))
     found = wording.with_messages(kept)
     assert found == json.loads(json.dumps(shown.as_json()))

@@ -12,7 +12,7 @@ from flask_pickup.catalog.complaints import Complaint
 from flask_pickup.catalog.definition import Experiment
 from flask_pickup.catalog.experiment import Arm
 from flask_pickup.catalog.hours import Hours
-from flask_pickup.catalog.plan import Plan
+from flask_pickup.catalog.plan import AnswerPlan
 from flask_pickup.catalog.settings import Line, Settings
 from flask_pickup.override import merge
 from flask_pickup.rendering import BASE, Environment, Expression, Library, Stack
@@ -45,7 +45,7 @@ class Catalog:
     _languages: Mapping[str, frozenset[str]] = field(repr=False)
 
     @cached_property
-    def plan(self) -> Callable[[tuple[str, ...], str, frozenset[str]], Plan]:
+    def plan(self) -> Callable[[tuple[str, ...], str, frozenset[str]], AnswerPlan]:
         """Returns how to answer with folders laid over one another, lowest first, in a language.
 
         The last argument is a platform's untemplated keys.
@@ -53,10 +53,10 @@ class Catalog:
         # With many experiments there are more stacks than memory; those in use are few.
         return lru_cache(maxsize=4096)(self._plan)
 
-    def _plan(self, folders: tuple[str, ...], language: str, untemplated: frozenset[str]) -> Plan:
+    def _plan(self, folders: tuple[str, ...], language: str, untemplated: frozenset[str]) -> AnswerPlan:
         patches = (self._overrides.get(folder, {}) for folder in folders)
         merged: dict[str, Any] = reduce(merge, patches, {})
-        return Plan(Stack(self.library, folders, language, self.environment), merged, untemplated)
+        return AnswerPlan(Stack(self.library, folders, language, self.environment), merged, untemplated)
 
     @cached_property
     def layers(self) -> Mapping[str, Mapping[str, Experiment]]:

@@ -23,7 +23,7 @@ from flask_pickup.catalog.toml import (
     choice,
     name,
     number,
-    text,
+    string,
 )
 from flask_pickup.override import leaves
 from flask_pickup.platforms import Answer, Platform, Words
@@ -44,17 +44,17 @@ _WEIGHT = Mistake("weight of {key} must be a positive number, not {value}", "wri
 class ExperimentSchema(TableSchema):
     """``experiment.toml``."""
 
-    description = text()
+    description = string()
     status = choice("draft", "running", "paused", "concluded")
-    winner = text()
+    winner = string()
     traffic = number("a number above 0, at most 1", lambda share: 0 < share <= 1)
-    audience = text()
+    audience = string()
     layer = name()
     unidentified = choice("exclude", CONTROL, "per-call")
     seed = name()
-    primary = text()
+    primary = string()
     arms = TableOf(values=number(_WEIGHT, lambda weight: weight > 0))
-    pins = TableOf(values=text())
+    pins = TableOf(values=string())
     metrics = TableOf(values=fields.Nested(MetricSchema))
     decision = fields.Nested(DecisionSchema)
 

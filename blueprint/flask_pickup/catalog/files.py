@@ -9,10 +9,10 @@ from pathlib import Path
 
 from flask_pickup.catalog.complaints import Complaint
 
-LARGEST = 256 * 1024
+_LARGEST = 256 * 1024
 """Bytes. A prompt has a few thousand."""
 SUFFIXES = (".j2", ".json", ".toml")
-NAMES = (
+FILE_NAMES = (
     "first_message.j2",
     "system_prompt.j2",
     "closed.j2",
@@ -46,8 +46,8 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
 
 
 def meant(name: str) -> str | None:
-    """Return which of :data:`NAMES` a file's name is, or is nearly; None if it is something else."""
-    stems = {each.partition(".")[0]: each for each in NAMES}
+    """Return which of :data:`FILE_NAMES` a file's name is, or is nearly; None if it is something else."""
+    stems = {each.partition(".")[0]: each for each in FILE_NAMES}
     stem = name.partition(".")[0].lower().replace("-", "_").replace(" ", "_")
     close = get_close_matches(stem, stems, n=1, cutoff=0.85)
     return stems[close[0]] if close else None
@@ -78,8 +78,8 @@ def _read(path: Path) -> str:
         raise _UnreadableFile("the file's name is not UTF-8", "rename it")
     try:
         size = path.stat().st_size
-        if size > LARGEST:
-            raise _UnreadableFile(f"the file has {size:,} bytes", f"keep it below {LARGEST:,}")
+        if size > _LARGEST:
+            raise _UnreadableFile(f"the file has {size:,} bytes", f"keep it below {_LARGEST:,}")
         # Windows puts a byte order mark before a text.
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:

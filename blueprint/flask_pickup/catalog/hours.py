@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from marshmallow import ValidationError, fields
 
 from flask_pickup.catalog.complaints import Complaint, suggest
-from flask_pickup.catalog.toml import Mistake, TableOf, TableSchema, TomlFile, text
+from flask_pickup.catalog.toml import Mistake, TableOf, TableSchema, TomlFile, string
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
@@ -117,8 +117,8 @@ class _Zone(fields.Field[ZoneInfo]):
 class HolidaysSchema(TableSchema):
     """``[holidays]``."""
 
-    country = text()
-    subdivision = text()
+    country = string()
+    subdivision = string()
 
 
 class HoursSchema(TableSchema):

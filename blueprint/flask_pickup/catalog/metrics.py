@@ -10,7 +10,7 @@ from marshmallow import ValidationError, fields
 
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
-from flask_pickup.catalog.toml import TableSchema, TomlFile, choice, flag, number, text, whole
+from flask_pickup.catalog.toml import TableSchema, TomlFile, choice, flag, number, string, whole
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
 Kind = Literal["flag", "number"]
@@ -37,7 +37,7 @@ class _Within(fields.Field[float]):
 class MetricSchema(TableSchema):
     """``[metrics.<name>]``."""
 
-    outcome = text()
+    outcome = string()
     goal = choice("increase", "decrease")
     guardrail = flag()
     margin = number("a number, 0 or more", lambda margin: margin >= 0)

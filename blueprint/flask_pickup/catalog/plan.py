@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from flask_pickup.catalog.settings import Line
-from flask_pickup.override import Path, fill, templates
+from flask_pickup.override import KeyPath, fill, templates
 from flask_pickup.rendering import Namespace, SilentUndefined, Stack, render
 
 
@@ -22,7 +22,7 @@ class Texts:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class AnswerPlan:
     """How an answer is made for one stack of folders in one language.
 
     :param override: the merged patches.
@@ -60,7 +60,7 @@ class Plan:
         return lru_cache(maxsize=64)(lambda strings: fill(self.override, zip(paths, strings, strict=True)))
 
     @cached_property
-    def _templates(self) -> tuple[tuple[Path, str], ...]:
+    def _templates(self) -> tuple[tuple[KeyPath, str], ...]:
         return tuple(templates(self.override, self.untemplated))
 
     def _render(self, name: str, namespace: Namespace) -> str:
@@ -69,7 +69,7 @@ class Plan:
 
 
 @lru_cache(maxsize=256)
-def _said(plan: Plan, line: Line, is_open: bool) -> Texts:  # noqa: FBT001 (the names of templates, as values)
+def _said(plan: AnswerPlan, line: Line, is_open: bool) -> Texts:  # noqa: FBT001 (the names of templates, as values)
     """Return what a plan says to a caller of whom nothing is known: it follows from the arguments alone."""
     nobody = SilentUndefined(name="customer")
     namespace = {"customer": nobody, "customer_raw": nobody, "line": line, "open": is_open}

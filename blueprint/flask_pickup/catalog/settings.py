@@ -10,7 +10,7 @@ from marshmallow import fields
 
 from flask_pickup.caller import e164
 from flask_pickup.catalog.complaints import unreadable
-from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, text
+from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, string
 from flask_pickup.rendering import BASE, Environment, Expression, expression
 
 SPEAKS = "customer.language or line.language or caller.language"
@@ -54,16 +54,16 @@ def _language() -> Value:
 class LineSchema(TableSchema):
     """``[lines."<number>"]``."""
 
-    name = text()
+    name = string()
     language = _language()
-    greetings = text()
+    greetings = string()
 
 
 class SettingsSchema(TableSchema):
     """``settings.toml``."""
 
     language = _language()
-    speaks = text()
+    speaks = string()
     lines = TableOf(values=fields.Nested(LineSchema))
 
 

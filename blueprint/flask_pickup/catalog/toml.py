@@ -62,7 +62,7 @@ class Value(fields.Field[Any]):
         return value
 
 
-def text() -> Value:
+def string() -> Value:
     """Return a field for a string."""
     return Value("text in quotes", lambda value: isinstance(value, str))
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from jinja2 import nodes
 
 from flask_pickup.catalog import Catalog
-from flask_pickup.checking.recorded import Recorded
+from flask_pickup.checking.recorded import LastDefinitions
 from flask_pickup.platforms import Platform
 
 
@@ -26,7 +26,7 @@ class Content:
     platform: Platform
     region: str
     at: Callable[[str], None]
-    recorded: Recorded = field(default_factory=dict)
+    recorded: LastDefinitions = field(default_factory=dict)
     retention: float | None = None
 
     @cached_property

@@ -12,12 +12,11 @@ from marshmallow import Schema, fields
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import Level, json_line
 from flask_pickup.checking.content import Content
-from flask_pickup.override import is_template
+from flask_pickup.override import KeyPath, is_template
 from flask_pickup.platforms import JsonObject, Platform
 from flask_pickup.rendering import BASE
 
-Path = tuple[str | int, ...]
-Finding = tuple[Path, str, str, Level]
+_Finding = tuple[KeyPath, str, str, Level]
 """A path of keys, what is wrong there, the remedy, and whether it is an error."""
 
 _SECRET = re.compile(r"secret|password|api[-_]?key|authorization|(^|[-_])token$", re.IGNORECASE)
@@ -51,11 +50,11 @@ def check_answer(content: Content, folders: tuple[str, ...], answer: JsonObject)
             yield _wrong(content.catalog, schema, folders, keys, message)
 
 
-def _is_item(keys: Path) -> bool:
+def _is_item(keys: KeyPath) -> bool:
     return any(isinstance(key, int) for key in keys)
 
 
-def _written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple[str, int]:
+def _written_at(catalog: Catalog, folders: tuple[str, ...], keys: KeyPath) -> tuple[str, int]:
     """Return the file and line of the last layer that writes a key, or else the nearest key above it."""
     patches = dict(catalog.overrides())
     for length in range(len(keys), 0, -1):
@@ -67,7 +66,7 @@ def _written_at(catalog: Catalog, folders: tuple[str, ...], keys: Path) -> tuple
     return (prompt and prompt.name) or f"{BASE}/override.json", 0
 
 
-def _own_mistakes(patch: Any, schema: Schema) -> Iterator[tuple[Path, str]]:
+def _own_mistakes(patch: Any, schema: Schema) -> Iterator[tuple[KeyPath, str]]:
     """Yield what the platform rejects wherever the patch is applied: not what it lacks, removes or renders."""
     for keys, message in _flat(schema.validate(patch)):
         value = _at(patch, keys)
@@ -75,7 +74,7 @@ def _own_mistakes(patch: Any, schema: Schema) -> Iterator[tuple[Path, str]]:
             yield keys, message
 
 
-def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def walk(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Yield each key in ``value`` with its path."""
     children = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, child in children:
@@ -84,7 +83,7 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield from walk(child, (*path, key))
 
 
-def _misspelt(keys: Path, schema: Schema, places: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+def _misspelt(keys: KeyPath, schema: Schema, places: Mapping[str, Sequence[str]]) -> Iterator[_Finding]:
     """Yield an unknown key that is nearly a known one, or known elsewhere: others may be newer than the schema."""
     known, name = _fields_at(schema, keys[:-1]), str(keys[-1])
     if name in known and (instead := known[name].metadata.get("write_instead")):
@@ -109,7 +108,7 @@ def _places(schema: Schema, path: str = "") -> dict[str, list[str]]:
     return found
 
 
-def _fields_at(schema: Schema, keys: Path) -> Mapping[str, fields.Field[Any]]:
+def _fields_at(schema: Schema, keys: KeyPath) -> Mapping[str, fields.Field[Any]]:
     """Return the fields that the platform knows below a path of keys."""
     known: Mapping[str, fields.Field[Any]] = schema.fields
     for key in keys:
@@ -120,7 +119,7 @@ def _fields_at(schema: Schema, keys: Path) -> Mapping[str, fields.Field[Any]]:
     return known
 
 
-def _not_an_experiments(patch: JsonObject, platform: Platform) -> Iterator[Finding]:
+def _not_an_experiments(patch: JsonObject, platform: Platform) -> Iterator[_Finding]:
     for keys, value in walk(patch):
         name = str(keys[-1])
         field = _fields_at(platform.answer_schema, keys[:-1]).get(name)
@@ -132,7 +131,7 @@ def _not_an_experiments(patch: JsonObject, platform: Platform) -> Iterator[Findi
             yield keys, problem, f"keep it in {BASE}/", "error"
 
 
-def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def _flat(problems: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(problems, Mapping):
         for key, below in problems.items():
             yield from _flat(below, path if key == "_schema" else (*path, key))
@@ -140,7 +139,7 @@ def _flat(problems: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
         yield path, " ".join(map(str, problems))
 
 
-def _wrong(catalog: Catalog, schema: Schema, folders: tuple[str, ...], keys: Path, message: str) -> Complaint:
+def _wrong(catalog: Catalog, schema: Schema, folders: tuple[str, ...], keys: KeyPath, message: str) -> Complaint:
     file, line = _written_at(catalog, folders, keys)
     known = schema.fields
     written = tuple(known[key].metadata.get("write_instead", key) if key in known else key for key in keys)
@@ -151,11 +150,11 @@ def _wrong(catalog: Catalog, schema: Schema, folders: tuple[str, ...], keys: Pat
     return Complaint(file, line, *_rejected(keys, message))
 
 
-def _rejected(keys: Path, message: str) -> tuple[str, str]:
+def _rejected(keys: KeyPath, message: str) -> tuple[str, str]:
     return f"the platform rejects {'.'.join(map(str, keys))}", message[:1].lower() + message[1:].rstrip(".")
 
 
-def _at(value: Any, keys: Path, missing: object = None) -> Any:
+def _at(value: Any, keys: KeyPath, missing: object = None) -> Any:
     for key in keys:
         within = range(len(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else ()
         if key not in within:

@@ -15,13 +15,13 @@ from flask_pickup.models import Call, Definition
 
 T = TypeVar("T")
 
-Recorded = Mapping[str, Mapping[str, Any]]
+LastDefinitions = Mapping[str, Mapping[str, Any]]
 """The last definition that was served of each experiment, by its name."""
 
 FEWEST = 30
 """Calls with a caller below which detectable effects are not worth computing."""
 
-PATIENCE = 2
+_TIMEOUT = 2
 """Seconds that a database has to answer. Without an answer everything else is checked."""
 
 
@@ -39,7 +39,7 @@ def ask(url: str, question: Callable[[Engine], T]) -> T | None:
 
     thread = Thread(target=asking, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    thread.join(_TIMEOUT)
     return answers[0] if answers else None
 
 
@@ -50,7 +50,7 @@ def has_callers(engine: Engine) -> bool:
         return connection.execute(select(func.count()).select_from(some)).scalar_one() >= FEWEST
 
 
-def last_definitions(engine: Engine) -> Recorded:
+def last_definitions(engine: Engine) -> LastDefinitions:
     """Return the last definition that each experiment was served from.
 
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
@@ -70,4 +70,4 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         parsed = parsed.set(database=f"file:{parsed.database}", query={"mode": "ro", "uri": "true"})
         return create_engine(parsed, poolclass=NullPool)
-    return create_engine(parsed, poolclass=NullPool, connect_args={"connect_timeout": PATIENCE})
+    return create_engine(parsed, poolclass=NullPool, connect_args={"connect_timeout": _TIMEOUT})

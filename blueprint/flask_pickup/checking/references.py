@@ -12,7 +12,7 @@ from jinja2 import nodes
 
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import suggest
-from flask_pickup.catalog.files import NAMES, meant, unused_file
+from flask_pickup.catalog.files import FILE_NAMES, meant, unused_file
 from flask_pickup.checking.content import Content
 from flask_pickup.rendering import BASE, split_variant
 
@@ -189,7 +189,7 @@ def unused_files(catalog: Catalog, included: frozenset[str]) -> Iterator[Complai
 def _is_read(catalog: Catalog, path: str) -> bool:
     folder, _, file = path.rpartition("/")
     name, _ = split_variant(file)
-    if name not in NAMES:
+    if name not in FILE_NAMES:
         return False
     if path.startswith("experiments/"):
         # A file that an arm must not have is an error of its own.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flask_pickup.catalog import Complaint
-from flask_pickup.checking.recorded import Recorded
+from flask_pickup.checking.recorded import LastDefinitions
 from flask_pickup.errors import ChecksFailed
 
 TIMEOUT = 600.0
@@ -32,7 +32,7 @@ def check_folders(
     greetings: Path,
     *,
     region: str,
-    recorded: Recorded | None = None,
+    recorded: LastDefinitions | None = None,
     retention: float | None = None,
 ) -> Found:
     """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.

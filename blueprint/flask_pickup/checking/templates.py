@@ -18,7 +18,7 @@ from flask_pickup.catalog.settings import SPEAKS
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.references import References
 from flask_pickup.override import templates
-from flask_pickup.rendering import BASE, NAMES, Environment, asks_the_clock
+from flask_pickup.rendering import BASE, TEMPLATE_NAMES, Environment, asks_the_clock
 
 _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "caller": frozenset({"number", "country", "language", "identified"}),
@@ -156,7 +156,7 @@ class _Names:
         self.environment = environment
         free = _Free(environment)
         free.visit(source.tree)
-        known = NAMES | environment.globals.keys() | source.known
+        known = TEMPLATE_NAMES | environment.globals.keys() | source.known
         self.known = known | free.exported | _imported(source.tree)
         self.free = free.found
         self._ids = {id(node) for node in self.free}

@@ -1,32 +1,21 @@
-"""``flask pickup …``: thin; every command calls a room below."""
+"""``flask pickup …``: thin commands over the modules below."""
 
-from flask_pickup.cli.content import check, new
+from flask_pickup.cli.content import check_command, new_command
 from flask_pickup.cli.database import db
 from flask_pickup.cli.group import pickup
-from flask_pickup.cli.outcomes import assign, outcomes
-from flask_pickup.cli.planning import plan
-from flask_pickup.cli.previewing import preview
-from flask_pickup.cli.privacy import disclose, forget, purge
-from flask_pickup.cli.rehearsing import rehearse
-from flask_pickup.cli.results import export, results
-from flask_pickup.cli.simulating import simulate
+from flask_pickup.cli.outcomes import assign_command, outcomes_group
+from flask_pickup.cli.planning import plan_command
+from flask_pickup.cli.previewing import preview_command
+from flask_pickup.cli.privacy import disclose_command, forget_command, purge_command
+from flask_pickup.cli.rehearsing import rehearse_command
+from flask_pickup.cli.results import export_command, results_command
+from flask_pickup.cli.simulating import simulate_command
 
 __all__ = ["pickup"]
 
 for command in (
-    check,
-    new,
-    preview,
-    rehearse,
-    plan,
-    simulate,
-    results,
-    assign,
-    outcomes,
-    export,
-    db,
-    disclose,
-    forget,
-    purge,
+    *(check_command, new_command, preview_command, rehearse_command, plan_command, simulate_command),
+    *(results_command, assign_command, outcomes_group, export_command, db),
+    *(disclose_command, forget_command, purge_command),
 ):
     pickup.add_command(command)

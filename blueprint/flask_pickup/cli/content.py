@@ -40,7 +40,7 @@ T = TypeVar("T")
 @click.command()
 @click.argument("root", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @formatted
-def check(root: Path | None, style: str) -> None:
+def check_command(root: Path | None, style: str) -> None:
     """Find what could go wrong on a call.
 
     Prints every complaint about the content: where it is, the problem and the remedy. ROOT holds experiments/ and
@@ -79,7 +79,7 @@ def check(root: Path | None, style: str) -> None:
 @click.argument("name")
 @click.option("--arms", metavar="ARMS", required=True, help="The arms beside control, with commas between: warm,brisk.")
 @formatted
-def new(name: str, arms: str, style: str) -> None:
+def new_command(name: str, arms: str, style: str) -> None:
     """Write a new experiment to edit.
 
     Creates the folder NAME in the experiments: a draft, with a folder for each arm that holds the current greetings.

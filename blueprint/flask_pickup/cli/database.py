@@ -22,7 +22,7 @@ def db() -> None:
 @click.argument("revision", default="head")
 @formatted
 @with_pickup
-def upgrade(revision: str, style: str) -> None:
+def upgrade_command(revision: str, style: str) -> None:
     """Bring the tables up to date.
 
     REVISION is the newest, if none is named. Several hosts may upgrade at once.
@@ -34,7 +34,7 @@ def upgrade(revision: str, style: str) -> None:
 @click.argument("revision")
 @formatted
 @with_pickup
-def downgrade(revision: str, style: str) -> None:
+def downgrade_command(revision: str, style: str) -> None:
     """Take the tables back to REVISION.
 
     'base' drops them, with all rows. A REVISION such as -1 counts from where they are: downgrade -- -1
@@ -45,7 +45,7 @@ def downgrade(revision: str, style: str) -> None:
 @db.command()
 @formatted
 @with_pickup
-def current(style: str) -> None:
+def current_command(style: str) -> None:
     """Say at which revision the tables are.
 
     The exit status is 1 if that is not the newest.
@@ -67,7 +67,7 @@ def current(style: str) -> None:
 @db.command()
 @click.argument("revisions", default="head")
 @with_pickup
-def sql(revisions: str) -> None:
+def sql_command(revisions: str) -> None:
     """Print what an upgrade would do, as SQL.
 
     For a database that somebody else changes. REVISIONS are those from nothing to the newest, if none are named;

@@ -34,11 +34,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
-def outcomes() -> None:
+def outcomes_group() -> None:
     """Bring in what came of calls elsewhere."""
 
 
-@outcomes.command("import")
+@outcomes_group.command("import")
 @click.argument("file", type=_FILE)
 @formatted
 @with_pickup
@@ -86,7 +86,7 @@ def _with_progress(lines: io.TextIOWrapper, file: Path) -> Iterator[str]:
 @click.option("--to", "line", help="The number called, if its line matters.")
 @formatted
 @with_pickup
-def assign(file: Path, line: str | None, style: str) -> None:
+def assign_command(file: Path, line: str | None, style: str) -> None:
     """Say which arm each number of a file would get.
 
     Nothing is recorded. A line is told by its place in the file and the caller's pseudonym, never by the number. The

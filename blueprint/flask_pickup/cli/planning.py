@@ -38,7 +38,7 @@ _AT_LEAST_ONE = click.FloatRange(min=0, min_open=True)
 @click.option("--callers-a-week", type=_AT_LEAST_ONE, help="New callers a week; by default the last four weeks'.")
 @formatted
 @with_appcontext
-def plan(
+def plan_command(
     name: str,
     of: str | None,
     baseline: float | None,

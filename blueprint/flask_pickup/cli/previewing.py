@@ -19,8 +19,7 @@ from flask_pickup.cli.group import (
     with_pickup,
 )
 from flask_pickup.decision import Decision
-from flask_pickup.previewing import Preview
-from flask_pickup.previewing import preview as previewed
+from flask_pickup.previewing import Preview, preview
 
 
 @click.command()
@@ -33,7 +32,7 @@ from flask_pickup.previewing import preview as previewed
 )
 @formatted
 @with_pickup
-def preview(
+def preview_command(
     number: str | None, line: str | None, experiment: str | None, arm: str | None, at: str | None, style: str
 ) -> None:
     """Show what a caller would hear.
@@ -47,7 +46,7 @@ def preview(
     flask pickup preview --at 2026-12-24T22:00
     """
     state = mounted()
-    shown = previewed(state.webhook, number=number, line=line, at=_moment(at), arm=_arm(state, experiment, arm))
+    shown = preview(state.webhook, number=number, line=line, at=_moment(at), arm=_arm(state, experiment, arm))
     if number and not shown.call.caller.identified:
         click.echo("This number identifies nobody: it is withheld, an emergency or short number, or none.", err=True)
     if style == "json":

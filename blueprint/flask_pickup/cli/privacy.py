@@ -33,7 +33,7 @@ number_argument = click.argument("number")
 @click.command()
 @number_argument
 @with_pickup
-def disclose(number: str) -> None:
+def disclose_command(number: str) -> None:
     """Print all that is held on a caller.
 
     The caller has NUMBER; the output is JSON. '-' for NUMBER reads it from standard input, which keeps it out of the shell's history.
@@ -46,7 +46,7 @@ def disclose(number: str) -> None:
 @number_argument
 @formatted
 @with_pickup
-def forget(number: str, style: str) -> None:
+def forget_command(number: str, style: str) -> None:
     """Erase all that is held on a caller.
 
     The caller has NUMBER, under every caller secret that is set. '-' for NUMBER reads it from standard input, which keeps it out of the shell's history. The command waits a few seconds
@@ -67,7 +67,7 @@ def forget(number: str, style: str) -> None:
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Days to keep; PICKUP_RETENTION by default.")
 @formatted
 @with_pickup
-def purge(days: float | None, style: str) -> None:
+def purge_command(days: float | None, style: str) -> None:
     """Delete old calls.
 
     Calls that are older than PICKUP_RETENTION days, or --days, are deleted with all that belongs to them. Calls of callers in an experiment that is not concluded stay.

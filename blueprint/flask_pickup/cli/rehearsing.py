@@ -41,7 +41,7 @@ from flask_pickup.rehearsal import Reply, Step, StepResult
 @click.option("--to", "line", metavar="NUMBER", default=rehearsal.LINE, show_default=True, help="The number called.")
 @click.option("--call", metavar="NAME", help="The call's name: the same one again is the same call again.")
 @formatted
-def rehearse(url: str | None, everything: bool, number: str, line: str, call: str | None, style: str) -> None:
+def rehearse_command(url: str | None, everything: bool, number: str, line: str, call: str | None, style: str) -> None:
     """Call a running server as the platform does.
 
     Sends the signed request of an incoming call and shows the answer and the time that it took. With --all it sends some

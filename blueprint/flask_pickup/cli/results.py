@@ -44,7 +44,7 @@ _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
     help="For people, or for programs.",
 )  # fmt: skip
 @with_pickup
-def results(name: str | None, *, pool: bool, rehearsals: bool, style: str) -> None:
+def results_command(name: str | None, *, pool: bool, rehearsals: bool, style: str) -> None:
     """Show which arm is better.
 
     Shows what is known of the experiment NAME, or of all that are no drafts: the verdict, each metric by arm, and what
@@ -77,7 +77,7 @@ def results(name: str | None, *, pool: bool, rehearsals: bool, style: str) -> No
     "--format", "style", type=click.Choice(["csv"]), default="csv", show_default=True, help="The only one there is."
 )
 @with_pickup
-def export(name: str, *, rehearsals: bool, style: str) -> None:  # noqa: ARG001
+def export_command(name: str, *, rehearsals: bool, style: str) -> None:  # noqa: ARG001
     """Print a row for each caller of an experiment.
 
     The rows of the experiment NAME hold pseudonyms, no numbers: period, arm, the first call, and for each metric the

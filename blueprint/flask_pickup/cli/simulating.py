@@ -48,7 +48,7 @@ _EFFECT = re.compile(r"(?P<arm>[^:=]+)(?::(?P<metric>[^=]+))?=(?P<size>[+-]?(\d+
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes up other callers.")
 @formatted
 @with_appcontext
-def simulate(
+def simulate_command(
     name: str,
     callers: int,
     weeks: int,

@@ -8,10 +8,10 @@ from typing import Any
 
 from flask_pickup.translation import DASH, gettext
 
-Body = Mapping[str, Any]
+_Body = Mapping[str, Any]
 
 
-def definition_changes(bodies: Sequence[Body]) -> list[list[str]]:
+def definition_changes(bodies: Sequence[_Body]) -> list[list[str]]:
     """Return what changed with each definition, the latest first; nothing with the first of all."""
     return [list(_changes(old, new)) for new, old in pairwise(bodies)] + [[]]
 
@@ -30,7 +30,7 @@ def setting_names() -> Mapping[str, str]:
     }
 
 
-def _changes(old: Body, new: Body) -> Iterator[str]:
+def _changes(old: _Body, new: _Body) -> Iterator[str]:
     for arm in _changed_keys(old, new, "files"):
         files = ", ".join(_changed_keys(old.get("files"), new.get("files"), arm))
         yield gettext("words of %(arm)s (%(files)s)", arm=arm, files=files)
@@ -56,7 +56,7 @@ def _from_to(name: str, old: Any, new: Any) -> str:
     return f"{name}: {before} → {after}"
 
 
-def _changed_keys(old: Body | None, new: Body | None, table: str) -> list[str]:
+def _changed_keys(old: _Body | None, new: _Body | None, table: str) -> list[str]:
     """Return the keys of a table whose values differ, or that only one of the two has."""
     before, after = ((body or {}).get(table) or {} for body in (old, new))
     return [key for key in {**before, **after} if before.get(key) != after.get(key)]

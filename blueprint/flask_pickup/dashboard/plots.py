@@ -8,13 +8,13 @@ from typing import Any
 from flask_pickup.catalog import CONTROL, Experiment
 from flask_pickup.translation import gettext
 
-Json = Mapping[str, Any]
+_Json = Mapping[str, Any]
 
 _MOST_INTERVALS = 12
 """Intervals in a plot; of more only those against control are drawn. The table has them all."""
 
 
-def plots_of(result: Json, details: Json, experiment: Experiment) -> dict[str, Any]:
+def plots_of(result: _Json, details: _Json, experiment: Experiment) -> dict[str, Any]:
     """Return the plots of an experiment's page: of its callers by day, of each metric, and of the primary one by week."""
     # As in the previews, so that each arm keeps its colour.
     arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
@@ -28,7 +28,7 @@ def plots_of(result: Json, details: Json, experiment: Experiment) -> dict[str, A
     }
 
 
-def _intervals(metric: Json, experiment: Experiment, arms: list[str]) -> Json | None:
+def _intervals(metric: _Json, experiment: Experiment, arms: list[str]) -> _Json | None:
     comparisons = [each for each in metric["comparisons"] if each["always_valid_interval"]]
     if len(comparisons) > _MOST_INTERVALS:
         comparisons = [each for each in comparisons if each["against"] == CONTROL]
@@ -37,7 +37,7 @@ def _intervals(metric: Json, experiment: Experiment, arms: list[str]) -> Json | 
     return {**plot, **_unit(metric), "says": says} if comparisons else None
 
 
-def _mark(metric: Json, experiment: Experiment) -> Json | None:
+def _mark(metric: _Json, experiment: Experiment) -> _Json | None:
     """Return from where a difference is relevant, or harm no longer accepted."""
     design = next((each for each in experiment.metrics if each.name == metric["metric"]), None)
     sign = 1 if metric["goal"] == "increase" else -1
@@ -49,16 +49,16 @@ def _mark(metric: Json, experiment: Experiment) -> Json | None:
     return None
 
 
-def _weeks(points: list[Json], metric: Json, arms: list[str]) -> Mapping[str, Json]:
+def _weeks(points: list[_Json], metric: _Json, arms: list[str]) -> Mapping[str, _Json]:
     unit = _unit(metric)
-    plots: dict[str, Json] = {}
+    plots: dict[str, _Json] = {}
     for index, arm in enumerate(arms):
         if rows := [point for point in points if (point["arm"], point["against"]) == (arm, CONTROL)]:
             plots[arm] = {"kind": "weeks", "index": index, "rows": rows, **unit, "says": unit["label"]}
     return plots
 
 
-def _unit(metric: Json) -> Json:
+def _unit(metric: _Json) -> _Json:
     """Return the label of a metric's differences, and by what they are multiplied."""
     if metric["is_proportion"]:
         return {"scale": 100, "label": gettext("difference, pp")}

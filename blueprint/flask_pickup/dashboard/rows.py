@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
 from flask_pickup.results.reading import reading
 
-PATIENCE = 3.0
+STATEMENT_TIMEOUT = 3.0
 """Seconds that a page's query may take."""
 
 PAGE = 50
@@ -60,7 +60,7 @@ def latest_calls(engine: Engine, before: Cursor | None = None) -> tuple[list[Cal
     if before:
         query = query.where(tuple_(Call.decided_at, Call.call_id) < (before.decided_at, before.call_id))
     query = query.order_by(Call.decided_at.desc(), Call.call_id.desc()).limit(PAGE + 1)
-    with reading(engine, PATIENCE) as connection:
+    with reading(engine, STATEMENT_TIMEOUT) as connection:
         calls = connection.execute(query).mappings().all()
         rows = _call_rows(connection, calls[:PAGE])
     last = calls[PAGE - 1] if len(calls) > PAGE else None
@@ -69,7 +69,7 @@ def latest_calls(engine: Engine, before: Cursor | None = None) -> tuple[list[Cal
 
 def one_call(engine: Engine, call_id: str) -> tuple[CallRow, RowMapping | None] | None:
     """Return a call and its transcript; None if there is no such call."""
-    with reading(engine, PATIENCE) as connection:
+    with reading(engine, STATEMENT_TIMEOUT) as connection:
         calls = connection.execute(select(Call.__table__).where(Call.call_id == call_id)).mappings().all()
         if not calls:
             return None
@@ -79,7 +79,7 @@ def one_call(engine: Engine, call_id: str) -> tuple[CallRow, RowMapping | None] 
 
 def definition(engine: Engine, fingerprint: str) -> RowMapping | None:
     """Return a definition of an experiment."""
-    with reading(engine, PATIENCE) as connection:
+    with reading(engine, STATEMENT_TIMEOUT) as connection:
         query = select(Definition.__table__).where(Definition.fingerprint == fingerprint)
         return connection.execute(query).mappings().first()
 
@@ -87,7 +87,7 @@ def definition(engine: Engine, fingerprint: str) -> RowMapping | None:
 def definitions(engine: Engine, experiment: str) -> Sequence[RowMapping]:
     """Return the definitions of an experiment, the latest first."""
     query = select(Definition.__table__).where(Definition.experiment == experiment)
-    with reading(engine, PATIENCE) as connection:
+    with reading(engine, STATEMENT_TIMEOUT) as connection:
         return connection.execute(query.order_by(Definition.first_seen_at.desc()).limit(PAGE)).mappings().all()
 
 
@@ -97,7 +97,7 @@ def table_rows(engine: Engine, table: Table) -> Iterator[Sequence[Any]]:
     query = select(table).order_by(*keys).limit(_CHUNK)
     chunk_query = query
     while True:
-        with reading(engine, PATIENCE) as connection:
+        with reading(engine, STATEMENT_TIMEOUT) as connection:
             chunk = connection.execute(chunk_query).all()
         yield from chunk
         if len(chunk) < _CHUNK:

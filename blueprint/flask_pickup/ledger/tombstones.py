@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select, update
 from flask_pickup.ledger.entries import CallEntry, Entry, ReportEntry
 from flask_pickup.models import Assignment, Call, Forgotten, Outcome, Transcript
 
-TABLES = (Call, Assignment, Outcome, Transcript)
+_TABLES = (Call, Assignment, Outcome, Transcript)
 """The tables with rows of a call. ``pickup_calls`` comes first: its row is the lock under which a call's reports queue."""
 
 CLOCK_SKEW = timedelta(seconds=300)
@@ -32,7 +32,7 @@ def erase_calls(connection: Connection, call_ids: Collection[str]) -> dict[str, 
     """Delete all rows of calls, and return how many that were by table."""
     return {
         table.__tablename__: connection.execute(delete(table).where(table.call_id.in_(call_ids))).rowcount
-        for table in TABLES
+        for table in _TABLES
     }
 
 

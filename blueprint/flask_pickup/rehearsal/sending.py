@@ -19,7 +19,7 @@ from flask_pickup.metadata import Metadata
 from flask_pickup.platforms import CallEnded, Delivery, JsonObject, Platform, SampleCall, Words
 from flask_pickup.rehearsal.steps import Expected, Step
 
-PATIENCE = 10.0
+_TIMEOUT = 10.0
 """Seconds for a reply."""
 _LARGEST_REPLY = 4 * 1024 * 1024
 _REFUSALS = {Expected.UNSIGNED: 401, Expected.UNREADABLE: 400, Expected.NO_POST: 405}
@@ -113,7 +113,7 @@ def judge(platform: Platform, expected: Expected, reply: Reply, same: Reply) -> 
         return "no JSON object"
     if problems := platform.answer_schema.validate(reply.body):
         return f"not understood: {next(iter(problems))}"
-    found = brought_back(platform, reply.body)
+    found = returned_metadata(platform, reply.body)
     if expected is Expected.NOBODYS and found and found.caller_key is not None:
         return "taken for somebody"
     return "" if arms(platform, reply.body) == arms(platform, same.body) else "another arm"
@@ -121,11 +121,11 @@ def judge(platform: Platform, expected: Expected, reply: Reply, same: Reply) -> 
 
 def arms(platform: Platform, answer: JsonObject) -> dict[str, str]:
     """Return the arm in each experiment that the platform's JSON names."""
-    found = brought_back(platform, answer)
+    found = returned_metadata(platform, answer)
     return {assigned.experiment: assigned.arm for assigned in found.assignments} if found else {}
 
 
-def brought_back(platform: Platform, answer: JsonObject) -> Metadata | None:
+def returned_metadata(platform: Platform, answer: JsonObject) -> Metadata | None:
     """Return our metadata as the platform's report would bring it back."""
     return Metadata.read(_report_on(platform, answer).metadata)
 
@@ -175,7 +175,7 @@ def send(address: str, delivery: Delivery, method: str = "POST") -> Reply:
         answer = b""
         while (chunk := response.read1(65536)) and len(answer) < _LARGEST_REPLY:
             answer += chunk
-            if perf_counter() - started > PATIENCE:
+            if perf_counter() - started > _TIMEOUT:
                 raise TimeoutError
     except (OSError, HTTPException) as error:
         raise Unreachable(_why(address, error)) from error
@@ -187,7 +187,7 @@ def send(address: str, delivery: Delivery, method: str = "POST") -> Reply:
 def _connection(address: str) -> HTTPConnection:
     parts = _parts(address)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=PATIENCE)
+    return kind(parts.hostname or "", parts.port, timeout=_TIMEOUT)
 
 
 def _target(address: str) -> str:
@@ -214,7 +214,7 @@ def _why(address: str, error: OSError | HTTPException) -> str:
     if isinstance(error, socket.gaierror):
         return f"There is no host called {parts.hostname}."
     if isinstance(error, TimeoutError):
-        return f"{address} did not answer within {PATIENCE:g} seconds; platforms wait five or less."
+        return f"{address} did not answer within {_TIMEOUT:g} seconds; platforms wait five or less."
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"The certificate of {parts.hostname} is not trusted: {error.verify_message}."
     if isinstance(error, ssl.SSLError):

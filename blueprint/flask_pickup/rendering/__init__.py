@@ -1,6 +1,12 @@
 """The Jinja environment: what a template may do and sees, and where the names in it lead."""
 
-from flask_pickup.rendering.environment import NAMES, REFUSED_FILTERS, Environment, SilentUndefined, asks_the_clock
+from flask_pickup.rendering.environment import (
+    REFUSED_FILTERS,
+    TEMPLATE_NAMES,
+    Environment,
+    SilentUndefined,
+    asks_the_clock,
+)
 from flask_pickup.rendering.stack import (
     BASE,
     Expression,
@@ -15,8 +21,8 @@ from flask_pickup.rendering.stack import (
 
 __all__ = [
     "BASE",
-    "NAMES",
     "REFUSED_FILTERS",
+    "TEMPLATE_NAMES",
     "Environment",
     "Expression",
     "Library",

@@ -18,7 +18,9 @@ from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-NAMES = frozenset({"caller", "customer", "customer_raw", "line", "call", "language", "now", "open", "platform"})
+TEMPLATE_NAMES = frozenset(
+    {"caller", "customer", "customer_raw", "line", "call", "language", "now", "open", "platform"}
+)
 """The names that every template sees."""
 
 REFUSED_FILTERS: Mapping[str, str] = {

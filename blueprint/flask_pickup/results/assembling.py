@@ -30,7 +30,7 @@ from flask_pickup.results.model import Finding, Metric, Results, Unidentified, V
 from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
 from flask_pickup.results.reading import reading
 from flask_pickup.results.statistics import results_of
-from flask_pickup.results.verdict import decide, last_whole_week
+from flask_pickup.results.verdict import decide_verdict, last_whole_week
 
 _LARGEST_SHARE = 0.05
 _FEWEST_CALLS = 100
@@ -205,9 +205,11 @@ class Analysis:
         """Return the verdict on the last whole week; what is broken today is broken at once."""
         if found.since is None or not at_week:
             until = last_whole_week(found.since, found.until) if found.since else found.until
-            return decide(replace(found, until=until), self.experiment)
-        today = decide(found, self.experiment)
-        return today if today.state == "broken" else decide(results_of(self.experiment, at_week), self.experiment)
+            return decide_verdict(replace(found, until=until), self.experiment)
+        today = decide_verdict(found, self.experiment)
+        return (
+            today if today.state == "broken" else decide_verdict(results_of(self.experiment, at_week), self.experiment)
+        )
 
     def _unidentified(self) -> Unidentified | None:
         """Return what came of calls that were drawn one by one; each stands for a caller, in the same statistics."""

@@ -14,7 +14,7 @@ from flask_pickup.catalog.definition import Experiment
 from flask_pickup.results import measuring, planning
 from flask_pickup.results.wording import amount
 
-WEEKS = 12
+_WEEKS = 12
 
 
 def detectable_effects(engine: Engine, bodies: Mapping[str, Mapping[str, Any]], *, now: datetime) -> Iterator[str]:
@@ -34,7 +34,7 @@ def detectable_effects(engine: Engine, bodies: Mapping[str, Mapping[str, Any]], 
 
 
 def _sentence(plan: planning.Plan, pace: float) -> str:
-    kind = (WEEKS, planning.CONFIDENCES[0], "always valid")
+    kind = (_WEEKS, planning.CONFIDENCES[0], "always valid")
     least = next(each.difference for each in plan.detectable if (each.weeks, each.confidence, each.interval) == kind)
     effect = f"a difference of {amount(float(f'{least:.2g}'), plan.unit)}" if least else "no possible difference"
-    return f"{plan.experiment}: in {WEEKS} weeks, at {pace:,.0f} new callers a week, it can detect {effect} on {plan.metric}."
+    return f"{plan.experiment}: in {_WEEKS} weeks, at {pace:,.0f} new callers a week, it can detect {effect} on {plan.metric}."

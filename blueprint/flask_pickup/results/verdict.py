@@ -28,7 +28,7 @@ def last_whole_week(since: datetime, now: datetime) -> datetime:
     return since + (now - since) // WEEK * WEEK
 
 
-def decide(results: Results, design: Experiment) -> Verdict:
+def decide_verdict(results: Results, design: Experiment) -> Verdict:
     """Return the verdict on results up to the end of a whole week."""
     return replace(_verdict(results, design), until=results.until)
 

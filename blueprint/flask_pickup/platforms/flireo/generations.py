@@ -21,7 +21,7 @@ _CAMEL = re.compile(r"[a-z][a-z0-9]*[A-Z][A-Za-z0-9]*")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def current(payload: Mapping[str, Any]) -> dict[str, Any]:
+def current_message(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload's ``message`` with the keys and values of the current generation.
 
     A flat message without a call id gets an empty one.

@@ -30,12 +30,12 @@ from flask_pickup.platforms.reading import (
     text,
 )
 
-NAMES = {event.name: event for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded)}
+_EVENTS = {event.name: event for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded)}
 
 
 def read_event(message: JsonObject) -> Event:
     """Return the event in a message; one of an unknown type is an :class:`.OtherEvent`."""
-    event = NAMES.get(message["type"], OtherEvent)
+    event = _EVENTS.get(message["type"], OtherEvent)
     call, line = mapping(message.get("call")), mapping(message.get("phone_number"))
     own_fields = _FIELDS.get(event)
     return event(

@@ -78,7 +78,7 @@ class Flireo:
     def parse(self, delivery: Delivery) -> Event:
         """Return the event, of whichever generation."""
         try:
-            message = generations.current(read_object(delivery.body))
+            message = generations.current_message(read_object(delivery.body))
         except BadWebhook as error:
             raise _refusal(delivery.headers.get(EVENT, ""), error.detail, error.field) from None
         if not message["type"]:
@@ -115,7 +115,7 @@ class Flireo:
 
     def payload(self, event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
         """Return a body of the current generation."""
-        return samples.encode(samples.current(event, call, fields))
+        return samples.encode(samples.current_payload(event, call, fields))
 
     def sign(self, body: bytes, event: type[Event]) -> Delivery:
         """Return a body with the platform's headers; without a secret it is not signed."""

@@ -39,7 +39,7 @@ _FIELDS: dict[type[Event], Payload] = {
 _TOOL = ToolCall(id="tool-1", name="pickup_rehearsal", arguments={})
 
 
-def current(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> Payload:
+def current_payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> Payload:
     """Return a payload of the current generation.
 
     :param fields: win over the sample's own.
@@ -68,7 +68,7 @@ def _assistant(event: type[Event], call: SampleCall) -> Payload:
 
 def camel(event: type[Event], call: SampleCall) -> Payload:
     """Return a payload of the generation before, with camelCase keys."""
-    payload: Payload = _camel_keys(current(event, call))
+    payload: Payload = _camel_keys(current_payload(event, call))
     payload["message"]["call"]["type"] = "inboundPhoneCall"
     return payload
 
@@ -85,21 +85,21 @@ def flat(event: type[Event], call: SampleCall) -> Payload:
 
 def samples(call: SampleCall) -> Iterator[Sample]:
     """Yield all events in all generations, and what the platform might send."""
-    for generation, write in (("", current), ("camelCase ", camel), ("flat ", flat)):
+    for generation, write in (("", current_payload), ("camelCase ", camel), ("flat ", flat)):
         ours = replace(call, id=f"{call.id}-{generation.strip().lower()}") if generation else call
         for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded):
             if write is not flat or event in {IncomingCall, CallEnded}:
                 yield Sample(f"{generation}{event.name}", encode(write(event, ours)), event, ours)
     new = {"message": {"type": "something-new", "call": {"id": f"{call.id}-new"}}}
     yield Sample("an event of an unknown type", encode(new), OtherEvent)
-    request = current(IncomingCall, call)["message"]
+    request = current_payload(IncomingCall, call)["message"]
     yield Sample("a call without id", encode({"message": _without(request, "call")}), IncomingCall)
     strange = replace(call, id=f"{call.id}-no-numbers", caller=None, line=None)
-    numberless = _without(current(IncomingCall, strange)["message"], "customer", "phone_number")
+    numberless = _without(current_payload(IncomingCall, strange)["message"], "customer", "phone_number")
     yield Sample("a call without numbers", encode({"message": numberless}), IncomingCall, strange)
     web = replace(strange, id=f"{call.id}-web")
     of_web = {"call": {"id": web.id, "type": "web_call", "status": "ringing"}}
-    yield Sample("a call from the web", encode(current(IncomingCall, web, of_web)), IncomingCall, web)
+    yield Sample("a call from the web", encode(current_payload(IncomingCall, web, of_web)), IncomingCall, web)
     yield Sample("a report that is not JSON", b"Hello?", CallEnded, is_refused=True)
 
 
