@@ -10,6 +10,7 @@ from datetime import datetime
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.idtracking import VAR_LOAD_RESOLVE
+from jinja2.runtime import LoopContext
 
 from flask_pickup.caller import e164
 from flask_pickup.catalog import Catalog, Complaint
@@ -29,8 +30,7 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "open": frozenset(),
     "platform": frozenset(),
 }
-_LOOP = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length", "cycle", "depth", "depth0",
-                   "previtem", "nextitem", "changed"})  # fmt: skip
+_LOOP = frozenset(name for name in dir(LoopContext) if not name.startswith("_")) | {"depth0"}
 _RECORDS = frozenset({"caller", "customer", "customer_raw", "line", "call"})
 _COUNTING = frozenset({"count", "length"})
 _WHOLE = frozenset({"items", "values"})
