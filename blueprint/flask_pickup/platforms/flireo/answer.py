@@ -12,7 +12,7 @@ def write(answer: Answer | Rejection) -> dict[str, Any]:
     """Return the platform's JSON. A value of a wrong type in the settings stays; the schema finds it."""
     if isinstance(answer, Rejection):
         return {"error": answer.words}
-    body = {key: value for key, value in answer.settings.items() if key != "error"}
+    body = {key: value for key, value in answer.settings.items() if (key, value) != ("error", "")}
     is_spoken = answer.words != Words() or answer.metadata is not None
     assistant = body.pop("assistant", {} if is_spoken else None)
     if isinstance(assistant, Mapping):
