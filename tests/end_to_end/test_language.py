@@ -140,7 +140,7 @@ def test_line_in_a_language_that_nothing_is_written_in(make_phone: MakePhone) ->
     phone = make_phone(speaking("nl", "fr", settings=LINES, **{"greetings/lines/desk/closed.j2": "Closed."}))
     assert heard(phone, line="+31850987654") == ("plain en", "en")
     assert [str(complaint) for complaint in phone.app.extensions["pickup"].catalog.complaints][-1] == (
-        "greetings/settings.toml:8: a line's language is 'es', in which nothing is written; "
+        "greetings/settings.toml:8: language 'es' of a line has neither greeting nor prompt; "
         "write first_message.es.j2, or one of: en, fr, nl"
     )
 
