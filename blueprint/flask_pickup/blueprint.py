@@ -244,7 +244,7 @@ class Pickup(Blueprint):
         mounted = app.extensions[EXTENSION] = self._state(app, name)
         for platform, endpoint in mounted.endpoints.items():
             path = endpoint.rpartition(".")[2]
-            self._add_rule(state, f"/{path}", path, partial(_receive, platform))
+            self._add_rule(state, f"/{path}", path, _receiver(platform))
         self._add_rule(state, "/health", "health", _health)
         state.add_url_rule("/metrics", "metrics", _metrics, methods=["GET"])
         access = Access(mounted.options.dashboard_token, self._access_check)
@@ -313,8 +313,12 @@ class Pickup(Blueprint):
 
 
 # A host's prefix or its url_defaults may bring values, which are the host's own.
-def _receive(platform: str, **_: Any) -> Response:
-    return _current().webhook.receive(platform)
+def _receiver(platform: str) -> Callable[..., Response]:
+    # A function, because extensions such as Flask-WTF read a view's name.
+    def receive(**_: Any) -> Response:
+        return _current().webhook.receive(platform)
+
+    return receive
 
 
 def _metrics(**_: Any) -> Response:
