@@ -66,7 +66,7 @@ def chi_square(pairs: Counter[tuple[Any, Any]]) -> float:
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """The arms of 100,000 callers, where two experiments share a layer and two others have none."""
+    """The arms of 20,000 callers, where two experiments share a layer and two others have none."""
     layered, free = experiment("warm", more='layer = "opening"'), experiment("warm")
     files: dict[str, Any] = {}
     for name, toml in {"layered-1": layered, "layered-2": layered, "free-1": free, "free-2": free}.items():
@@ -75,14 +75,14 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     # Everybody is turned away, which is quickly said.
     files["greetings/override.json"] = {"error": "No."}
     catalog = catalog_of(tmp_path_factory.mktemp("simulated"), {}, **files)
-    return [arms(catalog, f"{number:032x}") for number in range(100_000)]
+    return [arms(catalog, f"{number:032x}") for number in range(20_000)]
 
 
 def test_layered_experiments_share_nobody(simulated: list[dict[str, str]]) -> None:
-    """Of 100,000 callers none is in two experiments of one layer, and each is in one: half of them in either."""
+    """Each of 20,000 callers is in exactly one experiment of a layer, half of them in either."""
     found = Counter(tuple(name for name in one if name.startswith("layered")) for one in simulated)
     assert found.keys() == {("layered-1",), ("layered-2",)}
-    assert (found[("layered-1",)] - 50_000) ** 2 / 25_000 < CHANCE
+    assert (found[("layered-1",)] - 10_000) ** 2 / 5_000 < CHANCE
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,9 @@ def test_callers_without_a_number(tmp_path: Path, policy: str) -> None:
 
 LOOKS = [
     "customer", "not customer", "customer.vip", "not customer.vip", "customer['vip']", "customer.a.b", "customer == 1",
-    "customer != 1", "customer is defined", "customer is not defined", "customer is mapping", "customer is none", "customer is not none", "customer in [1]",
+    "customer is defined", "customer is not defined", "customer is mapping", "customer is none", "customer in [1]",
     "'vip' in customer", "customer | length", "customer | default('x')", "customer ~ ''", "[customer] | first",
-    "customer and true", "true and not customer_raw", "customer_raw.vip", "customer.vip is undefined", "1 if customer else 2",
+    "customer and true", "true and not customer_raw", "customer_raw.vip", "1 if customer else 2",
 ]  # fmt: skip
 
 
@@ -261,30 +261,23 @@ def test_broken_audience_has_nobody(tmp_path: Path, audience: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "heard"),
     [
-        ("{{ caller.country }}", ["NL", "DE"]),
-        ("{% macro hello(who) %}{{ who.country }}{% endmacro %}{{ hello(caller) }}", ["NL", "DE"]),
-        ("{% set who = caller %}{% for each in [1] %}{{ who.country }}{% endfor %}", ["NL", "DE"]),
-        ("{% include 'greetings/country.j2' %}", ["NL", "DE"]),
-        ("{{ customer.name or 'you' }}", ["you", "you"]),
+        ("{{ caller.country }}", ["NL", "DE", "NL"]),
+        ("{% macro hello(who) %}{{ who.country }}{% endmacro %}{{ hello(caller) }}", ["NL", "DE", "NL"]),
+        ("{% include 'greetings/country.j2' %}", ["NL", "DE", "NL"]),
+        ("{{ customer.name or 'you' }}", ["you", "Ada", "you"]),
+        ("{{ customer_raw.name or 'you' }}", ["you", "Ada", "you"]),
     ],
 )
-def test_callers_hear_what_is_said_of_them(tmp_path: Path, template: str, said: list[str]) -> None:
-    """However a template gets at who calls, nobody hears what was said to the caller before them."""
-    files = {"greetings/first_message.j2": template, "greetings/country.j2": "{{ caller.country }}"}
-    catalog = catalog_of(tmp_path, {}, **files)
-    assert [call(catalog, FEW[0], country=country).greeting for country in ("NL", "DE")] == said
-
-
-@pytest.mark.parametrize("template", ["{{ customer.name or 'you' }}", "{{ customer_raw.name or 'you' }}"])
-def test_customers_hear_what_is_known_of_them(tmp_path: Path, template: str) -> None:
-    """One caller's name is said to nobody else, and to them at each call."""
-    catalog = catalog_of(tmp_path, {}, **{"greetings/first_message.j2": template})
-    known = {name: Customer({"name": name}, {"name": name}) for name in ("Ada", "Grace")}
-    order = ("", "Ada", "", "Grace", "Ada")
-    heard = [call(catalog, FEW[0], customer=known.get(name, UNKNOWN)).greeting for name in order]
-    assert heard == [name or "you" for name in order]
+def test_each_caller_hears_their_own_greeting(tmp_path: Path, template: str, heard: list[str]) -> None:
+    """However a template reads caller and customer, a caller never hears the greeting of the one before."""
+    catalog = catalog_of(
+        tmp_path, {}, **{"greetings/first_message.j2": template, "greetings/country.j2": "{{ caller.country }}"}
+    )
+    ada = Customer({"name": "Ada"}, {"name": "Ada"})
+    calls = [("NL", UNKNOWN), ("DE", ada), ("NL", UNKNOWN)]
+    assert [call(catalog, FEW[0], country=country, customer=who).greeting for country, who in calls] == heard
 
 
 def test_words_follow_line_and_hours(tmp_path: Path) -> None:

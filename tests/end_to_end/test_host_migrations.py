@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from conftest import write
+from conftest import new_postgresql_database, write
 from flask_pickup import include_object
 
 HOST = """\
@@ -71,10 +71,10 @@ def run(folder: Path, extension: dict[str, str], url: str, *commands: str) -> st
 
 
 @pytest.mark.slow
-def test_flask_migrate_proposes_nothing_about_our_tables(tmp_path: Path, database_url: str) -> None:
+def test_flask_migrate_proposes_nothing_about_our_tables(tmp_path: Path, postgresql: str) -> None:
     """``flask db migrate`` of a host with Pickup's tables writes a migration of the host's own table, then none."""
     printed = run(
-        *(tmp_path, FLASK_MIGRATE, database_url),
+        *(tmp_path, FLASK_MIGRATE, new_postgresql_database(postgresql)),
         *("db init", "pickup db upgrade", "db migrate -m users", "db upgrade", "db migrate -m nothing"),
     )
     assert "pickup_" not in printed
@@ -85,23 +85,27 @@ def test_flask_migrate_proposes_nothing_about_our_tables(tmp_path: Path, databas
 
 
 @pytest.mark.slow
-def test_flask_alembic_proposes_nothing_about_our_tables(tmp_path: Path, database_url: str) -> None:
+def test_flask_alembic_proposes_nothing_about_our_tables(tmp_path: Path) -> None:
     """``flask db revision`` of a host with Pickup's tables writes a migration of the host's own table."""
-    run(tmp_path, FLASK_ALEMBIC, database_url, "pickup db upgrade", "db revision users")
+    run(tmp_path, FLASK_ALEMBIC, f"sqlite:///{tmp_path / 'host.db'}", "pickup db upgrade", "db revision users")
     [migration] = (tmp_path / "migrations").glob("*.py")
     assert "create_table" in migration.read_text()
     assert "pickup" not in migration.read_text()
 
 
+CALLS = sa.Table("pickup_calls", sa.MetaData(), sa.Column("line"))
+
+
 @pytest.mark.parametrize(
     ("item", "name", "kind"),
     [
-        (sa.Table("pickup_calls", sa.MetaData()), "pickup_calls", "table"),
-        (sa.Table("pickup_calls_7", sa.MetaData()), "pickup_calls_7", "table"),
+        *(
+            (sa.Table(name, sa.MetaData()), name, "table")
+            for name in ("pickup_calls", "pickup_calls_7", "pickup_results")
+        ),
         (sa.Table("pickup_alembic_version", sa.MetaData()), "pickup_alembic_version", "table"),
-        (sa.Table("pickup_results", sa.MetaData()), "pickup_results", "table"),
-        (sa.Table("pickup_calls", sa.MetaData(), sa.Column("line")).c.line, "line", "column"),
-        (sa.Index("any_name", sa.Table("pickup_calls", sa.MetaData(), sa.Column("line")).c.line), "any_name", "index"),
+        (CALLS.c.line, "line", "column"),
+        (sa.Index("any_name", CALLS.c.line), "any_name", "index"),
     ],
 )
 def test_ours_is_left_out(item: Any, name: str, kind: str) -> None:

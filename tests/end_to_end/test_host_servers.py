@@ -103,7 +103,7 @@ def _ring(port: int, call: str) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [[], ["--preload"], ["--config", f"{ROOT}/gunicorn.conf.py"]])
+@pytest.mark.parametrize("options", [["--preload"], ["--config", f"{ROOT}/gunicorn.conf.py"]])
 def test_gevent_is_refused_at_start(options: list[str], tmp_path: Path) -> None:
     """Gunicorn's gevent worker does not start, and the log says why and what to use."""
     write(tmp_path, {**CONTENT, "host.py": HOST})

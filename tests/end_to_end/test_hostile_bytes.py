@@ -76,7 +76,7 @@ def chunks(body: bytes, size: int) -> bytes:
 # --- calls ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+@pytest.mark.parametrize("size", [1, 100, 10_000])
 def test_chunked_call_is_answered(server: Server, size: int) -> None:
     """A body in chunks is a body, and its signature is over what the chunks hold."""
     back = exchange(server, LINE + CLOSE + SIGNED + CHUNKED + b"\r\n" + chunks(BODY, size))
@@ -161,7 +161,7 @@ def test_nothing_is_smuggled_behind_a_broken_body(server: Server) -> None:
         assert b"assistant" not in back
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.binary(min_size=1, max_size=300), st.sampled_from([b"", LINE, LINE + SIGNED, LINE + SIGNED + CHUNKED + b"\r\n"])
 )

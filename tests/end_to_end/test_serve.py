@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from checkouts import Server, borrow_packages, copy_checkout, mode, run_script, serving
-from conftest import CONTENT, write
+from conftest import CONTENT, new_postgresql_database, write
 from flask_pickup import rehearsal
 from flask_pickup.platforms.flireo import Flireo
 
@@ -71,8 +71,9 @@ def test_first_start(checkout: Path) -> None:
     assert secrets.read_text() == kept
 
 
-def test_environment_decides(checkout: Path, database_url: str, tmp_path: Path) -> None:
+def test_environment_decides(checkout: Path, postgresql: str, tmp_path: Path) -> None:
     """PORT and the PICKUP_ variables decide: that content, into that database, under those secrets; the home stays empty."""
+    database_url = new_postgresql_database(postgresql)
     content = write(tmp_path / "some where", {**CONTENT, "greetings/first_message.j2": "Another house."})
     with serving(
         checkout,
