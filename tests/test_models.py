@@ -46,63 +46,48 @@ def fill(tables: Phone, calls: Sequence[Row], assignments: Sequence[Row], outcom
 
 
 def results(tables: Phone) -> list[tuple[Any, ...]]:
-    return sorted(tables.rows("SELECT arm, outcome, callers, calls, mean FROM pickup_results"))
+    return sorted(tables.rows("SELECT arm, outcome, callers, calls, mean FROM pickup_results"), key=str)
 
 
-def test_caller_counts_once_with_all_their_calls(tables: Phone) -> None:
-    """Two callers of an arm, one of whom rang three times, are two callers and four calls."""
-    calls = [call("1", "ann", 9), call("2", "ann", 10), call("3", "ann", 11), call("4", "bob", 9)]
+Spec = tuple[str, str, int, str | None, str, float | None]
+
+CASES: dict[str, tuple[list[Spec], list[tuple[Any, ...]]]] = {
+    # call, caller, hour, arm, source and whether it was booked; and the view
+    "A caller counts once, with all their calls.": (
+        [("1", "ann", 9, "warm", "hash", 1), ("2", "ann", 10, "warm", "hash", 0), ("3", "ann", 11, "warm", "hash", 0),
+         ("4", "bob", 9, "warm", "hash", 1)],
+        [("warm", "booked", 2, 4, 0.5)],
+    ),
+    "A caller of two arms counts in the first alone.": (
+        [("1", "ann", 9, "warm", "hash", 0), ("2", "ann", 10, "control", "hash", 1)], [("warm", "booked", 1, 2, 0.5)],
+    ),
+    "Calls before the first assignment do not count, later ones without an arm do.": (
+        [("1", "ann", 8, None, "", 1), ("2", "ann", 9, "warm", "hash", 1), ("3", "ann", 10, None, "", 1)],
+        [("warm", "booked", 1, 2, 1)],
+    ),
+    "A pinned call does not count.": ([("1", "ann", 9, "warm", "pin", 1)], []),
+    "A call without a number does not count.": ([("1", "ann", 9, "warm", "unidentified", 1)], []),
+    "A caller who was pinned first counts from the draw on.": (
+        [("1", "ann", 9, "warm", "pin", 1), ("2", "ann", 10, "control", "hash", 0)], [("control", "booked", 1, 1, 0)],
+    ),
+    "A call without outcomes has a row of its own.": (
+        [("1", "ann", 9, "warm", "hash", 1), ("2", "bob", 9, "warm", "hash", None)],
+        [("warm", "booked", 1, 1, 1), ("warm", None, 1, 1, None)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_view_counts_callers(tables: Phone, case: str) -> None:
+    """The view counts callers in their first arm, from their first assignment by the hash on."""
+    specs, expected = CASES[case]
     fill(
         tables,
-        calls,
-        [assigned(row["call_id"], row["caller_key"], 9, "warm") for row in calls],
-        [booked("1", 1), booked("2", 0), booked("3", 0), booked("4", 1)],
+        [call(call_id, caller, hour) for call_id, caller, hour, *_ in specs],
+        [assigned(call_id, who, hour, arm, source) for call_id, who, hour, arm, source, _ in specs if arm],
+        [booked(call_id, value) for call_id, *_, value in specs if value is not None],
     )
-    assert results(tables) == [("warm", "booked", 2, 4, 0.5)]
-
-
-def test_caller_of_two_arms_counts_in_the_first(tables: Phone) -> None:
-    """Whoever hears another arm later, after the weights were changed, still counts in their first one alone."""
-    fill(
-        tables,
-        [call("1", "ann", 9), call("2", "ann", 10)],
-        [assigned("2", "ann", 10, "control"), assigned("1", "ann", 9, "warm")],
-        [booked("1", 0), booked("2", 1)],
-    )
-    assert results(tables) == [("warm", "booked", 1, 2, 0.5)]
-
-
-def test_calls_before_the_first_assignment_do_not_count(tables: Phone) -> None:
-    """What a caller did before the experiment is not its doing; what they did in it without an arm, when paused, is."""
-    calls = [call("before", "ann", 8), call("first", "ann", 9), call("paused", "ann", 10)]
-    fill(tables, calls, [assigned("first", "ann", 9, "warm")], [booked(row["call_id"], 1) for row in calls])
-    assert results(tables) == [("warm", "booked", 1, 2, 1)]
-
-
-@pytest.mark.parametrize("source", ["pin", "unidentified"])
-def test_only_the_hash_counts(tables: Phone, source: str) -> None:
-    """The team's own calls and callers without a number prove nothing, and are not in the view."""
-    fill(tables, [call("1", "ann", 9)], [assigned("1", "ann", 9, "warm", source)], [booked("1", 1)])
-    assert results(tables) == []
-
-
-def test_pin_before_the_hash_does_not_decide_the_arm(tables: Phone) -> None:
-    """A caller who was pinned first and drawn later counts from the draw on."""
-    fill(
-        tables,
-        [call("1", "ann", 9), call("2", "ann", 10)],
-        [assigned("1", "ann", 9, "warm", "pin"), assigned("2", "ann", 10, "control")],
-        [booked("1", 1), booked("2", 0)],
-    )
-    assert results(tables) == [("control", "booked", 1, 1, 0)]
-
-
-def test_calls_without_outcome_stand_apart(tables: Phone) -> None:
-    """A call of which nothing is known yet stands in the row without an outcome, and waters down no mean."""
-    calls = [call("1", "ann", 9), call("2", "bob", 9)]
-    fill(tables, calls, [assigned(row["call_id"], row["caller_key"], 9, "warm") for row in calls], [booked("1", 1)])
-    assert tables.rows("SELECT callers, calls, mean FROM pickup_results WHERE outcome IS NULL") == [(1, 1, None)]
-    assert tables.rows("SELECT callers, calls, mean FROM pickup_results WHERE outcome = 'booked'") == [(1, 1, 1.0)]
+    assert results(tables) == expected
 
 
 def test_assignment_that_the_report_brought_counts_with_its_own_call(tables: Phone) -> None:

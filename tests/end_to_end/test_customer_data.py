@@ -62,23 +62,21 @@ def test_customer_raw_is_as_it_came(make_phone: MakePhone) -> None:
 
 @pytest.mark.parametrize("value", [None, {}, {"first_name": None}, {"first_name": "\u200b\n"}])
 def test_unknown_customers_are_greeted_without_a_name(make_phone: MakePhone, value: Any) -> None:
-    """Nobody is greeted by the name None, or by one that nobody can see."""
+    """A customer without a visible name is greeted without one."""
     assert assistant(make_phone(GREETING, pickup=hook_returning(value)))["first_message"] == "Hello!"
 
 
-@pytest.mark.parametrize("value", [["Jan"]])
-def test_row_and_health_say_that_the_hook_failed(make_phone: MakePhone, database_url: str, value: Any) -> None:
-    """What is no record costs the caller their name; the call's row says why, and the health page counts it."""
-    phone = make_phone(GREETING, pickup=hook_returning(value), url=database_url)
+def test_row_and_health_say_that_the_hook_failed(make_phone: MakePhone) -> None:
+    """A result that is no record costs the caller their name; the row says why, and the health page counts it."""
+    phone = make_phone(GREETING, pickup=hook_returning(["Jan"]))
     assert assistant(phone)["first_message"] == "Hello!"
     [(decision, reasons)] = phone.rows("SELECT decision, reasons FROM pickup_calls")
-    kind = type(value).__name__
     assert decision == "base"
-    assert f"customer: it returned {kind}, not a mapping, a row or None" in str(reasons)
+    assert "customer: it returned list, not a mapping, a row or None" in str(reasons)
     assert phone.client.get("/pickup/health").get_json()["customer"]["faults"] == 1
 
 
 def test_withheld_numbers_are_not_looked_up(make_phone: MakePhone) -> None:
-    """Who withholds their number is nobody's customer."""
+    """A caller who withholds their number is not looked up."""
     phone = make_phone(GREETING, pickup=hook_returning({"first_name": "Jan"}))
     assert assistant(phone, caller="anonymous")["first_message"] == "Hello!"
