@@ -47,7 +47,7 @@ VIPS = running('audience = "customer.vip"', arms="[arms]\ncontrol = 0.000001\nwa
 def test_audience_knows_the_customer(make_phone: MakePhone, database_url: str) -> None:
     """An audience is decided on the customer's data, and the row says how, also where the customer is not known."""
     customers = {CALLER: {"vip": True}, "+12015550199": {"vip": False}}
-    vips = knowing(lambda caller: customers[caller.number])
+    vips = knowing(lambda caller: customers[caller.number or ""])
     phone = make_phone(content(vips=VIPS), pickup=vips, url=database_url)
     assert heard(phone, "1-vip") == "Hello from vips."
     assert heard(phone, "2-other", caller="+12015550199") == "Good day."
