@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from flask_pickup.assignment import draw, draw_arm, draw_layer, is_enrolled, uniform
 from flask_pickup.caller import caller_key
 
-KEYS = 200_000
+KEYS = 50_000
 WEIGHTS = {"control": 1, "warm": 2, "brisk": 0.5}
 # Experiments with the names of arms, in a layer with the name of a seed: the case in which one draw could echo another.
 LAYER = tuple(WEIGHTS)
@@ -81,16 +81,10 @@ def test_draws_are_pinned(number: str, key: str, arm: str, layer: str, enrolled_
     ids=str,
 )
 def test_shares_are_as_weighted(weights: Mapping[str, float], callers: list[str]) -> None:
-    """Of 200,000 callers each arm gets its share, no further off than chance goes once in a thousand."""
+    """Of 50,000 callers each arm gets its share, no further off than chance goes once in a thousand."""
     found = Counter(draw_arm("a-seed", weights, key) for key in callers)
     expected = {arm: KEYS * weight / sum(weights.values()) for arm, weight in weights.items()}
     assert chi_square(found, expected) < CRITICAL[len(weights) - 1]
-
-
-def test_layer_shares_evenly(callers: list[str]) -> None:
-    """The experiments of a layer share its callers evenly."""
-    found = Counter(draw_layer("greeting", LAYER, key) for key in callers)
-    assert chi_square(found, dict.fromkeys(LAYER, KEYS / len(LAYER))) < CRITICAL[2]
 
 
 @pytest.mark.parametrize("traffic", [0.01, 0.5, 0.9])

@@ -29,7 +29,7 @@ def scrape(phone: Phone) -> Samples:
 
 
 def test_calls_are_counted(make_phone: MakePhone) -> None:
-    """Calls by decision, arms by experiment, time to an answer and rows that wait are told."""
+    """The page has calls by decision, arms by experiment, the time to an answer and rows that wait."""
     phone = make_phone(PICKUP_METRICS_TOKEN=TOKEN)
     phone.ring("call-1")
     phone.ring("call-2", caller=None)
@@ -106,8 +106,8 @@ client.pickup.close()
         assert run_beside(program)["pickup_calls_total", ("arm",)] == expected
 
 
-def test_rows_wait_also_in_processes_that_nobody_asks(run_beside: Callable[[str], Samples]) -> None:
-    """What waits in a process is told by the pages of the others, though its own page was never asked for."""
+def test_page_counts_rows_of_all_processes(run_beside: Callable[[str], Samples]) -> None:
+    """The page of one process has the rows that wait in the others, though their pages were never requested."""
     program = """
 client.post_call()
 everywhere = CollectorRegistry()

@@ -55,13 +55,6 @@ def test_neither_argument_is_changed(target: Any, patch: Any) -> None:
     assert (target, patch) == before
 
 
-@given(values, values)
-def test_merging_twice_is_merging_once(target: Any, patch: Any) -> None:
-    """A patch that is laid over its own result changes nothing more."""
-    once = merge(target, patch)
-    assert merge(once, patch) == once
-
-
 def by_the_rfc(target: Any, patch: Any) -> Any:
     """The pseudo-code of the RFC's second section."""
     if not isinstance(patch, dict):
@@ -83,18 +76,8 @@ def test_merge_is_that_of_the_rfc(target: Any, patch: Any) -> None:
 
 
 @given(objects)
-def test_null_leaves_no_trace(patch: dict[str, Any]) -> None:
-    """No null of a patch is left in the answer, outside of lists, which are taken as they stand."""
-
-    def has_null(value: Any) -> bool:
-        return value is None or (isinstance(value, dict) and any(map(has_null, value.values())))
-
-    assert not has_null(merge({}, patch))
-
-
-@given(objects)
 def test_leaves_are_what_a_patch_writes(patch: dict[str, Any]) -> None:
-    """Two arms write the same field just where a leaf of the one is a leaf of the other, or stands above one."""
+    """The leaves of a patch are the paths that it writes: each ends at a value, or at an empty object."""
     for path in leaves(patch):
         value: Any = patch
         for key in path:
@@ -107,13 +90,6 @@ def test_leaves_are_what_a_patch_writes(patch: dict[str, Any]) -> None:
 
 def filled(override: Any, untemplated: frozenset[str] = frozenset()) -> Any:
     return fill(override, [(path, f"<{source}>") for path, source in templates(override, untemplated)])
-
-
-@given(objects)
-def test_what_holds_no_template_stays(patch: dict[str, Any]) -> None:
-    """An override without templates leaves as it stands, value for value."""
-    merged = merge({}, patch)
-    assert filled(merged) == merged
 
 
 PLAN = frozenset({"analysis_plan"})

@@ -85,7 +85,7 @@ def test_recipes_show_files_as_they_are(path: str, shown: str) -> None:
 
 
 def test_every_example_has_its_recipe() -> None:
-    """The page has a recipe for each example, and for each use that the platform names."""
+    """The page has a recipe for each example."""
     assert [
         path.name for path in EXAMPLES if f"experiments/{path.name}/" not in RECIPES and f"`{path.name}`" not in RECIPES
     ] == []

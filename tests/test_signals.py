@@ -43,7 +43,7 @@ def listen() -> Iterator[Listen]:
 
 
 def test_assigned_says_which_arm(make_phone: MakePhone, listen: Listen) -> None:
-    """A call that was given arms is told of once, with its caller's key and without their number."""
+    """The assigned signal is sent once a call, with the caller's key and without their number."""
     phone = make_phone()
     heard = listen(signals.assigned, phone)
     phone.ring("call-1")
@@ -56,7 +56,7 @@ def test_assigned_says_which_arm(make_phone: MakePhone, listen: Listen) -> None:
 
 
 def test_reported_says_what_came_of_it(make_phone: MakePhone, listen: Listen) -> None:
-    """A recorded report is told of with its outcomes."""
+    """The reported signal has the outcomes of a recorded report."""
     phone = make_phone()
     heard = listen(signals.reported, phone)
     phone.report(analysis={"appointment_booked": True}, end_reason="customer_ended_call")
@@ -66,7 +66,7 @@ def test_reported_says_what_came_of_it(make_phone: MakePhone, listen: Listen) ->
 
 
 def test_fault_says_what_failed(make_phone: MakePhone, listen: Listen) -> None:
-    """Whatever failed on a call's way is told of, by its kind, quoting nobody."""
+    """The fault signal has the kind of each failure on a call's way, and no number."""
     pickup = Pickup(clock=lambda: NOW)
     pickup.customer(lambda who: 1 / 0 if who.number else None)
     broken = {
@@ -116,7 +116,7 @@ def test_receiver_that_hangs_costs_nothing(make_phone: MakePhone, monkeypatch: p
     assert health["signals"]["dropped"] > 0
 
 
-def test_nobody_listens_nothing_runs(make_phone: MakePhone) -> None:
+def test_no_receivers_no_thread(make_phone: MakePhone) -> None:
     """An app without receivers has no thread for them."""
     phone = make_phone()
     phone.ring()
