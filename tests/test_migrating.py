@@ -102,14 +102,6 @@ def test_each_migration_goes_up_and_down_with_rows(make_phone: MakePhone, databa
     assert phone.rows("SELECT call_id FROM pickup_assignments") == [("call-2",)]
 
 
-def test_upgrading_again_keeps_the_rows(make_phone: MakePhone, database_url: str) -> None:
-    """An upgrade of tables that are up to date changes nothing."""
-    phone = make_phone(url=database_url)
-    phone.ring()
-    migrating.upgrade(phone.app.extensions["pickup"].engine)
-    assert phone.rows("SELECT call_id FROM pickup_assignments") == [("call-1",)]
-
-
 @pytest.mark.slow
 def test_several_processes_may_upgrade_at_once(database_url: str) -> None:
     """Several hosts that start at once all come up: one makes the tables, the others find them made."""

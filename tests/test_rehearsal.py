@@ -24,7 +24,7 @@ def assigned(arm: str, key: str | None = "k") -> dict[str, Any]:
 
 
 def test_every_call_is_a_rehearsals() -> None:
-    """Whatever is sent about a call has an id by which results leave it out."""
+    """Every delivery about a call has an id by which results exclude it."""
     events = [FLIREO.parse(step.make(None)) for step in STEPS if step.call_id]
     assert all(event.call_id.startswith(f"{REHEARSAL}abc") for event in events)
     without = [step.title for step in STEPS if not step.call_id]
@@ -36,18 +36,11 @@ def test_every_call_is_a_rehearsals() -> None:
     ]
 
 
-def test_numbers_are_nobodys() -> None:
+def test_numbers_are_reserved() -> None:
     """Every number that is sent is from a range reserved for examples, or withheld."""
     events = [FLIREO.parse(step.make(None)) for step in STEPS if step.call_id]
     assert {event.caller_number for event in events} <= {CALLER, OTHER_CALLER, *WITHHELD.values()}
     assert {event.line_number for event in events} <= {LINE, None}
-
-
-def test_titles_are_told_apart_and_fit() -> None:
-    """Each step has a title of its own, short enough for a table of 80 columns."""
-    titles = [step.title for step in STEPS]
-    assert len(set(titles)) == len(titles)
-    assert max(map(len, titles)) <= 36
 
 
 def test_forgeries_are_not_verified() -> None:
@@ -90,7 +83,7 @@ def test_report_brings_the_answer_back() -> None:
     ],
 )
 def test_reply_is_judged(expected: Expected, status: int, body: Any, wrong: str) -> None:
-    """What is not as expected is said in a few words."""
+    """A reply that is not as expected is described in a few words."""
     reply = Reply(status, body, 0.01)
     assert judge(FLIREO, expected, reply, reply) == wrong
 
