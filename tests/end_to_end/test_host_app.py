@@ -58,10 +58,12 @@ def is_answered(client: PickupClient) -> bool:
 
 
 def test_one_pickup_in_several_apps(make_app: MakeApp) -> None:
-    """Apps that share a Pickup share no setting: each has its own secret, region, database and address."""
+    """Apps that share a Pickup share no setting, and an app has one Pickup: a second is refused."""
     pickup = Pickup(clock=lambda: NOW)
     dutch = mounted(make_app("dutch"), pickup, url_prefix="/a")
     belgian = mounted(make_app("belgian", PICKUP_WEBHOOK_SECRET="other", PICKUP_REGION="BE"), pickup, url_prefix="/b")
+    with pytest.raises(ConfigurationError, match="has a Pickup already"):
+        dutch.application.register_blueprint(Pickup("second"), url_prefix="/two")
     assert is_answered(dutch)
     assert is_answered(belgian)
     assert (dutch.webhook_url, belgian.webhook_url) == ("/a/webhook", "/b/webhook")
@@ -70,14 +72,6 @@ def test_one_pickup_in_several_apps(make_app: MakeApp) -> None:
     stolen = belgian.post_signed(body)
     assert stolen.status_code == 200
     assert dutch.post(dutch.webhook_url, data=body, headers=dict(stolen.request.headers)).status_code == 401
-
-
-def test_second_registration_is_refused(make_app: MakeApp) -> None:
-    """One Pickup to an app: another one, or the same again under another name, raises where it is registered."""
-    app = make_app()
-    mounted(app, url_prefix="/one")
-    with pytest.raises(ConfigurationError, match="has a Pickup already"):
-        app.register_blueprint(Pickup("second"), url_prefix="/two")
 
 
 def test_nested_blueprints(make_app: MakeApp) -> None:
@@ -133,18 +127,11 @@ def test_behind_a_proxy_with_a_prefix(make_app: MakeApp) -> None:
 
 
 def test_blueprints_own_options_take_effect(make_app: MakeApp, tmp_path: Path) -> None:
-    """Whatever Flask's Blueprint takes, Pickup takes and passes on."""
+    """Pickup takes the arguments of Flask's Blueprint and passes them on."""
     write(tmp_path, {"assets/a.txt": "an asset", "pages/page.html": "a page"})
+    folders: dict[str, Any] = {"root_path": str(tmp_path), "static_folder": "assets", "template_folder": "pages"}
     pickup = Pickup(
-        "voice",
-        __name__,
-        clock=lambda: NOW,
-        root_path=str(tmp_path),
-        static_folder="assets",
-        static_url_path="/assets",
-        template_folder="pages",
-        url_prefix="/v",
-        cli_group="voice",
+        "voice", __name__, clock=lambda: NOW, static_url_path="/assets", url_prefix="/v", cli_group="voice", **folders
     )
     pickup.cli.command("hello")(lambda: click.echo("hello from the blueprint"))
     app = make_app()
@@ -247,7 +234,7 @@ def test_no_exception_leaves(
 def test_log_records_carry_no_exception_and_no_number(
     make_app: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No record that an error tracker would pick up from the log has a number in it, or frames that do."""
+    """A log record has neither a number nor a traceback, whose frames could hold one."""
     caplog.set_level(logging.DEBUG, "flask_pickup")
     write(
         tmp_path, {"greetings/first_message.j2": "{{ 1 / 0 }}", "greetings/system_prompt.j2": "{{ caller.number / 2 }}"}
