@@ -108,9 +108,10 @@ class State:
 
     def close(self) -> None:
         """Write what waits and end Pickup's threads, before this process ends; a later call starts them again."""
-        self.webhook.ledger.close()
+        if ledger := self.webhook.ledgers.take():
+            ledger.close()
         self.webhook.signals.close()
-        if self.has_own_engine and (engine := self._engines.made):
+        if self.has_own_engine and (engine := self._engines.take()):
             engine.dispose()
 
 
@@ -274,27 +275,31 @@ class Pickup(Blueprint):
         for complaint in catalog.complaints:
             log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
         signals = Sender(app)
-        ledger = Ledger(
-            lambda: state.engine,
-            options.spool,
-            wait=options.commit_wait,
-            definitions=definition_entries(catalog, datetime.fromtimestamp(self._clock(), UTC)),
-            clock=lambda: state.webhook.clock(),  # noqa: PLW0108 (tests replace the clock)
+        metrics = Metrics(options.metrics_token)
+        definitions = definition_entries(catalog, datetime.fromtimestamp(self._clock(), UTC))
+        ledgers = PerProcess(
+            lambda: Ledger(
+                lambda: state.engine,
+                options.spool,
+                wait=options.commit_wait,
+                definitions=definitions,
+                clock=lambda: state.webhook.clock(),  # noqa: PLW0108 (tests replace the clock)
+                on_fault=webhook.emit_fault,
+                on_waiting=metrics.waiting,
+            )
         )
         lookup = Lookup(self._in_context(app), options.customer_wait)
         webhook = Webhook(
             options,
             platforms,
             catalog,
-            ledger,
+            ledgers,
             lookup,
             Handlers(self._handlers, self._handlers_at_once),
             signals,
-            Metrics(options.metrics_token),
+            metrics,
             self._clock,
         )
-        ledger.on_fault = webhook.emit_fault
-        ledger.on_waiting = webhook.metrics.waiting
         endpoints = {each: f"{name}.{'webhook' if each == DEFAULT else each}" for each in platforms}
         make_engine = engine_maker(app, self._engine, options.database_url)
         state = State(options, platforms, catalog, webhook, make_engine, endpoints, has_own_engine=self._engine is None)

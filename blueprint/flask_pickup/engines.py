@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ DATABASES = ("sqlite", "postgresql")
 
 
 def engine_maker(app: Flask, source: EngineSource | None, url: str) -> Callable[[], Engine]:
-    """Return a function that gives the engine, on any thread.
+    """Return a function that gives the engine, on any thread; to be called once in each process.
 
     :param source: the host's engine, or a function that returns it, called inside the app's context.
     :param url: the database of Pickup's own engine, where ``source`` is None.
@@ -31,17 +32,20 @@ def engine_maker(app: Flask, source: EngineSource | None, url: str) -> Callable[
         return lambda: _own_engine(url)
     if isinstance(source, Engine):
         _refuse_other_databases(source, ConfigurationError)
-        return lambda: source
+    parent = os.getpid()
 
     def ask() -> Engine:
         try:
             with app.app_context():
-                engine = source()
+                engine = source if isinstance(source, Engine) else source()
         except Exception as error:
             raise SQLAlchemyError(f"The function given as Pickup(engine=…) raised {type(error).__name__}") from error
         if not isinstance(engine, Engine):
             raise SQLAlchemyError(f"The function given as Pickup(engine=…) returned {type(engine).__name__}")
         _refuse_other_databases(engine, SQLAlchemyError)
+        if os.getpid() != parent:
+            # Two processes on one connection would read each other's answers.
+            engine.dispose(close=False)
         return engine
 
     return ask

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, insert, or_, select, true, update
+from sqlalchemy import Connection, Engine, and_, delete, exists, func, insert, or_, select
+from sqlalchemy.orm import aliased
 
 from flask_pickup.caller import caller_key, e164
 from flask_pickup.catalog import Catalog
 from flask_pickup.ledger import Ledger
-from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, ReportEntry, from_json, to_json
 from flask_pickup.ledger.spool import Spool
 from flask_pickup.ledger.store import Store
 from flask_pickup.ledger.tombstones import erase_calls, mark
-from flask_pickup.models import Assignment, Call, Definition, Forgotten, Outcome, Transcript
+from flask_pickup.models import Assignment, Call, Forgotten, Outcome, Transcript
 from flask_pickup.options import Options
 
 Counts = Counter[str]
@@ -33,6 +33,8 @@ MARKS_LAST = timedelta(days=7)
 """How long late rows of a forgotten caller are dropped: as long as a host's spool may have to wait."""
 
 _A_LONG_CALL = timedelta(days=1)
+_CALL_ID = re.compile(r'"call_id":("(?:[^"\\]|\\.)*")')
+_MOST = 100_000
 _PAUSE = 0.05
 
 
@@ -59,14 +61,12 @@ def disclose(engine: Engine, options: Options, number: str) -> dict[str, Any]:
     with engine.connect() as connection:
         calls = connection.execute(select(Call.__table__).where(Call.caller_key.in_(keys)).order_by(Call.decided_at))
         recorded = [_with_its_rows(connection, dict(call)) for call in calls.mappings().all()]
-        pinned = sorted({experiment for _, experiment, _ in _pinned(connection, keys)})
     spooled = Spool(options.spool).find(keys)
     return {
         "caller_keys": list(keys),
         "calls": recorded,
-        "waiting": _disclosed(spooled["spool"]),
-        "dead_letters": _disclosed(spooled["dead_letter"]),
-        "pinned": pinned,
+        "waiting": [_readable(text) for text in spooled["spool"]],
+        "dead_letters": [_readable(text) for text in spooled["dead_letter"]],
     }
 
 
@@ -83,21 +83,12 @@ def _with_its_rows(connection: Connection, call: dict[str, Any]) -> dict[str, An
     }
 
 
-def _disclosed(texts: Sequence[str]) -> list[Any]:
-    """Return spooled entries as JSON; definitions are the authors', and one that another version wrote is a text."""
-    entries = {text: _entry(text) for text in texts}
-    return [
-        orjson.loads(text) if entry else text
-        for text, entry in entries.items()
-        if not isinstance(entry, DefinitionEntry)
-    ]
-
-
-def _entry(text: str) -> Entry | None:
+def _readable(text: str) -> Any:
+    """Return a spooled entry's fields; one that another version wrote may be a text."""
     try:
-        return from_json(text)
-    except ValueError:
-        return None
+        return orjson.loads(text)[1]
+    except (ValueError, LookupError):
+        return text
 
 
 # --- forgetting -------------------------------------------------------------------------------------------------------
@@ -107,12 +98,10 @@ def _entry(text: str) -> Entry | None:
 class Erasure:
     """What was erased, and what could not be.
 
-    :param pinned: experiments whose definitions named the caller; their folders still do.
     :param wal_left: whether SQLite's write-ahead log could not be emptied, because another program is reading.
     """
 
     rows: Counts = field(default_factory=Counter)
-    pinned: list[str] = field(default_factory=list)
     wal_left: bool = False
 
 
@@ -128,10 +117,9 @@ def forget(engine: Engine, options: Options, number: str, now: datetime) -> Eras
     :raises SpoolUnavailable: if the spool cannot be written; likewise.
     """
     keys = keys_of(number, options)
-    store, spool = Store(engine), Spool(options.spool)
+    store, spool, erasure = Store(engine), Spool(options.spool), Erasure()
     with store.transaction() as connection:
         _mark(connection, keys, now)
-    erasure = Erasure(pinned=_unpin(store, keys))
     _erase(store, spool, keys, now, erasure)
     # Until a row that was decided just before the marks is in the table or in the spool.
     sleep(_settling(options))
@@ -154,14 +142,13 @@ def _mark(connection: Connection, names: Collection[str], now: datetime) -> None
 
 
 def _erase(store: Store, spool: Spool, keys: Sequence[str], now: datetime, erasure: Erasure) -> None:
-    spooled = [entry for texts in spool.find(keys).values() for entry in map(_entry, texts)]
-    call_ids = {entry.call["call_id"] for entry in spooled if isinstance(entry, CallEntry | ReportEntry)}
+    spooled = {found for texts in spool.find(keys).values() for text in texts for found in _CALL_ID.findall(text)}
     with store.transaction() as connection:
-        _mark(connection, call_ids, now)
-    call_ids |= _erase_recorded(store, keys, now, erasure.rows)
+        _mark(connection, [orjson.loads(found) for found in spooled], now)
+    recorded = _erase_recorded(store, keys, now, erasure.rows)
     # A spooled report may hold the call's id and no key of the caller.
-    of_calls = [f'"call_id":{orjson.dumps(call_id).decode()}' for call_id in call_ids]
-    erasure.wal_left = not spool.redact([*keys, *of_calls], partial(_redacted, keys))
+    of_calls = [f'"call_id":{found}' for found in spooled | {orjson.dumps(call_id).decode() for call_id in recorded}]
+    erasure.wal_left = not spool.erase([*keys, *of_calls])
 
 
 def _erase_recorded(store: Store, keys: Collection[str], now: datetime, rows: Counts) -> set[str]:
@@ -181,14 +168,6 @@ def _erase_recorded(store: Store, keys: Collection[str], now: datetime, rows: Co
         going_on |= recent
 
 
-def _redacted(keys: Collection[str], text: str) -> str | None:
-    """Return a spooled definition without the caller's pins; None for any other entry, which goes as a whole."""
-    entry = _entry(text)
-    if not isinstance(entry, DefinitionEntry):
-        return None
-    return to_json(DefinitionEntry({**entry.definition, "body": _without_pins(entry.definition["body"], keys)}))
-
-
 def _overwrite_what_is_deleted(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
@@ -205,24 +184,6 @@ def _empty_wal(engine: Engine) -> bool:
         return not busy.scalar()
 
 
-def _pinned(connection: Connection, keys: Collection[str]) -> list[tuple[str, str, dict[str, Any]]]:
-    rows = connection.execute(select(Definition.fingerprint, Definition.experiment, Definition.body))
-    return [tuple(row) for row in rows if not set(keys).isdisjoint(row.body.get("pins") or ())]
-
-
-def _unpin(store: Store, keys: Collection[str]) -> list[str]:
-    with store.transaction() as connection:
-        pinned = _pinned(connection, keys)
-        for fingerprint, _, body in pinned:
-            changed = update(Definition).where(Definition.fingerprint == fingerprint)
-            connection.execute(changed.values(body=_without_pins(body, keys)))
-    return sorted({experiment for _, experiment, _ in pinned})
-
-
-def _without_pins(body: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
-    return {**body, "pins": {key: arm for key, arm in (body.get("pins") or {}).items() if key not in keys}}
-
-
 # --- retention --------------------------------------------------------------------------------------------------------
 
 
@@ -235,61 +196,39 @@ def purge(
 
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer; what is deleted by then stays deleted.
     """
-    store = Store(engine)
+    store, due = Store(engine), _due(catalog, before)
     rows: Counts = Counter()
-    for calls in _old_calls(engine, before):
-        began = monotonic()
-        with store.transaction() as connection:
-            spared = _spared(connection, calls, _open_experiments(catalog))
-            due = [call_id for call_id, _ in calls if call_id not in spared]
-            if due:
-                rows.update(erase_calls(connection, due))
-        progress(rows)
-        # Half of the time at least is left to the calls.
-        sleep(max(_PAUSE, monotonic() - began))
-    return rows
+    while True:
+        with engine.connect() as connection:
+            calls = connection.execute(due).scalars().all()
+        if not calls:
+            return rows
+        for first in range(0, len(calls), _BATCH):
+            began = monotonic()
+            with store.transaction() as connection:
+                rows.update(erase_calls(connection, calls[first : first + _BATCH]))
+            progress(rows)
+            # Half of the time at least is left to the calls.
+            sleep(max(_PAUSE, monotonic() - began))
 
 
-def _open_experiments(catalog: Catalog) -> list[str]:
-    unfinished = (experiment.name for experiment in catalog.experiments if experiment.status != "concluded")
-    # One that does not load today may be running tomorrow.
-    return [*unfinished, *catalog.left_out]
-
-
-def _old_calls(engine: Engine, before: datetime) -> Iterator[Sequence[tuple[str, str | None]]]:
-    """Yield ids and callers of old calls by batches: the decided ones, then those of which only a report came.
+def _due(catalog: Catalog, before: datetime) -> Any:
+    """Return a query of the ids of old calls whose callers no open experiment counts.
 
     In the order of time, in which the rows were written: a batch then changes a hundred pages of the tables instead of a
     thousand, which the database would write to its log whole.
     """
-    yield from _batches(engine, Call.decided_at, Call.decided_at < before)
+    # An experiment that does not load today may be running tomorrow.
+    unfinished = [each.name for each in catalog.experiments if each.status != "concluded"]
+    counted = Assignment.experiment.in_([*unfinished, *catalog.left_out])
+    of_caller = aliased(Call)
+    callers = select(of_caller.call_id).join(Assignment, Assignment.call_id == of_caller.call_id)
     ended = func.coalesce(Call.reported_at, Call.ended_at)
-    yield from _batches(engine, ended, and_(Call.decided_at.is_(None), ended < before))
-
-
-def _batches(engine: Engine, at: Any, is_old: ColumnElement[bool]) -> Iterator[Sequence[tuple[str, str | None]]]:
-    behind: ColumnElement[bool] = true()
-    while True:
-        found = select(Call.call_id, Call.caller_key, at.label("at")).where(is_old, behind)
-        with engine.connect() as connection:
-            calls = connection.execute(found.order_by(at, Call.call_id).limit(_BATCH)).all()
-        if not calls:
-            return
-        yield [(call_id, key) for call_id, key, _ in calls]
-        last, _, moment = calls[-1]
-        behind = and_(at >= moment, or_(at > moment, Call.call_id > last))
-
-
-def _spared(connection: Connection, calls: Sequence[Any], experiments: Collection[str]) -> set[str]:
-    keys = {key for _, key in calls if key}
-    counted = (
-        select(Call.caller_key)
-        .join(Assignment, Assignment.call_id == Call.call_id)
-        .where(Call.caller_key.in_(keys), Assignment.experiment.in_(experiments))
+    return (
+        select(Call.call_id)
+        .where(or_(Call.decided_at < before, and_(Call.decided_at.is_(None), ended < before)))
+        .where(~exists().where(Assignment.call_id == Call.call_id, counted))
+        .where(~callers.where(of_caller.caller_key == Call.caller_key, counted).exists())
+        .order_by(Call.decided_at, Call.call_id)
+        .limit(_MOST)
     )
-    callers = set(connection.execute(counted).scalars())
-    without_key = select(Assignment.call_id).where(
-        Assignment.call_id.in_([call_id for call_id, key in calls if not key]), Assignment.experiment.in_(experiments)
-    )
-    alone = set(connection.execute(without_key).scalars())
-    return {call_id for call_id, key in calls if key in callers} | alone

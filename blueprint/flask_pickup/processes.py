@@ -50,15 +50,9 @@ class PerProcess(Generic[T]):
         found = self._made.get(pid)
         return self._made.setdefault(pid, self._make()) if found is None else found
 
-    @property
-    def made(self) -> T | None:
-        """This process's value, if it has made one."""
-        return self._made.get(os.getpid())
-
-    def take_inherited(self) -> list[T]:
-        """Return what the processes before a fork had made, and forget it."""
-        others = [pid for pid in list(self._made) if pid != os.getpid()]
-        return [self._made.pop(pid) for pid in others]
+    def take(self) -> T | None:
+        """Forget this process's value, and return it if there was one."""
+        return self._made.pop(os.getpid(), None)
 
 
 class DaemonThreads:

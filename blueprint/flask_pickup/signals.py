@@ -26,6 +26,7 @@ from flask import Flask
 
 from flask_pickup.errors import place_of
 from flask_pickup.ledger.writer import Overloaded, Writer
+from flask_pickup.processes import PerProcess
 
 __all__ = [
     "assigned",
@@ -54,7 +55,7 @@ class Sender:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._writer = Writer[Callable[[], None], None]("pickup-signals", self._deliver)
+        self._writers = PerProcess(lambda: Writer[Callable[[], None], None]("pickup-signals", self._deliver))
         self.dropped = 0
 
     def send(self, signal: NamedSignal, **payload: Any) -> None:
@@ -62,19 +63,20 @@ class Sender:
         if not signal.has_receivers_for(self._app):
             return
         try:
-            self._writer.submit(lambda: self._call_receivers(signal, payload))
+            self._writers().submit(lambda: self._call_receivers(signal, payload))
         except Overloaded:
             self.dropped += 1
 
     def wait(self, seconds: float = 5.0) -> None:
         """Wait at most ``seconds`` until the queued signals are delivered."""
-        if self._writer.waiting or self._writer.runs:
+        if (writer := self._writers()).started:
             with suppress(FutureTimeoutError, Overloaded):
-                self._writer.submit(lambda: None).result(seconds)
+                writer.submit(lambda: None).result(seconds)
 
     def close(self) -> None:
         """Deliver the queued signals, and end the thread."""
-        self._writer.close()
+        if writer := self._writers.take():
+            writer.close()
 
     def _deliver(self, calls: Sequence[Callable[[], None]]) -> list[None]:
         return [call() for call in calls]

@@ -36,6 +36,7 @@ from flask_pickup.metadata import Metadata
 from flask_pickup.metrics import Metrics
 from flask_pickup.options import Options
 from flask_pickup.platforms import DEFAULT, CallEnded, Delivery, Event, IncomingCall, Platform, StatusChanged
+from flask_pickup.processes import PerProcess
 from flask_pickup.signals import Sender, assigned, fault, reported
 
 log = logging.getLogger("flask_pickup")
@@ -52,7 +53,7 @@ class Webhook:
     options: Options
     platforms: Mapping[str, Platform]
     catalog: Catalog
-    ledger: Ledger
+    ledgers: PerProcess[Ledger]
     lookup: Lookup
     handlers: Handlers
     signals: Sender
@@ -64,6 +65,11 @@ class Webhook:
 
     def __post_init__(self) -> None:
         self.reading = reports.Reading.of(self.catalog, self.platforms.values(), transcripts=self.options.transcripts)
+
+    @property
+    def ledger(self) -> Ledger:
+        """This process's ledger."""
+        return self.ledgers()
 
     @property
     def default_platform(self) -> Platform:

@@ -73,13 +73,13 @@ def test_pinned_numbers_hear_their_arm_and_are_never_counted(make_phone: MakePho
     assert phone.rows("SELECT COUNT(*) FROM pickup_results") == [(0,)]
 
 
-def test_pins_are_kept_as_keys(make_phone: MakePhone, caplog: pytest.LogCaptureFixture) -> None:
-    """No table and no log line has a pinned number: the definition has its key."""
+def test_pinned_numbers_are_not_kept(make_phone: MakePhone, caplog: pytest.LogCaptureFixture) -> None:
+    """No table and no log line has a pinned number, and the definition has no key of it."""
     caplog.set_level(logging.DEBUG, "flask_pickup")
     phone = make_phone(content(opening=PINNED))
     phone.ring(caller=TEAM)
     [(body,)] = phone.rows("SELECT CAST(body AS TEXT) FROM pickup_definitions")
-    assert caller_key(CALLER_SECRET, TEAM) in body
+    assert caller_key(CALLER_SECRET, TEAM) not in body
     kept = body + caplog.text + str(phone.rows("SELECT * FROM pickup_calls"))
     assert "2015550123" not in kept
     assert "612345678" not in kept

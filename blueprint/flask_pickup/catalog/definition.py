@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -86,7 +87,7 @@ class Experiment:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Experiment:
         """Return the experiment that a ``body`` was made of, such as that of a row of ``pickup_definitions``."""
-        known = {each.name: body[each.name] for each in fields(cls) if each.name in body}
+        known = {each.name: body[each.name] for each in fields(cls) if each.name in body and each.name != "pins"}
         return cls(
             **known
             | {
@@ -99,8 +100,9 @@ class Experiment:
 
     @cached_property
     def body(self) -> Mapping[str, Any]:
-        """The experiment as JSON, as ``pickup_definitions`` keeps it."""
+        """The experiment as JSON, as ``pickup_definitions`` keeps it: of pins, how many each arm has, and nobody's key."""
         body = asdict(self)
+        body["pins"] = dict(Counter(self.pins.values()))
         body["experiment"], body["arms"] = body.pop("name"), body.pop("weights")
         body["metrics"] = {metric.pop("name"): metric for metric in body["metrics"]}
         return body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -39,7 +39,8 @@ def disclose_command(number: str) -> None:
     The caller has NUMBER; the output is JSON. '-' for NUMBER reads it from standard input, which keeps it out of the shell's history.
     """
     state, asked = mounted(), _read(number)
-    print_json(_or_fail(lambda: privacy.disclose(state.engine, state.options, asked)))
+    held = _or_fail(lambda: privacy.disclose(state.engine, state.options, asked))
+    print_json({**held, "pinned": _pinned(state, held["caller_keys"])})
 
 
 @click.command()
@@ -54,7 +55,7 @@ def forget_command(number: str, style: str) -> None:
     """
     state, asked = mounted(), _read(number)
     erasure = _or_fail(lambda: privacy.forget(state.engine, state.options, asked, _now(state)))
-    pinned = sorted({*erasure.pinned, *_pinned_in_folders(state, asked)})
+    pinned = _pinned(state, privacy.keys_of(asked, state.options))
     if style == "json":
         print_json({"rows": dict(erasure.rows), "pinned": pinned, "wal_left": erasure.wal_left})
     else:
@@ -106,17 +107,15 @@ def _or_fail(action: Callable[[], T]) -> T:
         fail(str(error))
 
 
-def _pinned_in_folders(state: State, number: str) -> list[str]:
-    keys = privacy.keys_of(number, state.options)
+def _pinned(state: State, keys: Iterable[str]) -> list[str]:
+    """Return the experiments whose folders pin a caller."""
     return [experiment.name for experiment in state.catalog.experiments if not experiment.pins.keys().isdisjoint(keys)]
 
 
 def _print_erasure(erasure: privacy.Erasure, pinned: Sequence[str]) -> None:
     click.echo(f"Erased {_counted(erasure.rows)}.")
     for name in pinned:
-        click.echo(
-            f"experiments/{name}/experiment.toml: take the number out of [pins], or its key comes back from there."
-        )
+        click.echo(f"experiments/{name}/experiment.toml: take the number out of [pins]; the folder is yours to change.")
     if erasure.wal_left:
         click.echo("SQLite's write-ahead log could not be emptied, because another program reads it. Run this again.")
     click.echo("Free space and backups may still hold it: docs/privacy.md says what to do about them.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -78,30 +78,23 @@ class OutcomeEntry:
 
 Entry = OutcomeEntry | CallEntry | ReportEntry | DefinitionEntry | WithdrawnEntry
 
-_KINDS: dict[str, type[Entry]] = {
-    "call": CallEntry, "report": ReportEntry, "definition": DefinitionEntry, "withdrawn": WithdrawnEntry,
-    "outcome": OutcomeEntry,
-}  # fmt: skip
-_NAMES = {kind: name for name, kind in _KINDS.items()}
-_MOMENTS = ("requested_at", "reported_at", "decided_at")
+_KINDS: Mapping[str, type[Entry]] = {
+    kind.__name__: kind for kind in (OutcomeEntry, CallEntry, ReportEntry, DefinitionEntry, WithdrawnEntry)
+}
+_MOMENTS = {"requested_at", "reported_at", "decided_at"}
 
 
 def to_json(entry: Entry) -> str:
-    """Return the entry as one JSON object."""
-    values = {field.name: getattr(entry, field.name) for field in fields(entry)}
-    return orjson.dumps({"kind": _NAMES[type(entry)], **values}).decode()
+    """Return the entry as JSON: the name of its type, and its fields."""
+    return orjson.dumps([type(entry).__name__, entry]).decode()
 
 
-def from_json(text: str) -> Entry:
-    """Return the entry of a JSON object.
-
-    :raises ValueError: if it is not one of :func:`to_json`.
-    """
+def from_json(text: str) -> Entry | None:
+    """Return the entry of a text of :func:`to_json`; None if it is not one, as from another version."""
     try:
-        values = orjson.loads(text)
-        kind = _KINDS[values.pop("kind")]
+        kind, values = orjson.loads(text)
         # Rows keep their times as text, which the tables' columns take as well.
-        moments = {name: datetime.fromisoformat(values[name]) for name in _MOMENTS if name in values}
-        return kind(**{**values, **moments})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("not a spooled entry") from error
+        moments = {name: datetime.fromisoformat(values[name]) for name in _MOMENTS & values.keys()}
+        return _KINDS[kind](**{**values, **moments})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -20,7 +20,6 @@ from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, Withd
 from flask_pickup.ledger.spool import Spool, SpoolUnavailable
 from flask_pickup.ledger.store import Store, is_about_the_row
 from flask_pickup.ledger.writer import Writer
-from flask_pickup.processes import PerProcess
 
 log = logging.getLogger("flask_pickup")
 
@@ -28,33 +27,25 @@ T = TypeVar("T")
 Result = Recorded | None | Exception
 
 
-class Refused(Exception):
-    """The database is available and refuses this row."""
-
-
-class DatabaseUnavailable(OSError):
-    """The database takes no row at all."""
-
-
 class Ledger:
     """Commits entries in groups; entries that the database does not take in time wait in the spool.
 
-    After a failure no call waits for the database until it has taken a write again.
+    After a failure no call waits for the database until it has taken a write again. Its threads, locks and connections do
+    not survive a fork: each process makes a ledger of its own.
 
-    :param engine: called for the engine by the committing thread, in each process.
+    :param engine: called for the engine by the committing thread.
     :param folder: where the spool's file is.
     :param wait: seconds that a call waits for the commit.
-    :param definitions: written once per process, before anything that refers to them.
+    :param definitions: written once, before anything that refers to them.
     :param clock: gives the Unix time in seconds.
-
-    ``on_fault`` gets the kind of each fault and of its error, ``on_waiting`` twice a second how many rows wait and where;
-    neither may raise or block.
+    :param on_fault: gets the kind of each fault and of its error; may neither raise nor block.
+    :param on_waiting: gets twice a second how many rows wait and where; likewise.
     """
 
     spool_wait = 0.5
     look_every = 10.0
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (all that it needs of its app)
         self,
         engine: Callable[[], Engine],
         folder: Path,
@@ -62,30 +53,32 @@ class Ledger:
         wait: float,
         definitions: Sequence[DefinitionEntry] = (),
         clock: Callable[[], float] = time,
+        on_fault: Callable[[str, str], None] = lambda _kind, _what: None,
+        on_waiting: Callable[[Mapping[str, int]], None] = lambda _: None,
     ) -> None:
         self._engine = engine
-        self._stores = PerProcess(self._make_store)
+        self._store: Store | None = None
         self._wait = wait
         self._definitions = definitions
-        self._unwritten = list(definitions)
-        self._unspooled = list(definitions)
+        self._unwritten = definitions
+        self._unspooled = definitions
         # Neither list grows beyond the batch that its thread was writing: later rows are cancelled in the queue.
         self._withdrawn: list[WithdrawnEntry] = []
         self._withdrawn_from_spool: list[WithdrawnEntry] = []
         self._clock = clock
-        self.on_fault: Callable[[str, str], None] = lambda _kind, _what: None
-        self.on_waiting: Callable[[Mapping[str, int]], None] = lambda _: None
+        self._on_fault = on_fault
+        self._on_waiting = on_waiting
         self._spool = Spool(folder)
         self._committer = Writer[Entry, Recorded | None]("pickup-commit", self._commit, housekeeping=self._heal)
         # The spool has its own thread, because the other may hang with the database.
         self._spooler = Writer[str, None]("pickup-spool", self._append, housekeeping=self._look_after_spool)
         self._skipping = False
         self._look_at = 0.0
-        self.last_commit: datetime | None = None
-        self.faults: Counter[str] = Counter()
+        self._last_commit: datetime | None = None
+        self._faults: Counter[str] = Counter()
 
     def start(self) -> None:
-        """Start the threads in this process, and see that the spool can be written; otherwise the first call does."""
+        """Start the threads, and see that the spool can be written; otherwise the first call does."""
         try:
             self._spool.look()
         except SpoolUnavailable as error:
@@ -115,9 +108,8 @@ class Ledger:
             try:
                 commit = self._committer.submit(entry)
                 return _within(self._wait, commit)
-            except Refused as error:
-                self._fault("refused", error.__cause__ or error)
-                raise NotRecorded("the database refuses the row") from error
+            except NotRecorded:
+                raise
             except Exception as error:  # noqa: BLE001 (the host's engine may raise anything)
                 self._skip(error)
         try:
@@ -133,11 +125,11 @@ class Ledger:
         """Return this process's state for ``/health``."""
         return {
             "database": "skipped" if self._skipping else "ok",
-            "last_commit": self.last_commit.isoformat() if self.last_commit else None,
+            "last_commit": self._last_commit.isoformat() if self._last_commit else None,
             "waiting": self.waiting,
             "dead_letters": self._spool.dead_letters,
-            "unjoined_outcomes": store.unjoined if (store := self._stores.made) else 0,
-            "faults": dict(self.faults),
+            "unjoined_outcomes": self._store.unjoined if self._store else 0,
+            "faults": dict(self._faults),
         }
 
     @property
@@ -160,36 +152,45 @@ class Ledger:
         # The definitions first: the process that replays this may have other content. Withdrawals last, after their rows.
         definitions, withdrawn = map(to_json, self._unspooled), list(self._withdrawn_from_spool)
         self._spool.append([*definitions, *entries, *map(to_json, withdrawn)])
-        self._unspooled = []
+        self._unspooled = ()
         del self._withdrawn_from_spool[: len(withdrawn)]
         return [None] * len(entries)
 
     def _look_after_spool(self) -> None:
-        self.on_waiting(self.waiting)
+        self._on_waiting(self.waiting)
         if self._withdrawn_from_spool:
             self._append(())
 
-    def _make_store(self) -> Store:
-        engine = self._engine()
-        if self._stores.take_inherited():
-            # Two processes on one connection would read each other's answers.
-            engine.dispose(close=False)
-        return Store(engine, self._clock)
+    def _open(self) -> Store:
+        if self._store is None:
+            self._store = Store(self._engine(), self._clock)
+        return self._store
 
     def _commit(self, entries: Sequence[Entry]) -> list[Result]:
-        store = self._stores()
-        withdrawn = list(self._withdrawn)
-        first: list[Entry] = [*self._unwritten, *withdrawn]
+        store, withdrawn = self._open(), list(self._withdrawn)
+        batch = [*self._unwritten, *withdrawn, *entries]
         try:
-            results: Sequence[Result] = store.write([*first, *entries])
+            results: Sequence[Result] = store.write(batch)
         except Exception as error:
             if not is_about_the_row(error):
                 raise
-            results = [_write_alone(store, entry) for entry in (*first, *entries)]
+            results = [self._write_alone(store, entry) for entry in batch]
         del self._withdrawn[: len(withdrawn)]
-        self._unwritten = []
-        self.last_commit = datetime.fromtimestamp(self._clock(), UTC)
-        return list(results[len(first) :])
+        self._unwritten = ()
+        self._last_commit = datetime.fromtimestamp(self._clock(), UTC)
+        return list(results[len(batch) - len(entries) :])
+
+    def _write_alone(self, store: Store, entry: Entry) -> Result:
+        """Return the result of one entry of a refused batch, or ``NotRecorded``."""
+        try:
+            return store.write([entry])[0]
+        except Exception as error:
+            if not is_about_the_row(error):
+                raise
+            # A database that takes no row at all raises here: then it is not the row's fault.
+            store.probe()
+            self._fault("refused", error)
+            return NotRecorded("the database refuses the row")
 
     def _heal(self) -> None:
         """Replay the spool and try the database; after a success calls wait for its commits again."""
@@ -197,8 +198,7 @@ class Ledger:
             return
         try:
             self._replay_spool()
-            self._stores().probe()
-            self._stores().look_for_last_call()
+            self._open().probe()
             self._commit([])
         except Exception as error:  # noqa: BLE001 (the host's engine may raise anything)
             self._skip(error)
@@ -215,10 +215,10 @@ class Ledger:
         except SpoolUnavailable as error:
             self._fault("spool", error)
         if not self._spool.rows:
-            self._unspooled = list(self._definitions)
+            self._unspooled = self._definitions
 
     def _replay(self, texts: Sequence[str]) -> Sequence[str]:
-        entries = {text: entry for text in texts if (entry := _entry(text)) is not None}
+        entries = {text: entry for text in texts if (entry := from_json(text))}
         results = dict(zip(entries, self._commit(list(entries.values())), strict=True))
         return [text for text in texts if text not in results or isinstance(results[text], Exception)]
 
@@ -229,8 +229,8 @@ class Ledger:
         self._skipping = True
 
     def _fault(self, kind: str, error: BaseException) -> None:
-        self.faults[kind] += 1
-        self.on_fault(kind, type(error).__name__)
+        self._faults[kind] += 1
+        self._on_fault(kind, type(error).__name__)
         # Only the exception's type: a driver's message can contain the row.
         log.error("A row was not taken by the %s: %s.", kind, type(error).__name__)
 
@@ -241,25 +241,3 @@ def _within(seconds: float, future: Future[T]) -> T:
         return future.result(seconds)
     finally:
         future.cancel()
-
-
-def _write_alone(store: Store, entry: Entry) -> Result:
-    """Return the result of one entry, or :class:`Refused`; the rest of its batch is written all the same."""
-    try:
-        return store.write([entry])[0]
-    except Exception as error:
-        if not is_about_the_row(error):
-            raise
-        refused = Refused()
-        refused.__cause__ = error
-    try:
-        store.probe()
-    except Exception as error:
-        raise DatabaseUnavailable("the database takes no row") from error
-    return refused
-
-
-def _entry(text: str) -> Entry | None:
-    with suppress(ValueError):
-        return from_json(text)
-    return None

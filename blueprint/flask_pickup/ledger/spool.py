@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -11,10 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import orjson
-
-from flask_pickup.ledger.sqlite_file import KernelLock, identity
-from flask_pickup.processes import PerProcess
+from flask_pickup.ledger.sqlite_file import identity, kernel_lock
 
 log = logging.getLogger("flask_pickup")
 
@@ -30,6 +27,7 @@ PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS spool (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS dead_letter (id INTEGER PRIMARY KEY, entry TEXT NOT NULL);
 """
+_CONTAINS = "EXISTS (SELECT 1 FROM json_each(?) WHERE instr(entry, value))"
 
 Replay = Callable[[Sequence[str]], Sequence[str]]
 """Commits entries; returns those that the database refuses. Raises if the database is unavailable."""
@@ -47,8 +45,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "spool.db"
-        self._kernel_lock = KernelLock(f"{self._path}-pickup-lock")
-        self._threads = PerProcess(Lock)
+        self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened: Any = None
         self.rows = 0
@@ -89,9 +86,6 @@ class Spool:
                 return
 
     def _oldest(self) -> list[tuple[int, str]]:
-        if not self._path.exists():
-            self.rows = self.dead_letters = 0
-            return []
         with self._transaction() as connection:
             batch = connection.execute("SELECT id, entry FROM spool ORDER BY id LIMIT ?", (_BATCH,)).fetchall()
             self._count(connection)
@@ -125,27 +119,22 @@ class Spool:
 
     def find(self, needles: Sequence[str]) -> dict[str, list[str]]:
         """Return the entries that contain one of ``needles``, by table: ``spool`` and ``dead_letter``."""
-        if not self._path.exists():
-            return {table: [] for table in _TABLES}
-        with self._transaction() as connection:
-            found = {table: [entry for _, entry in _matches(connection, table, needles)] for table in _TABLES}
-        self.close()
+        found: dict[str, list[str]] = {table: [] for table in _TABLES}
+        if self._path.exists():
+            with self._transaction() as connection:
+                for table, entries in found.items():
+                    statement = f"SELECT entry FROM {table} WHERE {_CONTAINS} ORDER BY id"  # noqa: S608 (our own)
+                    entries += [entry for (entry,) in connection.execute(statement, (json.dumps(needles),))]
+            self.close()
         return found
 
-    def redact(self, needles: Sequence[str], change: Callable[[str], str | None]) -> bool:
-        """Replace the entries that contain one of ``needles`` by what ``change`` returns; None deletes the entry.
-
-        :returns: what :meth:`close` does.
-        """
+    def erase(self, needles: Sequence[str]) -> bool:
+        """Delete the entries that contain one of ``needles``; return what :meth:`close` does."""
         if not self._path.exists():
             return True
         with self._transaction() as connection:
             for table in _TABLES:
-                for number, entry in _matches(connection, table, needles):
-                    if (changed := change(entry)) is None:
-                        connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))  # noqa: S608 (our own)
-                    else:
-                        connection.execute(f"UPDATE {table} SET entry = ? WHERE id = ?", (changed, number))  # noqa: S608
+                connection.execute(f"DELETE FROM {table} WHERE {_CONTAINS}", (json.dumps(needles),))  # noqa: S608
             self._count(connection)
         return self.close()
 
@@ -153,7 +142,7 @@ class Spool:
     def _access(self) -> Iterator[None]:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._threads(), self._kernel_lock:
+            with self._lock, kernel_lock(str(self._path)):
                 yield
         except (sqlite3.Error, OSError) as error:
             raise SpoolUnavailable(f"The spool '{self._path}' cannot be used: {error}.") from error
@@ -165,22 +154,23 @@ class Spool:
             yield connection
 
     def _open(self) -> sqlite3.Connection:
-        """Return the connection; a parent process's, or one to a file that was deleted, is closed."""
+        """Return the connection; one to a file that was deleted is closed."""
         path = str(self._path)
-        if self._connection is None or self._opened != (os.getpid(), identity(path)):
+        if self._connection is None or self._opened != identity(path):
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
             if not self._path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
-            # Isolation level None: this module begins its transactions itself. SQLite gives the WAL the file's mode.
+                # SQLite gives the WAL the file's mode.
+                self._path.touch(mode=0o600)
+            # Isolation level None: this module begins its transactions itself.
             connection = sqlite3.connect(path, _BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
             try:
                 connection.executescript(_OPEN)
             except sqlite3.Error:
                 connection.close()
                 raise
-            self._connection, self._opened = connection, (os.getpid(), identity(path))
+            self._connection, self._opened = connection, identity(path)
         return self._connection
 
     def _count(self, connection: sqlite3.Connection) -> None:
@@ -190,9 +180,3 @@ class Spool:
         )
         rows, self.dead_letters = connection.execute(ends).fetchone()
         self.rows = rows or 0
-
-
-def _matches(connection: sqlite3.Connection, table: str, needles: Sequence[str]) -> list[tuple[int, str]]:
-    contains = "EXISTS (SELECT 1 FROM json_each(?) WHERE instr(entry, value))"
-    given = (orjson.dumps(needles).decode(),)
-    return connection.execute(f"SELECT id, entry FROM {table} WHERE {contains}", given).fetchall()  # noqa: S608

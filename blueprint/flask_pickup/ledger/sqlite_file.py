@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Engine
-
-from flask_pickup.processes import PerProcess
 
 Inode = tuple[int, int] | None
 
@@ -37,26 +36,17 @@ def _inode(path: str) -> Inode:
     return None
 
 
-class KernelLock:
-    """A fair lock among processes around SQLite's transactions.
+@contextmanager
+def kernel_lock(path: str) -> Iterator[None]:
+    """Hold a fair lock among processes around a transaction on the SQLite file at ``path``.
 
     SQLite waits by sleeping and trying again, and the process that has slept longest can lose each time.
-
-    :param path: the lock's own file.
     """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._files = PerProcess(self._open)
-
-    def __enter__(self) -> None:
-        # The lock of a parent that died stays locked as long as its child has the parent's file open.
-        for file in self._files.take_inherited():
-            os.close(file)
-        fcntl.flock(self._files(), fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._files(), fcntl.LOCK_UN)
-
-    def _open(self) -> int:
-        return os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    file = os.open(f"{path}-pickup-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        # Closing does not unlock the file while a child that was forked meanwhile has it open.
+        fcntl.flock(file, fcntl.LOCK_UN)
+        os.close(file)

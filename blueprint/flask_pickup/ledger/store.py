@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from itertools import groupby
 from time import time
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, exists, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,7 +19,7 @@ from flask_pickup.engines import begin_writing
 from flask_pickup.ledger import tombstones
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry, WithdrawnEntry
 from flask_pickup.ledger.single_statement import SingleStatementInsert
-from flask_pickup.ledger.sqlite_file import FileReplaced, KernelLock, identity, path_of
+from flask_pickup.ledger.sqlite_file import FileReplaced, identity, kernel_lock, path_of
 from flask_pickup.models import DECIDED, Assignment, Base, Call, Definition, Outcome, Transcript
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
@@ -27,8 +27,6 @@ _REPORTED = or_(Outcome.name.in_((*REPORTED_NUMBERS, *REPORTED_FLAGS)), Outcome.
 
 _LATEST = 20
 """How many of a caller's latest calls may have the outcome already."""
-
-T = TypeVar("T")
 
 _IDENTITY = "pickup_identity"
 _IS_KNOWN = "SELECT 1 FROM pickup_calls WHERE call_id = ? UNION ALL SELECT 1 FROM pickup_forgotten WHERE mark = ?"
@@ -42,19 +40,6 @@ def is_about_the_row(error: BaseException) -> bool:
         return isinstance(error, DataError | IntegrityError)
     # A value that cannot be bound raises a StatementError or an error of its own.
     return isinstance(error, StatementError) or not isinstance(error, SQLAlchemyError | OSError)
-
-
-def _on_a_fresh_connection(do: Callable[[], T]) -> T:
-    """Call ``do``, and once more if the pool's connection was from before a restart of the database.
-
-    If the first attempt was committed and only its confirmation lost, the second finds the same rows.
-    """
-    try:
-        return do()
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-    return do()
 
 
 class Store:
@@ -73,7 +58,6 @@ class Store:
         self._upsert_outcome = _upsert_outcome(insert(Outcome))
         self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
         self._path = path_of(engine)
-        self._lock = KernelLock(f"{self._path}-pickup-lock") if self._path else nullcontext()
         self._single_statement = SingleStatementInsert(engine) if is_postgresql else None
         self._last_call: str | None = None
         self.unjoined = 0
@@ -87,29 +71,24 @@ class Store:
         rest, calls = entries, [entry for entry in entries if isinstance(entry, CallEntry)]
         if self._single_statement and len(calls) == len(entries):
             rest = self._single_statement.add(calls)
-        found = _on_a_fresh_connection(lambda: self._write_in_order(rest)) if rest else {}
+        found = self._write_in_order(rest) if rest else {}
         for entry in calls:
             if found.get(id(entry)) is not _DROPPED:
                 self._last_call = entry.call["call_id"]
         return [found.get(id(entry)) for entry in entries]
 
     def probe(self) -> None:
-        """Write nothing, as a writer.
+        """Write nothing, as a writer, and look for the last committed call.
 
+        :raises FileReplaced: if another database was copied over SQLite's file, which lacks that call.
         :raises Exception: if the database would not take a row.
         """
-        _on_a_fresh_connection(self._probe)
-
-    def _probe(self) -> None:
         with self.transaction() as connection:
             connection.execute(update(Call).where(false()).values(decision=None))
             tombstones.correct_future_marks(connection, self._now())
+        self._look_for_last_call()
 
-    def look_for_last_call(self) -> None:
-        """Read the last committed call over a fresh connection, if the database is a file.
-
-        :raises FileReplaced: if it is not there, because another database was copied over the file.
-        """
+    def _look_for_last_call(self) -> None:
         if not self._path or not (call_id := self._last_call):
             return
         # Beside the pool: to open one of its connections anew would hide a lost WAL from the next transaction.
@@ -161,7 +140,7 @@ class Store:
 
         :raises FileReplaced: if SQLite's file or WAL was deleted or replaced: a commit would go where no reader looks.
         """
-        with self._lock, self._engine.connect() as connection:
+        with kernel_lock(self._path) if self._path else nullcontext(), self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 # Repeatable-read and serializable would turn a duplicate's conflict into an error. Set here, because an
                 # engine that is derived from one with a level of its own keeps that level.

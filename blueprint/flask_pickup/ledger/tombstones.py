@@ -37,11 +37,10 @@ def erase_calls(connection: Connection, call_ids: Collection[str]) -> dict[str, 
 
 
 def names_of(entry: Entry) -> set[str]:
-    """Return the call id and the caller keys of a call or a report; none of other entries."""
+    """Return the call id and the caller's key of a call or a report; none of other entries."""
     if not isinstance(entry, CallEntry | ReportEntry):
         return set()
-    keys = {entry.call["caller_key"], *(row["caller_key"] for row in entry.assignments)}
-    return {entry.call["call_id"], *(key for key in keys if key)}
+    return {entry.call["call_id"], entry.call["caller_key"]} - {None}
 
 
 def find_marks(connection: Connection, entries: Iterable[Entry], now: datetime) -> Marks:

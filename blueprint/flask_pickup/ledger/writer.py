@@ -11,8 +11,6 @@ from threading import Lock, Thread, get_ident
 from time import monotonic
 from typing import Generic, TypeVar
 
-from flask_pickup.processes import PerProcess
-
 log = logging.getLogger("flask_pickup")
 
 In = TypeVar("In")
@@ -28,7 +26,7 @@ class Overloaded(Exception):
 class Writer(Generic[In, Out]):
     """Writes queued items in batches, so that a request can stop waiting while a write hangs.
 
-    The first item starts the thread, in each process anew: threads do not survive a fork.
+    The first item starts the thread. Threads do not survive a fork: each process makes a writer of its own.
 
     :param write: gets a batch and returns one result per item, or raises for all of them. An exception among the results
         is raised for its item alone.
@@ -50,37 +48,30 @@ class Writer(Generic[In, Out]):
         *,
         housekeeping: Callable[[], None] = lambda: None,
     ) -> None:
-        self._name = name
         self._write = write
         self._housekeeping = housekeeping
-        self._starting = PerProcess(Lock)
-        self._thread: Thread | None = None
+        self._starting = Lock()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
         self._queue: SimpleQueue[Item[In, Out] | None] = SimpleQueue()
         self._announced: set[int] = set()
 
     def start(self) -> None:
-        """Start the thread, unless this process has one."""
-        if self.runs:
-            return
-        with self._starting():
-            if not self.runs:
-                self._queue = SimpleQueue()
-                self._thread = Thread(target=self._run, args=(self._queue,), name=self._name, daemon=True)
-                self._thread.start()
+        """Start the thread, unless it was started."""
+        if not self.started:
+            with self._starting:
+                if not self.started:
+                    self._thread.start()
 
     @property
-    def runs(self) -> bool:
-        """Whether this process has the thread."""
-        # In a forked child the parent's threads are not alive.
-        return self._thread is not None and self._thread.is_alive()
+    def started(self) -> bool:
+        """Whether the thread was started."""
+        return self._thread.ident is not None
 
     def close(self) -> None:
-        """Write what is queued and end the thread; a later item starts it again."""
-        with self._starting():
-            thread, self._thread = self._thread, None
-        if thread is not None and thread.is_alive():
+        """Write what is queued and end the thread. The writer takes no further items."""
+        if self.started:
             self._queue.put(None)
-            thread.join(self._patience)
+            self._thread.join(self._patience)
 
     @contextmanager
     def announce(self) -> Iterator[None]:
@@ -112,29 +103,29 @@ class Writer(Generic[In, Out]):
         """How many items are queued."""
         return self._queue.qsize()
 
-    def _run(self, queue: SimpleQueue[Item[In, Out] | None]) -> None:
+    def _run(self) -> None:
         due = monotonic()
         closed = False
         while not closed:
-            batch = self._next_batch(queue)
+            batch = self._next_batch()
             closed = None in batch
             self._write_batch([one for one in batch if one and one[1].set_running_or_notify_cancel()])
             if monotonic() >= due and not closed:
                 try:
                     self._housekeeping()
                 except Exception as error:  # noqa: BLE001 (the thread has to go on)
-                    log.error("%s: %s.", self._name, type(error).__name__)
+                    log.error("%s: %s.", self._thread.name, type(error).__name__)
                 due = monotonic() + self._every
 
-    def _next_batch(self, queue: SimpleQueue[Item[In, Out] | None]) -> list[Item[In, Out] | None]:
+    def _next_batch(self) -> list[Item[In, Out] | None]:
         batch = []
         with suppress(Empty):
-            batch.append(queue.get(timeout=self._every))
+            batch.append(self._queue.get(timeout=self._every))
             late = monotonic() + self.batch_window
             while len(batch) < min(len(self._announced), self.largest_batch):
-                batch.append(queue.get(timeout=max(late - monotonic(), 0)))
+                batch.append(self._queue.get(timeout=max(late - monotonic(), 0)))
             while len(batch) < self.largest_batch:
-                batch.append(queue.get_nowait())
+                batch.append(self._queue.get_nowait())
         return batch
 
     def _write_batch(self, batch: Sequence[Item[In, Out]]) -> None:
