@@ -14,7 +14,7 @@ from dotenv import dotenv_values, load_dotenv, set_key
 from flask.cli import ScriptInfo
 
 from flask_pickup.cli import pickup
-from flask_pickup.cli.group import ASKED_WRONGLY
+from flask_pickup.cli.group import USAGE_ERROR
 
 SECRETS = ("PICKUP_WEBHOOK_SECRET", "PICKUP_CALLER_SECRET", "PICKUP_DASHBOARD_TOKEN")
 FILE = ".env"
@@ -60,7 +60,7 @@ def main() -> int:
     watch.start()
     status = run("db", "upgrade")
     watch.cancel()
-    if status == ASKED_WRONGLY:
+    if status == USAGE_ERROR:
         sys.exit("Fix the setting above and start again.")
     return DATABASE_IS_NOT_THERE if status else 0
 

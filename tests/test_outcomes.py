@@ -166,7 +166,7 @@ def test_importing_twice_changes_nothing(shop: Phone, tmp_path: Path) -> None:
     """A file of buyers becomes rows; what belongs to nobody is counted; the same file again changes no row."""
     first = imported(shop, tmp_path, FILE)
     rows = shop.rows("SELECT * FROM pickup_outcomes ORDER BY name")
-    assert first.stdout == "2 outcomes belong to calls, 1 to none that is here; 0 lines could not be read.\n"
+    assert first.stdout == "2 outcomes imported, 1 without a matching call; 0 lines invalid.\n"
     assert told(shop) == [("call-1", "sale", 12.5), ("call-1", "visit", 1.0)]
     shop.ring("call-2", caller="+31699999999")
     assert imported(shop, tmp_path, FILE).exit_code == 0
@@ -202,10 +202,10 @@ def make_later(phone: Phone, call_id: str, later: datetime = AT + timedelta(days
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("0612345678,sale,twelve,2025-12-13", "The value is no number"),
-        ("0612345678,sale,1,yesterday", "There is no time in 'at'"),
-        ("0612345678,sale,1,", "There is no time in 'at'"),
-        ("0612345678,sale,1,0001-01-01T00:00+01:00", "There is no time in 'at'"),
+        ("0612345678,sale,twelve,2025-12-13", "The value is not a number"),
+        ("0612345678,sale,1,yesterday", "'at' is not a time"),
+        ("0612345678,sale,1,", "'at' is not a time"),
+        ("0612345678,sale,1,0001-01-01T00:00+01:00", "'at' is not a time"),
         ("0612345678,sale,nan,2025-12-13", "finite number"),
         ("0612345678,completed,1,2025-12-13", "comes from the platform's reports"),
         ("0612345678,0612345678 sale,1,2025-12-13", "An outcome's name"),
@@ -288,4 +288,4 @@ def test_assign_says_where_there_is_no_number(make_phone: MakePhone, tmp_path: P
     file.write_text("+31612345678\nanonymous\n")
     found = make_phone().app.test_cli_runner().invoke(commands, ["assign", "--from", str(file)])
     assert found.exit_code == 1
-    assert "line 2: this identifies nobody" in found.stdout
+    assert "line 2: this identifies no caller" in found.stdout

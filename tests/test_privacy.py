@@ -257,7 +257,7 @@ def test_pinned_number_is_in_the_folder_alone(make_phone: MakePhone) -> None:
     assert phone.rows("SELECT body ->> '$.pins.warm' FROM pickup_definitions") == [(1,)]
     assert traces(phone) == []
     assert json.loads(run(phone, "disclose", CALLER).output)["pinned"] == ["warm-opening"]
-    assert "experiments/warm-opening/experiment.toml: take the number out" in run(phone, "forget", CALLER).output
+    assert "experiments/warm-opening/experiment.toml: remove the number" in run(phone, "forget", CALLER).output
 
 
 @pytest.mark.parametrize("command", ["forget", "disclose"])
@@ -423,7 +423,7 @@ def test_purge_keeps_what_is_young_or_still_counted(aged: Callable[..., Phone]) 
     phone = aged(PICKUP_RETENTION=30)
     result = run(phone, "purge")
     assert result.exit_code == 0, result.output
-    assert "Removed 4 calls, 2 assignments" in result.output
+    assert "Deleted 4 calls, 2 assignments" in result.output
     assert sorted(call for (call,) in phone.rows("SELECT call_id FROM pickup_calls")) == [
         "before-open-100",
         "open-40",

@@ -68,18 +68,18 @@ def test_report_brings_the_answer_back() -> None:
     [
         (Expected.ANSWER, 200, {}, ""),
         (Expected.ANSWER, 201, {"assistant": {"first_message": "Hello."}}, ""),
-        (Expected.ANSWER, 500, {}, "no 2xx"),
-        (Expected.ANSWER, 200, "Hello.", "no JSON object"),
-        (Expected.ANSWER, 200, {"max_duration_seconds": "300"}, "not understood: max_duration_seconds"),
+        (Expected.ANSWER, 500, {}, "not 2xx"),
+        (Expected.ANSWER, 200, "Hello.", "not a JSON object"),
+        (Expected.ANSWER, 200, {"max_duration_seconds": "300"}, "invalid: max_duration_seconds"),
         (Expected.ACCEPTED, 204, "", ""),
-        (Expected.ACCEPTED, 401, {}, "no 2xx"),
+        (Expected.ACCEPTED, 401, {}, "not 2xx"),
         (Expected.UNSIGNED, 401, {"detail": "…"}, ""),
         (Expected.UNSIGNED, 200, {}, "not 401"),
         (Expected.UNREADABLE, 400, "", ""),
         (Expected.NO_POST, 404, "", "not 405"),
         (Expected.NOBODYS, 200, {}, ""),
         (Expected.NOBODYS, 200, assigned("warm", None), ""),
-        (Expected.NOBODYS, 200, assigned("warm"), "taken for somebody"),
+        (Expected.NOBODYS, 200, assigned("warm"), "identified as a caller"),
     ],
 )
 def test_reply_is_judged(expected: Expected, status: int, body: Any, wrong: str) -> None:

@@ -1,17 +1,17 @@
-"""The host's own outcomes: the sale that happened a day later, in the shop's system."""
+"""The host's own outcomes, such as a sale a day after the call."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 
 from sqlalchemy import Engine
 
-from flask_pickup.caller import key_of, pseudonymous_call_id
+from flask_pickup.caller import caller_key, e164, pseudonymous_call_id
 from flask_pickup.errors import BadOutcome
 from flask_pickup.ledger.entries import OutcomeEntry
 from flask_pickup.ledger.store import Store
@@ -19,14 +19,14 @@ from flask_pickup.options import Options
 from flask_pickup.outcome_names import is_measurable, is_reported
 
 _COLUMNS = ("call_id", "caller", "outcome", "value", "at")
-"""The columns of a file: one of the first two, the outcome's name, its value (1 if left out), and when it happened."""
+"""The columns of a file: one of the first two, the outcome's name, its value (1 by default), and when it happened."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _BATCH = 500
 _SEPARATORS = ",;\t"
 
 
-def entry(  # noqa: PLR0913 (all that an outcome is)
+def entry(  # noqa: PLR0913 (all of an outcome)
     options: Options,
     name: str,
     value: float,
@@ -35,9 +35,9 @@ def entry(  # noqa: PLR0913 (all that an outcome is)
     call_id: str | None = None,
     caller: str | None = None,
 ) -> OutcomeEntry:
-    """Return what is to be written.
+    """Return an outcome to write.
 
-    :raises BadOutcome: naming what is wrong with it, and nothing of what it says.
+    :raises BadOutcome: if it is invalid; the message does not repeat it.
     """
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise BadOutcome("An outcome's name has up to 64 letters, digits, '_', '.' and '-'.")
@@ -51,28 +51,16 @@ def entry(  # noqa: PLR0913 (all that an outcome is)
         raise BadOutcome("Name either the call or the caller.")
     if call_id:
         return OutcomeEntry(name, float(value), at, call_id=pseudonymous_call_id(options.caller_secret, call_id, None))
-    return OutcomeEntry(name, float(value), at, caller_keys=_keys(options, str(caller)))
-
-
-def _keys(options: Options, number: str) -> Sequence[str]:
-    keys = [key_of(number, region=options.region, secret=secret) for secret in options.caller_secrets]
-    found = [key for key in keys if key]
-    if not found:
-        raise BadOutcome("The caller is no phone number. Write it in full, such as +1 201 555 0123.")
-    return found
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
+    number = e164(str(caller), options.region)
+    if not number:
+        raise BadOutcome("The caller is not a phone number. Write it in full, such as +1 201 555 0123.")
+    keys = [caller_key(secret, number) for secret in options.caller_secrets]
+    return OutcomeEntry(name, float(value), at, caller_keys=keys)
 
 
 @dataclass
 class Imported:
-    """What became of a file's lines.
-
-    :param joined: those that belong to a call.
-    :param unjoined: those of callers or calls that are not there.
-    :param bad: line to what is wrong with it, without anything that it says.
-    """
+    """The result of an import: lines with a matching call, without one, and invalid ones with the reason."""
 
     joined: int = 0
     unjoined: int = 0
@@ -80,11 +68,11 @@ class Imported:
 
 
 def import_file(engine: Engine, options: Options, lines: Iterable[str], zone: tzinfo) -> Imported:
-    """Write a file's outcomes. Importing it again changes nothing.
+    """Write a file's outcomes; importing it again changes nothing.
 
-    :param zone: that of times which name none.
+    :param zone: the time zone of times without one.
     :raises BadOutcome: if the first line does not name the columns.
-    :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take them.
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database fails.
     """
     imported = Imported()
     entries = _entries(options, lines, zone, imported)
@@ -114,14 +102,16 @@ def _read(options: Options, row: Mapping[str, str] | None, zone: tzinfo) -> Outc
 
 
 def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str] | None]]:
-    """Yield each line's number and cells by column; None where a cell too many or too few has shifted them."""
+    """Yield each line's number and cells by column; None if it has too many or too few cells."""
     iterator = iter(lines)
     header = next(iterator, "").lstrip("\ufeff")
     separator = max(_SEPARATORS, key=header.count)
     names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
     known = set(names) & set(_COLUMNS)
     if not ({"outcome", "at"} <= known and known & {"call_id", "caller"}):
-        raise BadOutcome("The first line has to name the columns: outcome, at, caller or call_id, and perhaps value.")
+        raise BadOutcome(
+            "The first line has to name the columns: outcome, at, caller or call_id, and optionally value."
+        )
     reader = csv.reader(iterator, delimiter=separator)
     try:
         for row in reader:
@@ -129,7 +119,7 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str] | None]
                 cells = zip(names, map(str.strip, row), strict=False)
                 yield reader.line_num + 1, dict(cells) if len(row) == len(names) else None
     except csv.Error as error:
-        raise BadOutcome(f"Line {reader.line_num + 1} is no CSV. What came before it is imported.") from error
+        raise BadOutcome(f"Line {reader.line_num + 1} is not valid CSV. The lines before it are imported.") from error
 
 
 def _value(text: str) -> float:
@@ -137,17 +127,17 @@ def _value(text: str) -> float:
     try:
         return words[text.lower()] if text.lower() in words else float(text)
     except ValueError as error:
-        raise BadOutcome("The value is no number. Write it as 12.50.") from error
+        raise BadOutcome("The value is not a number. Write it as 12.50.") from error
 
 
 def _moment(text: str, zone: tzinfo) -> datetime:
-    """Return a time; a day without one means its end, so that calls of that day came before it."""
+    """Return a time; a date means the end of that day, so that the day's calls are before it."""
     try:
         if "T" not in text and ":" not in text:
             found = datetime.combine(date.fromisoformat(text), time(), zone) + timedelta(days=1, microseconds=-1)
         else:
             found = datetime.fromisoformat(text)
-        # A time of the year 1, which programs write for none, may lie before all that UTC has.
+        # Programs write the year 1 for a missing time; in UTC it may be before the first datetime.
         return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise BadOutcome("There is no time in 'at'. Write it as 2026-03-02T14:30 or 2026-03-02.") from error
+        raise BadOutcome("'at' is not a time. Write it as 2026-03-02T14:30 or 2026-03-02.") from error

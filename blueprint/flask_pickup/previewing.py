@@ -1,4 +1,4 @@
-"""What a caller would hear, without a call: nothing is recorded."""
+"""The answer that a caller would get, without a call; nothing is recorded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flask_pickup.webhook import Webhook
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A caller as Pickup would know them, and what it would decide."""
+    """A call and what Pickup would decide."""
 
     call: CallFacts
     decision: Decision
@@ -33,12 +33,12 @@ class Preview:
 
     @property
     def faults(self) -> Sequence[str]:
-        """What failed on the way to the answer, which then does without it."""
+        """What failed and is missing from the answer."""
         found: Sequence[str] = self.decision.reasons.get(FAULTS, ())
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """Return the preview for programs: who calls, why they are in which arm, and the platform's answer."""
+        """Return the caller, their arms with reasons, and the platform's answer as plain values."""
         who = self.call.caller
         assigned = {
             one.experiment: {"arm": one.arm, "source": one.source, "definition": one.definition}
@@ -67,12 +67,12 @@ def preview(
     at: datetime | None = None,
     arm: tuple[Experiment, str] | None = None,
 ) -> Preview:
-    """Return what a caller would hear.
+    """Return the decision on a call.
 
     :param number: as a person writes it; None for a caller who withholds it.
     :param line: the number called.
-    :param at: when; without a time zone it is the line's own. Now, if it is left out.
-    :param arm: an experiment's arm that they hear whatever is theirs.
+    :param at: now by default; in the line's time zone if it has none.
+    :param arm: an experiment's arm to use instead of the caller's own.
     """
     called = webhook.catalog.line(line_number(line, webhook.options.region), None)
     now = at or datetime.now(UTC)
@@ -82,8 +82,8 @@ def preview(
     )
     moment = now if now.tzinfo else now.replace(tzinfo=webhook.catalog.zone(called))
     call = call_of(event, Delivery({}, b""), moment, platform.name, webhook.catalog, webhook.options)
-    recorded = _given(arm) if arm else None
-    return Preview(call, decide(webhook.catalog, platform, call, webhook.lookup(call.caller), recorded), platform)
+    decision = decide(webhook.catalog, platform, call, webhook.lookup(call.caller), _given(arm) if arm else None)
+    return Preview(call, decision, platform)
 
 
 SOMEBODY = Caller(number=CALLER, country=None, language=None, key="0" * 32)
@@ -99,17 +99,17 @@ def imagine(  # noqa: PLR0913 (all that a made-up call is)
     customer: Mapping[str, Any] | None = None,
     at: datetime,
 ) -> Preview:
-    """Return what a made-up caller would hear in an arm, or when turned away; nobody is looked up.
+    """Return the decision on a made-up caller in an arm, or their rejection; the customer hook is not called.
 
-    :param customer: what would be known of them.
-    :param at: when; aware.
+    :param customer: the customer's record.
+    :param at: aware.
     """
     known = UNKNOWN if customer is None else Customer(customer, customer)
     call = CallFacts(REHEARSAL + "preview", platform.name, "inbound_phone_call", caller, Line(None), at)
     if not (decision := decide(catalog, platform, call, known, _given(arm))).open:
-        # Who is in an arm already is not turned away; somebody who calls for the first time may be.
-        anew = decide(catalog, platform, call, known)
-        decision = anew if anew.kind == "closed" else decision
+        # A caller who is in an arm already is not rejected; one who calls for the first time may be.
+        first = decide(catalog, platform, call, known)
+        decision = first if first.kind == "closed" else decision
     return Preview(call, decision, platform)
 
 

@@ -38,7 +38,7 @@ def test_every_complaint_at_once(here: Path) -> None:
     assert len(found) == len(lines) - 1, result.stdout
     assert {match["file"] for match in found} >= {f"content/{path}" for path in BROKEN}
     assert result.exit_code == 1
-    assert re.fullmatch(r"\d+ experiments? read: \d+ errors?, \d+ warnings?\.", lines[-1])
+    assert re.fullmatch(r"\d+ experiments? checked: \d+ errors?, \d+ warnings?\.", lines[-1])
 
 
 def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_silence_over_good_content(here: Path) -> None:
     """Content without faults gives one line and exit status 0."""
     write(here, CONTENT)
     result = run("check", ".")
-    assert (result.stdout, result.exit_code) == ("1 experiment read: all is well.\n", 0)
+    assert (result.stdout, result.exit_code) == ("1 experiment checked: no problems.\n", 0)
 
 
 def test_warnings_alone_are_no_failure(here: Path) -> None:
@@ -114,10 +114,10 @@ def test_new_experiment_is_silent_and_runs(here: Path, make_phone: MakePhone) ->
     write(here, base)
     result = run("new", "first", "--arms", "warm, brisk,control,warm")
     assert result.exit_code == 0
-    assert run("check").stdout == "1 experiment read: all is well.\n"
+    assert run("check").stdout == "1 experiment checked: no problems.\n"
     toml = here / "experiments/first/experiment.toml"
     toml.write_text(toml.read_text().replace('status = "draft"', 'status = "running"'))
-    assert run("check").stdout == "1 experiment read: all is well.\n"
+    assert run("check").stdout == "1 experiment checked: no problems.\n"
     texts = {str(p.relative_to(here)): p.read_text() for p in here.glob("*/**/*") if p.is_file()}
     phone = make_phone(texts)
     for number in range(12):
@@ -177,4 +177,4 @@ def test_new_and_check_need_no_app(here: Path) -> None:
     made = pipe("new", "first", "--arms", "warm", folder=here)
     assert (made.returncode, made.stderr) == (0, "")
     checked = pipe("check", folder=here)
-    assert (checked.stdout, checked.stderr, checked.returncode) == ("1 experiment read: all is well.\n", "", 0)
+    assert (checked.stdout, checked.stderr, checked.returncode) == ("1 experiment checked: no problems.\n", "", 0)

@@ -21,7 +21,7 @@ def bare(make_phone: MakePhone, database_url: str) -> Phone:
 def test_upgrade_makes_the_tables(bare: Phone) -> None:
     """After an upgrade calls are recorded; another one says that there is nothing to do."""
     first, second = (run("db", "upgrade", app=bare.app) for _ in range(2))
-    assert re.fullmatch(r"The tables are at revision \w+ now\.\n", first.stdout)
+    assert re.fullmatch(r"The tables are now at revision \w+\.\n", first.stdout)
     assert re.fullmatch(r"The tables are up to date, at revision \w+\.\n", second.stdout)
     assert (first.exit_code, second.exit_code) == (0, 0)
     bare.ring()
@@ -41,7 +41,7 @@ def test_downgrade_drops_the_tables(bare: Phone) -> None:
     """The way back to the beginning leaves nothing of Pickup's but its empty version table."""
     run("db", "upgrade", app=bare.app)
     result = run("db", "downgrade", "base", app=bare.app)
-    assert (result.stdout, result.exit_code) == ("The tables are gone.\n", 0)
+    assert (result.stdout, result.exit_code) == ("The tables are dropped.\n", 0)
     assert inspect(bare.app.extensions["pickup"].engine).get_table_names() == ["pickup_alembic_version"]
 
 

@@ -66,8 +66,8 @@ def test_missing_secret_is_a_sentence(tmp_path: Path, arguments: tuple[str, ...]
     app = "from flask import Flask\nfrom flask_pickup import Pickup\napp = Flask(__name__)\napp.register_blueprint(Pickup())\n"
     (tmp_path / "app.py").write_text(app)
     result = pipe(*arguments, folder=tmp_path)
-    assert result.returncode == 2
-    assert result.stderr == "'PICKUP_WEBHOOK_SECRET' is not set. Set it to the webhook_secret of your agent.\n"
+    sentence = "'PICKUP_CALLER_SECRET' is not set. Set it to a long random text that never changes.\n"
+    assert (result.returncode, result.stderr) == (2, sentence)
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def test_preview_for_people(make_phone: MakePhone) -> None:
     """For people it is a list of what there is to know, the words, and the answer; no number stands in it."""
     result = run("preview", "--from", CALLER, "--experiment", "warm-opening", "--arm", "warm", app=make_phone().app)
     lines = result.stdout.splitlines()
-    labels = ["caller", "language", "open", "decision", "experiments", "warm-opening", "says"]
+    labels = ["caller", "language", "open", "decision", "experiments", "warm-opening", "greeting"]
     assert [line.split()[0] for line in lines[: len(labels)]] == labels
     assert lines[len(labels) - 1].endswith(WORDS["warm"])
     assert all(line == line.rstrip() for line in lines)
@@ -99,7 +99,7 @@ def test_preview_for_people(make_phone: MakePhone) -> None:
 def test_number_that_identifies_nobody_is_said(make_phone: MakePhone) -> None:
     """A mistyped number must not pass for a preview of that caller."""
     result = run("preview", "--from", "112", app=make_phone().app)
-    assert "identifies nobody" in result.stderr
+    assert "identifies no caller" in result.stderr
     assert result.exit_code == 0
 
 

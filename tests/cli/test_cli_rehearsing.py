@@ -129,7 +129,7 @@ def test_whole_repertoire_is_as_expected(pickup_server: tuple[str, str]) -> None
     result = run("rehearse", url, "--all")
     lines = result.stdout.splitlines()
     assert result.exit_code == 0, result.stdout
-    assert lines[0].split() == ["sent", "expected", "got", "ms"]
+    assert lines[0].split() == ["sent", "expected", "received", "ms"]
     assert [line[:4] for line in lines[1:-2]] == ["ok  "] * len(STEPS)
     assert lines[-1] == f"{url}: {len(lines) - 3} requests, all as expected."
 
@@ -173,7 +173,7 @@ def test_single_call_in_a_pipe(pickup_server: tuple[str, str], here: Path) -> No
     facts = dict(line.split(maxsplit=1) for line in result.stdout.splitlines()[:5])
     assert facts["call"] == "pickup-rehearsal-abc"
     assert facts["arm"].startswith("warm-opening: ")
-    assert json.loads(result.stdout.partition("answer:\n")[2])["assistant"]["first_message"] == facts["says"]
+    assert json.loads(result.stdout.partition("answer:\n")[2])["assistant"]["first_message"] == facts["greeting"]
 
 
 @pytest.mark.slow
@@ -223,10 +223,10 @@ def test_https_behind_a_prefix(make_phone: MakePhone, tmp_path: Path, monkeypatc
     [
         (
             {"status": 401},
-            "answered 401: the signature is refused. PICKUP_WEBHOOK_SECRET is another one here than there",
+            "answered 401: the signature is refused. PICKUP_WEBHOOK_SECRET differs from the server's",
         ),
         ({"status": 404}, "answered 404: there is no webhook at this path"),
-        ({"status": 405}, "answered 405: this path takes no POST"),
+        ({"status": 405}, "answered 405: this path does not accept POST"),
         ({"status": 502}, "answered 502: the proxy in front of the app cannot reach it"),
         ({"status": 307, "headers_sent": {"Location": "https://example.com/x"}}, "redirects to https://example.com/x"),
     ],
@@ -244,9 +244,9 @@ def test_what_to_look_at(behaviour: dict[str, Any], says: str, more: tuple[str, 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"<h1>Welcome</h1>", "no JSON object"),
-        (b"[]", "no JSON object"),
-        (b'{"assistant": {"first_message": 5}}', "not understood: assistant"),
+        (b"<h1>Welcome</h1>", "not a JSON object"),
+        (b"[]", "not a JSON object"),
+        (b'{"assistant": {"first_message": 5}}', "invalid: assistant"),
     ],
 )
 def test_answer_that_the_platform_would_not_take(body: bytes, says: str) -> None:

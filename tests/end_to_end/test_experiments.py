@@ -145,4 +145,4 @@ def test_preview_says_why_a_caller_is_not_in_it(make_phone: MakePhone) -> None:
     result = phone.app.test_cli_runner().invoke(commands, ["preview", "--from", TEAM])
     shown = " ".join(result.output.split())
     assert "opening warm" in shown
-    assert "second not in it (layer)" in shown
+    assert "second not enrolled (layer)" in shown

@@ -55,7 +55,7 @@ def test_first_start(checkout: Path) -> None:
         facts = dict(line.split(maxsplit=1) for line in first.stdout.splitlines()[:5])
         assert facts["arm"].startswith("warm-opening: ")
         answer = json.loads(first.stdout.partition("answer:\n")[2])
-        assert answer["assistant"]["first_message"] == facts["says"]
+        assert answer["assistant"]["first_message"] == facts["greeting"]
         assert first.stdout.partition("answer:\n")[2] == second.stdout.partition("answer:\n")[2]
         assert rows(database, "SELECT COUNT(*) FROM pickup_calls") == [(1,)]
         assert rows(database, "SELECT experiment FROM pickup_assignments") == [("warm-opening",)]

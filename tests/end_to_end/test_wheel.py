@@ -113,7 +113,7 @@ def test_bare_app_answers_a_call(host: Path, address: str) -> None:
     heard = run(host, "pickup", "rehearse", address)
     assert "warm-opening: " in heard
     assert any(words in heard for words in ("Good day.", "Hello there, how lovely that you call!"))
-    assert "all is well" in run(host, "pickup", "check")
+    assert "no problems" in run(host, "pickup", "check")
     assert "up to date" in run(host, "pickup", "db", "current")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -18,17 +18,7 @@ from flask_pickup.catalog import CONTROL, Complaint
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.toml import NAME
-from flask_pickup.cli.group import (
-    ASKED_WRONGLY,
-    NOT_WELL,
-    console,
-    count,
-    fail,
-    formatted,
-    instance,
-    print_json,
-    settings,
-)
+from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, instance, plural, settings, show
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.rendering import BASE
@@ -52,7 +42,7 @@ def check_command(root: Path | None, style: str) -> None:
     options = settings()
     experiments, greetings = (root / "experiments", root / "greetings") if root else _folders(options)
     if not experiments.is_dir() and not greetings.is_dir():
-        fail(f"Neither '{experiments}' nor '{greetings}' exists. Name the folder that holds them.", ASKED_WRONGLY)
+        fail(f"Neither '{experiments}' nor '{greetings}' exists. Name the folder that holds them.", USAGE_ERROR)
     region = options.get("PICKUP_REGION", "NL").upper()
     try:
         found = checking.check_folders(
@@ -65,14 +55,15 @@ def check_command(root: Path | None, style: str) -> None:
     except ChecksFailed as error:
         fail(str(error))
     complaints = [_placed(complaint, experiments, greetings) for complaint in found.complaints]
-    if style == "json":
-        print_json([asdict(complaint) for complaint in complaints])
-    else:
-        _print_complaints(complaints, found.experiments)
-        for sentence in _asked(options, _detectable) or ():
-            click.echo(sentence)
-    if any(complaint.level == "error" for complaint in complaints):
-        raise click.exceptions.Exit(NOT_WELL)
+    errors = sum(complaint.level == "error" for complaint in complaints)
+    counts = f"{plural(errors, 'error')}, {plural(len(complaints) - errors, 'warning')}"
+    detectable = _asked(options, _detectable) if style == "text" else None
+    texts = [
+        *map(_coloured, complaints),
+        f"{plural(found.experiments, 'experiment')} checked: {counts if complaints else 'no problems'}.",
+        *(detectable or ()),
+    ]
+    show(style, [asdict(complaint) for complaint in complaints], *texts, failed=errors > 0)
 
 
 @click.command()
@@ -92,9 +83,9 @@ def new_command(name: str, arms: str, style: str) -> None:
     names.pop(CONTROL, None)
     for word in (name, *names):
         if not NAME.fullmatch(word):
-            fail(f"'{word}' cannot be a name: use lower-case letters, digits, '-' and '_'.", ASKED_WRONGLY)
+            fail(f"'{word}' cannot be a name: use lower-case letters, digits, '-' and '_'.", USAGE_ERROR)
     if not names:
-        fail("Name at least one arm beside control: --arms warm", ASKED_WRONGLY)
+        fail("Name at least one arm beside control: --arms warm", USAGE_ERROR)
     folder, greetings = _folders(settings())
     try:
         written = write_experiment(folder, name, list(names), sorted(greetings.glob("first_message*.j2")))
@@ -102,12 +93,9 @@ def new_command(name: str, arms: str, style: str) -> None:
         fail(f"'{folder / name}' exists already. Choose another name.")
     except OSError as error:
         fail(f"'{folder / name}' cannot be written: {error.strerror}.")
-    if style == "json":
-        print_json({"experiment": name, "arms": [CONTROL, *names], "files": [str(path) for path in written]})
-        return
-    for path in written:
-        click.echo(f"wrote {path}")
-    click.echo(f'\nEdit the greetings, then set status = "running" in {written[0]} and run: flask pickup check')
+    value = {"experiment": name, "arms": [CONTROL, *names], "files": [str(path) for path in written]}
+    todo = f'\nEdit the greetings, then set status = "running" in {written[0]} and run: flask pickup check'
+    show(style, value, *(f"wrote {path}" for path in written), todo)
 
 
 def _folders(options: Mapping[str, str]) -> tuple[Path, Path]:
@@ -143,12 +131,7 @@ def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complai
     return replace(complaint, file=f"{folder}{slash}{rest}")
 
 
-def _print_complaints(complaints: Sequence[Complaint], experiments: int) -> None:
-    screen = console()
-    for complaint in complaints:
-        colour = "red" if complaint.level == "error" else "yellow"
-        place, _, words = str(complaint).partition(": ")
-        screen.print(Text.assemble((f"{place}: ", "bold"), (f"{complaint.level}: ", colour), words))
-    errors = sum(complaint.level == "error" for complaint in complaints)
-    summary = f"{count(errors, 'error')}, {count(len(complaints) - errors, 'warning')}"
-    screen.print(f"{count(experiments, 'experiment')} read: {summary if complaints else 'all is well'}.")
+def _coloured(complaint: Complaint) -> Text:
+    colour = "red" if complaint.level == "error" else "yellow"
+    place, _, words = str(complaint).partition(": ")
+    return Text.assemble((f"{place}: ", "bold"), (f"{complaint.level}: ", colour), words)

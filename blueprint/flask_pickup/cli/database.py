@@ -6,92 +6,87 @@ import click
 from alembic.util import CommandError
 
 from flask_pickup import migrating
-from flask_pickup.cli.group import ASKED_WRONGLY, NOT_WELL, fail, formatted, mounted, print_json, reaching, with_pickup
+from flask_pickup.blueprint import State
+from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, show, with_state
 
 
 @click.group()
 def db() -> None:
     """Make and change Pickup's tables.
 
-    They stand in the database of PICKUP_DATABASE_URL, or in that of the app's own engine. Their version is in
-    pickup_alembic_version, apart from your own migrations.
+    They are in the database of PICKUP_DATABASE_URL, or in that of the app's own engine. The table
+    pickup_alembic_version holds their version, apart from your own migrations.
     """
 
 
 @db.command()
 @click.argument("revision", default="head")
 @formatted
-@with_pickup
-def upgrade_command(revision: str, style: str) -> None:
+@with_state
+def upgrade_command(state: State, revision: str, style: str) -> None:
     """Bring the tables up to date.
 
-    REVISION is the newest, if none is named. Several hosts may upgrade at once.
+    Upgrades to REVISION, the newest by default. Several hosts may upgrade at once.
     """
-    _migrate(migrating.upgrade, revision, style)
+    _migrate(state, migrating.upgrade, revision, style)
 
 
 @db.command()
 @click.argument("revision")
 @formatted
-@with_pickup
-def downgrade_command(revision: str, style: str) -> None:
+@with_state
+def downgrade_command(state: State, revision: str, style: str) -> None:
     """Take the tables back to REVISION.
 
-    'base' drops them, with all rows. A REVISION such as -1 counts from where they are: downgrade -- -1
+    'base' drops them with all rows. A REVISION such as -1 counts from the present one: downgrade -- -1
     """
-    _migrate(migrating.downgrade, revision, style)
+    _migrate(state, migrating.downgrade, revision, style)
 
 
 @db.command()
 @formatted
-@with_pickup
-def current_command(style: str) -> None:
-    """Say at which revision the tables are.
+@with_state
+def current_command(state: State, style: str) -> None:
+    """Show the revision of the tables.
 
-    The exit status is 1 if that is not the newest.
+    The exit status is 1 if it is not the newest.
     """
-    engine = mounted().engine
-    revision, newest = reaching(lambda: migrating.current(engine)), migrating.newest()
-    if style == "json":
-        print_json({"revision": revision, "newest": newest})
-    elif revision is None:
-        click.echo("There are no tables yet. Make them: flask pickup db upgrade")
+    revision, newest = migrating.current(state.engine), migrating.newest()
+    if revision is None:
+        text = "There are no tables yet. Make them: flask pickup db upgrade"
     elif revision == newest:
-        click.echo(f"The tables are up to date, at revision {revision}.")
+        text = f"The tables are up to date, at revision {revision}."
     else:
-        click.echo(f"The tables are at revision {revision}; the newest is {newest}: flask pickup db upgrade")
-    if revision != newest:
-        raise click.exceptions.Exit(NOT_WELL)
+        text = f"The tables are at revision {revision}; the newest is {newest}: flask pickup db upgrade"
+    show(style, {"revision": revision, "newest": newest}, text, failed=revision != newest)
 
 
 @db.command()
 @click.argument("revisions", default="head")
-@with_pickup
-def sql_command(revisions: str) -> None:
-    """Print what an upgrade would do, as SQL.
+@with_state
+def sql_command(state: State, revisions: str) -> None:
+    """Print the SQL of an upgrade.
 
-    For a database that somebody else changes. REVISIONS are those from nothing to the newest, if none are named;
-    0001:head are those after 0001. The database is not asked.
+    For a database that somebody else changes. REVISIONS are by default all; 0001:head are those after 0001. The
+    database is not asked.
     """
     try:
-        migrating.sql(mounted().engine, revisions)
+        migrating.sql(state.engine, revisions)
     except CommandError as error:
-        fail(f"{error}.", ASKED_WRONGLY)
+        fail(f"{error}.", USAGE_ERROR)
 
 
-def _migrate(action: migrating.Action, revision: str, style: str) -> None:
-    engine = mounted().engine
-    before = reaching(lambda: migrating.current(engine))
+def _migrate(state: State, action: migrating.Action, revision: str, style: str) -> None:
+    before = migrating.current(state.engine)
     try:
-        reaching(lambda: action(engine, revision))
+        action(state.engine, revision)
     except CommandError as error:
-        fail(f"{error}.", ASKED_WRONGLY)
-    after = reaching(lambda: migrating.current(engine))
-    if style == "json":
-        print_json({"before": before, "revision": after})
-    elif after is None:
-        click.echo("The tables are gone.")
+        fail(f"{error}.", USAGE_ERROR)
+    after = migrating.current(state.engine)
+    if after is None:
+        text = "The tables are dropped."
     elif before == after:
-        click.echo(f"The tables are up to date, at revision {after}.")
+        text = f"The tables are up to date, at revision {after}."
     else:
-        click.echo(f"The tables are at revision {after} now.")
+        text = f"The tables are now at revision {after}."
+    show(style, {"before": before, "revision": after}, text)

@@ -1,4 +1,4 @@
-"""The group of all commands, and what they share: options, failing, printing for people and for programs."""
+"""The group of all commands, and what they share: options, errors, output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import click
 from flask import current_app
@@ -24,14 +24,13 @@ from flask_pickup.errors import ConfigurationError
 from flask_pickup.options import PREFIX
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
-NOT_WELL = 1
-"""The exit status where what was asked about is not well."""
-ASKED_WRONGLY = 2
+FAILED = 1
+"""The exit status where an action failed or a check found an error."""
+USAGE_ERROR = 2
 
-THE_SAVED_AGENTS = "what the saved agent says"
-"""Stands for the words of an answer that has none."""
+UNCHANGED_GREETING = "the saved agent's own greeting"
+NO_CALLER = "this identifies no caller: the number is withheld, an emergency or short number, or invalid"
 
 formatted = click.option(
     "--format",
@@ -39,51 +38,89 @@ formatted = click.option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="For people, or for programs.",
+    help="Text, or JSON for programs.",
 )
 
 
-@click.group()
+class _Commands(click.Group):
+    """Commands that report a wrong configuration or a database that does not answer in one sentence."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            fail(str(error), USAGE_ERROR)
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            # The driver's first line says what is wrong; statements and parameters come after it.
+            fail(f"The database does not answer: {next(iter(str(cause).splitlines()), type(cause).__name__)}")
+
+
+@click.group(cls=_Commands)
 def pickup() -> None:
     """Decide what callers hear, and measure it.
 
-    Each command prints for people, and with --format json for programs. The exit status is 0, or 1 if what was asked
-    about is not well, or 2 if the command was asked wrongly.
+    Each command prints text, and JSON with --format json. The exit status is 0, or 1 if the command failed or found an
+    error, or 2 for a usage error or a wrong configuration.
     """
 
 
-def print_json(value: Any) -> None:
-    """Print for programs."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+def with_state(command: Callable[Concatenate[State, P], None]) -> Callable[P, None]:
+    """Run a command in the context of the host's app, with what the app keeps of its Pickup."""
+
+    @with_appcontext
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> None:
+        state: State | None = current_app.extensions.get(EXTENSION)
+        if state is None:
+            fail(
+                "This app has no Pickup. Mount it: app.register_blueprint(Pickup(), url_prefix='/pickup')", USAGE_ERROR
+            )
+        command(state, *arguments, **options)
+
+    return run
 
 
-def print_facts(facts: Mapping[str, str]) -> None:
-    """Print for people what there is to know, one thing a line."""
+def show(style: str, value: Any, *parts: str | Text | Table, failed: bool = False) -> None:
+    """Print ``value`` as JSON, or ``parts`` as text, and exit with status 1 if the command failed."""
+    if style == "json":
+        click.echo(as_json(value))
+    else:
+        say(*parts)
+    if failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+def say(*parts: str | Text | Table) -> None:
+    """Print text: in colour and tables fitted on a terminal, plain and unbroken in a pipe."""
+    is_terminal = sys.stdout.isatty()
+    screen = Console(highlight=False, width=None if is_terminal else 10_000, soft_wrap=True)
+    for part in parts:
+        if isinstance(part, str):
+            click.echo(part)
+        elif isinstance(part, Text) or is_terminal:
+            screen.print(part, soft_wrap=isinstance(part, Text))
+        else:
+            with screen.capture() as printed:
+                screen.print(part)
+            click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
+
+
+def as_json(value: Any) -> str:
+    """Return a value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def labelled(facts: Mapping[str, str]) -> Table:
+    """Return a table with a label and its value in each row."""
     table = Table.grid(padding=(0, 2), pad_edge=False)
     for label, value in facts.items():
         table.add_row(Text(label, "bold"), Text(value))
-    print_table(table)
+    return table
 
 
-def console() -> Console:
-    """Return what prints for people: in colour on a terminal, plain and unbroken in a pipe."""
-    wide = None if sys.stdout.isatty() else 10_000
-    return Console(highlight=False, width=wide, soft_wrap=True)
-
-
-def print_table(table: Table) -> None:
-    """Print a table: fitted to a terminal, unbroken in a pipe, and there without blanks at the ends of lines."""
-    screen = console()
-    if sys.stdout.isatty():
-        screen.print(table, soft_wrap=False)
-        return
-    with screen.capture() as printed:
-        screen.print(table)
-    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
-
-
-def fail(message: str, status: int = NOT_WELL) -> NoReturn:
-    """Say why on the standard error stream, and exit."""
+def fail(message: str, status: int = FAILED) -> NoReturn:
+    """Print an error on the standard error stream, and exit."""
     click.echo(message, err=True)
     raise click.exceptions.Exit(status)
 
@@ -98,46 +135,14 @@ def instance() -> Path:
     return Path(os.environ.get("FLASK_INSTANCE_PATH", "instance")).absolute()
 
 
-def mounted() -> State:
-    """Return what the current app keeps of its Pickup."""
-    state: State | None = current_app.extensions.get(EXTENSION)
-    if state is None:
-        fail("This app has no Pickup. Mount it: app.register_blueprint(Pickup(), url_prefix='/pickup')", ASKED_WRONGLY)
-    return state
-
-
-def with_pickup(command: Callable[P, None]) -> Callable[P, None]:
-    """Run a command inside the host's app; where that cannot start as it is configured, say why in a sentence."""
-    inside = with_appcontext(command)
-
-    @wraps(command)
-    def run(*arguments: P.args, **options: P.kwargs) -> None:
-        try:
-            inside(*arguments, **options)
-        except ConfigurationError as error:
-            fail(str(error), ASKED_WRONGLY)
-
-    return run
-
-
-def reaching(action: Callable[[], T]) -> T:
-    """Do what needs the database, or fail with what its driver says."""
-    try:
-        return action()
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        # The driver's first line says what is wrong; statements and parameters come after it.
-        fail(f"The database does not answer: {next(iter(str(cause).splitlines()), type(cause).__name__)}")
-
-
-def count(number: int, thing: str, things: str = "") -> str:
+def plural(number: int, thing: str, things: str = "") -> str:
     """Return "1 error", "2 errors"."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
 def experiment_named(state: State, name: str) -> Experiment:
-    """Return an experiment of the content, or fail with the names that there are."""
+    """Return an experiment of the content, or fail with the names of those that exist."""
     known = {each.name: each for each in state.catalog.experiments}
     if name not in known:
-        fail(f"No experiment is called '{name}'. There are: {', '.join(known) or 'none'}.", ASKED_WRONGLY)
+        fail(f"No experiment is called '{name}'. There are: {', '.join(known) or 'none'}.", USAGE_ERROR)
     return known[name]

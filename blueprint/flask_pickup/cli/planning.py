@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import click
-from flask.cli import with_appcontext
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.blueprint import State
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
-from flask_pickup.cli.group import (
-    ASKED_WRONGLY,
-    console,
-    experiment_named,
-    fail,
-    formatted,
-    mounted,
-    print_json,
-    print_table,
-)
+from flask_pickup.cli.group import USAGE_ERROR, experiment_named, fail, formatted, show, with_state
 from flask_pickup.results import measuring, planning
 from flask_pickup.results.planning import Baseline, Plan
 from flask_pickup.results.wording import amount, percent
@@ -37,8 +28,9 @@ _AT_LEAST_ONE = click.FloatRange(min=0, min_open=True)
 @click.option("--lift", type=_AT_LEAST_ONE, help="The difference to detect; by default the metric's smallest.")
 @click.option("--callers-a-week", type=_AT_LEAST_ONE, help="New callers a week; by default the last four weeks'.")
 @formatted
-@with_appcontext
+@with_state
 def plan_command(
+    state: State,
     name: str,
     of: str | None,
     baseline: float | None,
@@ -53,18 +45,14 @@ def plan_command(
     weeks, each with a power of 80 %. The verdict uses the always-valid interval, which holds however often anybody
     looks; the fixed one holds for a single look, on a day set beforehand.
     """
-    state = mounted()
     experiment = experiment_named(state, name)
     metric = _metric(experiment, of)
     start = _baseline(state, experiment, metric, baseline, deviation, callers_a_week)
     try:
         found = planning.plan(experiment, metric, start, lift)
     except ValueError as error:
-        fail(f"Nothing can be planned from a baseline of {start.mean:g}: {error}.", ASKED_WRONGLY)
-    if style == "json":
-        print_json(found.as_json())
-    else:
-        _print(found)
+        fail(f"Nothing can be planned from a baseline of {start.mean:g}: {error}.", USAGE_ERROR)
+    show(style, found.as_json(), *_parts(found))
 
 
 def _metric(experiment: Experiment, name: str | None) -> MetricDefinition:
@@ -72,7 +60,7 @@ def _metric(experiment: Experiment, name: str | None) -> MetricDefinition:
     wanted = name or experiment.primary
     if wanted not in known:
         there = ", ".join(known) or "none"
-        fail(f"'{experiment.name}' has no metric '{wanted}'. Name one with --metric: {there}.", ASKED_WRONGLY)
+        fail(f"'{experiment.name}' has no metric '{wanted}'. Name one with --metric: {there}.", USAGE_ERROR)
     return known[wanted]
 
 
@@ -95,24 +83,23 @@ def _baseline(
     if mean is not None:
         return planning.stated(mean, deviation=deviation, callers_a_week=pace)
     if found is None:
-        fail(f"There are too few calls to measure {metric.name}. State its value today: --baseline 0.3", ASKED_WRONGLY)
+        fail(f"There are too few calls to measure {metric.name}. State its value today: --baseline 0.3", USAGE_ERROR)
     return replace(found, new_callers_a_week=pace)
 
 
-def _print(found: Plan) -> None:
-    screen = console()
-    screen.print(f"{found.experiment}: {found.metric}, {_now(found)}.")
+def _parts(found: Plan) -> Iterator[str | Table]:
+    yield f"{found.experiment}: {found.metric}, {_now(found)}."
     if found.lift is None:
-        screen.print("Set the smallest relevant difference: --lift, or smallest in the metric.")
+        yield "Set the smallest relevant difference: --lift, or smallest in the metric."
     else:
-        screen.print(f"\nTo detect a difference of {amount(found.lift, found.unit)}:")
-        print_table(_needed(found))
+        yield f"\nTo detect a difference of {amount(found.lift, found.unit)}:"
+        yield _needed(found)
     if found.detectable:
         unit = "pp" if found.is_proportion else f"per {found.per}"
-        screen.print(f"\nThe smallest detectable difference, {unit}:")
-        print_table(_detectable(found))
+        yield f"\nThe smallest detectable difference, {unit}:"
+        yield _detectable(found)
     else:
-        screen.print("\n--callers-a-week adds the weeks, and what can be detected when.")
+        yield "\n--callers-a-week adds the weeks, and the differences that each can detect."
 
 
 def _now(found: Plan) -> str:

@@ -3,91 +3,78 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import click
+from rich.console import Console
 
 from flask_pickup import privacy
 from flask_pickup.blueprint import State
-from flask_pickup.cli.group import (
-    ASKED_WRONGLY,
-    NOT_WELL,
-    console,
-    count,
-    fail,
-    formatted,
-    mounted,
-    print_json,
-    reaching,
-    with_pickup,
-)
+from flask_pickup.cli.group import USAGE_ERROR, as_json, fail, formatted, plural, show, with_state
 from flask_pickup.ledger.spool import SpoolUnavailable
 
 T = TypeVar("T")
 
-number_argument = click.argument("number")
-
 
 @click.command()
-@number_argument
-@with_pickup
-def disclose_command(number: str) -> None:
-    """Print all that is held on a caller.
+@click.argument("number")
+@with_state
+def disclose_command(state: State, number: str) -> None:
+    """Print all that is held on a caller, as JSON.
 
-    The caller has NUMBER; the output is JSON. '-' for NUMBER reads it from standard input, which keeps it out of the shell's history.
+    The caller has NUMBER. '-' reads it from standard input, which keeps it out of the shell's history.
     """
-    state, asked = mounted(), _read(number)
-    held = _or_fail(lambda: privacy.disclose(state.engine, state.options, asked))
-    print_json({**held, "pinned": _pinned(state, held["caller_keys"])})
+    held = _or_fail(lambda: privacy.disclose(state.engine, state.options, _read(number)))
+    click.echo(as_json({**held, "pinned": _pinned(state, held["caller_keys"])}))
 
 
 @click.command()
-@number_argument
+@click.argument("number")
 @formatted
-@with_pickup
-def forget_command(number: str, style: str) -> None:
+@with_state
+def forget_command(state: State, number: str, style: str) -> None:
     """Erase all that is held on a caller.
 
-    The caller has NUMBER, under every caller secret that is set. '-' for NUMBER reads it from standard input, which keeps it out of the shell's history. The command waits a few seconds
-    for calls that are being answered. docs/privacy.md says what to do about free space and backups.
+    The caller has NUMBER. '-' reads it from standard input, which keeps it out of the shell's history. Erases under
+    every caller secret that is set, and waits a few seconds for calls that are being answered. docs/privacy.md says
+    what to do about free space and backups.
     """
-    state, asked = mounted(), _read(number)
-    erasure = _or_fail(lambda: privacy.forget(state.engine, state.options, asked, _now(state)))
-    pinned = _pinned(state, privacy.keys_of(asked, state.options))
-    if style == "json":
-        print_json({"rows": dict(erasure.rows), "pinned": pinned, "wal_left": erasure.wal_left})
-    else:
-        _print_erasure(erasure, pinned)
+    number = _read(number)
+    erasure = _or_fail(lambda: privacy.forget(state.engine, state.options, number, _now(state)))
+    pinned = _pinned(state, privacy.keys_of(number, state.options))
+    texts = [
+        f"Erased {_counted(erasure.rows)}.",
+        *(f"experiments/{name}/experiment.toml: remove the number from [pins]." for name in pinned),
+        "Free space and backups may still hold the rows: docs/privacy.md says what to do about them.",
+    ]
     if erasure.wal_left:
-        raise click.exceptions.Exit(NOT_WELL)
+        texts.append("SQLite's write-ahead log is not empty, because another program reads it. Run this again.")
+    value = {"rows": dict(erasure.rows), "pinned": pinned, "wal_left": erasure.wal_left}
+    show(style, value, *texts, failed=erasure.wal_left)
 
 
 @click.command()
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Days to keep; PICKUP_RETENTION by default.")
 @formatted
-@with_pickup
-def purge_command(days: float | None, style: str) -> None:
+@with_state
+def purge_command(state: State, days: float | None, style: str) -> None:
     """Delete old calls.
 
-    Calls that are older than PICKUP_RETENTION days, or --days, are deleted with all that belongs to them. Calls of callers in an experiment that is not concluded stay.
+    Deletes calls that are older than PICKUP_RETENTION days, or --days, with all that belongs to them. Keeps calls of
+    callers in an experiment that is not concluded.
     """
-    state = mounted()
     days = days or state.options.retention
     if days is None:
-        fail("PICKUP_RETENTION is not set. Set it or give --days.", ASKED_WRONGLY)
+        fail("PICKUP_RETENTION is not set. Set it or give --days.", USAGE_ERROR)
     before = _now(state) - timedelta(days=days)
-    with console().status("Removing …") as status:
-        rows = reaching(
-            lambda: privacy.purge(
-                state.engine, state.catalog, before, progress=lambda rows: status.update(f"Removed {_counted(rows)} …")
-            )
+    with Console().status("Deleting …") as status:
+        rows = privacy.purge(
+            state.engine, state.catalog, before, progress=lambda rows: status.update(f"Deleted {_counted(rows)} …")
         )
-    if style == "json":
-        print_json({"before": before.isoformat(), "rows": dict(rows)})
-    else:
-        click.echo(f"Removed {_counted(rows)} from before {before:%Y-%m-%d %H:%M} UTC.")
+    value = {"before": before.isoformat(), "rows": dict(rows)}
+    show(style, value, f"Deleted {_counted(rows)} from before {before:%Y-%m-%d %H:%M} UTC.")
 
 
 def _now(state: State) -> datetime:
@@ -100,9 +87,9 @@ def _read(number: str) -> str:
 
 def _or_fail(action: Callable[[], T]) -> T:
     try:
-        return reaching(action)
+        return action()
     except ValueError as error:
-        fail(str(error), ASKED_WRONGLY)
+        fail(str(error), USAGE_ERROR)
     except SpoolUnavailable as error:
         fail(str(error))
 
@@ -112,15 +99,6 @@ def _pinned(state: State, keys: Iterable[str]) -> list[str]:
     return [experiment.name for experiment in state.catalog.experiments if not experiment.pins.keys().isdisjoint(keys)]
 
 
-def _print_erasure(erasure: privacy.Erasure, pinned: Sequence[str]) -> None:
-    click.echo(f"Erased {_counted(erasure.rows)}.")
-    for name in pinned:
-        click.echo(f"experiments/{name}/experiment.toml: take the number out of [pins]; the folder is yours to change.")
-    if erasure.wal_left:
-        click.echo("SQLite's write-ahead log could not be emptied, because another program reads it. Run this again.")
-    click.echo("Free space and backups may still hold it: docs/privacy.md says what to do about them.")
-
-
 def _counted(rows: Mapping[str, int]) -> str:
     tables = ("pickup_calls", "pickup_assignments", "pickup_outcomes", "pickup_transcripts")
-    return ", ".join(count(rows.get(table, 0), table.removeprefix("pickup_").removesuffix("s")) for table in tables)
+    return ", ".join(plural(rows.get(table, 0), table.removeprefix("pickup_").removesuffix("s")) for table in tables)

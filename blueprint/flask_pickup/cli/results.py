@@ -5,25 +5,15 @@ from __future__ import annotations
 import csv
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import click
 from rich.table import Table
 from rich.text import Text
 
 from flask_pickup.blueprint import State
-from flask_pickup.cli.group import (
-    ASKED_WRONGLY,
-    NOT_WELL,
-    console,
-    count,
-    fail,
-    mounted,
-    print_json,
-    print_table,
-    reaching,
-    with_pickup,
-)
+from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with_state
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.results import table, wording
 from flask_pickup.results.assembling import recorded
@@ -41,100 +31,83 @@ _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
 @click.option("--rehearsals", is_flag=True, help="Count rehearsed calls too.")
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True,
-    help="For people, or for programs.",
+    help="Text, or JSON or CSV for programs.",
 )  # fmt: skip
-@with_pickup
-def results_command(name: str | None, *, pool: bool, rehearsals: bool, style: str) -> None:
+@with_state
+def results_command(state: State, name: str | None, *, pool: bool, rehearsals: bool, style: str) -> None:
     """Show which arm is better.
 
-    Shows what is known of the experiment NAME, or of all that are no drafts: the verdict, each metric by arm, and what
-    a reader must know. The exit status is 1 where results are not reliable.
+    Shows the verdict, each metric by arm and the warnings of the experiment NAME, by default of all that are not
+    drafts. The exit status is 1 if results are not reliable.
     """
-    state = mounted()
-    names = [name] if name else _names(state)
     try:
-        found = reaching(lambda: [state.results(each, pool=pool, rehearsals=rehearsals) for each in names])
+        found = [state.results(each, pool=pool, rehearsals=rehearsals) for each in ([name] if name else _names(state))]
     except UnknownExperiment as error:
         _fail(error, state)
-    if style == "json":
-        values = [each.as_json() for each in found]
-        print_json(values[0] if name else values)
-    elif style == "csv":
+    broken = any(each.verdict and each.verdict.state == "broken" for each in found)
+    if style == "csv":
         lines = [line for each in found for line in table.rows(each.as_data())]
         csv.writer(sys.stdout).writerows([table.COLUMNS, *lines])
-    elif not found:
-        console().print("There is no experiment but drafts.")
-    for each in found if style == "text" else ():
-        _print(each)
-    if any(each.verdict and each.verdict.state == "broken" for each in found):
-        raise click.exceptions.Exit(NOT_WELL)
+        raise click.exceptions.Exit(FAILED if broken else 0)
+    values = [each.as_json() for each in found]
+    texts = [part for each in found for part in _parts(each)] or ["All experiments are drafts."]
+    show(style, values[0] if name else values, *texts, failed=broken)
 
 
 @click.command()
 @click.argument("name")
 @click.option("--rehearsals", is_flag=True, help="Count rehearsed calls too.")
 @click.option(
-    "--format", "style", type=click.Choice(["csv"]), default="csv", show_default=True, help="The only one there is."
+    "--format", "style", type=click.Choice(["csv"]), default="csv", show_default=True, help="The only format."
 )
-@with_pickup
-def export_command(name: str, *, rehearsals: bool, style: str) -> None:  # noqa: ARG001
+@with_state
+def export_command(state: State, name: str, *, rehearsals: bool, style: str) -> None:  # noqa: ARG001
     """Print a row for each caller of an experiment.
 
     The rows of the experiment NAME hold pseudonyms, no numbers: period, arm, the first call, and for each metric the
-    caller's sum and what it is divided by (``…_of``); both are empty where the caller is left out. docs/results.md
-    shows how the figures follow from them.
+    caller's sum and its divisor (``…_of``); both are empty if the metric excludes the caller. docs/results.md shows how
+    to compute the results from them.
     """
-    state = mounted()
+    writer = csv.writer(sys.stdout)
     try:
-        reaching(lambda: _write(state.export(name, rehearsals=rehearsals)))
+        for index, row in enumerate(state.export(name, rehearsals=rehearsals)):
+            writer.writerows([row.values()] if index else [row, row.values()])
     except UnknownExperiment as error:
         _fail(error, state)
 
 
-def _write(rows: Iterator[Mapping[str, object]]) -> None:
-    writer = csv.writer(sys.stdout)
-    for index, row in enumerate(rows):
-        if index == 0:
-            writer.writerow(row)
-        writer.writerow(row.values())
-
-
 def _names(state: State) -> list[str]:
     here = {each.name for each in state.catalog.experiments if each.status != "draft"}
-    return sorted(here | set(reaching(lambda: recorded(state.engine))))
+    return sorted(here | set(recorded(state.engine)))
 
 
-def _fail(error: UnknownExperiment, state: State) -> None:
-    fail(f"{error} There are: {', '.join(_names(state)) or 'none'}.", ASKED_WRONGLY)
+def _fail(error: UnknownExperiment, state: State) -> NoReturn:
+    fail(f"{error} There are: {', '.join(_names(state)) or 'none'}.", USAGE_ERROR)
 
 
-# --- for people -------------------------------------------------------------------------------------------------------
+# --- text -------------------------------------------------------------------------------------------------------------
 
 
-def _print(found: Results) -> None:
+def _parts(found: Results) -> Iterator[str | Text | Table]:
     since = f" since {found.since:%Y-%m-%d}" if found.since else ""
-    _say(f"{found.experiment}: {found.status}, period {found.period}{since}", "bold")
+    yield _wrapped(f"{found.experiment}: {found.status}, period {found.period}{since}", "bold")
     if found.verdict:
-        _say(found.verdict.message, _COLOURS.get(found.verdict.state, "yellow"))
+        yield _wrapped(found.verdict.message, _COLOURS.get(found.verdict.state, "yellow"))
         if found.verdict.bet:
-            _say(found.verdict.bet.message)
-    _say("")
-    print_table(_arms(found.arms))
+            yield _wrapped(found.verdict.bet.message)
+    yield from ("", _arms(found.arms))
     for metric in found.metrics:
-        _print_metric(metric)
+        yield from _metric(metric)
     if found.unidentified:
-        _print_unidentified(found.unidentified)
-    _say("")
-    for warning in found.warnings:
-        _say(f"{warning.code}: {warning.message}", "yellow")
-    for line in _around(found):
-        _say(line)
-    _say("")
+        yield from _unidentified(found.unidentified)
+    yield ""
+    yield from (_wrapped(f"{warning.code}: {warning.message}", "yellow") for warning in found.warnings)
+    yield from map(_wrapped, _context(found))
+    yield ""
 
 
-def _say(text: str, style: str = "") -> None:
-    for line in textwrap.wrap(text, _WIDTH) or [""]:
-        console().print(Text(line, style))
+def _wrapped(text: str, style: str = "") -> Text:
+    return Text(textwrap.fill(text, _WIDTH), style)
 
 
 def _table(*names: str) -> Table:
@@ -159,27 +132,27 @@ def _arms(arms: Sequence[ArmCounts]) -> Table:
     return table
 
 
-def _print_metric(metric: Metric) -> None:
+def _metric(metric: Metric) -> Iterator[str | Text | Table]:
     kind = "guardrail" if metric.guardrail else f"to {metric.goal}"
-    _say("")
-    console().print(Text.assemble((metric.metric, "bold"), f"  {metric.outcome}, per {metric.per}, {kind}"))
+    yield ""
+    yield Text.assemble((metric.metric, "bold"), f"  {metric.outcome}, per {metric.per}, {kind}")
     table = _table(f"{metric.per}s", "missing", "mean", "± error")
     for arm in metric.arms:
         units = (arm.callers if metric.per == "caller" else arm.calls) or 0
         missing = _part(arm.missing, units + arm.missing)
         table.add_row(arm.arm, f"{units:,}", missing, _mean(arm.mean, metric), _mean(arm.standard_error, metric))
-    print_table(table)
+    yield table
     for one in metric.comparisons:
-        _say(f"  {one.arm} against {one.against}: {_comparison(one, metric)}")
+        yield _wrapped(f"  {one.arm} against {one.against}: {_comparison(one, metric)}")
 
 
-def _print_unidentified(found: Unidentified) -> None:
-    _say("")
-    _say("Calls without a number, each assigned and counted by itself. The verdict does not include them.", "bold")
+def _unidentified(found: Unidentified) -> Iterator[str | Text | Table]:
+    yield ""
+    yield _wrapped("Calls without a number, each assigned and counted by itself. The verdict excludes them.", "bold")
     if not found.sample_ratio.ok:
-        _say("Their weights do not explain how they are split over the arms: they cannot be compared.", "yellow")
+        yield _wrapped("Sample ratio mismatch: their weights do not explain their split over the arms.", "yellow")
     for metric in found.metrics:
-        _print_metric(metric)
+        yield from _metric(metric)
 
 
 def _comparison(one: Comparison, metric: Metric) -> str:
@@ -210,14 +183,14 @@ def _share(value: float | None) -> str:
     return "-" if value is None else wording.percent(value)
 
 
-def _around(found: Results) -> Iterator[str]:
+def _context(found: Results) -> Iterator[str]:
     if found.coverage and found.coverage.calls:
         calls = found.coverage.calls
         yield (
-            f"These results include {found.coverage.counted / calls:.0%} of the {count(calls, 'call')} since the period "
+            f"These results include {found.coverage.counted / calls:.0%} of the {plural(calls, 'call')} since the period "
             f"began; {found.coverage.unidentified / calls:.0%} had no number."
         )
     for period in found.earlier_periods:
         callers = sum(arm.callers for arm in period.arms)
         since = f" from {period.since:%Y-%m-%d} on" if period.since else ""
-        yield f"Period {period.period}{since} had {count(callers, 'caller')}."
+        yield f"Period {period.period}{since} had {plural(callers, 'caller')}."

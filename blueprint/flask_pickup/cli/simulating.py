@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -19,17 +18,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError
 
 from flask_pickup import simulation
+from flask_pickup.blueprint import State
 from flask_pickup.catalog.definition import CONTROL, Experiment
-from flask_pickup.cli.group import (
-    ASKED_WRONGLY,
-    console,
-    experiment_named,
-    fail,
-    formatted,
-    mounted,
-    print_json,
-    reaching,
-)
+from flask_pickup.cli.group import USAGE_ERROR, experiment_named, fail, formatted, show, with_state
 from flask_pickup.engines import make_engine
 from flask_pickup.results import wording
 from flask_pickup.results.model import Results
@@ -47,8 +38,9 @@ _EFFECT = re.compile(r"(?P<arm>[^:=]+)(?::(?P<metric>[^=]+))?=(?P<size>[+-]?(\d+
 @click.option("--into", help="An empty database to fill, as an SQLAlchemy URL; by default one that is thrown away.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes up other callers.")
 @formatted
-@with_appcontext
+@with_state
 def simulate_command(
+    state: State,
     name: str,
     callers: int,
     weeks: int,
@@ -63,35 +55,32 @@ def simulate_command(
     Shows the results of the experiment NAME week by week. Decisions and rows are the real ones; only callers and
     outcomes are made up, with the differences of --effect. A database that has calls is left as it is.
     """
-    state = mounted()
     experiment = experiment_named(state, name)
     if not experiment.is_running:
-        fail(f"'{name}' is {experiment.status}: it enrols nobody. Set status = \"running\".", ASKED_WRONGLY)
+        fail(f"'{name}' is {experiment.status}: it enrols nobody. Set status = \"running\".", USAGE_ERROR)
     try:
         truth = simulation.truth(experiment, dict(_effect(each, experiment) for each in effects), baseline)
     except ValueError as error:
-        fail(f"This cannot be simulated: {error}.", ASKED_WRONGLY)
+        fail(f"This cannot be simulated: {error}.", USAGE_ERROR)
     until = datetime.fromtimestamp(state.webhook.clock(), UTC)
     planned = simulation.Simulation(state.webhook, experiment, truth, callers, weeks, until, seed)
     with _database(into) as engine:
-        if not reaching(lambda: simulation.prepare(engine)):
+        if not simulation.prepare(engine):
             fail("This database has calls already. Name an empty one.")
-        batches = -(-callers // simulation.BATCH)
-        reaching(lambda: list(_shown(planned.fill(engine), batches, "Making up callers", style)))
+        list(_shown(planned.fill(engine), -(-callers // simulation.BATCH), "Simulating callers", style))
         try:
-            seen = list(_shown(simulation.looks(engine, experiment, until), weeks, "Looking at each week", style))
+            seen = list(
+                _shown(simulation.looks(engine, experiment, until), weeks, "Computing results of each week", style)
+            )
         except ValueError as error:
             fail(f"There are no results: {error}. Look at its audience, traffic, layer and hours.")
-    if style == "json":
-        print_json(_as_json(truth, seen))
-    else:
-        _print(experiment, truth, seen)
+    show(style, _as_json(truth, seen), *_parts(experiment, truth, seen))
 
 
 def _effect(text: str, experiment: Experiment) -> tuple[tuple[str, str], float]:
     found = _EFFECT.fullmatch(text)
     if found is None:
-        fail(f"--effect {text} must be an arm and a difference, such as warm=+0.05.", ASKED_WRONGLY)
+        fail(f"--effect {text} must be an arm and a difference, such as warm=+0.05.", USAGE_ERROR)
     return (found["arm"], found["metric"] or experiment.primary), float(found["size"])
 
 
@@ -104,7 +93,7 @@ def _database(url: str | None) -> Iterator[Engine]:
             # The URL may hold a password: it is not repeated.
             fail(
                 "--into must be an SQLAlchemy URL of SQLite or PostgreSQL, such as sqlite:////tmp/try.db.",
-                ASKED_WRONGLY,
+                USAGE_ERROR,
             )
         try:
             yield engine
@@ -127,22 +116,20 @@ def _as_json(truth: Truth, seen: Sequence[Results]) -> dict[str, Any]:
     }
 
 
-def _print(experiment: Experiment, truth: Truth, seen: Sequence[Results]) -> None:
-    screen = console()
+def _parts(experiment: Experiment, truth: Truth, seen: Sequence[Results]) -> Iterator[str | Table]:
     for metric in (each.name for each in experiment.metrics):
-        parts = [f"{arm} {truth.effects.get((arm, metric), 0):+g}" for arm in experiment.weights if arm != CONTROL]
-        screen.print(f"true {metric}: control {truth.baselines[metric]:g}, {', '.join(parts)}")
-    screen.print()
+        arms = [f"{arm} {truth.effects.get((arm, metric), 0):+g}" for arm in experiment.weights if arm != CONTROL]
+        yield f"true {metric}: control {truth.baselines[metric]:g}, {', '.join(arms)}"
+    yield ""
     table = Table("week", "callers", *(f"{arm} - {against}" for arm, against in experiment.pairs), "verdict", box=None)
     for week, each in enumerate(seen, 1):
         callers = sum(arm.callers for arm in each.arms)
         state = each.verdict.state if each.verdict else ""
-        table.add_row(
-            f"{week}" if each is not seen[-1] else "now", f"{callers:,}", *_intervals(each, experiment), state
-        )
-    screen.print(table)
-    last = seen[-1].verdict
-    screen.print(f"\n{last.message}" if last else "")
+        label = "now" if each is seen[-1] else f"{week}"
+        table.add_row(label, f"{callers:,}", *_intervals(each, experiment), state)
+    yield table
+    if last := seen[-1].verdict:
+        yield f"\n{last.message}"
 
 
 def _intervals(of: Results, experiment: Experiment) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The sending: to the one address that the user named. No redirect is followed, no proxy is asked."""
+"""Sends to the one address that the user named. Follows no redirect and uses no proxy."""
 
 from __future__ import annotations
 
@@ -20,23 +20,17 @@ from flask_pickup.platforms import CallEnded, Delivery, JsonObject, Platform, Sa
 from flask_pickup.rehearsal.steps import Expected, Step
 
 _TIMEOUT = 10.0
-"""Seconds for a reply."""
 _LARGEST_REPLY = 4 * 1024 * 1024
 _REFUSALS = {Expected.UNSIGNED: 401, Expected.UNREADABLE: 400, Expected.NO_POST: 405}
 
 
 class Unreachable(PickupError):
-    """The server could not be reached; the message says what to look at."""
+    """The server could not be reached; the message says what to check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answered.
-
-    :param body: the JSON, or the text where it is none.
-    :param seconds: from connecting to the last byte.
-    :param location: where it redirects to.
-    """
+    """What the server answered: ``body`` is the JSON, or a text if it is not JSON."""
 
     status: int
     body: Any
@@ -45,16 +39,16 @@ class Reply:
 
     @property
     def is_answer(self) -> bool:
-        """Whether the platform would take it as an answer."""
+        """Whether the platform would use it as an answer."""
         return 200 <= self.status < 300  # noqa: PLR2004 (HTTP's range of successes)
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of a step.
+    """The result of a step.
 
-    :param got: for people.
-    :param reply: the slowest where there are several.
+    :param got: the status, and what is wrong.
+    :param reply: the slowest, if there are several.
     """
 
     step: Step
@@ -62,9 +56,21 @@ class StepResult:
     as_expected: bool
     reply: Reply | None
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as plain values."""
+        return {
+            "sent": self.step.title,
+            "expected": self.step.expected.value,
+            "got": self.got,
+            "as_expected": self.as_expected,
+            "call": self.step.call_id or None,
+            "status": self.reply.status if self.reply else None,
+            "seconds": self.reply.seconds if self.reply else None,
+        }
+
 
 def play(address: str, platform: Platform, steps: Iterable[Step]) -> Iterator[StepResult]:
-    """Send the steps one after the other, and yield what came of each."""
+    """Send the steps one after the other, and yield the result of each."""
     replies: dict[str, Reply] = {}
     for step in steps:
         earlier = replies.get(step.after or "")
@@ -82,11 +88,7 @@ def play(address: str, platform: Platform, steps: Iterable[Step]) -> Iterator[St
 
 
 def ring(address: str, step: Step) -> Reply:
-    """Send one step and return the reply.
-
-    :raises ValueError: if ``address`` is not a web server's.
-    :raises Unreachable: if there is no reply.
-    """
+    """Send one step and return the reply; errors are those of :func:`send`."""
     return _send_step(address, step, None)[0]
 
 
@@ -97,36 +99,32 @@ def _send_step(address: str, step: Step, earlier: Reply | None) -> list[Reply]:
 
 
 def judge(platform: Platform, expected: Expected, reply: Reply, same: Reply) -> str:
-    """Return what is not as expected in a reply; empty if all is.
-
-    :param same: the reply whose arms this one should have.
-    """
+    """Return what is wrong in a reply that should have the arms of ``same``; empty if nothing is."""
     if expected in _REFUSALS:
         return "" if reply.status == _REFUSALS[expected] else f"not {_REFUSALS[expected]}"
     if not reply.is_answer:
-        return "no 2xx"
+        return "not 2xx"
     if expected is Expected.ACCEPTED:
         return ""
     if reply.seconds > platform.deadline:
         return f"later than {platform.deadline:g} s"
     if not isinstance(reply.body, dict):
-        return "no JSON object"
+        return "not a JSON object"
     if problems := platform.answer_schema.validate(reply.body):
-        return f"not understood: {next(iter(problems))}"
-    found = returned_metadata(platform, reply.body)
+        return f"invalid: {next(iter(problems))}"
+    found = _metadata(platform, reply.body)
     if expected is Expected.NOBODYS and found and found.caller_key is not None:
-        return "taken for somebody"
+        return "identified as a caller"
     return "" if arms(platform, reply.body) == arms(platform, same.body) else "another arm"
 
 
 def arms(platform: Platform, answer: JsonObject) -> dict[str, str]:
     """Return the arm in each experiment that the platform's JSON names."""
-    found = returned_metadata(platform, answer)
+    found = _metadata(platform, answer)
     return {assigned.experiment: assigned.arm for assigned in found.assignments} if found else {}
 
 
-def returned_metadata(platform: Platform, answer: JsonObject) -> Metadata | None:
-    """Return our metadata as the platform's report would bring it back."""
+def _metadata(platform: Platform, answer: JsonObject) -> Metadata | None:
     return Metadata.read(_report_on(platform, answer).metadata)
 
 
@@ -144,88 +142,67 @@ def _report_on(platform: Platform, answer: JsonObject) -> CallEnded:
 
 
 def explain(address: str, reply: Reply) -> str:
-    """Return what a person should look at, where the server answered and not as it should; else nothing."""
+    """Return the likely cause of a reply that is not an answer; empty if there is none."""
     if reply.location and not reply.is_answer:
-        return f"{address} redirects to {reply.location}. The platform may not follow: name that address."
+        return f"{address} redirects to {reply.location}. The platform may not follow it: use that address."
     found = _EXPLANATIONS.get(reply.status)
     return f"{address} answered {reply.status}: {found}" if found else ""
 
 
 _EXPLANATIONS = {
-    401: "the signature is refused. PICKUP_WEBHOOK_SECRET is another one here than there, or the two clocks are "
-    "minutes apart.",
-    404: "there is no webhook at this path. It is behind the app's prefix, as in /pickup/webhook.",
-    405: "this path takes no POST. The webhook's ends in /webhook.",
+    401: "the signature is refused. PICKUP_WEBHOOK_SECRET differs from the server's, or the clocks are minutes apart.",
+    404: "there is no webhook at this path. It is below the app's prefix, as in /pickup/webhook.",
+    405: "this path does not accept POST. The webhook's ends in /webhook.",
     502: "the proxy in front of the app cannot reach it.",
-    503: "the server is there and takes no calls now.",
-    504: "the proxy in front of the app had no answer from it.",
+    503: "the server accepts no calls now.",
+    504: "the app did not answer the proxy in front of it.",
 }
 
 
 def send(address: str, delivery: Delivery, method: str = "POST") -> Reply:
     """Send bytes as they are and return the reply, whatever its status.
 
-    :raises Unreachable: if there is none within ten seconds.
+    :raises ValueError: if ``address`` is not an http or https URL.
+    :raises Unreachable: if there is no reply within ten seconds.
     """
+    url = urlsplit(address)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0 or not address.isascii():
+        raise ValueError("not a web address")
+    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     started = perf_counter()
-    connection = _connection(address)
+    connection = kind(url.hostname, url.port, timeout=_TIMEOUT)
     try:
-        connection.request(method, _target(address), delivery.body, dict(delivery.headers))  # type: ignore[call-overload]
+        connection.request(method, target, delivery.body, dict(delivery.headers))  # type: ignore[call-overload]
         response = connection.getresponse()
-        answer = b""
-        while (chunk := response.read1(65536)) and len(answer) < _LARGEST_REPLY:
-            answer += chunk
+        body = b""
+        while (chunk := response.read1(65536)) and len(body) < _LARGEST_REPLY:
+            body += chunk
             if perf_counter() - started > _TIMEOUT:
                 raise TimeoutError
     except (OSError, HTTPException) as error:
-        raise Unreachable(_why(address, error)) from error
+        raise Unreachable(_why(address, url, error)) from error
     finally:
         connection.close()
-    return Reply(response.status, _parsed(answer), perf_counter() - started, response.headers.get("Location"))
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = body.decode("utf-8", "replace")
+    return Reply(response.status, found, perf_counter() - started, response.headers.get("Location"))
 
 
-def _connection(address: str) -> HTTPConnection:
-    parts = _parts(address)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=_TIMEOUT)
-
-
-def _target(address: str) -> str:
-    parts = _parts(address)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _parts(address: str) -> SplitResult:
-    """Take an address apart.
-
-    :raises ValueError: if it is none.
-    """
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0 or not address.isascii():
-        raise ValueError("no web address")
-    return parts
-
-
-def _why(address: str, error: OSError | HTTPException) -> str:
-    parts = _parts(address)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+def _why(address: str, url: SplitResult, error: OSError | HTTPException) -> str:
+    port = url.port or (443 if url.scheme == "https" else 80)
     if isinstance(error, ConnectionRefusedError):
-        return f"Nothing listens on port {port} of {parts.hostname}. Is the server running? scripts/serve starts it."
+        return f"Nothing listens on port {port} of {url.hostname}. Is the server running? scripts/serve starts it."
     if isinstance(error, socket.gaierror):
-        return f"There is no host called {parts.hostname}."
+        return f"There is no host called {url.hostname}."
     if isinstance(error, TimeoutError):
         return f"{address} did not answer within {_TIMEOUT:g} seconds; platforms wait five or less."
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"The certificate of {parts.hostname} is not trusted: {error.verify_message}."
+        return f"The certificate of {url.hostname} is not trusted: {error.verify_message}."
     if isinstance(error, ssl.SSLError):
-        return f"Port {port} of {parts.hostname} does not speak TLS. Is the address http://…?"
+        return f"Port {port} of {url.hostname} does not speak TLS. Is the address http://…?"
     if isinstance(error, HTTPException | ConnectionError):
-        return f"{address} closed the connection without an answer. Does it speak {parts.scheme}?"
+        return f"{address} closed the connection without an answer. Does it speak {url.scheme}?"
     return f"{address} cannot be reached: {error.strerror or type(error).__name__}."
-
-
-def _parsed(answer: bytes) -> Any:
-    try:
-        return json.loads(answer)
-    except ValueError:
-        return answer.decode("utf-8", "replace")

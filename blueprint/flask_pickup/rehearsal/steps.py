@@ -1,4 +1,4 @@
-"""All that a rehearsal plays to a server: what the platform sends, and what a stranger might."""
+"""The requests of a rehearsal: what the platform sends, and what a stranger might."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from flask_pickup.platforms import CallEnded, Delivery, IncomingCall, JsonObject
 CALLER = "+31612345678"
 LINE = "+31850835037"
 OTHER_CALLER = "+12015550123"
-"""All three are numbers that nobody has: from a platform's own page, and from a range reserved for examples."""
+"""Nobody has these numbers: they are from a platform's own page and from a range reserved for examples."""
 
 WITHHELD: Mapping[str, str | None] = {
     "null": None,
     "empty": "",
     "'anonymous'": "anonymous",
-    "a SIP address of nobody": "sip:anonymous@anonymous.invalid",
+    "an anonymous SIP address": "sip:anonymous@anonymous.invalid",
     "ANONYMOUS on a keypad": "266696687",
     "an extension": "204",
 }
 """How carriers spell a withheld number."""
 
-_STALE = timedelta(minutes=20)
+_STALE = 20 * 60
 
 MakePlatform = Callable[[Callable[[], float]], Platform]
 """Makes the platform that signs, from a clock."""
 
 
 class Expected(Enum):
-    """What has to come of a step."""
+    """The expected result of a step."""
 
     ANSWER = "an answer"
-    NOBODYS = "nobody's answer"
+    NOBODYS = "an answer without a caller"
     SAME_ANSWER = "the same answer"
     ACCEPTED = "accepted"
     UNSIGNED = "refused, 401"
@@ -49,11 +49,11 @@ class Expected(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request, and what has to come of it.
+    """One request and its expected result.
 
-    :param make: makes the request, signed at that moment; gets the answer to the step that this one comes after.
-    :param after: the title of the step whose answer this one repeats or brings back.
-    :param at_once: how many times it is sent at the same time.
+    :param make: makes the request, signed at that moment, from the answer to the step ``after``.
+    :param after: the title of the step whose answer this one repeats or returns.
+    :param at_once: how many copies are sent at the same time.
     """
 
     title: str
@@ -66,7 +66,7 @@ class Step:
 
 
 def new_name() -> str:
-    """Return a name that no call has had: letters only, so that it holds no number."""
+    """Return a new name for a call; it has only letters, so that it holds no number."""
     return "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz") for _ in range(8))
 
 
@@ -78,10 +78,7 @@ def single(platform: Platform, name: str, *, caller: str | None = CALLER, line: 
 def all_steps(
     make_platform: MakePlatform, name: str, *, caller: str | None = CALLER, line: str | None = LINE
 ) -> list[Step]:
-    """Return all that is played, in order.
-
-    :param name: tells this rehearsal's calls from those of others.
-    """
+    """Return all steps in order; ``name`` is part of the ids of their calls."""
     platform = make_platform(time)
     call = SampleCall(REHEARSAL + name, caller, line, datetime.now(UTC))
     return [
@@ -104,12 +101,8 @@ def _report(platform: Platform, title: str, call: SampleCall, after: str | None 
     return Step(title, make, Expected.ACCEPTED, call.id, after)
 
 
-def _constant(delivery: Delivery) -> Callable[[JsonObject | None], Delivery]:
-    return lambda _: delivery
-
-
-def _shifted_time(shift: timedelta) -> float:
-    return time() + shift.total_seconds()
+def _signed(delivery: Delivery, _: JsonObject | None) -> Delivery:
+    return delivery
 
 
 def _samples(platform: Platform, call: SampleCall) -> Iterator[Step]:
@@ -121,12 +114,12 @@ def _samples(platform: Platform, call: SampleCall) -> Iterator[Step]:
         elif sample.event is IncomingCall:
             of_somebody = sample.call is not None and sample.call.caller
             expected = Expected.ANSWER if of_somebody else Expected.NOBODYS
-        yield Step(sample.title, _constant(delivery), expected, sample.call.id if sample.call else "")
-    yield _report(platform, "a report that brings the answer back", call, after=IncomingCall.name)
+        yield Step(sample.title, partial(_signed, delivery), expected, sample.call.id if sample.call else "")
+    yield _report(platform, "a report that returns the answer", call, after=IncomingCall.name)
 
 
 def _forgeries(make_platform: MakePlatform, call: SampleCall) -> Iterator[Step]:
-    """Yield deliveries that the platform would not have sent, of which its own verification refuses each."""
+    """Yield deliveries that the platform's own verification refuses."""
     platform = make_platform(time)
     good = platform.sign(platform.payload(IncomingCall, call), IncomingCall)
     headers = dict(good.headers)  # type: ignore[call-overload]
@@ -137,13 +130,14 @@ def _forgeries(make_platform: MakePlatform, call: SampleCall) -> Iterator[Step]:
     for name, value in headers.items():
         forged[f"without {name}"] = Delivery({k: v for k, v in headers.items() if k != name}, good.body)
         forged[f"{name} cut short"] = Delivery({**headers, name: value[:-2]}, good.body)
-    for title, shift in (("signed 20 minutes ago", -_STALE), ("signed 20 minutes ahead", _STALE)):
-        forged[title] = make_platform(partial(_shifted_time, shift)).sign(good.body, IncomingCall)
+    past, future = time() - _STALE, time() + _STALE
+    forged["signed 20 minutes ago"] = make_platform(lambda: past).sign(good.body, IncomingCall)
+    forged["signed 20 minutes ahead"] = make_platform(lambda: future).sign(good.body, IncomingCall)
     for title, delivery in forged.items():
         try:
             platform.verify(delivery)
         except BadSignature:
-            yield Step(title, _constant(delivery), Expected.UNSIGNED, call.id)
+            yield Step(title, partial(_signed, delivery), Expected.UNSIGNED, call.id)
 
 
 def _duplicates(platform: Platform, call: SampleCall) -> Iterator[Step]:

@@ -1,4 +1,4 @@
-"""What a host needs for its own tests: the platform on the phone, and a clock that stands still.
+"""What a host needs for its own tests: a client that sends what a platform sends, and a clock that stands still.
 
 ``flask_pickup.testing.fixtures`` has the fixtures for pytest.
 """
@@ -48,7 +48,7 @@ class FrozenClock:
         return self.now
 
     def move_to(self, at: datetime | float) -> None:
-        """Let it be another time.
+        """Set the time.
 
         :raises ValueError: if ``at`` has no time zone.
         """
@@ -57,12 +57,12 @@ class FrozenClock:
         self.now = at.timestamp() if isinstance(at, datetime) else float(at)
 
     def tick(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += seconds
 
 
 class PickupClient(FlaskClient):
-    """Flask's test client, which can call as well: it signs and sends what a platform sends.
+    """Flask's test client, which also signs and sends what a platform sends.
 
     ::
 
@@ -95,8 +95,8 @@ class PickupClient(FlaskClient):
     @property
     def webhook_url(self) -> str:
         """Where the app answers the platform."""
-        app = self.application
-        return app.url_map.bind(app.config["SERVER_NAME"] or "localhost").build(self.pickup.endpoints[self._platform])
+        urls = self.application.url_map.bind(self.application.config["SERVER_NAME"] or "localhost")
+        return urls.build(self.pickup.endpoints[self._platform])
 
     @property
     def platform(self) -> Platform:
@@ -104,16 +104,16 @@ class PickupClient(FlaskClient):
         return self.pickup.platforms[self._platform]
 
     def freeze(self, at: datetime | float) -> FrozenClock:
-        """Stop the clock of the app's Pickup, and return it: for opening hours, and what a greeting says of the day."""
+        """Stop the clock of the app's Pickup, and return it."""
         self.pickup.webhook.clock = clock = FrozenClock(at)
         return clock
 
     def post_call(
         self, call_id: str | None = None, *, from_: str | None = CALLER, to: str | None = LINE, **fields: Any
     ) -> TestResponse:
-        """Call: send the request that waits for an answer.
+        """Send the request of an incoming call.
 
-        :param call_id: by default another one each time; the same one again is the same call delivered again.
+        :param call_id: by default a new one; the same one again is the same call delivered again.
         :param from_: the caller's number; None withholds it.
         :param to: the number called.
         """
@@ -125,32 +125,26 @@ class PickupClient(FlaskClient):
         return response
 
     def post_report(self, call_id: str | None = None, **fields: Any) -> TestResponse:
-        """Send the report on a call that ended; it brings back what the call was answered with, as the platform does.
-
-        :param call_id: by default the last call's.
-        """
+        """Send the report on the last call, or another; it returns the call's answer, as the platform does."""
         return self._post(CallEnded, self._call(call_id), fields)
 
     def post_status(self, status: str = "ended", call_id: str | None = None, **fields: Any) -> TestResponse:
-        """Send a status update, of the last call unless another is named."""
+        """Send a status update of the last call, or another."""
         return self._post(StatusChanged, replace(self._call(call_id), status=status), fields)
 
     def post_tool_call(
         self, name: str, arguments: Mapping[str, Any] | None = None, call_id: str | None = None, **fields: Any
     ) -> TestResponse:
-        """Let the agent use a tool, in the last call unless another is named."""
+        """Send a tool call of the last call, or another."""
         tool = ToolCall(id="tool-1", name=name, arguments=arguments or {})
         return self._post(ToolCalls, replace(self._call(call_id), tool=tool), fields)
 
     def post_signed(self, body: bytes, event: type[Event] = IncomingCall, **headers: str) -> TestResponse:
-        """Send any bytes, signed as the platform signs such an event.
-
-        :param headers: win over those that the platform sends: ``X_Webhook_Event="…"``.
-        """
+        """Send any bytes, signed as the platform signs such an event; ``headers`` win: ``X_Webhook_Event="…"``."""
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         sent = dict(self.platform.sign(body, event).headers)  # type: ignore[call-overload]
         response = self.post(self.webhook_url, data=body, headers={**sent, **more})
-        # A test looks at once for what its receivers were told.
+        # A test reads at once what its receivers got.
         self.pickup.webhook.signals.wait()
         return response
 
