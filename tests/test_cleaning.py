@@ -120,23 +120,14 @@ def test_decimal_prints_without_exponent() -> None:
     assert str(clean({"owed": Decimal("1E+2")})["owed"]) == "100"
 
 
-def test_cyclic_records_end() -> None:
-    """A record that contains itself is cut off, at five levels or a thousand values."""
+def test_records_are_cut_off() -> None:
+    """Cleaning keeps the first thousand values and five levels, also of a record that contains itself."""
     cycle: dict[str, Any] = {"name": "Jan"}
     cycle["self"] = cycle
     cycle["many"] = [cycle] * 200
     assert 0 < _values(clean(cycle)) <= MOST_VALUES
-
-
-def test_huge_records_are_cut_off() -> None:
-    """A customer's ten million orders cost a call no more than the first thousand."""
     orders = clean({"name": "Jan", "orders": range(10**7), "last": "x"})
-    assert orders["name"] == "Jan"
-    assert len(orders["orders"]) == MOST_VALUES - 2
-
-
-def test_deep_records_are_cut_off() -> None:
-    """Values deeper than five levels are dropped."""
+    assert (orders["name"], len(orders["orders"])) == ("Jan", MOST_VALUES - 2)
     deep: Any = "bottom"
     for _ in range(10):
         deep = {"below": deep}

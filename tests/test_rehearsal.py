@@ -11,8 +11,8 @@ from flask_pickup.caller import REHEARSAL
 from flask_pickup.errors import BadSignature
 from flask_pickup.platforms import CallEnded, IncomingCall
 from flask_pickup.platforms.flireo import Flireo
-from flask_pickup.rehearsal import CALLER, LINE, Expected, Reply, all_steps, judge
-from flask_pickup.rehearsal.steps import OTHER_CALLER, WITHHELD
+from flask_pickup.rehearsal.sending import Reply, judge
+from flask_pickup.rehearsal.steps import CALLER, LINE, OTHER_CALLER, WITHHELD, Expected, all_steps
 
 STEPS = all_steps(lambda clock: Flireo((WEBHOOK_SECRET,), clock=clock), "abc")
 

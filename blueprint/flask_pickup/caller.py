@@ -1,8 +1,7 @@
-"""Who calls: their number in one spelling, country, language and pseudonym, or that they are unidentified.
+"""Callers: their number in one spelling, country, language and pseudonym.
 
-Unidentified is whoever cannot be told from others by what the carrier sent: a withheld number, a PBX extension, an
-emergency or short number, one of the business's own, junk. Everybody else is identified whose number is possible; it
-need not be valid, as the ranges reserved for examples are not.
+A caller is unidentified if the carrier sent a withheld number, a PBX extension, an emergency or short number, one of the
+business's own numbers, or junk. A caller whose number is possible is identified; it need not be valid.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
 from urllib.parse import unquote
 
 import phonenumbers
@@ -28,18 +26,15 @@ from phonenumbers import (
 from phonenumbers.shortnumberinfo import is_valid_short_number
 
 REHEARSAL = "pickup-rehearsal-"
-"""How the call ids of a rehearsal begin."""
-
 _LONGEST = 256
-_CACHED = 32_768
-"""How many callers a process remembers the reading of: some 400 bytes each, against a tenth of what a call costs."""
+_CACHED = 32_768  # each of some 400 bytes
 
 # Carriers write the same words as digits where a number is expected: 266696687 is ANONYMOUS on a keypad.
 _WORDS = ("anonymous", "restricted", "unavailable", "private", "unknown", "withheld", "blocked", "unidentified")
 _KEYS = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _KEYPAD = frozenset(word.translate(_KEYS) for word in _WORDS)
 
-# A name beside a number. Not "unknown" or "unavailable": there those say that the name is, and the number is good.
+# A name beside a number. "Unknown" or "unavailable" mean the name there, and the number is good.
 _WITHHELD = re.compile(
     r'[\s"]*(?:anonymous|private|restricted|withheld|blocked)(?: (?:caller|number))?[\s"]*', re.IGNORECASE
 )
@@ -54,12 +49,12 @@ _EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension|#|,+)\s*[0-9]{1,7}\s*$", re.I
 _SEPARATORS = re.compile(r"[\s\-./()\[\]~]+")
 _DIALLED = re.compile(r"\+?[0-9]{1,25}")
 
-# Shorter ones than these are somebody's number only in small countries, and extensions everywhere.
+# Shorter numbers are complete only in small countries, and extensions everywhere.
 _SHORT_NATIONAL = 7
 _SHORTEST = len("+6834000")
 
-# Ids that hold runs of digits by chance alone. A UUID needs RFC 9562's version and variant: an id that is a number
-# padded with zeros looks like one and is none.
+# Ids that hold runs of digits by chance. A UUID needs RFC 9562's version and variant, because a number padded with zeros
+# looks like one otherwise.
 _HEX = "[0-9a-f]"
 _UUID = f"{_HEX}{{8}}-{_HEX}{{4}}-[1-8]{_HEX}{{3}}-[89ab]{_HEX}{{3}}-{_HEX}{{12}}"
 _HARMLESS = re.compile(f"(?:{REHEARSAL})?{_UUID}|(?:[a-z]+-|{REHEARSAL}){_HEX}{{32}}", re.IGNORECASE)
@@ -71,12 +66,12 @@ _DIGITS = re.compile(rf"\+?\d(?:[\W_]*\d){{{_FEWEST_DIGITS - 1},}}")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who calls.
+    """A caller; every field of an unidentified one is ``None``.
 
-    :param number: in E.164; ``None``, like all else here, for the unidentified.
-    :param country: ISO 3166-1 alpha-2; ``None`` also for numbers of no country, such as +800.
-    :param language: ISO 639, the likeliest in the caller's country of those that are spoken here.
-    :param key: 32 hexadecimal digits, the caller's pseudonym.
+    :param number: in E.164.
+    :param country: ISO 3166-1 alpha-2; ``None`` also for numbers without a country, such as +800.
+    :param language: ISO 639, the likeliest in the caller's country of those that the content has.
+    :param key: the caller's pseudonym, 32 hexadecimal digits.
     """
 
     number: str | None = field(repr=False)
@@ -91,7 +86,7 @@ class Caller:
 
     @property
     def short_key(self) -> str:
-        """What a log shows of the caller."""
+        """The pseudonym's first digits, for logs."""
         return self.key[:8] if self.key else "unidentified"
 
 
@@ -101,49 +96,42 @@ UNIDENTIFIED = Caller(number=None, country=None, language=None, key=None)
 def identify(
     number: str | None, *, own: Collection[str | None], region: str, secret: str, languages: Collection[str]
 ) -> Caller:
-    """Return who calls.
+    """Return the caller with a number.
 
     :param number: as the carrier spelled it.
-    :param own: the business's own numbers in E.164. A forwarded line shows its own for everybody, so they identify
-        nobody.
+    :param own: the business's own numbers in E.164, which a forwarded line shows for every caller.
     :param region: the country of numbers that are written without one.
     :param secret: keys the pseudonyms.
-    :param languages: those in which something can be said.
+    :param languages: those of the content.
     """
-    found = _written(number, region)
-    if found is None or found.number in own:
+    found, country = _written(number, region)
+    if found is None or found in own:
         return UNIDENTIFIED
-    language = next((spoken for spoken in languages_of(found.country) if spoken in languages), None)
-    return Caller(found.number, found.country, language, key=caller_key(secret, found.number))
+    language = next((spoken for spoken in languages_of(country) if spoken in languages), None)
+    return Caller(found, country, language, key=caller_key(secret, found))
 
 
 def caller_key(secret: str, number: str) -> str:
-    """Return the pseudonym of an E.164 number, 32 hexadecimal digits.
-
-    Without the secret it cannot be reversed by trying all numbers, as a plain hash can.
-    """
+    """Return the pseudonym of an E.164 number: 32 hexadecimal digits of an HMAC."""
     return _hmac(secret, number.encode())
 
 
 def key_of(text: str, *, region: str, secret: str) -> str | None:
-    """Return the pseudonym of whoever has the number that a person wrote as ``text``; ``None`` if it is no number."""
+    """Return the pseudonym of a number as a person wrote it; ``None`` if it is not a phone number."""
     number = e164(text, region)
     return caller_key(secret, number) if number else None
 
 
 def body_call_id(secret: str, platform: str, stamp: bytes, body: bytes) -> str:
-    """Return an id for a call whose event has none, the same each time that the event is delivered.
-
-    :param stamp: the signed time.
-    """
+    """Return an id for a call whose event has none, from its body and signed time: a retry has the same."""
     return f"{platform}-" + _hmac(secret, platform.encode() + b":" + stamp + b"." + body)
 
 
 def pseudonymous_call_id(secret: str, call_id: str, number: str | None) -> str:
     """Return ``call_id``, or a pseudonym of it if it could hold somebody's number.
 
-    What it decides by is mostly the id alone, so that a report joins its call also where it lacks the number. A
-    rehearsal's id stays recognisable, and a pseudonym is its own pseudonym.
+    It depends mostly on the id alone, so that a report without the number joins its call. A rehearsal's id keeps its
+    prefix, and a pseudonym is its own pseudonym.
 
     :param number: the caller's in E.164, if it is known.
     """
@@ -152,53 +140,49 @@ def pseudonymous_call_id(secret: str, call_id: str, number: str | None) -> str:
     if not (could_hold_one or any(digits in compact for digits in _digit_forms(number))):
         return call_id
     prefix = REHEARSAL if call_id.startswith(REHEARSAL) else "call-"
-    # A call's id is a stranger's text, which may hold half a surrogate pair.
+    # The id may hold half a surrogate pair.
     return prefix + _hmac(secret, f"call:{call_id}".encode("utf-8", "surrogatepass"))
 
 
 def without_numbers(text: str) -> str:
-    """Return ``text`` with three dots for whatever in it could be somebody's number."""
+    """Return ``text`` with three dots for digits that could be somebody's number."""
     return _DIGITS.sub("…", text)
 
 
 def could_hold_number(name: str) -> bool:
-    """Return whether a name has so many digits in a row that they could be somebody's number; a date has fewer."""
+    """Return whether a name has as many digits in a row as a phone number; a date has fewer."""
     return _LONG_RUN.search(_compact(name)) is not None
 
 
 def is_written_as(number: str | None, value: float) -> bool:
-    """Return whether ``value`` is a number that somebody has, in E.164, read as if it were an amount."""
+    """Return whether ``value`` is a caller's E.164 number, read as an amount."""
     return value == value // 1 and str(int(value)) in _digit_forms(number)
 
 
 def e164(text: str | None, region: str) -> str | None:
-    """Return the one spelling of the number in ``text``, such as ``+31850835037``; ``None`` if it identifies nobody.
+    """Return the number in ``text`` in E.164, such as ``+31850835037``; ``None`` if it identifies no caller.
 
     :param text: as a carrier or a person wrote it: national or international, ``tel:`` or ``sip:``, in any script's
-        digits, perhaps with an extension, which is ignored.
+        digits; an extension is ignored.
     :param region: the country of numbers that are written without one.
     """
-    found = _written(text, region)
-    return found.number if found else None
+    return _written(text, region)[0]
 
 
 def line_number(text: str | None, region: str) -> str | None:
-    """Return the number that was called in its one spelling, or ``text`` itself where it has none.
-
-    A line may well have a short number or a SIP name: it is a place to call, not somebody who calls.
-    """
+    """Return a dialled number in E.164, or ``text`` itself: a line may have a short number or a SIP name."""
     return e164(text, region) or text
 
 
 @lru_cache(maxsize=512)
 def languages_of(country: str | None) -> tuple[str, ...]:
-    """Return the codes of a country's official languages, that of most people first; empty if it is not known."""
+    """Return the codes of a country's official languages, that of most people first."""
     official = get_official_languages(country, de_facto=True) if country else ()
     return tuple(dict.fromkeys(language.partition("_")[0] for language in official))
 
 
 def plain_language(wanted: object, languages: Collection[str]) -> str | None:
-    """Return the one of ``languages`` that is plainly meant: ``nl`` by ``NL``, ``nl-BE`` or ``nl_BE``; None if none is."""
+    """Return the one of ``languages`` that is meant, such as ``nl`` by ``NL``, ``nl-BE`` or ``nl_BE``; else None."""
     if not isinstance(wanted, str):
         return None
     code = re.split("[-_]", wanted.strip(), maxsplit=1)[0].lower()
@@ -208,27 +192,23 @@ def plain_language(wanted: object, languages: Collection[str]) -> str | None:
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-class _Number(NamedTuple):
-    number: str
-    country: str | None
-
-
-def _written(text: str | None, region: str) -> _Number | None:
-    # Before the cache, which would otherwise keep whatever a stranger sent.
-    return None if text is None or len(text) > _LONGEST else _read(text, region)
+def _written(text: str | None, region: str) -> tuple[str | None, str | None]:
+    """Return the E.164 number in ``text`` and its country."""
+    # The cache keeps no long texts of strangers.
+    return (None, None) if text is None or len(text) > _LONGEST else _read(text, region)
 
 
 @lru_cache(maxsize=_CACHED)
-def _read(text: str, region: str) -> _Number | None:
+def _read(text: str, region: str) -> tuple[str | None, str | None]:
     dialled, region = _dialled(text, region)
     if dialled is None or _is_sentinel(dialled.lstrip("+0"), region):
-        return None
+        return None, None
     number = _parse(dialled, region) or _parse(re.sub("^00", "+", dialled), region)
     if number is None or not _is_somebodys(number, dialled, region):
-        return None
+        return None, None
     found = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    # What changes when it is read again had a trunk prefix too many.
-    return _Number(found, _country(number)) if len(found) >= _SHORTEST and _parsed(found) == number else None
+    # A number with a trunk prefix too many changes when it is parsed again.
+    return (found, _country(number)) if len(found) >= _SHORTEST and _parsed(found, None) == number else (None, None)
 
 
 def _dialled(text: str, region: str) -> tuple[str | None, str]:
@@ -240,7 +220,7 @@ def _dialled(text: str, region: str) -> tuple[str | None, str]:
     dialled = _SEPARATORS.sub("", _EXTENSION.sub("", parts["user"]))
     if context := _CONTEXT.search(parts["parameters"] or ""):
         region = phonenumbers.region_code_for_country_code(int(context[1]))
-    # In sip:192.0.2.1 there is a host alone.
+    # sip:192.0.2.1 has only a host.
     is_host = (parts["scheme"] or "").lower().startswith("sip") and parts["host"] is None and dialled[:1] != "+"
     return (None if is_host or not _DIALLED.fullmatch(dialled) else dialled), region
 
@@ -256,7 +236,7 @@ def _plain(text: str) -> str:
 def _plain_character(character: str) -> str:
     if character.isdecimal():
         return str(unicodedata.decimal(character))
-    # Raised and circled digits are no digits of a number, and compatibility forms would make them such.
+    # Normalisation would turn raised and circled digits into digits of a number.
     if character.isnumeric():
         return character
     category = unicodedata.category(character)
@@ -266,12 +246,11 @@ def _plain_character(character: str) -> str:
 
 
 def _parse(dialled: str, region: str) -> PhoneNumber | None:
-    """Return the number if one can have it in full: a local part alone is many people's."""
-    number = _parsed(dialled) if dialled.startswith("+") else _parsed_in(dialled, region)
-    if number is None:
-        return None
-    is_possible = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
-    return number if is_possible else None
+    """Return the number if it is complete: many people share a local part."""
+    number = _parsed(dialled, None if dialled.startswith("+") else region)
+    if number and phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE:
+        return number
+    return None
 
 
 def _is_sentinel(digits: str, region: str) -> bool:
@@ -291,11 +270,7 @@ def _is_somebodys(number: PhoneNumber, dialled: str, region: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _parsed(number: str) -> PhoneNumber | None:
-    return _parsed_in(number, None)
-
-
-def _parsed_in(dialled: str, region: str | None) -> PhoneNumber | None:
+def _parsed(dialled: str, region: str | None) -> PhoneNumber | None:
     try:
         return phonenumbers.parse(dialled, region)
     except NumberParseException:
@@ -304,9 +279,8 @@ def _parsed_in(dialled: str, region: str | None) -> PhoneNumber | None:
 
 def _country(number: PhoneNumber) -> str | None:
     # A number that is not valid is in none of the countries that share its code; the main one is the best guess.
-    country = phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(
-        number.country_code or 0
-    )
+    main = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    country = phonenumbers.region_code_for_number(number) or main
     return country if country in phonenumbers.SUPPORTED_REGIONS else None
 
 
@@ -317,10 +291,9 @@ def _digit_forms(number: str | None) -> tuple[str, ...]:
     if number is None:
         return ()
     digits = number.removeprefix("+")
-    # No country's code is the beginning of another's.
+    # No country's code is a prefix of another's.
     national = next((digits[end:] for end in (1, 2, 3) if int(digits[:end]) in COUNTRY_CODE_TO_REGION_CODE), "")
-    forms = (digits, national)
-    return tuple(form for form in forms if len(form) >= _FEWEST_DIGITS)
+    return tuple(form for form in (digits, national) if len(form) >= _FEWEST_DIGITS)
 
 
 def _hmac(secret: str, message: bytes) -> str:

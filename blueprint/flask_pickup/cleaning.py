@@ -46,8 +46,7 @@ def clean(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
     Texts have at most 500 characters and no control characters, line breaks or invisible characters. Numbers and dates
     stay, an enum becomes its value, records become dictionaries, other collections lists. Dropped are None, numbers
-    that are not finite or beyond 64 bits, objects without a text of their own, values deeper than five levels and those
-    after the first thousand.
+    that are not finite or beyond 64 bits, objects without a text, values below five levels or after a thousand.
     """
     return _Cleaning().mapping(values, 0)
 

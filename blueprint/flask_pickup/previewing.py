@@ -14,7 +14,7 @@ from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import FAULTS, Decision, decide
 from flask_pickup.platforms import Delivery, IncomingCall, Platform
-from flask_pickup.rehearsal import CALLER
+from flask_pickup.rehearsal.steps import CALLER
 from flask_pickup.webhook import Webhook
 
 

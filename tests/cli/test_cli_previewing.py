@@ -45,28 +45,21 @@ def test_preview_records_nothing(make_phone: MakePhone, tmp_path: Path) -> None:
     assert not untouched.app.extensions["pickup"].options.spool.exists()
 
 
-@pytest.mark.parametrize("arm", ["control", "warm"])
-def test_an_arm_can_be_shown(make_phone: MakePhone, arm: str) -> None:
+def test_an_arm_can_be_shown(make_phone: MakePhone) -> None:
     """An author sees any arm, whatever the number's own is."""
-    shown = preview(make_phone(), "--from", CALLER, "--experiment", "warm-opening", "--arm", arm)
-    assert shown["answer"]["assistant"]["first_message"] == WORDS[arm]  # type: ignore[index]
+    phone = make_phone()
+    for arm, greeting in WORDS.items():
+        shown = preview(phone, "--from", CALLER, "--experiment", "warm-opening", "--arm", arm)
+        assert shown["answer"]["assistant"]["first_message"] == greeting  # type: ignore[index]
 
 
-@pytest.mark.parametrize(
-    ("at", "is_open"),
-    [
-        ("2026-03-02T12:00", True),
-        ("2026-03-02T17:30", False),
-        ("2026-03-02T16:30:00+00:00", False),
-        ("2026-03-03T12:00", False),
-    ],
-)
-def test_another_time_can_be_shown(make_phone: MakePhone, at: str, *, is_open: bool) -> None:
-    """A time is in the business's own zone unless it names one; outside the hours the closing words are shown."""
+def test_another_time_can_be_shown(make_phone: MakePhone) -> None:
+    """A time is in the business's own zone unless it names one; outside the hours the call is rejected."""
     phone = make_phone({**CONTENT, "greetings/hours.toml": HOURS, "greetings/closed.j2": "We are closed."})
-    shown = preview(phone, "--from", CALLER, "--at", at)
-    assert shown["open"] is is_open
-    assert (shown["answer"] == {"error": "We are closed."}) is not is_open
+    assert preview(phone, "--from", CALLER, "--at", "2026-03-02T12:00")["open"] is True
+    for at in ("2026-03-02T17:30", "2026-03-02T16:30:00+00:00", "2026-03-03T12:00"):
+        shown = preview(phone, "--from", CALLER, "--at", at)
+        assert (shown["open"], shown["answer"]) == (False, {"error": "We are closed."})
 
 
 def test_why_a_caller_is_in_no_arm(make_phone: MakePhone) -> None:

@@ -23,11 +23,12 @@ from werkzeug.serving import make_server
 
 from commands import FLASK, environment, pipe, plain, run, terminal
 from conftest import CONTENT, MakePhone, write
-from flask_pickup import Pickup, rehearsal
+from flask_pickup import Pickup
 from flask_pickup.platforms.flireo import Flireo
+from flask_pickup.rehearsal import steps
 
 SECRET = "a-webhook-secret"
-STEPS = rehearsal.all_steps(lambda clock: Flireo((SECRET,), clock=clock), "x")
+STEPS = steps.all_steps(lambda clock: Flireo((SECRET,), clock=clock), "x")
 ROOT = Path(__file__).parents[2]
 
 
@@ -221,10 +222,7 @@ def test_https_behind_a_prefix(make_phone: MakePhone, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("behaviour", "says"),
     [
-        (
-            {"status": 401},
-            "answered 401: the signature is refused. PICKUP_WEBHOOK_SECRET differs from the server's",
-        ),
+        ({"status": 401}, "401: the signature is refused. PICKUP_WEBHOOK_SECRET differs from the server's"),
         ({"status": 404}, "answered 404: there is no webhook at this path"),
         ({"status": 405}, "answered 405: this path does not accept POST"),
         ({"status": 502}, "answered 502: the proxy in front of the app cannot reach it"),
@@ -323,7 +321,7 @@ def test_proxies_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("arguments", [("--all", "--call", "x"), ("--nonsense",)])
 def test_asked_wrongly_is_two(arguments: tuple[str, ...]) -> None:
-    """What makes no sense together is asked wrongly."""
+    """Options that exclude each other are a usage error."""
     assert run("rehearse", "http://127.0.0.1:9/", *arguments).exit_code == 2
 
 

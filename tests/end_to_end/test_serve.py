@@ -14,8 +14,8 @@ from sqlalchemy import create_engine, text
 
 from checkouts import Server, borrow_packages, copy_checkout, mode, run_script, serving
 from conftest import CONTENT, new_postgresql_database, write
-from flask_pickup import rehearsal
 from flask_pickup.platforms.flireo import Flireo
+from flask_pickup.rehearsal import sending, steps
 
 pytestmark = pytest.mark.slow
 
@@ -139,9 +139,9 @@ def _ring(server: Server, secret: str, index: int) -> str | None:
     """Return the call's id if it was answered with an arm."""
     name = "".join("abcdefghij"[int(digit)] for digit in str(index))
     platform = Flireo((secret,))
-    step = rehearsal.single(platform, name)
+    step = steps.single(platform, name)
     try:
-        reply = rehearsal.ring(server.url, step)
-    except rehearsal.Unreachable:
+        reply = sending.ring(server.url, step)
+    except sending.Unreachable:
         return None
-    return step.call_id if reply.is_answer and rehearsal.arms(platform, reply.body) else None
+    return step.call_id if reply.is_answer and sending.arms(platform, reply.body) else None

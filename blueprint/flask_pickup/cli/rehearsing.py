@@ -13,7 +13,6 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from flask_pickup import rehearsal
 from flask_pickup.cli.group import (
     UNCHANGED_GREETING,
     USAGE_ERROR,
@@ -27,15 +26,17 @@ from flask_pickup.cli.group import (
 )
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import DEFAULT, Platform, enabled_platforms
-from flask_pickup.rehearsal import Reply, Step, StepResult
+from flask_pickup.rehearsal import sending, steps
+from flask_pickup.rehearsal.sending import Reply, StepResult
+from flask_pickup.rehearsal.steps import Step
 
 
 @click.command()
 @click.argument("url", required=False)
 @click.option("--all", "everything", is_flag=True, help="Send all that the platform sends, and check each reply.")
-@click.option("--from", "number", metavar="NUMBER", default=rehearsal.CALLER, show_default=True,
+@click.option("--from", "number", metavar="NUMBER", default=steps.CALLER, show_default=True,
               help="The caller's number; '' withholds it.")  # fmt: skip
-@click.option("--to", "line", metavar="NUMBER", default=rehearsal.LINE, show_default=True, help="The number called.")
+@click.option("--to", "line", metavar="NUMBER", default=steps.LINE, show_default=True, help="The number called.")
 @click.option("--call", metavar="NAME", help="The call's name: the same one again is the same call again.")
 @formatted
 def rehearse_command(url: str | None, everything: bool, number: str, line: str, call: str | None, style: str) -> None:
@@ -60,23 +61,23 @@ def rehearse_command(url: str | None, everything: bool, number: str, line: str, 
     url = url or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/pickup/webhook"
     numbers = {"caller": number or None, "line": line or None}
     platform = _platform(time)
-    first = rehearsal.single(platform, call or rehearsal.new_name(), **numbers)
+    first = steps.single(platform, call or steps.new_name(), **numbers)
     try:
-        reply = rehearsal.ring(url, first)
+        reply = sending.ring(url, first)
     except ValueError:
         fail(f"'{url}' is not a web address. Write it whole: http://127.0.0.1:8000/pickup/webhook", USAGE_ERROR)
-    except rehearsal.Unreachable as error:
+    except sending.Unreachable as error:
         fail(str(error))
     if not everything:
         _show_reply(url, platform, first, reply, style)
-    elif why := rehearsal.explain(url, reply):
+    elif why := sending.explain(url, reply):
         fail(why)
     else:
-        steps = rehearsal.all_steps(_platform, rehearsal.new_name(), **numbers)
-        results = rehearsal.play(url, platform, steps)
+        planned = steps.all_steps(_platform, steps.new_name(), **numbers)
+        results = sending.play(url, platform, planned)
         screen = Console(stderr=True)
         hidden = not sys.stderr.isatty()
-        shown = track(results, "Rehearsing", len(steps), console=screen, transient=True, disable=hidden)
+        shown = track(results, "Rehearsing", len(planned), console=screen, transient=True, disable=hidden)
         _show_results(url, list(shown), style)
 
 
@@ -87,15 +88,15 @@ def _platform(clock: Callable[[], float]) -> Platform:
 def _show_reply(url: str, platform: Platform, step: Step, reply: Reply, style: str) -> None:
     facts = {"address": url, "call": step.call_id, "answer": f"{reply.status} in {1000 * reply.seconds:.0f} ms"}
     if isinstance(reply.body, dict) and reply.is_answer:
-        arms = ", ".join(f"{name}: {arm}" for name, arm in rehearsal.arms(platform, reply.body).items())
-        greeting = rehearsal.words_in(platform, reply.body).greeting or UNCHANGED_GREETING
+        arms = ", ".join(f"{name}: {arm}" for name, arm in sending.arms(platform, reply.body).items())
+        greeting = sending.words_in(platform, reply.body).greeting or UNCHANGED_GREETING
         facts |= {"arm": arms or "none", "greeting": greeting}
     body = reply.body[:2000] if isinstance(reply.body, str) else as_json(reply.body)
     value = {"call": step.call_id, "status": reply.status, "seconds": reply.seconds, "body": reply.body}
     show(style, value, labelled(facts), f"\nThe whole answer:\n\n{body}")
-    if why := rehearsal.explain(url, reply):
+    if why := sending.explain(url, reply):
         fail(why)
-    if wrong := rehearsal.judge(platform, step.expected, reply, reply):
+    if wrong := sending.judge(platform, step.expected, reply, reply):
         fail(f"This does not answer a call: {wrong}.")
 
 
