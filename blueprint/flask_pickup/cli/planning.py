@@ -30,14 +30,7 @@ _AT_LEAST_ONE = click.FloatRange(min=0, min_open=True)
 @formatted
 @with_state
 def plan_command(
-    state: State,
-    name: str,
-    of: str | None,
-    baseline: float | None,
-    deviation: float | None,
-    lift: float | None,
-    callers_a_week: float | None,
-    style: str,
+    state: State, /, name: str, of: str | None, lift: float | None, style: str, **today: float | None
 ) -> None:
     """Plan how long an experiment takes.
 
@@ -47,7 +40,7 @@ def plan_command(
     """
     experiment = experiment_named(state, name)
     metric = _metric(experiment, of)
-    start = _baseline(state, experiment, metric, baseline, deviation, callers_a_week)
+    start = _baseline(state, experiment, metric, **today)
     try:
         found = planning.plan(experiment, metric, start, lift)
     except ValueError as error:
@@ -65,23 +58,17 @@ def _metric(experiment: Experiment, name: str | None) -> MetricDefinition:
 
 
 def _baseline(
-    state: State,
-    experiment: Experiment,
-    metric: MetricDefinition,
-    mean: float | None,
-    deviation: float | None,
-    callers_a_week: float | None,
-) -> Baseline:
-    now = datetime.fromtimestamp(state.webhook.clock(), UTC)
+    state: State, experiment: Experiment, metric: MetricDefinition, *,
+    baseline: float | None, deviation: float | None, callers_a_week: float | None,
+) -> Baseline:  # fmt: skip
+    now, traffic = datetime.fromtimestamp(state.webhook.clock(), UTC), experiment.traffic
     try:
-        pace = callers_a_week or measuring.new_callers_a_week(
-            state.engine, experiment.name, traffic=experiment.traffic, now=now
-        )
-        found = measuring.measured(state.engine, metric, now=now) if mean is None else None
+        pace = callers_a_week or measuring.new_callers_a_week(state.engine, experiment.name, traffic=traffic, now=now)
+        found = measuring.measured(state.engine, metric, now=now) if baseline is None else None
     except SQLAlchemyError:
         pace, found = callers_a_week, None
-    if mean is not None:
-        return planning.stated(mean, deviation=deviation, callers_a_week=pace)
+    if baseline is not None:
+        return planning.stated(baseline, deviation=deviation, callers_a_week=pace)
     if found is None:
         fail(f"There are too few calls to measure {metric.name}. State its value today: --baseline 0.3", USAGE_ERROR)
     return replace(found, new_callers_a_week=pace)
