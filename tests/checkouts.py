@@ -48,7 +48,7 @@ def make_venv(place: Path, *first: Path) -> Path:
 
 
 def free_port() -> str:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return str(free.getsockname()[1])
@@ -126,14 +126,14 @@ def run_script(checkout: Path, *command: str, **variables: str) -> subprocess.Co
 
 
 def wait_for_port(port: str, seconds: float = 20) -> None:
-    """Wait until somebody listens."""
+    """Wait until a server listens."""
     deadline = monotonic() + seconds
     while monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", int(port))) == 0:
                 return
         sleep(0.05)
-    raise AssertionError(f"nobody listens on port {port}")
+    raise AssertionError(f"no server listens on port {port}")
 
 
 def mode(path: Path) -> int:

@@ -75,7 +75,7 @@ MUCH: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Told:
-    """What callers of an arm did.
+    """The outcomes of an arm's callers.
 
     :param rate: of a hundred of them, how many booked.
     """
@@ -141,7 +141,7 @@ def _calls(experiment: Experiment, said: Mapping[str, Told]) -> Rows:
 
 
 def _definitions(experiment: Experiment, engine: Engine) -> None:
-    """Write the definition, and one before it that nobody was assigned under."""
+    """Write the definition, and an earlier one without assignments."""
     before = {**experiment.body, "status": "draft", "traffic": 0.5}
     began = datetime.now(UTC) - timedelta(days=36)
     values = [

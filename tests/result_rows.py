@@ -45,7 +45,7 @@ def body(metrics: Mapping[str, Mapping[str, Any]], **changed: Any) -> dict[str, 
 
 @dataclass
 class Rows:
-    """What is written into the tables in one go."""
+    """Rows that are written into the tables at once."""
 
     calls: list[dict[str, Any]] = field(default_factory=list)
     assignments: list[dict[str, Any]] = field(default_factory=list)

@@ -81,7 +81,7 @@ def test_draws_are_pinned(number: str, key: str, arm: str, layer: str, enrolled_
     ids=str,
 )
 def test_shares_are_as_weighted(weights: Mapping[str, float], callers: list[str]) -> None:
-    """Of 50,000 callers each arm gets its share, no further off than chance goes once in a thousand."""
+    """Each arm gets its share of 50,000 callers, within what chance exceeds once in a thousand."""
     found = Counter(draw_arm("a-seed", weights, key) for key in callers)
     expected = {arm: KEYS * weight / sum(weights.values()) for arm, weight in weights.items()}
     assert chi_square(found, expected) < CRITICAL[len(weights) - 1]
@@ -113,13 +113,13 @@ DRAWS: Mapping[str, Callable[[str], object]] = {
 
 @pytest.fixture(scope="module")
 def drawn(callers: list[str]) -> Mapping[str, list[object]]:
-    """What each draw gives each of the callers."""
+    """The result of each draw for each of the callers."""
     return {name: [a_draw(key) for key in callers] for name, a_draw in DRAWS.items()}
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(DRAWS, 2)))
 def test_draws_are_independent(one: str, other: str, drawn: Mapping[str, list[object]]) -> None:
-    """What one draw gives a caller says nothing about what another gives them, not even under one name."""
+    """Two draws are independent, even under one name."""
     found = Counter(zip(drawn[one], drawn[other], strict=True))
     rows, columns = Counter(drawn[one]), Counter(drawn[other])
     expected = {(row, column): rows[row] * columns[column] / KEYS for row, column in product(rows, columns)}
@@ -137,7 +137,7 @@ def test_arm_of_enrolled_is_as_weighted(callers: list[str]) -> None:
 
 
 @given(weightings, names, positive, names, keys)
-def test_changed_weight_moves_nobody_between_others(
+def test_changed_weight_moves_no_caller_between_others(
     weights: dict[str, float], option: str, weight: float, seed: str, key: str
 ) -> None:
     """An option that is added or removed, or whose weight changes, gains or loses callers: no two others swap any."""
@@ -147,14 +147,14 @@ def test_changed_weight_moves_nobody_between_others(
 
 
 @given(weightings, positive, names, keys)
-def test_greater_weight_loses_nobody(weights: dict[str, float], more: float, seed: str, key: str) -> None:
-    """Who hears an arm still hears it when its weight is raised."""
+def test_greater_weight_loses_no_caller(weights: dict[str, float], more: float, seed: str, key: str) -> None:
+    """A caller still hears their arm when its weight is raised."""
     arm = draw("arm", seed, weights, key)
     assert draw("arm", seed, {**weights, arm: weights[arm] + more}, key) == arm
 
 
 @given(names, keys, st.floats(0, 1), st.floats(0, 1))
-def test_more_traffic_loses_nobody(seed: str, key: str, one: float, other: float) -> None:
+def test_more_traffic_loses_no_caller(seed: str, key: str, one: float, other: float) -> None:
     """Raising ``traffic`` enrols more callers, and moves none of those who are in."""
     less, more = sorted((one, other))
     assert is_enrolled(seed, more, key) or not is_enrolled(seed, less, key)
@@ -179,7 +179,7 @@ def test_only_the_proportion_of_weights_counts(weights: dict[str, float], power:
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
 def test_uniform_is_never_0_or_1(parts: list[str]) -> None:
-    """The ends are left out, so that a logarithm can be taken and traffic 1 enrols everybody."""
+    """The ends are left out, so that a logarithm can be taken and traffic 1 enrols every caller."""
     assert 0 < uniform(*parts) < 1
     assert is_enrolled("a-seed", 1, ":".join(parts))
 

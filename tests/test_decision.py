@@ -1,4 +1,4 @@
-"""Who is in which experiment: layers, traffic, pins, status and winner, over many callers."""
+"""Which callers are in which experiment: layers, traffic, pins, status and winner, over many callers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def arms(catalog: Catalog, key: str) -> dict[str, str]:
     return {assigned.experiment: assigned.arm for assigned in call(catalog, key).assignments}
 
 
-def test_layered_experiments_share_nobody(tmp_path: Path) -> None:
+def test_layered_experiments_share_no_caller(tmp_path: Path) -> None:
     """Each of 10,000 callers is in exactly one experiment of a layer, half of them in either, and in those of no layer."""
     layered, free = experiment("warm", more='layer = "opening"'), experiment("warm")
     files: dict[str, Any] = {}
@@ -101,7 +101,7 @@ def test_pins_come_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["draft", "paused"])
 def test_draft_and_paused_change_nothing(tmp_path: Path, status: str) -> None:
-    """An experiment that is not running changes nobody's answer, not even of those whom it pins."""
+    """An experiment that is not running changes no answer, not even for pinned callers."""
     pinned = f'[pins]\n"{FEW[0]}" = "warm"'
     without = catalog_of(tmp_path / "without", {})
     with_it = catalog_of(tmp_path / "with", {"opening": experiment("warm", more=pinned, status=status)})
@@ -110,7 +110,7 @@ def test_draft_and_paused_change_nothing(tmp_path: Path, status: str) -> None:
         assert not call(with_it, key).assignments
 
 
-def test_pausing_moves_nobody(tmp_path: Path) -> None:
+def test_pausing_moves_no_caller(tmp_path: Path) -> None:
     """Pausing an experiment of a layer moves no caller into another."""
     layered = experiment("warm", more='layer = "opening"')
     running = catalog_of(tmp_path / "running", {"one": layered, "two": layered})
@@ -135,7 +135,7 @@ CONCLUDED = 'winner = "warm"\naudience = "caller.country != \'US\'"\n'
 
 
 def test_winner_is_heard_by_its_audience(tmp_path: Path) -> None:
-    """Once concluded, everyone in the audience hears the winner, also without a number, and nobody is recorded."""
+    """Once concluded, everyone in the audience hears the winner, also without a number, and no assignment is recorded."""
     catalog = catalog_of(tmp_path, {"won": experiment("warm", more=CONCLUDED, status="concluded")})
     for key in [*FEW[:50], None]:
         found = call(catalog, key)

@@ -42,7 +42,7 @@ def test_calls_are_counted(make_phone: MakePhone) -> None:
 
 
 def test_faults_are_counted(make_phone: MakePhone) -> None:
-    """What fails is counted by its kind, and rows that wait in the spool are seen."""
+    """Faults are counted by kind, and so are rows in the spool."""
     phone = make_phone(migrate=False, PICKUP_METRICS_TOKEN=TOKEN)
     phone.ring()
     found = scrape(phone)

@@ -98,8 +98,8 @@ def test_assignment_that_the_report_brought_counts_with_its_own_call(tables: Pho
 
 def test_report_without_its_call_is_not_in_the_view(tables: Phone) -> None:
     """A report whose call never came makes a row that results ignore."""
-    tables.report("nobody-rang", analysis={"booked": True})
-    assert tables.rows("SELECT COUNT(*) FROM pickup_outcomes WHERE call_id = 'nobody-rang'") == [(2,)]
+    tables.report("without-call", analysis={"booked": True})
+    assert tables.rows("SELECT COUNT(*) FROM pickup_outcomes WHERE call_id = 'without-call'") == [(2,)]
     assert results(tables) == []
 
 

@@ -88,7 +88,7 @@ def test_report_before_its_call_is_joined(phone: Phone) -> None:
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 2, 0)])
 def test_latest_report_stands(phone: Phone, order: tuple[int, ...]) -> None:
-    """Of several reports of a call the one with the latest time stands as a whole, whichever comes first."""
+    """The report of a call with the latest time stands as a whole, in any order of delivery."""
     reports: list[dict[str, Any]] = [
         {"timestamp": "2025-12-13T12:05:30Z", "duration_seconds": 1, "analysis": {"only_in_the_first": True}},
         {"timestamp": "2025-12-13T12:05:31Z", "duration_seconds": 2},
@@ -113,7 +113,7 @@ def test_report_twice_is_joined_once(phone: Phone) -> None:
 
 @pytest.mark.parametrize("first", ["call", "report"])
 def test_report_cannot_take_another_arm(phone: Phone, first: str) -> None:
-    """Of an assignment the first row stands, be it the call's or that of a report that overtook it; the caller hears it."""
+    """The first row of an assignment stands, from the call or from a report that overtook it, and the caller hears that arm."""
     assistant = phone.ring("other").get_json()["assistant"]
     other = {"control": "warm", "warm": "control"}[arm_of(CALLER)]
     pickup = assistant["metadata"]["pickup"]
@@ -154,7 +154,7 @@ def test_flat_generation_is_joined_by_metadata(phone: Phone) -> None:
 
 
 def test_no_number_in_any_table(phone: Phone) -> None:
-    """No caller's number stands in a table, not even where the call's id contains it."""
+    """The tables have no caller's number, not even where the call's id contains it."""
     phone.ring("call-31612345678-7")
     phone.report("call-31612345678-7", caller=None)
     dump = str(

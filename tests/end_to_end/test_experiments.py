@@ -93,7 +93,7 @@ def test_pinned_numbers_are_not_kept(make_phone: MakePhone, caplog: pytest.LogCa
         f'"{TEAM}" = "warm"\n',
         f'status = "{TEAM}"\n',
         f'[pins]\nwarm = "{TEAM}"\n',
-        f'[pins]\n"{TEAM}" = "nobody"\n',
+        f'[pins]\n"{TEAM}" = "missing"\n',
         f'[pins]\n"{TEAM}" = "warm"\n"+1 (201) 555-0123" = "warm"\n',
         '[pins]\n"+120155501x" = "warm"\n',
     ],

@@ -1,4 +1,4 @@
-"""Host apps that nobody adapted to Pickup: their hooks, handlers, extensions and ways of mounting."""
+"""Host apps as they are: their hooks, handlers, extensions and ways of mounting."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_saved_agent_of_an_arm(make_phone: MakePhone) -> None:
 
 
 def test_broken_line_leaves_the_others_alone(make_phone: MakePhone) -> None:
-    """What is wrong in one line's folder costs that line its greeting, and no other."""
+    """An error in one line's folder costs that line its greeting, and no other line."""
     phone = make_phone({**TOWN, "greetings/lines/garage/first_message.j2": "{% if %}"})
     assert phone.ring("1", line=GARAGE).get_json() == {}
     assert answer(phone, DENTIST, "2") == EXPECTED[DENTIST]

@@ -74,7 +74,7 @@ def test_environment_decides(checkout: Path, postgresql: str, tmp_path: Path) ->
         checkout,
         PICKUP_WEBHOOK_SECRET="whs-hunter2",
         PICKUP_CALLER_SECRET="cs-hunter3",
-        PICKUP_DASHBOARD_TOKEN="a-token-that-nobody-guesses",
+        PICKUP_DASHBOARD_TOKEN="a-token-that-is-long-enough",
         PICKUP_DATABASE_URL=database_url,
         PICKUP_EXPERIMENTS=str(content / "experiments"),
         PICKUP_GREETINGS=str(content / "greetings"),

@@ -1,4 +1,4 @@
-"""What every platform has to do. The toy platform of docs/platforms/adding.md passes as well."""
+"""The contract of every platform. The toy platform of docs/platforms/adding.md passes as well."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_first_sample_is_the_call(platform: Platform) -> None:
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
 def test_other_secrets_are_refused(name: str, platform: Platform) -> None:
-    """Nothing but a configured secret verifies, and each of several does."""
+    """Each configured secret verifies, and no other."""
     [(key, secret)] = SECRETS[name].items()
     rotating, other = (
         platforms.enabled_platforms(ConfigReader({key: value}), lambda: float(NOW))[name]
@@ -114,7 +114,7 @@ def test_other_secrets_are_refused(name: str, platform: Platform) -> None:
 
 @given(body=st.binary(max_size=40), name=st.sampled_from(sorted(SECRETS)))
 def test_any_bytes_are_read_or_refused(body: bytes, name: str) -> None:
-    """Whatever a platform signs is an event or a refusal."""
+    """Any signed bytes are an event or a refusal."""
     with suppress(BadWebhook):
         platform_of(name).parse(Delivery({}, body))
 
@@ -194,7 +194,7 @@ def test_call_and_report_become_rows(client: PickupClient) -> None:
 
 
 def test_every_sample_is_answered(client: PickupClient) -> None:
-    """Whatever the platform sends is acknowledged, but for what cannot be read; nothing unsigned is."""
+    """Every readable sample is acknowledged; unreadable and unsigned ones are refused."""
     call = replace(CALL, id="samples")
     for sample in client.platform.samples(call):
         response = client.post_signed(sample.body, sample.event)

@@ -128,7 +128,7 @@ pairs = st.builds(Words, texts, texts)
 
 @given(pairs, pairs)
 def test_words_that_were_sent_are_recognised(sent: Words, applied: Words) -> None:
-    """No two pairs of greeting and prompt have one digest, and a text left to the saved agent may be anything."""
+    """Two pairs of greeting and prompt have two digests; a text left to the saved agent matches any."""
     found = Metadata("a-call", None, "en", (), digest(sent))
     assert (digest(applied) == digest(sent)) == (applied == sent)
     expected = sent.greeting in {None, applied.greeting} and sent.prompt in {None, applied.prompt}
@@ -144,7 +144,7 @@ names = st.text(min_size=1, max_size=5)
     st.lists(st.builds(Assigned, names, names, names, names), max_size=3, unique_by=lambda a: a.experiment),
 )
 def test_metadata_comes_back(call_id: str, key: str | None, assignments: list[Assigned]) -> None:
-    """What is written is read again; of other JSON nothing is read."""
+    """Metadata that was written is read again; other JSON is not."""
     written = Metadata(call_id, key, "nl", tuple(assignments), "abc")
     assert Metadata.read(written.as_json()) == written
     assert Metadata.read({**written.as_json(), "v": 2}) is None

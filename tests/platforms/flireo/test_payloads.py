@@ -309,7 +309,7 @@ def test_unreadable_call_gets_the_default(make_phone: MakePhone, call: Any) -> N
 
 
 def test_refusal_does_not_quote_the_body() -> None:
-    """What is wrong is said without the body, which may hold a caller's number."""
+    """The error does not quote the body, which may hold a caller's number."""
     with pytest.raises(BadWebhook) as caught:
         load(b'{"message": "+31612345678"')
     assert "612345678" not in repr((caught.value, caught.value.__cause__, caught.value.__context__))

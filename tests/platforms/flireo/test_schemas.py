@@ -1,4 +1,4 @@
-"""What the platform would understand of an answer."""
+"""The schema of the answer: documented, unknown and invalid keys."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_documented_and_unknown_keys_pass(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", WRONG)
-def test_what_it_would_not_understand_is_named(path: str) -> None:
+def test_invalid_values_are_problems(path: str) -> None:
     """A value of a wrong type or out of range is a problem under its own key; no value is coerced."""
     for value in WRONG[path]:
         problems: Any = validate(changed(path, value))

@@ -1,4 +1,4 @@
-"""Nothing unsigned is acted on: the signature over the raw bytes, its time, its secrets, and what a refusal reveals."""
+"""The signature over the raw bytes: its time, its secrets, and what a refusal reveals."""
 
 from __future__ import annotations
 
