@@ -1,10 +1,11 @@
-"""Texts and numbers in the reader's language, from the message catalogs in ``translations/``. English needs no catalog."""
+"""Texts, numbers and days in the reader's language, from the message catalogs in ``translations/``. English needs no catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import date, datetime
 from functools import cache
 from gettext import NullTranslations
 from io import BytesIO
@@ -13,7 +14,7 @@ from pathlib import Path
 from babel import numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.support import Translations
+from babel.support import Format, Translations
 
 LANGUAGES = ("en", "nl")
 DASH = "\N{EN DASH}"
@@ -48,6 +49,30 @@ def ngettext(singular: str, plural: str, number: int, /, **values: object) -> st
 def format_number(number: float | None, pattern: str = "#,##0") -> str:
     """Return a number as the reader's language writes it, in one of Babel's patterns: "12,345"; a dash for None."""
     return DASH if number is None else numbers.format_decimal(number, pattern, _language.get())
+
+
+class PageFormat(Format):
+    """Babel's formats, in the reader's language and the business's time zone. A missing value is a dash."""
+
+    def moment(self, at: datetime | str | None, pattern: str = "d MMM y HH:mm:ss") -> str:
+        """Return day and time, also of a moment in ISO 8601."""
+        if at is None:
+            return DASH
+        return self.datetime(datetime.fromisoformat(at) if isinstance(at, str) else at, pattern)
+
+    def day(self, at: datetime | str | None) -> str:
+        """Return the day, also of a moment or a day in ISO 8601."""
+        if isinstance(at, str) and len(at) == len("2026-01-01"):
+            return self.date(date.fromisoformat(at), "d MMM y")
+        return self.moment(at, "d MMM y")
+
+    def country(self, code: str | None) -> str:
+        """Return a country's name."""
+        return self.locale.territories.get(code, code) if code else DASH
+
+    def language(self, code: str | None) -> str:
+        """Return a language's name."""
+        return self.locale.languages.get(code, code) if code else DASH
 
 
 @cache

@@ -326,4 +326,4 @@ def test_line_goes_by_its_name(visitor: Visitor) -> None:
 def test_definition_says_what_changed(visitor: Visitor) -> None:
     """Beside each definition stands what changed with it."""
     text = visitor.open("winner", WARM).locator("main").inner_text()
-    assert "status: draft → running; share of the audience that is enrolled: 0.5 → 1" in text
+    assert "status: draft → running; share of the audience that is enrolled: 50 % → 100 %" in text

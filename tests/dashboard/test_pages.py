@@ -185,7 +185,7 @@ def test_numbers_can_be_exported(author: Phone, kind: str) -> None:
 @pytest.mark.parametrize("table", ["calls", "assignments", "outcomes", "definitions", "transcripts"])
 def test_each_table_can_be_exported(author_of_each: Phone, monkeypatch: pytest.MonkeyPatch, table: str) -> None:
     """Every table is there as CSV and JSON, with all its rows, however many chunks they are read in."""
-    monkeypatch.setattr("flask_pickup.dashboard.rows._CHUNK", 1)
+    monkeypatch.setattr("flask_pickup.dashboard.downloads._CHUNK", 1)
     author_of_each.ring("call-1")
     author_of_each.report("call-1")
     expected = author_of_each.rows(f"SELECT COUNT(*) FROM pickup_{table}")[0][0]

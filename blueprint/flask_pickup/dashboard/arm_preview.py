@@ -1,127 +1,58 @@
-"""An experiment's arms as a made-up caller hears them, with their differences to control marked."""
+"""An experiment's arms as a made-up caller hears them, and where their words differ from control's."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
-from typing import Any
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Any, Literal
 
-from flask_pickup.caller import UNIDENTIFIED, Caller
+from flask_pickup.caller import UNIDENTIFIED
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
-from flask_pickup.dashboard.word_diff import Pieces, word_diff
 from flask_pickup.decision import Decision
-from flask_pickup.platforms import Platform, Rejection
+from flask_pickup.platforms import Platform
 from flask_pickup.previewing import SOMEBODY, imagine
+
+Pieces = tuple[tuple[Literal["same", "added", "removed"], str], ...]
+"""A text in pieces: what it shares with another, what it adds, and what it leaves out."""
 
 _CUSTOMER_FIELD = re.compile(r"\bcustomer\.([a-z_]\w*)")
 _BOOLEANS: Mapping[str, Any] = {"true": True, "yes": True, "false": False, "no": False}
 
+_FEWEST_SHARED = 3
+"""Words in a row between two changes that count as shared; fewer would be hard to read."""
 
-@dataclass(frozen=True)
-class MadeUpCaller:
-    """A caller that somebody chose on the page.
+_LARGE = 1_000_000
+"""Pairs of words above which the comparison is no longer exact: its time grows with the square of the length."""
 
-    :param hours: ``now``, or ``open`` or ``closed``: the next moment at which it is so.
-    :param at: a moment that was chosen instead; without a time zone it is the business's own.
+_TOKEN = re.compile(r"\s+|[^\s\w]|\w+")
+
+
+def arm_decisions(
+    catalog: Catalog, platform: Platform, experiment: Experiment, form: Mapping[str, str]
+) -> dict[str, Decision]:
+    """Return what is decided in each arm, control first, for the caller that a page's form describes.
+
+    An empty form is a caller during opening hours of whom nothing is known.
     """
-
-    identified: bool
-    language: str
-    hours: str
-    customer: Mapping[str, str]
-    at: datetime | None = None
-
-    @classmethod
-    def from_form(cls, form: Mapping[str, str], customer_fields: Iterable[str]) -> MadeUpCaller:
-        """Return the caller that a form's fields describe."""
-        return cls(
-            identified=form.get("who") != "withheld",
-            language=form.get("language", ""),
-            hours=form.get("hours", "open"),
-            customer={name: value for name in customer_fields if (value := form.get(f"customer.{name}", "").strip())},
-            at=parse_moment(form.get("at")),
-        )
-
-    def as_caller(self) -> Caller:
-        """Return the caller as templates see them."""
-        return replace(SOMEBODY, language=self.language or None) if self.identified else UNIDENTIFIED
-
-    def as_customer(self) -> Mapping[str, Any] | None:
-        """Return the customer record; None where nothing is known."""
-        record = {name: _BOOLEANS.get(value.lower(), value) for name, value in self.customer.items()}
-        if self.language:
-            record["language"] = self.language
-        return record if record and self.identified else None
-
-    def moment(self, catalog: Catalog) -> datetime:
-        """Return when they call."""
-        if self.at is not None:
-            return self.at if self.at.tzinfo else self.at.replace(tzinfo=catalog.zone(Line(None)))
-        now, hours = datetime.now(UTC), catalog.hours(Line(None))
-        if hours is None or self.hours not in {"open", "closed"}:
-            return now
-        next_two_weeks = (now + timedelta(minutes=30 * step) for step in range(2 * 24 * 14))
-        return next((at for at in next_two_weeks if hours.is_open(at) is (self.hours == "open")), now)
-
-
-@dataclass(frozen=True)
-class ArmPreview:
-    """What is decided in an arm, and the differences of its texts to control's."""
-
-    arm: str
-    decision: Decision
-    greeting_diff: Pieces
-    prompt_diff: Pieces
-
-    @property
-    def rejects(self) -> bool:
-        """Whether the call is rejected."""
-        return isinstance(self.decision.answer, Rejection)
-
-
-def arm_previews(
-    catalog: Catalog, platform: Platform, experiment: Experiment, caller: MadeUpCaller
-) -> list[ArmPreview]:
-    """Return a preview of each arm, control first."""
-    decisions = _decisions(catalog, platform, experiment, caller, experiment.weights)
-    control = decisions[CONTROL]
-    return [
-        ArmPreview(
-            arm,
-            decision,
-            greeting_diff=word_diff(control.greeting or "", decision.greeting or ""),
-            prompt_diff=word_diff(control.prompt or "", decision.prompt or ""),
-        )
-        for arm, decision in decisions.items()
-    ]
+    who, customer = UNIDENTIFIED, None
+    if form.get("who") != "withheld":
+        who, customer = replace(SOMEBODY, language=form.get("language") or None), _customer(form)
+    at, arms = _moment(catalog, form), sorted(experiment.weights, key=lambda arm: arm != CONTROL)
+    return {arm: imagine(catalog, platform, (experiment, arm), who, customer=customer, at=at).decision for arm in arms}
 
 
 def current_greetings(catalog: Catalog, platform: Platform, experiment: Experiment) -> dict[str, str | None]:
-    """Return the greeting of each arm that callers hear now, control first, for a caller of whom nothing is known.
+    """Return the greetings that callers hear now: of a running experiment's arms, and of a concluded one's winner.
 
-    These are the arms of a running experiment and the winner of a concluded one. A greeting is ``None`` where the saved
-    agent's own is heard.
+    A greeting is ``None`` where the saved agent's own is heard.
     """
-    arms = {"running": tuple(experiment.weights), "concluded": (experiment.winner,)}.get(experiment.status, ())
-    decisions = _decisions(catalog, platform, experiment, MadeUpCaller.from_form({}, ()), arms)
-    return {arm: decision.greeting for arm, decision in decisions.items()}
-
-
-def _decisions(
-    catalog: Catalog,
-    platform: Platform,
-    experiment: Experiment,
-    caller: MadeUpCaller,
-    arms: Collection[str | None],
-) -> dict[str, Decision]:
-    at, who, customer = caller.moment(catalog), caller.as_caller(), caller.as_customer()
-    return {
-        arm: imagine(catalog, platform, (experiment, arm), who, customer=customer, at=at).decision
-        for arm in sorted(experiment.weights, key=lambda arm: arm != CONTROL)
-        if arm in arms
-    }
+    heard = {"running": set(experiment.weights), "concluded": {experiment.winner}}.get(experiment.status, set())
+    decisions = arm_decisions(catalog, platform, experiment, {})
+    return {arm: decision.greeting for arm, decision in decisions.items() if arm in heard}
 
 
 def customer_fields(catalog: Catalog, experiment: str) -> list[str]:
@@ -138,3 +69,44 @@ def parse_moment(written: str | None) -> datetime | None:
     except ValueError:
         return None
     return found if MINYEAR < found.year < MAXYEAR else None
+
+
+def _customer(form: Mapping[str, str]) -> dict[str, Any] | None:
+    entered = {
+        name.removeprefix("customer."): text.strip() for name, text in form.items() if name.startswith("customer.")
+    }
+    record = {name: _BOOLEANS.get(text.lower(), text) for name, text in entered.items() if text}
+    if language := form.get("language"):
+        record["language"] = language
+    return record or None
+
+
+def _moment(catalog: Catalog, form: Mapping[str, str]) -> datetime:
+    """Return the chosen moment, or the next one at which it is open or closed."""
+    if at := parse_moment(form.get("at")):
+        return at if at.tzinfo else at.replace(tzinfo=catalog.zone(Line(None)))
+    now, hours, wanted = datetime.now(UTC), catalog.hours(Line(None)), form.get("hours", "open")
+    if hours is None or wanted not in {"open", "closed"}:
+        return now
+    next_two_weeks = (now + timedelta(minutes=30 * step) for step in range(2 * 24 * 14))
+    return next((at for at in next_two_weeks if hours.is_open(at) is (wanted == "open")), now)
+
+
+@lru_cache(maxsize=256)
+def word_diff(base: str, text: str) -> Pieces:
+    """Return ``text`` in pieces, with what it leaves out of ``base`` in its place."""
+    old, new = _TOKEN.findall(base), _TOKEN.findall(text)
+    matcher = SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > _LARGE)
+    pieces: list[tuple[Literal["same", "added", "removed"], str]] = []
+    removed = added = ""
+    for kind, a, b, c, d in matcher.get_opcodes():
+        is_at_an_end = a == 0 or c == 0 or (b == len(old) and d == len(new))
+        is_long = sum(token.isalnum() for token in new[c:d]) >= _FEWEST_SHARED
+        if kind == "equal" and (is_at_an_end or is_long):
+            pieces += [("removed", removed), ("added", added), ("same", "".join(new[c:d]))]
+            removed = added = ""
+        else:
+            removed += "".join(old[a:b])
+            added += "".join(new[c:d])
+    pieces += [("removed", removed), ("added", added)]
+    return tuple((mark, piece) for mark, piece in pieces if piece)

@@ -5,53 +5,73 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, islice
 from typing import Any
 
 from flask import Response, abort
+from sqlalchemy import Engine, Table, select, tuple_
+
+from flask_pickup.dashboard.rows import STATEMENT_TIMEOUT
+from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
+from flask_pickup.results.reading import reading
+
+TABLES: Mapping[str, Table] = {
+    model.__tablename__.removeprefix("pickup_"): model.__table__  # type: ignore[misc]
+    for model in (Call, Assignment, Outcome, Definition, Transcript)
+}
+"""What can be downloaded, by the name in the address."""
 
 _KINDS = {"csv": "text/csv", "json": "application/json"}
+_CHUNK = 1_000
 
-_BATCH = 500
-"""Rows that are written at once."""
+_Chunks = Iterable[Sequence[Sequence[Any]]]
 
 
-def download(columns: Sequence[str], rows: Iterable[Sequence[Any]], name: str, kind: str) -> Response:
-    """Return a table as a file; 404 for an unknown kind."""
+def download(columns: Sequence[str], chunks: _Chunks, name: str, kind: str) -> Response:
+    """Return a table as a file; 404 for an unknown kind.
+
+    :param chunks: the rows, some at a time.
+    """
     if kind not in _KINDS:
         abort(404)
-    written = _csv(columns, rows) if kind == "csv" else _json(columns, rows)
+    written = _csv(columns, chunks) if kind == "csv" else _json(columns, chunks)
     headers = {"Content-Disposition": f"attachment; filename={name}.{kind}"}
     return Response(written, mimetype=_KINDS[kind], headers=headers)
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    for batch in _batches(chain([columns], rows)):
+def table_chunks(engine: Engine, table: Table) -> Iterator[Sequence[Sequence[Any]]]:
+    """Yield the rows of a table in chunks, each read by itself."""
+    keys = list(table.primary_key.columns)
+    query = chunk_query = select(table).order_by(*keys).limit(_CHUNK)
+    while True:
+        with reading(engine, STATEMENT_TIMEOUT) as connection:
+            chunk = connection.execute(chunk_query).all()
+        yield chunk
+        if len(chunk) < _CHUNK:
+            return
+        chunk_query = query.where(tuple_(*keys) > tuple(getattr(chunk[-1], key.name) for key in keys))
+
+
+def _csv(columns: Sequence[str], chunks: _Chunks) -> Iterator[str]:
+    yield ",".join(columns) + "\r\n"
+    for chunk in chunks:
         lines = io.StringIO()
-        csv.writer(lines).writerows([_cell(value) for value in row] for row in batch)
+        csv.writer(lines).writerows([_cell(value) for value in row] for row in chunk)
         yield lines.getvalue()
 
 
-def _json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+def _json(columns: Sequence[str], chunks: _Chunks) -> Iterator[str]:
     before = "["
-    for batch in _batches(rows):
-        objects = (dict(zip(columns, map(_plain, row), strict=True)) for row in batch)
-        yield before + ",\n".join(json.dumps(each, ensure_ascii=False) for each in objects)
-        before = ",\n"
+    for chunk in chunks:
+        for row in chunk:
+            found = dict(zip(columns, row, strict=True))
+            yield before + json.dumps(found, default=datetime.isoformat, ensure_ascii=False)
+            before = ",\n"
     yield "]\n" if before != "[" else "[]\n"
 
 
-def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    remaining = iter(rows)
-    while batch := list(islice(remaining, _BATCH)):
-        yield batch
-
-
 def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else _plain(value)
-
-
-def _plain(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
     return value.isoformat() if isinstance(value, datetime) else value

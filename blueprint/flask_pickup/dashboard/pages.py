@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from flask import Response, abort, render_template, request, url_for
+from flask import Response, abort, render_template, request, send_from_directory, url_for
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
@@ -18,28 +19,27 @@ from werkzeug.exceptions import HTTPException
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.dashboard import rows
 from flask_pickup.dashboard.access import Access, is_same_site_form
-from flask_pickup.dashboard.alarms import alarms, failed_text
 from flask_pickup.dashboard.arm_preview import (
-    MadeUpCaller,
-    arm_previews,
+    arm_decisions,
     current_greetings,
     customer_fields,
     parse_moment,
+    word_diff,
 )
-from flask_pickup.dashboard.assets import asset_response, asset_url
-from flask_pickup.dashboard.changes import definition_changes, setting_names
-from flask_pickup.dashboard.downloads import download
-from flask_pickup.dashboard.formats import PageFormat
+from flask_pickup.dashboard.definitions import definition, definition_changes, definitions, setting_values
+from flask_pickup.dashboard.downloads import TABLES, download, table_chunks
 from flask_pickup.dashboard.plan import planned
 from flask_pickup.dashboard.plots import plots_of
 from flask_pickup.previewing import preview
 from flask_pickup.results import table
 from flask_pickup.results.snapshots import Snapshots
 from flask_pickup.results.wording import with_messages
-from flask_pickup.translation import DASH, LANGUAGES, format_number, gettext, in_language, ngettext
+from flask_pickup.translation import DASH, LANGUAGES, PageFormat, format_number, gettext, in_language, ngettext
 from flask_pickup.webhook import Webhook
 
 log = logging.getLogger("flask_pickup")
+
+_STATIC = Path(__file__).parents[1] / "static"
 
 # The hash is of the one style sheet that the plots' library writes into the page; a test computes it anew.
 PLOT_STYLE = "sha256-jSYQUrW7J0b3jPqhZP9C2Xh1PyJKHKXd4s0fpGGKrww="
@@ -82,7 +82,7 @@ class Dashboard:
             ("/plan", "plan", self._plan),
             ("/preview", "preview", self._preview),
             ("/download/<table>.<kind>", "download", self._download),
-            ("/assets/<path:name>", "asset", asset_response),
+            ("/assets/<path:name>", "asset", _asset),
         ):
             yield rule, endpoint, self._guarded(view), ["GET", "POST"] if endpoint == "preview" else ["GET"]
 
@@ -123,7 +123,7 @@ class Dashboard:
         shared = {
             "_": gettext, "ngettext": ngettext, "number": format_number,
             "formats": PageFormat(_language(), self.catalog.zone(Line(None))),
-            "here": request.root_path + request.path, "asset": asset_url, "line_name": self._line_name,
+            "here": request.root_path + request.path, "line_name": self._line_name,
         }  # fmt: skip
         return Response(render_template(f"pickup/{name}.html", **shared, **values), status, mimetype="text/html")
 
@@ -132,28 +132,23 @@ class Dashboard:
         return self.catalog.line(number, None).name or number or DASH
 
     def _overview(self) -> Response:
-        names = [one.name for one in self.catalog.experiments if one.status != "draft"]
+        experiments, platform = self.catalog.experiments, self.webhook.default_platform
+        names = [one.name for one in experiments if one.status != "draft"]
         latest = self.snapshots.latest(names)
         results = {name: with_messages(body["results"]) for name, body in latest.items() if "results" in body}
-        failed = len(results) < len(latest)
         return self._page(
             "overview",
-            experiments=self.catalog.experiments,
-            greetings={
-                one.name: current_greetings(self.catalog, self.webhook.default_platform, one)
-                for one in self.catalog.experiments
-            },
+            experiments=experiments,
+            greetings={one.name: current_greetings(self.catalog, platform, one) for one in experiments},
             results=results,
             computing=len(latest) < len(names),
-            failed=failed,
-            alarms=list(alarms(self.webhook, results, failed=failed)),
+            failed=len(results) < len(latest),
+            health=self.webhook.facts(),
         )
 
     def _experiment(self, name: str) -> Response:
         experiment = self._found(name)
-        fields = customer_fields(self.catalog, name)
-        caller = MadeUpCaller.from_form(request.args, fields)
-        definitions = rows.definitions(self.engine(), name)
+        defined = definitions(self.engine(), name)
         latest = self._latest(experiment)
         body = latest or {}
         result, details = body.get("results"), body.get("details")
@@ -161,16 +156,16 @@ class Dashboard:
             "experiment",
             experiment=experiment,
             computing=latest is None,
-            failed=failed_text() if "failed" in body else "",
+            failed="failed" in body,
             result=with_messages(result) if result and details else None,
             details=details,
             plots=plots_of(result, details, experiment) if result and details else {},
-            caller=caller,
-            customer_fields=fields,
+            form=request.args,
+            customer_fields=customer_fields(self.catalog, name),
             languages=sorted(self.catalog.languages),
-            arms=arm_previews(self.catalog, self.webhook.default_platform, experiment, caller),
-            definitions=definitions,
-            changes=definition_changes([row["body"] for row in definitions]),
+            arms=arm_decisions(self.catalog, self.webhook.default_platform, experiment, request.args),
+            word_diff=word_diff,
+            definitions=zip(defined, definition_changes([row["body"] for row in defined]), strict=False),
         )
 
     def _found(self, name: str) -> Experiment:
@@ -188,18 +183,20 @@ class Dashboard:
         if latest is None:
             return self._problem(gettext("The results are being computed. This page reloads itself."), 503)
         if "failed" in latest:
-            return self._problem(failed_text(), 500)
+            return self._problem(
+                gettext("The results could not be computed; the log has the error. Calls are answered."), 500
+            )
         result = latest.get("results")
-        return download(table.COLUMNS, table.rows(result) if result else (), name, kind)
+        return download(table.COLUMNS, [list(table.rows(result))] if result else (), name, kind)
 
     def _definition(self, fingerprint: str) -> Response:
-        found = rows.definition(self.engine(), fingerprint) or abort(404)
-        return self._page("definition", definition=found, names=setting_names())
+        found = definition(self.engine(), fingerprint) or abort(404)
+        return self._page("definition", definition=found, settings=setting_values(found["body"]))
 
     def _calls(self) -> Response:
         before = request.args.get("before", "")
-        found, end = rows.latest_calls(self.engine(), rows.Cursor.parse(before))
-        return self._page("calls", calls=found, end=end, first=not before)
+        found, has_more = rows.latest_calls(self.engine(), before)
+        return self._page("calls", calls=found, has_more=has_more, first=not before)
 
     def _call(self, call_id: str) -> Response:
         row, transcript = rows.one_call(self.engine(), call_id) or abort(404)
@@ -219,11 +216,14 @@ class Dashboard:
         return self._page("preview", shown=shown, answer=answer, form=form, lines=lines)
 
     def _download(self, table: str, kind: str) -> Response:
-        found = rows.TABLES.get(table)
-        if found is None:
-            abort(404)
+        found = TABLES[table] if table in TABLES else abort(404)
         columns = [column.name for column in found.columns]
-        return download(columns, rows.table_rows(self.engine(), found), f"pickup_{table}", kind)
+        return download(columns, table_chunks(self.engine(), found), f"pickup_{table}", kind)
+
+
+def _asset(name: str) -> Response:
+    # The browser keeps it, and asks each time whether it has changed.
+    return send_from_directory(_STATIC, name)
 
 
 def _language() -> str:
