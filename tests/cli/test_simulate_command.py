@@ -131,7 +131,7 @@ def test_a_draft_is_not_simulated(make_phone: MakePhone) -> None:
     draft = EXPERIMENT.replace('"running"', '"draft"')
     found = simulate(make_phone({**FILES, "experiments/warm-opening/experiment.toml": draft}))
     assert found.exit_code == 2
-    assert "'warm-opening' is draft: it enrols nobody." in found.output
+    assert "'warm-opening' is draft: it enrols no callers." in found.output
 
 
 def test_an_audience_of_nobody_is_said(make_phone: MakePhone) -> None:

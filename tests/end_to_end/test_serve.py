@@ -141,7 +141,7 @@ def _ring(server: Server, secret: str, index: int) -> str | None:
     platform = Flireo((secret,))
     step = steps.single(platform, name)
     try:
-        reply = sending.ring(server.url, step)
+        reply = sending.send(server.url, step.make(None))
     except sending.Unreachable:
         return None
     return step.call_id if reply.is_answer and sending.arms(platform, reply.body) else None

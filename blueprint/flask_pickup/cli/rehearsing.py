@@ -63,7 +63,7 @@ def rehearse_command(url: str | None, everything: bool, number: str, line: str, 
     platform = _platform(time)
     first = steps.single(platform, call or steps.new_name(), **numbers)
     try:
-        reply = sending.ring(url, first)
+        reply = sending.send(url, first.make(None))
     except ValueError:
         fail(f"'{url}' is not a web address. Write it whole: http://127.0.0.1:8000/pickup/webhook", USAGE_ERROR)
     except sending.Unreachable as error:

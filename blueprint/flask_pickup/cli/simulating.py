@@ -57,7 +57,7 @@ def simulate_command(
     """
     experiment = experiment_named(state, name)
     if not experiment.is_running:
-        fail(f"'{name}' is {experiment.status}: it enrols nobody. Set status = \"running\".", USAGE_ERROR)
+        fail(f"'{name}' is {experiment.status}: it enrols no callers. Set status = \"running\".", USAGE_ERROR)
     try:
         truth = simulation.truth(experiment, dict(_effect(each, experiment) for each in effects), baseline)
     except ValueError as error:

@@ -87,11 +87,6 @@ def play(address: str, platform: Platform, steps: Iterable[Step]) -> Iterator[St
         yield StepResult(step, got, as_expected=not wrong, reply=slowest)
 
 
-def ring(address: str, step: Step) -> Reply:
-    """Send one step and return the reply; errors are those of :func:`send`."""
-    return _send_step(address, step, None)[0]
-
-
 def _send_step(address: str, step: Step, earlier: Reply | None) -> list[Reply]:
     delivery = step.make(earlier.body if earlier and isinstance(earlier.body, dict) else None)
     with ThreadPoolExecutor(step.at_once) as threads:

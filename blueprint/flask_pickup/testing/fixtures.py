@@ -20,7 +20,7 @@ __all__ = [
 
 @pytest.fixture
 def pickup_client(app: Flask) -> Iterator[PickupClient]:
-    """A client of ``app`` that rings; the tables are made, and at the end the ledger's threads are ended."""
+    """A :class:`PickupClient` of ``app``, with tables; closes the ledger at the end."""
     client = PickupClient(app, app.response_class)
     migrating.upgrade(client.pickup.engine)
     yield client
