@@ -16,11 +16,12 @@ from flask_pickup.catalog.metrics import DecisionSchema, Kinds, MetricSchema, de
 from flask_pickup.catalog.toml import (
     NAME,
     NAME_RULE,
-    Mistake,
     TableOf,
     TableSchema,
     TomlFile,
+    Value,
     choice,
+    is_number,
     name,
     number,
     string,
@@ -38,7 +39,7 @@ FieldPath = tuple[str, ...]
 # Of a range that is reserved for examples: nobody's pseudonym is given away.
 _EXAMPLE = "+12015550100"
 
-_WEIGHT = Mistake("weight of {key} must be a positive number, not {value}", "write keys that are not arms above [arms]")
+_WEIGHT = 'weight of "{key}" must be a positive number, not {value}; write keys that are not arms above [arms]'
 
 
 class ExperimentSchema(TableSchema):
@@ -53,7 +54,7 @@ class ExperimentSchema(TableSchema):
     unidentified = choice("exclude", CONTROL, "per-call")
     seed = name()
     primary = string()
-    arms = TableOf(values=number(_WEIGHT, lambda weight: weight > 0))
+    arms = TableOf(values=Value(_WEIGHT, lambda weight: weight if is_number(weight) and weight > 0 else None))
     pins = TableOf(values=string())
     metrics = TableOf(values=fields.Nested(MetricSchema))
     decision = fields.Nested(DecisionSchema)

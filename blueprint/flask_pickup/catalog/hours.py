@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from marshmallow import ValidationError, fields
+from marshmallow import fields
 
 from flask_pickup.catalog.complaints import Complaint, suggest
-from flask_pickup.catalog.toml import Mistake, TableOf, TableSchema, TomlFile, string
+from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, must_be, string
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
-_ZONE = 'write a name such as "Europe/Amsterdam"'
 
 Spans = tuple[tuple[time, time], ...]
 """From and until, local time. Where until is not after from, it is the day after."""
@@ -68,20 +68,15 @@ def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date
         return frozenset(country_holidays(country, subdiv=subdivision or None, years=year))
 
 
-class _Spans(fields.Field[Spans]):
-    """Opening hours of a day."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Spans:
-        if value == "closed":
-            return ()
-        spans = [_span(each) for each in (value if isinstance(value, list) else [value])]
-        if None in spans:
-            raise ValidationError('opening hours such as "09:00-17:00", ["09:00-12:30", "13:00-17:00"] or "closed"')
-        return tuple(span for span in spans if span)
+def _spans(value: Any) -> Spans | None:
+    if value == "closed":
+        return ()
+    spans = [_span(each) for each in (value if isinstance(value, list) else [value])]
+    return None if None in spans else tuple(span for span in spans if span)
 
 
 def _span(text: object) -> tuple[time, time] | None:
-    match = _SPAN.fullmatch(text) if isinstance(text, str) else None
+    match = _SPAN.fullmatch(str(text))
     if match is None or (match[3] == "24" and match[4] != "00"):
         return None
     start = time(int(match[1]), int(match[2]))
@@ -90,43 +85,41 @@ def _span(text: object) -> tuple[time, time] | None:
     return None if start == end and match[3] != "24" else (start, end)
 
 
-class _Date(fields.Field[date]):
-    """A date as the key of a table."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date:
-        try:
-            return date.fromisoformat(value)
-        except ValueError as error:
-            raise ValidationError([Mistake(f"invalid date '{value}'", "write it as 2026-12-24")]) from error
+def _date(text: str) -> date | None:
+    with suppress(ValueError):
+        return date.fromisoformat(text)
+    return None
 
 
-class _Zone(fields.Field[ZoneInfo]):
-    """The name of a time zone."""
+def _zone(name: object) -> ZoneInfo | None:
+    with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo(str(name))
+    return None
 
-    default_error_messages = {  # noqa: RUF012 (as marshmallow declares it)
-        "required": [Mistake("timezone is missing", 'write timezone = "Europe/Amsterdam", or yours')]
-    }
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> ZoneInfo:
-        try:
-            return ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError, TypeError, AttributeError) as error:
-            raise ValidationError([Mistake(f"unknown time zone '{value}'", _ZONE)]) from error
+def _day() -> Value:
+    rule = 'opening hours such as "09:00-17:00", ["09:00-12:30", "13:00-17:00"] or "closed"'
+    return Value(must_be(rule), _spans)
 
 
 class HolidaysSchema(TableSchema):
     """``[holidays]``."""
 
-    country = string()
+    country = string(required=True, error_messages={"required": 'country is missing; write country = "DE", or yours'})
     subdivision = string()
 
 
 class HoursSchema(TableSchema):
     """``hours.toml``."""
 
-    timezone = _Zone(required=True)
-    week = fields.Nested(TableSchema.from_dict({day: _Spans() for day in DAYS}))
-    dates = TableOf(keys=_Date(), values=_Spans())
+    timezone = Value(
+        'unknown time zone {value}; write a name such as "Europe/Amsterdam"',
+        _zone,
+        required=True,
+        error_messages={"required": 'timezone is missing; write timezone = "Europe/Amsterdam", or yours'},
+    )
+    week = fields.Nested(TableSchema.from_dict({day: _day() for day in DAYS}))
+    dates = TableOf(keys=Value("invalid date; write it as 2026-12-24", _date), values=_day())
     holidays = fields.Nested(HolidaysSchema)
 
 
@@ -148,7 +141,6 @@ def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
 def _holidays(toml: TomlFile, table: Mapping[str, str]) -> tuple[str, str] | None:
     country, subdivision = table.get("country", ""), table.get("subdivision", "")
     if not country:
-        toml.complain("country is missing", 'write country = "DE", or yours', "holidays")
         return None
     try:
         from holidays import list_supported_countries  # noqa: PLC0415

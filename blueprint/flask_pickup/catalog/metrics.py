@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from marshmallow import ValidationError, fields
-
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
-from flask_pickup.catalog.toml import TableSchema, TomlFile, choice, flag, number, string, whole
+from flask_pickup.catalog.toml import TableSchema, TomlFile, Value, choice, flag, must_be, number, string, whole
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
 Kind = Literal["flag", "number"]
@@ -24,14 +22,9 @@ _WITHIN = re.compile(r"([1-9][0-9]{0,3})([hdw])")
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7}
 
 
-class _Within(fields.Field[float]):
-    """A time such as ``7d``, in days."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
-        match = _WITHIN.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            raise ValidationError('a time such as "7d"')
-        return int(match[1]) * _DAYS[match[2]]
+def _days(value: object) -> float | None:
+    match = _WITHIN.fullmatch(str(value))
+    return int(match[1]) * _DAYS[match[2]] if match else None
 
 
 class MetricSchema(TableSchema):
@@ -44,7 +37,7 @@ class MetricSchema(TableSchema):
     smallest = number("a positive number", lambda smallest: smallest > 0)
     per = choice("caller", "call")
     missing = choice("zero", "leave out")
-    within = _Within()
+    within = Value(must_be('a time such as "7d"'), _days)
     cap = number("a percentile such as 0.99", lambda share: 1 / 2 <= share < 1)
 
 

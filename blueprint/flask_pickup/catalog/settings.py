@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,8 +11,11 @@ from marshmallow import fields
 
 from flask_pickup.caller import e164
 from flask_pickup.catalog.complaints import unreadable
-from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, string
+from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, matching, string
 from flask_pickup.rendering import BASE, Environment, Expression, expression
+
+_CODE = re.compile("[a-z]{2,3}")
+_CODE_RULE = 'a language code such as "nl"'
 
 SPEAKS = "customer.language or line.language or caller.language"
 
@@ -44,25 +48,18 @@ class Settings:
     lines: Mapping[str, Line]
 
 
-def _language() -> Value:
-    def fits(value: object) -> bool:
-        return isinstance(value, str) and value.isascii() and value.islower() and len(value) in (2, 3)
-
-    return Value('a language code such as "nl"', fits)
-
-
 class LineSchema(TableSchema):
     """``[lines."<number>"]``."""
 
     name = string()
-    language = _language()
+    language = matching(_CODE, _CODE_RULE)
     greetings = string()
 
 
 class SettingsSchema(TableSchema):
     """``settings.toml``."""
 
-    language = _language()
+    language = matching(_CODE, _CODE_RULE)
     speaks = string()
     lines = TableOf(values=fields.Nested(LineSchema))
 

@@ -6,8 +6,8 @@ import re
 import sys
 import textwrap
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.exceptions import SCHEMA
@@ -21,75 +21,102 @@ _SYNTAX = (
     "write key = value, each key once; put text in straight quotes (\"…\", with '…' inside), and a key with a + too; "
     "write decimals with a point"
 )
-_UNKNOWN_KEY = "unknown key"
+_UNKNOWN = "unknown key"
 
 
-class Mistake(NamedTuple):
-    """What a field raises in a :class:`~marshmallow.ValidationError`, as an item of its list.
+def must_be(rule: str) -> str:
+    """Return the message about a value that breaks a rule.
 
-    :param problem: ``{key}`` and ``{value}`` stand for what the file has.
+    A message is a complaint's problem and remedy, with a semicolon between; ``{key}`` and ``{value}`` are filled in.
     """
-
-    problem: str
-    remedy: str = "fix the value"
+    return f'"{{key}}" must be {rule}, not {{value}}; fix the value'
 
 
 class TableSchema(Schema):
     """A TOML table that has no other keys than these."""
 
-    error_messages = {"unknown": _UNKNOWN_KEY, "type": "a table"}  # noqa: RUF012 (as marshmallow declares it)
+    error_messages = {"unknown": _UNKNOWN, "type": must_be("a table")}  # noqa: RUF012 (as marshmallow declares it)
+
+    def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> None:
+        """Say of an unknown key which one was probably meant."""
+        for key, messages in error.messages_dict.items():
+            if messages == [_UNKNOWN]:
+                messages[:] = [f"{_UNKNOWN} '{{key}}'; {suggest(_masked(key), self.fields)}"]
 
 
 class TableOf(fields.Dict):
     """A TOML table whose keys are the author's."""
 
-    default_error_messages = {"invalid": "a table"}  # noqa: RUF012 (as marshmallow declares it)
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValidationError(must_be("a table"))
+        try:
+            return super()._deserialize(value, *arguments, **options)  # type: ignore[no-untyped-call]
+        except ValidationError as error:
+            # Marshmallow tells mistakes in a key from those in its value.
+            error.messages = {key: next(iter(found.values())) for key, found in error.messages_dict.items()}
+            raise
 
 
 class Value(fields.Field[Any]):
-    """A value that stays as it is written.
+    """A value that ``read`` makes of what is written.
 
-    :param rule: what it must be, in the words of a complaint.
+    :param message: about a value of which ``read`` makes None.
     """
 
-    def __init__(self, rule: str | Mistake, fits: Callable[[Any], bool], **options: Any) -> None:
+    def __init__(self, message: str, read: Callable[[Any], Any], **options: Any) -> None:
         super().__init__(**options)
-        self._rule, self._fits = rule, fits
+        self._message, self._read = message, read
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not self._fits(value):
-            raise ValidationError([self._rule])
-        return value
+        found = self._read(value)
+        if found is None:
+            raise ValidationError(self._message)
+        return found
 
 
-def string() -> Value:
+def _checked(rule: str, fits: Callable[[Any], bool], **options: Any) -> Value:
+    return Value(must_be(rule), lambda value: value if fits(value) else None, **options)
+
+
+def string(**options: Any) -> Value:
     """Return a field for a string."""
-    return Value("text in quotes", lambda value: isinstance(value, str))
+    return _checked("text in quotes", lambda value: isinstance(value, str), **options)
+
+
+def matching(pattern: re.Pattern[str], rule: str) -> Value:
+    """Return a field for a string that a pattern matches as a whole."""
+    return _checked(rule, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value)))
 
 
 def name() -> Value:
     """Return a field for a name."""
-    return Value(NAME_RULE, lambda value: isinstance(value, str) and bool(NAME.fullmatch(value)))
+    return matching(NAME, NAME_RULE)
 
 
 def choice(*choices: str) -> Value:
     """Return a field for one of ``choices``."""
-    return Value("one of " + ", ".join(f'"{each}"' for each in choices), lambda value: value in choices)
+    return _checked("one of " + ", ".join(f'"{each}"' for each in choices), lambda value: value in choices)
 
 
 def flag() -> Value:
     """Return a field for a boolean."""
-    return Value("true or false", lambda value: isinstance(value, bool))
+    return _checked("true or false", lambda value: isinstance(value, bool))
 
 
-def number(rule: str | Mistake, fits: Callable[[float], bool]) -> Value:
+def number(rule: str, fits: Callable[[float], bool]) -> Value:
     """Return a field for a finite number that ``fits``."""
-    return Value(rule, lambda value: _is_number(value) and fits(value))
+    return _checked(rule, lambda value: is_number(value) and fits(value))
 
 
 def whole(least: int) -> Value:
     """Return a field for a whole number of at least ``least``."""
     return number(f"a whole number of at least {least}", lambda value: isinstance(value, int) and value >= least)
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a finite number, and within what a float holds: a weight beyond it raises on a call."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 class TomlFile:
@@ -130,47 +157,22 @@ class TomlFile:
         try:
             valid: dict[str, Any] = schema.load(self._values)
         except ValidationError as error:
-            for path, message, known in _mistakes(error.messages, schema):
-                self._complain_about(path, message, known)
+            self._complain_about(error.messages, self._values)
             valid = dict(error.valid_data or {})
         return valid
 
-    def _complain_about(self, path: tuple[str, ...], message: str | Mistake, known: list[str]) -> None:
-        key = _masked(path[-1])
-        if message == _UNKNOWN_KEY:
-            self.complain(f"unknown key '{key}'", suggest(key, known), *path)
+    def _complain_about(self, messages: Any, value: Any, *path: str) -> None:
+        if isinstance(messages, dict):
+            for key, below in messages.items():
+                if key == SCHEMA:
+                    self._complain_about(below, value, *path)
+                else:
+                    self._complain_about(below, value.get(key), *path, key)
             return
-        value: Any = self._values
-        for each in path:
-            value = value.get(each)
-        mistake = Mistake(f"{{key}} must be {message}, not {{value}}") if isinstance(message, str) else message
-        problem = mistake.problem.replace("{key}", f'"{key}"').replace("{value}", _shown(value))
-        self.complain(problem, mistake.remedy, *path)
-
-
-def _mistakes(
-    messages: Any, of: Schema | fields.Field[Any] | None, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], str | Mistake, list[str]]]:
-    """Yield each message with its path, and the keys that its table can have."""
-    table = of.schema if isinstance(of, fields.Nested) else of
-    for key, found in messages.items():
-        place = path if key == SCHEMA else (*path, key)
-        below, field, known = [found], None, list[str]()
-        if isinstance(table, TableOf):
-            # Marshmallow tells mistakes in the key from those in its value.
-            below, field = list(found.values()), table.value_field
-        elif isinstance(table, Schema):
-            field, known = table.fields.get(key), list(table.fields)
-        for each in below:
-            if isinstance(each, dict):
-                yield from _mistakes(each, field, place)
-            else:
-                yield from ((place, message, known) for message in each)
-
-
-def _is_number(value: object) -> bool:
-    # TOML has integers that no float holds; a weight such as that would raise on a call.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+        for message in messages:
+            problem, remedy = message.split("; ", 1)
+            key = _masked(path[-1])
+            self.complain(problem.replace("{key}", key).replace("{value}", _shown(value)), remedy, *path)
 
 
 def _shown(value: object) -> str:
