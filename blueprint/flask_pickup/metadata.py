@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import product
@@ -50,15 +51,10 @@ class Metadata:
         call_id = value.get("call")
         if value.get("v") != _VERSION or not isinstance(call_id, str) or not 0 < len(call_id) <= _LONGEST_ID:
             return None
-        key, assignments = value.get("caller_key"), value.get("assignments")
-        found = assignments.items() if isinstance(assignments, Mapping) else ()
-        return cls(
-            call_id,
-            key if isinstance(key, str) else None,
-            str(value.get("language") or ""),
-            tuple(assigned for name, each in found if (assigned := _assigned(name, each))),
-            str(value.get("sent") or ""),
-        )
+        with suppress(AttributeError, KeyError, TypeError):
+            assignments = tuple(Assigned(experiment, **each) for experiment, each in value["assignments"].items())
+            return cls(call_id, value["caller_key"], value["language"], assignments, value["sent"])
+        return None
 
     def was_applied(self, applied: Words) -> bool:
         """Return whether the platform used the words that were sent.
@@ -75,12 +71,3 @@ def digest(words: Words) -> str:
     Both are a JSON list without blank space, ``null`` for a missing text, so that no two pairs are alike.
     """
     return sha256(orjson.dumps([words.greeting, words.prompt])).hexdigest()
-
-
-def _assigned(experiment: str, value: object) -> Assigned | None:
-    if not isinstance(value, Mapping):
-        return None
-    arm, source, definition = (value.get(name) for name in ("arm", "source", "definition"))
-    if not (isinstance(arm, str) and isinstance(source, str) and isinstance(definition, str)):
-        return None
-    return Assigned(experiment, arm, source, definition)

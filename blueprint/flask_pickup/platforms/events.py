@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
+
+from werkzeug.datastructures import Headers
 
 JsonObject = Mapping[str, Any]
 
@@ -17,18 +19,11 @@ Ending = Literal["caller", "agent", "completed", "transferred", "voicemail", "si
 """Who or what ended a call; ``completed`` where the platform says only that it ended normally."""
 
 
-class Headers(Protocol):
-    """A request's headers. Werkzeug's are no ``Mapping``; a plain dictionary works as well."""
-
-    def get(self, key: str, default: str, /) -> str:
-        """Return the header's value, or ``default``."""
-
-
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One HTTP request of a platform: its headers, and its body as it arrived."""
 
-    headers: Headers
+    headers: Headers | Mapping[str, str]
     body: bytes = field(repr=False)
 
 

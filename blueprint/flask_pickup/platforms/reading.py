@@ -16,7 +16,6 @@ from flask_pickup.errors import BadWebhook
 _UNREAD = object()
 
 LONGEST_ID = 256
-LONGEST_NUMBER = 256
 LONGEST_NAME = 200
 LONGEST_REASON = 1000
 
@@ -53,14 +52,14 @@ def _finite(digits: str) -> float | None:
     return number if isfinite(number) else None
 
 
-def text(value: Any, longest: int = LONGEST_NAME) -> str | None:
-    """Return the beginning of a text."""
+def text(value: Any, longest: int | None = LONGEST_NAME) -> str | None:
+    """Return the beginning of a text; all of it if ``longest`` is None."""
     return value[:longest] if isinstance(value, str) else None
 
 
-def phone_number(value: Any) -> str | None:
-    """Return a number as the platform spelled it; too long a text is unknown, since its beginning is another number."""
-    return value if isinstance(value, str) and len(value) <= LONGEST_NUMBER else None
+def identifier(value: Any) -> str | None:
+    """Return an id or a phone number as the platform spelled it; too long a one is unknown, as its beginning is another."""
+    return value if isinstance(value, str) and len(value) <= LONGEST_ID else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

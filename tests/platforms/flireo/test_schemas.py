@@ -63,7 +63,7 @@ WRONG: dict[str, list[Any]] = {
     "assistant.llm_config": [*NO_OBJECT, {}, {"provider": "x"}, {"model": "x"}],
     "assistant.llm_config.provider": [*NO_TEXT, ""],
     "assistant.llm_config.model": [*NO_TEXT, ""],
-    "assistant.llm_config.temperature": [*NO_NUMBER, -0.1, 2.1, float("nan"), float("inf")],
+    "assistant.llm_config.temperature": [*NO_NUMBER, -0.1, 2.1, float("inf")],
     "assistant.llm_config.messages": [*NO_LIST, *TURNS],
     "assistant.llm_config.tools": NO_LIST,
     "assistant.stt_config": [*NO_OBJECT, {}, {"provider": "x", "model": "y"}],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from conftest import NOW, WEBHOOK_SECRET, MakePhone
 from flask_pickup.errors import BadSignature
+from flask_pickup.platforms import Delivery
 from flask_pickup.platforms.flireo.signature import SIGNATURE, TIMESTAMP, sign, verify
 
 STAMP = str(NOW)
@@ -29,7 +30,7 @@ def signed(body: bytes = BODY, stamp: str = STAMP, secret: str = WEBHOOK_SECRET)
 
 def is_good(headers: Mapping[str, str], body: bytes = BODY, *keys: str, now: float = NOW) -> bool:
     try:
-        verify(headers, body, secrets=keys or (WEBHOOK_SECRET,), now=now, tolerance=300)
+        verify(Delivery(headers, body), secrets=keys or (WEBHOOK_SECRET,), now=now, tolerance=300)
     except BadSignature:
         return False
     return True
@@ -48,7 +49,7 @@ def test_signature_is_the_platforms() -> None:
 def test_signed_bytes_verify(secret: str, stamp: str, body: bytes) -> None:
     """Any bytes verify once they are signed, and the signed time is returned."""
     headers = signed(body, stamp, secret)
-    assert verify(headers, body, secrets=(secret,), now=int(stamp), tolerance=300) == int(stamp)
+    assert verify(Delivery(headers, body), secrets=(secret,), now=int(stamp), tolerance=300) == int(stamp)
 
 
 @pytest.mark.parametrize("spelling", ["sha256={}", "{}"])

@@ -31,19 +31,19 @@ def current_message(payload: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(payload.get("message"), dict):
         message: dict[str, Any] = _snake_keys(payload["message"])
     elif isinstance(payload.get("eventType"), str) and payload["eventType"]:
-        message = _unflattened(payload)
+        message = _unflattened(_snake_keys(payload))
     else:
         raise BadWebhook("The body has no object 'message'.", "message")
     message["type"] = _hyphens(message.get("type"))
     if isinstance(call := message.get("call"), dict):
-        message["call"] = {**call, "type": _underscores(call.get("type")), "status": _hyphens(call.get("status"))}
+        message["call"] = {**call, "type": _snake(call.get("type")), "status": _hyphens(call.get("status"))}
     if "end_reason" in message:
-        message["end_reason"] = _underscores(message["end_reason"])
+        message["end_reason"] = _snake(message["end_reason"])
     return message
 
 
-def _unflattened(payload: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {_FLAT_NAMES.get(key, key): value for key, value in _snake_keys(payload).items()}
+def _unflattened(message: dict[str, Any]) -> dict[str, Any]:
+    flat = {_FLAT_NAMES.get(key, key): value for key, value in message.items()}
     call_id = flat.pop("call_id", None)
     return {
         "call": {
@@ -59,11 +59,7 @@ def _unflattened(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hyphens(name: object) -> str | None:
-    return _snake(name).replace("_", "-") if isinstance(name, str) else None
-
-
-def _underscores(name: object) -> str | None:
-    return _snake(name) if isinstance(name, str) else None
+    return (_snake(name) or "").replace("_", "-") or None
 
 
 def _snake_keys(value: Any) -> Any:
@@ -71,11 +67,11 @@ def _snake_keys(value: Any) -> Any:
         return [_snake_keys(item) for item in value]
     if not isinstance(value, dict):
         return value
-    snake = {key: key if key.islower() else _snake(key) for key in value}
-    return {
-        snake[key]: child if snake[key] in _NAMED_BY_CUSTOMERS else _snake_keys(child) for key, child in value.items()
-    }
+    snake = ((_snake(key), child) for key, child in value.items())
+    return {key: child if key in _NAMED_BY_CUSTOMERS else _snake_keys(child) for key, child in snake}
 
 
-def _snake(name: str) -> str:
+def _snake(name: object) -> str | None:
+    if not isinstance(name, str):
+        return None
     return _HUMP.sub("_", name).lower() if _CAMEL.fullmatch(name) else name

@@ -5,11 +5,12 @@ A call must not be lost because a field is not as documented: only the type and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask_pickup.platforms.events import (
     CallEnded,
+    Ending,
     Event,
     IncomingCall,
     JsonObject,
@@ -18,80 +19,83 @@ from flask_pickup.platforms.events import (
     ToolCall,
     ToolCalls,
 )
-from flask_pickup.platforms.flireo import report
-from flask_pickup.platforms.reading import (
-    LONGEST_ID,
-    LONGEST_REASON,
-    mapping,
-    mappings,
-    moment,
-    phone_number,
-    seconds,
-    text,
-)
+from flask_pickup.platforms.flireo.answer import analysis_fields, words
+from flask_pickup.platforms.reading import LONGEST_REASON, identifier, mapping, mappings, moment, seconds, text
 
-_EVENTS = {event.name: event for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded)}
+_ENDINGS: Mapping[str, Ending] = {
+    **dict.fromkeys(("user_hangup", "caller_hangup", "customer_hangup"), "caller"),
+    **dict.fromkeys(("user_ended_call", "caller_ended_call", "customer_ended_call"), "caller"),
+    **dict.fromkeys(("agent_hangup", "assistant_hangup", "agent_ended_call", "assistant_ended_call"), "agent"),
+    **dict.fromkeys(("completed", "call_completed"), "completed"),
+    **dict.fromkeys(("transferred", "call_transferred", "call_transfer", "assistant_forwarded_call"), "transferred"),
+    **dict.fromkeys(("voicemail", "voicemail_detected", "voicemail_reached"), "voicemail"),
+    **dict.fromkeys(("silence_timeout", "silence_timed_out", "inactivity"), "silence"),
+    **dict.fromkeys(("max_duration", "max_duration_reached", "exceeded_max_duration"), "limit"),
+}
+_ERRORS = frozenset({"error", "failed", "failure"})
+_ENDED_WITH_ERROR = "ended-with-error"
 
 
 def read_event(message: JsonObject) -> Event:
     """Return the event in a message; one of an unknown type is an :class:`.OtherEvent`."""
-    event = _EVENTS.get(message["type"], OtherEvent)
     call, line = mapping(message.get("call")), mapping(message.get("phone_number"))
-    own_fields = _FIELDS.get(event)
-    return event(
-        call_id=_identifier(call.get("id")),
-        timestamp=moment(message.get("timestamp")),
-        call_type=text(call.get("type")),
-        caller_number=phone_number(mapping(message.get("customer")).get("number")),
-        line_number=phone_number(line.get("number")),
-        line_name=text(line.get("name")),
-        body=message,
-        **(own_fields(message, text(call.get("status"))) if own_fields else {}),
-    )
-
-
-def _identifier(value: Any) -> str:
-    return value if isinstance(value, str) and len(value) <= LONGEST_ID else ""
-
-
-def _tool_calls(message: JsonObject, _: str | None) -> dict[str, Any]:
-    calls = [(call, mapping(call.get("function"))) for call in mappings(message.get("tool_call_list")) or ()]
-    return {
-        "tool_calls": tuple(
-            ToolCall(
-                id=_identifier(call.get("id")),
-                name=text(function.get("name")) or "",
-                arguments=mapping(function.get("arguments")),
-            )
-            for call, function in calls
-        )
+    status, end_reason = text(call.get("status")), text(message.get("end_reason"), LONGEST_REASON)
+    common: dict[str, Any] = {
+        "call_id": identifier(call.get("id")) or "",
+        "timestamp": moment(message.get("timestamp")),
+        "call_type": text(call.get("type")),
+        "caller_number": identifier(mapping(message.get("customer")).get("number")),
+        "line_number": identifier(line.get("number")),
+        "line_name": text(line.get("name")),
+        "body": message,
     }
+    match message["type"]:
+        case IncomingCall.name:
+            return IncomingCall(**common)
+        case StatusChanged.name:
+            has_ended = status in {"ended", _ENDED_WITH_ERROR}
+            return StatusChanged(**common, status=status, has_ended=has_ended, end_reason=end_reason)
+        case ToolCalls.name:
+            tools = mappings(message.get("tool_call_list")) or ()
+            return ToolCalls(**common, tool_calls=tuple(map(_tool_call, tools)))
+        case CallEnded.name:
+            return CallEnded(**common, status=status, end_reason=end_reason, **_report(message, status, end_reason))
+        case _:
+            return OtherEvent(**common)
 
 
-def _status(message: JsonObject, status: str | None) -> dict[str, Any]:
-    has_ended = status in {"ended", report.ENDED_WITH_ERROR}
-    return {"status": status, "has_ended": has_ended, "end_reason": text(message.get("end_reason"), LONGEST_REASON)}
+def _tool_call(call: JsonObject) -> ToolCall:
+    function = mapping(call.get("function"))
+    name = text(function.get("name")) or ""
+    return ToolCall(id=identifier(call.get("id")) or "", name=name, arguments=mapping(function.get("arguments")))
 
 
-def _ended(message: JsonObject, status: str | None) -> dict[str, Any]:
-    end_reason = text(message.get("end_reason"), LONGEST_REASON)
-    transcript, summary = mappings(message.get("messages")), message.get("summary")
+def _report(message: JsonObject, status: str | None, end_reason: str | None) -> dict[str, Any]:
+    transcript = mappings(message.get("messages"))
+    # An override replaces the agent's own metadata, so it comes first.
+    assistants = [mapping(message.get(key)) for key in ("assistant_override", "assistant")]
+    metadata = next(filter(None, (mapping(assistant.get("metadata")) for assistant in assistants)), {})
     return {
-        "status": status,
         "ended_at": moment(message.get("ended_at")),
         "duration_seconds": seconds(message.get("duration_seconds")),
-        "end_reason": end_reason,
-        "ending": report.ending(status, end_reason),
-        "user_messages": report.user_messages(transcript),
+        "ending": _ending(status, end_reason),
+        "user_messages": sum(map(_is_users, transcript)) if transcript else None,
         "analysis": mapping(message.get("analysis")),
+        "analysis_fields": analysis_fields(message),
         "transcript": transcript,
-        "summary": summary if isinstance(summary, str) else None,
-        **report.brought_back(message),
+        "summary": text(message.get("summary"), None),
+        "metadata": mapping(metadata.get("pickup")),
+        "applied": words(message) if isinstance(message.get("assistant"), Mapping) else None,
     }
 
 
-_FIELDS: Mapping[type[Event], Callable[[JsonObject, str | None], dict[str, Any]]] = {
-    ToolCalls: _tool_calls,
-    StatusChanged: _status,
-    CallEnded: _ended,
-}
+def _ending(status: str | None, end_reason: str | None) -> Ending | None:
+    reason = (end_reason or "").replace("-", "_").lower()
+    if status == _ENDED_WITH_ERROR or not _ERRORS.isdisjoint(reason.split("_")):
+        return "error"
+    return _ENDINGS.get(reason)
+
+
+def _is_users(message: JsonObject) -> bool:
+    content = message.get("content")
+    return message.get("role") == "user" and isinstance(content, str) and bool(content.strip())

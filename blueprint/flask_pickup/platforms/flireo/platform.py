@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from time import time
 from typing import Any
 
-from marshmallow import Schema
-
 from flask_pickup.errors import BadWebhook, UnreadableCall
 from flask_pickup.options import ConfigReader
-from flask_pickup.platforms.events import (
-    Answer,
-    Delivery,
-    Event,
-    IncomingCall,
-    JsonObject,
-    OtherEvent,
-    Rejection,
-    Sample,
-    SampleCall,
-    ToolCalls,
-    Words,
-)
-from flask_pickup.platforms.flireo import answer, generations, samples
+from flask_pickup.platforms.events import Delivery, Event, IncomingCall, JsonObject, OtherEvent, SampleCall, ToolCalls
+from flask_pickup.platforms.flireo import answer as answers
+from flask_pickup.platforms.flireo.generations import current_message
 from flask_pickup.platforms.flireo.payloads import read_event
+from flask_pickup.platforms.flireo.samples import all_samples, current_payload, encode
 from flask_pickup.platforms.flireo.schemas import AssistantRequestResponseSchema
 from flask_pickup.platforms.flireo.signature import EVENT, SIGNATURE, TIMESTAMP, sign, verify
 from flask_pickup.platforms.reading import read_object
 
 
+@dataclass(frozen=True, eq=False)
 class Flireo:
     """The platform that has also been called HMS Sovereign and VoiceDock.
 
@@ -43,20 +33,19 @@ class Flireo:
     deadline = 5.0
     # The platform fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
     untemplated = frozenset({"analysis_plan"})
-    answer_schema: Schema = AssistantRequestResponseSchema()
+    answer_schema = AssistantRequestResponseSchema()
 
-    def __init__(
-        self,
-        secrets: Sequence[str],
-        *,
-        clock: Callable[[], float] = time,
-        tolerance: float = 300.0,
-        allow_unsigned: bool = False,
-    ) -> None:
-        self._secrets = secrets
-        self._clock = clock
-        self._tolerance = tolerance
-        self._allow_unsigned = allow_unsigned
+    answer = staticmethod(answers.write)
+    rejection = staticmethod(answers.rejection)
+    words = staticmethod(answers.words)
+    analysis_fields = staticmethod(answers.analysis_fields)
+    samples = staticmethod(all_samples)
+
+    secrets: Sequence[str] = field(repr=False)
+    _: KW_ONLY
+    clock: Callable[[], float] = time
+    tolerance: float = 300.0
+    allow_unsigned: bool = False
 
     @classmethod
     def from_config(cls, config: ConfigReader, clock: Callable[[], float]) -> Flireo | None:
@@ -70,15 +59,14 @@ class Flireo:
 
     def verify(self, delivery: Delivery) -> float | None:
         """Return the signed Unix time."""
-        if self._allow_unsigned and not delivery.headers.get(SIGNATURE, ""):
+        if self.allow_unsigned and not delivery.headers.get(SIGNATURE, ""):
             return None
-        now, headers = self._clock(), delivery.headers
-        return verify(headers, delivery.body, secrets=self._secrets, now=now, tolerance=self._tolerance)
+        return verify(delivery, secrets=self.secrets, now=self.clock(), tolerance=self.tolerance)
 
     def parse(self, delivery: Delivery) -> Event:
         """Return the event, of whichever generation."""
         try:
-            message = generations.current_message(read_object(delivery.body))
+            message = current_message(read_object(delivery.body))
         except BadWebhook as error:
             raise _refusal(delivery.headers.get(EVENT, ""), error.detail, error.field) from None
         if not message["type"]:
@@ -89,25 +77,9 @@ class Flireo:
             raise _refusal(event.name, "The call has no id of 1 to 256 characters.", "message.call.id")
         return event
 
-    def answer(self, answer_: Answer | Rejection) -> dict[str, Any]:
-        """Return the JSON of an answer."""
-        return answer.write(answer_)
-
     def default(self) -> dict[str, Any]:
         """Return the answer after which the platform uses the agent as it is saved."""
         return {}
-
-    def rejection(self, settings: JsonObject) -> str | None:
-        """Return the words of ``error``."""
-        return answer.rejection(settings)
-
-    def words(self, settings: JsonObject) -> Words:
-        """Return the assistant's greeting and prompt."""
-        return answer.words(settings)
-
-    def analysis_fields(self, settings: JsonObject) -> Mapping[str, JsonObject]:
-        """Return the properties in the assistant's analysis plan."""
-        return answer.analysis_fields(settings.get("assistant"))
 
     def tool_results(self, event: ToolCalls, result: JsonObject, error: str = "") -> JsonObject:  # noqa: ARG002 (the protocol's)
         """Return the body that answers tool calls."""
@@ -115,19 +87,15 @@ class Flireo:
 
     def payload(self, event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
         """Return a body of the current generation."""
-        return samples.encode(samples.current_payload(event, call, fields))
+        return encode(current_payload(event, call, fields))
 
     def sign(self, body: bytes, event: type[Event]) -> Delivery:
         """Return a body with the platform's headers; without a secret it is not signed."""
-        stamp = str(int(self._clock()))
+        stamp = str(int(self.clock()))
         headers = {"Content-Type": "application/json", EVENT: event.name, TIMESTAMP: stamp}
-        if self._secrets:
-            headers[SIGNATURE] = sign(self._secrets[0], stamp, body)
+        if self.secrets:
+            headers[SIGNATURE] = sign(self.secrets[0], stamp, body)
         return Delivery(headers, body)
-
-    def samples(self, call: SampleCall) -> Iterator[Sample]:
-        """Return all events in all generations."""
-        return samples.samples(call)
 
 
 def _refusal(event: str, detail: str, field: str | None) -> BadWebhook:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -66,14 +66,14 @@ def _assistant(event: type[Event], call: SampleCall) -> Payload:
     return {"assistant": found} if event is not IncomingCall and found else {}
 
 
-def camel(event: type[Event], call: SampleCall) -> Payload:
+def _camel_payload(event: type[Event], call: SampleCall) -> Payload:
     """Return a payload of the generation before, with camelCase keys."""
     payload: Payload = _camel_keys(current_payload(event, call))
     payload["message"]["call"]["type"] = "inboundPhoneCall"
     return payload
 
 
-def flat(event: type[Event], call: SampleCall) -> Payload:
+def _flat_payload(event: type[Event], call: SampleCall) -> Payload:
     """Return a request or a report of the first generation, all keys side by side.
 
     The platform gave the call's id with the report alone. Here the request has it too, so that it counts as a rehearsal.
@@ -83,28 +83,30 @@ def flat(event: type[Event], call: SampleCall) -> Payload:
     return payload | (report if event is CallEnded else {})
 
 
-def samples(call: SampleCall) -> Iterator[Sample]:
+_EVENTS = (IncomingCall, StatusChanged, ToolCalls, CallEnded)
+_GENERATIONS: tuple[tuple[str, Callable[[type[Event], SampleCall], Payload], tuple[type[Event], ...]], ...] = (
+    ("", current_payload, _EVENTS),
+    ("camelcase", _camel_payload, _EVENTS),
+    ("flat", _flat_payload, (IncomingCall, CallEnded)),
+)
+
+
+def all_samples(call: SampleCall) -> Iterator[Sample]:
     """Yield all events in all generations, and what the platform might send."""
-    for generation, write in (("", current_payload), ("camelCase ", camel), ("flat ", flat)):
-        ours = replace(call, id=f"{call.id}-{generation.strip().lower()}") if generation else call
-        for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded):
-            if write is not flat or event in {IncomingCall, CallEnded}:
-                yield Sample(f"{generation}{event.name}", encode(write(event, ours)), event, ours)
+    for generation, write, events in _GENERATIONS:
+        ours = replace(call, id=f"{call.id}-{generation}") if generation else call
+        for event in events:
+            yield Sample(f"{generation} {event.name}".strip(), encode(write(event, ours)), event, ours)
     new = {"message": {"type": "something-new", "call": {"id": f"{call.id}-new"}}}
     yield Sample("an event of an unknown type", encode(new), OtherEvent)
-    request = current_payload(IncomingCall, call)["message"]
-    yield Sample("a call without id", encode({"message": _without(request, "call")}), IncomingCall)
+    yield Sample("a call without id", encode(current_payload(IncomingCall, call, {"call": {}})), IncomingCall)
     strange = replace(call, id=f"{call.id}-no-numbers", caller=None, line=None)
-    numberless = _without(current_payload(IncomingCall, strange)["message"], "customer", "phone_number")
-    yield Sample("a call without numbers", encode({"message": numberless}), IncomingCall, strange)
+    numberless = current_payload(IncomingCall, strange, {"customer": None, "phone_number": None})
+    yield Sample("a call without numbers", encode(numberless), IncomingCall, strange)
     web = replace(strange, id=f"{call.id}-web")
     of_web = {"call": {"id": web.id, "type": "web_call", "status": "ringing"}}
     yield Sample("a call from the web", encode(current_payload(IncomingCall, web, of_web)), IncomingCall, web)
     yield Sample("a report that is not JSON", b"Hello?", CallEnded, is_refused=True)
-
-
-def _without(message: Payload, *keys: str) -> Payload:
-    return {key: value for key, value in message.items() if key not in keys}
 
 
 def encode(payload: JsonObject) -> bytes:

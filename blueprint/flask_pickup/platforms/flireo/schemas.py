@@ -6,8 +6,8 @@ Answers are validated strictly: the platform does not say what it does with an i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validates_schema
@@ -35,49 +35,23 @@ class AssistantRequestPayloadSchema(_Lenient):
 class _Strict(fields.Field[Any]):
     """A field that is of its type already: marshmallow's own take ``"1"`` for 1 and ``"yes"`` for true."""
 
-    kinds: ClassVar[tuple[type, ...]]
-    right: ClassVar[str]
+    def __init__(self, kind: type | tuple[type, ...], right: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._kind, self._right = kind, right
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, self.kinds) or isinstance(value, bool) is not (bool in self.kinds):
-            raise ValidationError(f"It has to be {self.right}.")
+        # Python takes true for a number.
+        if not isinstance(value, self._kind) or isinstance(value, bool) is not (self._kind is bool):
+            raise ValidationError(f"It has to be {self._right}.")
         return value
 
 
-class _Text(_Strict):
-    kinds = (str,)
-    right = "a text, in quotes"
-
-
-class _Boolean(_Strict):
-    kinds = (bool,)
-    right = "true or false, without quotes"
-
-
-class _Integer(_Strict):
-    kinds = (int,)
-    right = "a whole number, without quotes: a template gives a text"
-
-
-class _Number(_Strict):
-    kinds = (int, float)
-    right = "a number, without quotes: a template gives a text"
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if isinstance(value, float) and not isfinite(value):
-            raise ValidationError("Not a number that JSON has.")
-        return super()._deserialize(value)
-
-
-class _Object(_Strict):
-    kinds = (Mapping,)
-    right = "an object: {…}"
-
-
-class _List(_Strict):
-    kinds = (list, tuple)
-    right = "a list: […]"
-
+_Text = partial(_Strict, str, "a text, in quotes")
+_Boolean = partial(_Strict, bool, "true or false, without quotes")
+_Integer = partial(_Strict, int, "a whole number, without quotes: a template gives a text")
+_Number = partial(_Strict, (int, float), "a number, without quotes: a template gives a text")
+_Object = partial(_Strict, Mapping, "an object: {…}")
+_List = partial(_Strict, (list, tuple), "a list: […]")
 
 _SAID = Length(min=1)
 _POSITIVE = Range(min=0, min_inclusive=False)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from flask_pickup.errors import BadSignature
-from flask_pickup.platforms.events import Headers
+from flask_pickup.platforms.events import Delivery
 
 SIGNATURE = "X-Webhook-Signature"
 TIMESTAMP = "X-Webhook-Timestamp"
@@ -27,22 +27,21 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
     return f"sha256={_digest(secret, timestamp, body).hex()}"
 
 
-def verify(headers: Headers, body: bytes, *, secrets: Sequence[str], now: float, tolerance: float) -> int:
-    """Return the Unix time in seconds that was signed with ``body``.
+def verify(delivery: Delivery, *, secrets: Sequence[str], now: float, tolerance: float) -> int:
+    """Return the Unix time in seconds that was signed with a delivery's body.
 
-    :param body: the bytes as they arrived; nothing in them is looked at.
     :param secrets: any of them may have signed.
     :param now: Unix seconds.
     :param tolerance: how many seconds the signed time may be away from ``now``, in either direction.
     :raises BadSignature: if nobody signed, somebody else did, or too long ago.
     """
-    timestamp = headers.get(TIMESTAMP, "")
+    timestamp = delivery.headers.get(TIMESTAMP, "")
     if not _TIMESTAMP.fullmatch(timestamp):
         raise BadSignature("the timestamp is missing or is not 1 to 12 digits")
-    given = _SIGNATURE.fullmatch(headers.get(SIGNATURE, ""))
+    given = _SIGNATURE.fullmatch(delivery.headers.get(SIGNATURE, ""))
     if given is None:
         raise BadSignature("the signature is missing or is not 64 hexadecimal digits")
-    if not _is_signed(bytes.fromhex(given[1]), timestamp, body, secrets):
+    if not _is_signed(bytes.fromhex(given[1]), timestamp, delivery.body, secrets):
         raise BadSignature("no secret of ours gives this signature")
     if abs(now - int(timestamp)) > tolerance:
         raise BadSignature(f"the timestamp is more than {tolerance:g} s away from now")
