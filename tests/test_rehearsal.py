@@ -19,7 +19,7 @@ STEPS = all_steps(lambda clock: Flireo((WEBHOOK_SECRET,), clock=clock), "abc")
 
 def assigned(arm: str, key: str | None = "k") -> dict[str, Any]:
     assignments = {"opening": {"arm": arm, "definition": "d", "source": "hash"}}
-    pickup = {"v": 1, "call": "c", "caller_key": key, "assignments": assignments}
+    pickup = {"v": 1, "call": "c", "caller_key": key, "language": "en", "assignments": assignments, "sent": ""}
     return {"assistant": {"first_message": "Hello.", "metadata": {"pickup": pickup}}}
 
 

@@ -27,7 +27,7 @@ FAULTS = {
     "empty-model": override({"assistant": {"llm_config": {"model": "{{ customer.model }}"}}}, "assistant.llm_config.model", 4),
     "no-json": override('{\n  "assistant": {,}\n}', "invalid JSON", 2),
     "no-object": override("[]", "write {…}", 1),
-    "deep": override("[" * 100_000, "make it flatter", 1),
+    "deep": override("[" * 100_000, "depth limit exceeded", 1),
     "fails": override({"assistant": {"metadata": {"a": "{{ 1 / 0 }}"}}}, "ZeroDivisionError", 4),
     # keys
     "misspelt": override({"assistant": {"frist_message": "Hi."}}, "did you mean 'first_message'?", 3, "warning"),

@@ -1,44 +1,44 @@
-"""What is wrong with several experiments together."""
+"""What is wrong with several experiments together; the later one by name is complained about."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-from flask_pickup.catalog.complaints import Complaint, toml_line
-from flask_pickup.catalog.definition import Experiment
-from flask_pickup.catalog.experiment import Loaded, overlap
+from flask_pickup.catalog.experiment import Arm, Loaded
 
 
-def check_conflicts(loaded: Sequence[Loaded], texts: Mapping[str, str]) -> Iterator[Complaint]:
-    """Yield what is wrong between experiments; the later one by name is complained about.
-
-    :param texts: each ``experiment.toml`` by its path.
-    """
-
-    def complaint(experiment: Experiment, key: str, problem: str, remedy: str) -> Complaint:
-        return Complaint(experiment.file, toml_line(texts[experiment.file], key), problem, remedy)
-
-    seeds: dict[str, Experiment] = {}
-    pinned: dict[tuple[str, str], Experiment] = {}
-    for experiment in (each.experiment for each in loaded):
-        first = seeds.setdefault(experiment.seed, experiment)
-        if first is not experiment:
-            problem = f"the seed is the same as that of '{first.name}'"
-            yield complaint(experiment, "seed", problem, "give each experiment its own seed")
+def check_conflicts(loaded: Sequence[Loaded]) -> None:
+    """Complain about equal seeds, callers pinned twice in a layer, and fields that two running experiments can write."""
+    pinned: dict[tuple[str, str], str] = {}
+    for each in loaded:
+        experiment = each.experiment
         if not experiment.layer or experiment.status == "concluded":
             continue
         for place, key in enumerate(experiment.pins, 1):
-            first = pinned.setdefault((experiment.layer, key), experiment)
-            if first is not experiment:
-                problem = f"pin {place} is also pinned in '{first.name}' of the same layer"
-                yield complaint(
-                    experiment, "pins", problem, "keep one of the two: a layer's experiments share no caller"
-                )
-    for one, other in combinations([each for each in loaded if each.experiment.is_running], 2):
-        shared_layer = one.experiment.layer and one.experiment.layer == other.experiment.layer
-        field = None if shared_layer else overlap(one.arms, other.arms)
-        if field:
-            key = "layer" if other.experiment.layer else "status"
-            problem = f"'{one.experiment.name}' is running too and can write the same field, {'.'.join(field)}"
-            yield complaint(other.experiment, key, problem, 'give both one layer, such as layer = "opening"')
+            owner = pinned.setdefault((experiment.layer, key), experiment.name)
+            if owner != experiment.name:
+                problem = f"pin {place} is also pinned in '{owner}' of the same layer"
+                remedy = "keep one of the two: a layer's experiments share no caller"
+                each.toml.complain(problem, remedy, "pins")
+    for one, other in combinations(loaded, 2):
+        first, second = one.experiment, other.experiment
+        if first.seed == second.seed:
+            problem = f"the seed is the same as that of '{first.name}'"
+            other.toml.complain(problem, "give each experiment its own seed", "seed")
+        is_apart = first.layer and first.layer == second.layer
+        if first.is_running and second.is_running and not is_apart and (field := overlap(one.arms, other.arms)):
+            problem = f"'{first.name}' is running too and can write the same field, {'.'.join(field)}"
+            remedy = 'give both one layer, such as layer = "opening"'
+            other.toml.complain(problem, remedy, "layer" if second.layer else "status")
+
+
+def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
+    """Return a field that arms of two experiments can both write, if there is one."""
+    theirs = [path for arm in other for path in arm.writes]
+    for mine in sorted(path for arm in one for path in arm.writes):
+        for path in theirs:
+            shorter, longer = sorted((mine, path), key=len)
+            if longer[: len(shorter)] == shorter:
+                return longer
+    return None

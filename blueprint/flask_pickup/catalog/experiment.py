@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -21,7 +21,7 @@ from flask_pickup.catalog.toml import (
     TomlFile,
     Value,
     choice,
-    is_number,
+    is_finite_number,
     name,
     number,
     string,
@@ -54,7 +54,7 @@ class ExperimentSchema(TableSchema):
     unidentified = choice("exclude", CONTROL, "per-call")
     seed = name()
     primary = string()
-    arms = TableOf(values=Value(_WEIGHT, lambda weight: weight if is_number(weight) and weight > 0 else None))
+    arms = TableOf(values=Value(_WEIGHT, lambda weight: weight if is_finite_number(weight) and weight > 0 else None))
     pins = TableOf(values=string())
     metrics = TableOf(values=fields.Nested(MetricSchema))
     decision = fields.Nested(DecisionSchema)
@@ -77,11 +77,12 @@ class Arm:
 
 @dataclass(frozen=True)
 class Loaded:
-    """An experiment together with what is made of it once.
+    """An experiment together with what is made of it once, and its file, for complaints.
 
     :param audience: its compiled expression; None where everybody is in the audience.
     """
 
+    toml: TomlFile
     experiment: Experiment
     audience: Expression | None
     arms: tuple[Arm, ...]
@@ -125,7 +126,7 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
         callers=_mark(pin_key),
         **{"seed": experiment, **values},
     )
-    return Loaded(found, _audience(toml, found.audience, environment), arms)
+    return Loaded(toml, found, _audience(toml, found.audience, environment), arms)
 
 
 def fields_of_words(platforms: Collection[Platform]) -> dict[str, set[FieldPath]]:
@@ -150,17 +151,6 @@ def writes(
     """
     changed = [of_words[template] for template in WORDS if files.keys() & included[template]]
     return frozenset({path for path in leaves(override) if path}.union(*changed))
-
-
-def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
-    """Return a field that arms of two experiments can both write, if there is one."""
-    theirs = [path for arm in other for path in arm.writes]
-    for mine in sorted(path for arm in one for path in arm.writes):
-        for path in theirs:
-            shorter, longer = sorted((mine, path), key=len)
-            if longer[: len(shorter)] == shorter:
-                return longer
-    return None
 
 
 def _check_arms(toml: TomlFile, experiment: str, arms: Collection[str], folders: Mapping[str, Arm]) -> None:

@@ -36,10 +36,11 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
         original = f"{name}/{path.relative_to(folder).as_posix()}"
         label = original.encode(errors="replace").decode()
         if path.name.endswith(SUFFIXES):
-            try:
-                texts[original] = _read(path)
-            except _UnreadableFile as error:
-                complaints.append(Complaint(label, 0, *error.args))
+            text = _read(path)
+            if isinstance(text, str):
+                texts[original] = text
+            else:
+                complaints.append(Complaint(label, 0, *text))
         elif known := meant(path.name):
             complaints.append(unused_file(label, known))
     return texts, complaints
@@ -63,30 +64,24 @@ def unused_file(label: str, name: str) -> Complaint:
     return Complaint(label, 0, "nothing reads this file", f"{remedy}, {place}", "warning")
 
 
-class _UnreadableFile(Exception):
-    """Its arguments are a complaint's problem and remedy."""
-
-
 def _walk(folder: Path) -> Iterator[Path]:
     for directory, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(directory, name) for name in sorted(files))
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> str | tuple[str, str]:
+    """Return a file's text, or a complaint's problem and remedy."""
     if not path.name.isprintable():
-        raise _UnreadableFile("the file's name is not UTF-8", "rename it")
+        return "the file's name is not UTF-8", "rename it"
     try:
         size = path.stat().st_size
         if size > _LARGEST:
-            raise _UnreadableFile(f"the file has {size:,} bytes", f"keep it below {_LARGEST:,}")
+            return f"the file has {size:,} bytes", f"keep it below {_LARGEST:,}"
         # Windows puts a byte order mark before a text.
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _UnreadableFile(f"byte {error.start} is not UTF-8", "save the file as UTF-8") from error
+        return f"byte {error.start} is not UTF-8", "save the file as UTF-8"
     except OSError as error:
-        problem = f"the file cannot be read ({error.strerror})"
-        raise _UnreadableFile(problem, "check that it exists and its permissions") from error
-    if "\0" in text:
-        raise _UnreadableFile("the file has a NUL character", "save it as plain text")
-    return text
+        return f"the file cannot be read ({error.strerror})", "check that it exists and its permissions"
+    return ("the file has a NUL character", "save it as plain text") if "\0" in text else text

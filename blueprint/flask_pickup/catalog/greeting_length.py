@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from jinja2 import TemplateSyntaxError, nodes
 
@@ -13,14 +13,8 @@ from flask_pickup.rendering import split_variant
 CHARACTERS_A_SECOND = 10.0
 """Slower than the voices speak by default, about 15: a greeting must not be thought shorter than it is."""
 
-LONGEST = 400_000
-"""Characters that a text counts at most. The largest file fits."""
-
 # About what a name, a date or a greeting of the day comes to.
 _FILLED = 20
-_ITERATIONS = 3
-
-_INCLUDES = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 
 
 def longest_greeting(catalog: Catalog, platforms: Collection[Platform]) -> float | None:
@@ -32,50 +26,35 @@ def longest_greeting(catalog: Catalog, platforms: Collection[Platform]) -> float
     greetings = [catalog.texts[path] for path in files]
     for _, patch in catalog.overrides():
         greetings += [words for platform in platforms if (words := platform.words(patch).greeting)]
-    measure = _Measure(catalog)
-    return max(map(measure.characters, greetings)) / CHARACTERS_A_SECOND if greetings else None
+    return max(_characters(catalog, text) for text in greetings) / CHARACTERS_A_SECOND if greetings else None
 
 
-class _Measure:
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._lengths: dict[str, int] = {}
+def _characters(catalog: Catalog, text: str, including: tuple[str, ...] = ()) -> int:
+    """Return about how many characters a template says at most; 0 if it cannot be read or includes itself."""
+    if text in including:
+        return 0
+    try:
+        tree = catalog.environment.parse(text)
+    except TemplateSyntaxError:
+        return 0
 
-    def characters(self, text: str) -> int:
-        """Return about how many characters a template says at most; 0 if it cannot be read."""
-        if text not in self._lengths:
-            # A text that includes itself adds nothing.
-            self._lengths[text] = 0
-            try:
-                tree = self._catalog.environment.parse(text)
-            except TemplateSyntaxError:
-                return 0
-            self._lengths[text] = min(self._of(tree), LONGEST)
-        return self._lengths[text]
+    def length(node: nodes.Node) -> int:
+        match node:
+            case nodes.TemplateData():
+                return len(node.data)
+            case nodes.If():
+                return max(sum(map(length, node.body)), sum(map(length, node.else_)), *map(length, node.elif_))
+            case nodes.Include() | nodes.Extends() | nodes.Import() | nodes.FromImport():
+                # The call decides which file of that name is used.
+                endings = tuple("/" + str(name.value).rpartition("/")[2] for name in node.find_all(nodes.Const))
+                variants = (files for path, files in catalog.library.variants.items() if path.endswith(endings))
+                texts = [catalog.texts[file] for files in variants for file in files.values()]
+                return max((_characters(catalog, each, (*including, text)) for each in texts), default=0)
+            case nodes.Const():
+                return len(str(node.value))
+            case nodes.Name():
+                return _FILLED
+            case _:
+                return sum(map(length, node.iter_child_nodes()))
 
-    def _of(self, node: nodes.Node) -> int:
-        if isinstance(node, nodes.TemplateData):
-            return len(node.data)
-        if isinstance(node, nodes.If):
-            return max(self._sum(node.body), self._sum(node.else_), *map(self._of, node.elif_))
-        if isinstance(node, nodes.For):
-            return _ITERATIONS * self._sum(node.body)
-        if isinstance(node, _INCLUDES):
-            return self._included(node.template)
-        if isinstance(node, nodes.Expr):
-            texts = [node] if isinstance(node, nodes.Const) else node.find_all(nodes.Const)
-            return _FILLED + sum(len(str(const.value)) for const in texts)
-        return self._sum(node.iter_child_nodes())
-
-    def _sum(self, found: Iterable[nodes.Node]) -> int:
-        return sum(map(self._of, found))
-
-    def _included(self, name: nodes.Expr) -> int:
-        """Return the length of the longest file of that name: the call decides which one is used."""
-        if not isinstance(name, nodes.Const):
-            return _FILLED
-        variants = self._catalog.library.variants
-        ending = "/" + str(name.value).rpartition("/")[2]
-        logical = [name.value] if name.value in variants else [path for path in variants if path.endswith(ending)]
-        files = (file for path in logical for file in variants[path].values())
-        return max((self.characters(self._catalog.texts[file]) for file in files), default=0)
+    return length(tree)

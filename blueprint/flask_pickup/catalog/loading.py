@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
-from typing import Any, NoReturn
+from typing import Any
 
+import orjson
 from jinja2 import TemplateSyntaxError, meta
 
 from flask_pickup.catalog.catalog import Catalog
@@ -92,7 +93,7 @@ class _Loader:
         self._check_lines(settings_file, settings, languages)
         names = sorted({path.split("/")[1] for path in self.texts if path.startswith(EXPERIMENTS + "/")})
         found = {name: self._experiment(name, pin_key) for name in names}
-        self.complaints += check_conflicts([each for each in found.values() if each], self.texts)
+        check_conflicts([each for each in found.values() if each])
         wrong = {complaint.file for complaint in self.complaints if complaint.level == "error"}
         excluded = {file.split("/")[1] for file in wrong if file.startswith(EXPERIMENTS + "/")}
         excluded |= {name for name, each in found.items() if each is None and "." not in name}
@@ -123,15 +124,9 @@ class _Loader:
 
     def _read_override(self, path: str, text: str) -> None:
         try:
-            patch = json.loads(text, parse_constant=_refuse_constant)
-        except json.JSONDecodeError as error:
+            patch = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
             self._complain(path, error.lineno, f"invalid JSON: {error.msg}", _JSON_SYNTAX)
-            return
-        except ValueError as error:
-            self._complain(path, 1, f"invalid JSON: {error}", "write a number, or remove the key")
-            return
-        except RecursionError:
-            self._complain(path, 1, "nested too deeply", "make it flatter")
             return
         if not isinstance(patch, dict):
             self._complain(path, 1, "not a JSON object", "write {…}")
@@ -239,10 +234,6 @@ _SETTINGS = f"{BASE}/settings.toml"
 def _languages(settings: Settings, library: Library, folder: str) -> frozenset[str]:
     names = [f"{place}/{name}" for place in {BASE, folder} for name in WORDS]
     return frozenset({settings.language, *(code for name in names for code in library.variants.get(name, ()) if code)})
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
 
 
 def _home(path: str, line_folders: Iterable[str]) -> str:

@@ -106,7 +106,7 @@ def flag() -> Value:
 
 def number(rule: str, fits: Callable[[float], bool]) -> Value:
     """Return a field for a finite number that ``fits``."""
-    return _checked(rule, lambda value: is_number(value) and fits(value))
+    return _checked(rule, lambda value: is_finite_number(value) and fits(value))
 
 
 def whole(least: int) -> Value:
@@ -114,7 +114,7 @@ def whole(least: int) -> Value:
     return number(f"a whole number of at least {least}", lambda value: isinstance(value, int) and value >= least)
 
 
-def is_number(value: object) -> bool:
+def is_finite_number(value: object) -> bool:
     """Return whether a value is a finite number, and within what a float holds: a weight beyond it raises on a call."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 

@@ -168,7 +168,7 @@ def send(address: str, delivery: Delivery, method: str = "POST") -> Reply:
     started = perf_counter()
     connection = kind(url.hostname, url.port, timeout=_TIMEOUT)
     try:
-        connection.request(method, target, delivery.body, dict(delivery.headers))  # type: ignore[call-overload]
+        connection.request(method, target, delivery.body, dict(delivery.headers))
         response = connection.getresponse()
         body = b""
         while (chunk := response.read1(65536)) and len(body) < _LARGEST_REPLY:

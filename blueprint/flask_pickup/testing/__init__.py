@@ -142,7 +142,7 @@ class PickupClient(FlaskClient):
     def post_signed(self, body: bytes, event: type[Event] = IncomingCall, **headers: str) -> TestResponse:
         """Send any bytes, signed as the platform signs such an event; ``headers`` win: ``X_Webhook_Event="…"``."""
         more = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent = dict(self.platform.sign(body, event).headers)  # type: ignore[call-overload]
+        sent = dict(self.platform.sign(body, event).headers)
         response = self.post(self.webhook_url, data=body, headers={**sent, **more})
         # A test reads at once what its receivers got.
         self.pickup.webhook.signals.wait()

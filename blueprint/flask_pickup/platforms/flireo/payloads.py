@@ -5,7 +5,8 @@ A call must not be lost because a field is not as documented: only the type and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from flask_pickup.platforms.events import (
@@ -32,6 +33,7 @@ _ENDINGS: Mapping[str, Ending] = {
     **dict.fromkeys(("silence_timeout", "silence_timed_out", "inactivity"), "silence"),
     **dict.fromkeys(("max_duration", "max_duration_reached", "exceeded_max_duration"), "limit"),
 }
+_EVENTS = {event.name: event for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded)}
 _ERRORS = frozenset({"error", "failed", "failure"})
 _ENDED_WITH_ERROR = "ended-with-error"
 
@@ -40,28 +42,24 @@ def read_event(message: JsonObject) -> Event:
     """Return the event in a message; one of an unknown type is an :class:`.OtherEvent`."""
     call, line = mapping(message.get("call")), mapping(message.get("phone_number"))
     status, end_reason = text(call.get("status")), text(message.get("end_reason"), LONGEST_REASON)
-    common: dict[str, Any] = {
-        "call_id": identifier(call.get("id")) or "",
-        "timestamp": moment(message.get("timestamp")),
-        "call_type": text(call.get("type")),
-        "caller_number": identifier(mapping(message.get("customer")).get("number")),
-        "line_number": identifier(line.get("number")),
-        "line_name": text(line.get("name")),
-        "body": message,
-    }
+    event: Callable[..., Event] = partial(
+        _EVENTS.get(message["type"], OtherEvent),
+        call_id=identifier(call.get("id")) or "",
+        timestamp=moment(message.get("timestamp")),
+        call_type=text(call.get("type")),
+        caller_number=identifier(mapping(message.get("customer")).get("number")),
+        line_number=identifier(line.get("number")),
+        line_name=text(line.get("name")),
+        body=message,
+    )
     match message["type"]:
-        case IncomingCall.name:
-            return IncomingCall(**common)
         case StatusChanged.name:
-            has_ended = status in {"ended", _ENDED_WITH_ERROR}
-            return StatusChanged(**common, status=status, has_ended=has_ended, end_reason=end_reason)
+            return event(status=status, has_ended=status in {"ended", _ENDED_WITH_ERROR}, end_reason=end_reason)
         case ToolCalls.name:
-            tools = mappings(message.get("tool_call_list")) or ()
-            return ToolCalls(**common, tool_calls=tuple(map(_tool_call, tools)))
+            return event(tool_calls=tuple(map(_tool_call, mappings(message.get("tool_call_list")) or ())))
         case CallEnded.name:
-            return CallEnded(**common, status=status, end_reason=end_reason, **_report(message, status, end_reason))
-        case _:
-            return OtherEvent(**common)
+            return event(status=status, end_reason=end_reason, **_report(message, status, end_reason))
+    return event()
 
 
 def _tool_call(call: JsonObject) -> ToolCall:
