@@ -10,16 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    DateTime,
-    Dialect,
-    Double,
-    Index,
-    String,
-    TypeDecorator,
-)
+from sqlalchemy import JSON, Boolean, DateTime, Dialect, Double, Index, String, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -62,12 +53,12 @@ class Moment(TypeDecorator[datetime]):
 
 
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-_WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
 
 class Base(DeclarativeBase):
     """Pickup's own metadata; a host's stays apart."""
 
+    __table_args__: Any = {"sqlite_with_rowid": False}  # noqa: RUF012 (SQLAlchemy declares it so)
     type_annotation_map: ClassVar = {
         datetime: Moment,
         dict[str, Any]: _JSON,
@@ -89,7 +80,7 @@ class Call(Base):
     __table_args__ = (
         Index("pickup_calls_caller", "caller_key", "decided_at"),
         Index("pickup_calls_decided_at", "decided_at"),
-        _WITHOUT_ROWID,
+        Base.__table_args__,
     )
 
     call_id: Mapped[str] = mapped_column(primary_key=True)
@@ -116,7 +107,6 @@ class Assignment(Base):
     """An arm that a call was given in an experiment; ``source`` is ``hash``, ``pin`` or ``unidentified``."""
 
     __tablename__ = "pickup_assignments"
-    __table_args__ = (_WITHOUT_ROWID,)
 
     call_id: Mapped[str] = mapped_column(primary_key=True)
     experiment: Mapped[str] = mapped_column(primary_key=True)
@@ -132,7 +122,6 @@ class Outcome(Base):
     """One number that came of a call."""
 
     __tablename__ = "pickup_outcomes"
-    __table_args__ = (_WITHOUT_ROWID,)
 
     call_id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -144,7 +133,6 @@ class Definition(Base):
     """An experiment as it stood, templates included."""
 
     __tablename__ = "pickup_definitions"
-    __table_args__ = (_WITHOUT_ROWID,)
 
     fingerprint: Mapped[str] = mapped_column(primary_key=True)
     experiment: Mapped[str]
@@ -156,7 +144,6 @@ class Transcript(Base):
     """What was said on a call; kept only with ``PICKUP_TRANSCRIPTS``."""
 
     __tablename__ = "pickup_transcripts"
-    __table_args__ = (_WITHOUT_ROWID,)
 
     call_id: Mapped[str] = mapped_column(primary_key=True)
     summary: Mapped[str | None]
@@ -170,7 +157,6 @@ class Forgotten(Base):
     """
 
     __tablename__ = "pickup_forgotten"
-    __table_args__ = (_WITHOUT_ROWID,)
 
     mark: Mapped[str] = mapped_column(primary_key=True)
     forgotten_at: Mapped[datetime]
@@ -184,7 +170,6 @@ class Snapshot(Base):
     """
 
     __tablename__ = "pickup_snapshots"
-    __table_args__ = (_WITHOUT_ROWID,)
 
     experiment: Mapped[str] = mapped_column(primary_key=True)
     computed_at: Mapped[datetime | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic, sleep
@@ -52,35 +52,30 @@ def keys_of(number: str, options: Options) -> tuple[str, ...]:
 # --- disclosing -------------------------------------------------------------------------------------------------------
 
 
-def disclose(engine: Engine, options: Options, number: str) -> dict[str, Any]:
-    """Return all that is held on a caller, as plain values for them to read.
+def disclose(engine: Engine, options: Options, keys: Sequence[str]) -> dict[str, Any]:
+    """Return all that is held on the caller who has ``keys``, as plain values for them to read.
 
-    :raises ValueError: if ``number`` is not a phone number.
+    :raises SpoolUnavailable: if the spool cannot be read.
     """
-    keys = keys_of(number, options)
     with engine.connect() as connection:
         calls = connection.execute(select(Call.__table__).where(Call.caller_key.in_(keys)).order_by(Call.decided_at))
-        recorded = [_with_its_rows(connection, dict(call)) for call in calls.mappings().all()]
+        recorded = [{**call, **_rows_of(connection, call["call_id"])} for call in calls.mappings().all()]
     spooled = Spool(options.spool).find(keys)
     return {
         "caller_keys": list(keys),
         "calls": recorded,
-        "waiting": [_readable(text) for text in spooled["spool"]],
-        "dead_letters": [_readable(text) for text in spooled["dead_letter"]],
+        "waiting": list(map(_readable, spooled["spool"])),
+        "dead_letters": list(map(_readable, spooled["dead_letter"])),
     }
 
 
-def _with_its_rows(connection: Connection, call: dict[str, Any]) -> dict[str, Any]:
-    def rows(table: Any) -> list[dict[str, Any]]:
-        found = connection.execute(select(table.__table__).where(table.call_id == call["call_id"])).mappings()
-        return [{name: value for name, value in row.items() if name != "call_id"} for row in found]
-
-    return {
-        **call,
-        "assignments": rows(Assignment),
-        "outcomes": {row["name"]: row["value"] for row in rows(Outcome)},
-        "transcript": next(iter(rows(Transcript)), None),
-    }
+def _rows_of(connection: Connection, call_id: str) -> dict[str, Any]:
+    """Return the rows of a call beside its own, by table."""
+    found = {}
+    for table in (Assignment, Outcome, Transcript):
+        rows = connection.execute(select(table.__table__).where(table.call_id == call_id)).mappings()
+        found[table.__tablename__.removeprefix("pickup_")] = [dict(row) for row in rows]
+    return found
 
 
 def _readable(text: str) -> Any:
@@ -105,31 +100,25 @@ class Erasure:
     wal_left: bool = False
 
 
-def forget(engine: Engine, options: Options, number: str, now: datetime) -> Erasure:
-    """Erase all that is held on a caller, under every caller secret.
+def forget(engine: Engine, options: Options, keys: Sequence[str], now: datetime) -> Erasure:
+    """Erase all that is held on the caller who has ``keys``.
 
     Tombstones keep rows that arrive late from being written: from this host's memory, from other hosts' spools, from
     retries of the same request and from reports of calls that are going on.
 
     :param now: by the clock that says when calls are decided.
-    :raises ValueError: if ``number`` is not a phone number.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer. Then try again; erasing twice does no harm.
     :raises SpoolUnavailable: if the spool cannot be written; likewise.
     """
-    keys = keys_of(number, options)
     store, spool, erasure = Store(engine), Spool(options.spool), Erasure()
     with store.transaction() as connection:
         _mark(connection, keys, now)
     _erase(store, spool, keys, now, erasure)
     # Until a row that was decided just before the marks is in the table or in the spool.
-    sleep(_settling(options))
+    sleep(options.commit_wait + Ledger.spool_wait)
     _erase(store, spool, keys, now, erasure)
     erasure.wal_left |= not _empty_wal(engine)
     return erasure
-
-
-def _settling(options: Options) -> float:
-    return options.commit_wait + Ledger.spool_wait
 
 
 def _mark(connection: Connection, names: Collection[str], now: datetime) -> None:
@@ -157,7 +146,9 @@ def _erase_recorded(store: Store, keys: Collection[str], now: datetime, rows: Co
     going_on: set[str] = set()
     while True:
         with store.transaction() as connection:
-            _overwrite_what_is_deleted(connection)
+            if connection.dialect.name == "sqlite":
+                # Deleted rows are overwritten.
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
             calls = connection.execute(theirs.with_for_update()).all()
             if not calls:
                 return going_on
@@ -166,11 +157,6 @@ def _erase_recorded(store: Store, keys: Collection[str], now: datetime, rows: Co
             _mark(connection, recent, now)
             rows.update(erase_calls(connection, [call_id for call_id, _ in calls]))
         going_on |= recent
-
-
-def _overwrite_what_is_deleted(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
 
 def _empty_wal(engine: Engine) -> bool:
@@ -187,9 +173,7 @@ def _empty_wal(engine: Engine) -> bool:
 # --- retention --------------------------------------------------------------------------------------------------------
 
 
-def purge(
-    engine: Engine, catalog: Catalog, before: datetime, *, progress: Callable[[Counts], None] = lambda _: None
-) -> Counts:
+def purge(engine: Engine, catalog: Catalog, before: datetime) -> Counts:
     """Delete calls from before a moment with all that belongs to them, in small batches.
 
     Callers in an experiment that is not concluded keep their calls, because its result needs all of them.
@@ -207,7 +191,6 @@ def purge(
             began = monotonic()
             with store.transaction() as connection:
                 rows.update(erase_calls(connection, calls[first : first + _BATCH]))
-            progress(rows)
             # Half of the time at least is left to the calls.
             sleep(max(_PAUSE, monotonic() - began))
 

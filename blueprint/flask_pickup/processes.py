@@ -80,9 +80,5 @@ class DaemonThreads:
             finally:
                 free.release()
 
-        try:
-            Thread(target=run, name=self._name, daemon=True).start()
-        except RuntimeError:  # the system has no thread left
-            free.release()
-            return None
+        Thread(target=run, name=self._name, daemon=True).start()
         return future

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_pickup.blueprint import EXTENSION, State
 from flask_pickup.catalog import Experiment
 from flask_pickup.errors import ConfigurationError
+from flask_pickup.ledger.spool import SpoolUnavailable
 from flask_pickup.options import PREFIX
 
 P = ParamSpec("P")
@@ -43,7 +44,7 @@ formatted = click.option(
 
 
 class _Commands(click.Group):
-    """Commands that report a wrong configuration or a database that does not answer in one sentence."""
+    """Commands that report a wrong configuration, or a database or spool that does not answer, in one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -54,6 +55,8 @@ class _Commands(click.Group):
             cause = getattr(error, "orig", None) or error
             # The driver's first line says what is wrong; statements and parameters come after it.
             fail(f"The database does not answer: {next(iter(str(cause).splitlines()), type(cause).__name__)}")
+        except SpoolUnavailable as error:
+            fail(str(error))
 
 
 @click.group(cls=_Commands)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 import click
 from rich.console import Console
@@ -13,9 +12,6 @@ from rich.console import Console
 from flask_pickup import privacy
 from flask_pickup.blueprint import State
 from flask_pickup.cli.group import USAGE_ERROR, as_json, fail, formatted, plural, show, with_state
-from flask_pickup.ledger.spool import SpoolUnavailable
-
-T = TypeVar("T")
 
 
 @click.command()
@@ -26,8 +22,9 @@ def disclose_command(state: State, number: str) -> None:
 
     The caller has NUMBER. '-' reads it from standard input, which keeps it out of the shell's history.
     """
-    held = _or_fail(lambda: privacy.disclose(state.engine, state.options, _read(number)))
-    click.echo(as_json({**held, "pinned": _pinned(state, held["caller_keys"])}))
+    keys = _keys(state, number)
+    held = privacy.disclose(state.engine, state.options, keys)
+    click.echo(as_json({**held, "pinned": _pinned(state, keys)}))
 
 
 @click.command()
@@ -41,9 +38,9 @@ def forget_command(state: State, number: str, style: str) -> None:
     every caller secret that is set, and waits a few seconds for calls that are being answered. docs/privacy.md says
     what to do about free space and backups.
     """
-    number = _read(number)
-    erasure = _or_fail(lambda: privacy.forget(state.engine, state.options, number, _now(state)))
-    pinned = _pinned(state, privacy.keys_of(number, state.options))
+    keys = _keys(state, number)
+    erasure = privacy.forget(state.engine, state.options, keys, _now(state))
+    pinned = _pinned(state, keys)
     texts = [
         f"Erased {_counted(erasure.rows)}.",
         *(f"experiments/{name}/experiment.toml: remove the number from [pins]." for name in pinned),
@@ -69,10 +66,8 @@ def purge_command(state: State, days: float | None, style: str) -> None:
     if days is None:
         fail("PICKUP_RETENTION is not set. Set it or give --days.", USAGE_ERROR)
     before = _now(state) - timedelta(days=days)
-    with Console().status("Deleting …") as status:
-        rows = privacy.purge(
-            state.engine, state.catalog, before, progress=lambda rows: status.update(f"Deleted {_counted(rows)} …")
-        )
+    with Console().status("Deleting …"):
+        rows = privacy.purge(state.engine, state.catalog, before)
     value = {"before": before.isoformat(), "rows": dict(rows)}
     show(style, value, f"Deleted {_counted(rows)} from before {before:%Y-%m-%d %H:%M} UTC.")
 
@@ -81,24 +76,18 @@ def _now(state: State) -> datetime:
     return datetime.fromtimestamp(state.webhook.clock(), UTC)
 
 
-def _read(number: str) -> str:
-    return sys.stdin.readline().strip() if number == "-" else number
-
-
-def _or_fail(action: Callable[[], T]) -> T:
+def _keys(state: State, number: str) -> Sequence[str]:
     try:
-        return action()
+        return privacy.keys_of(sys.stdin.readline().strip() if number == "-" else number, state.options)
     except ValueError as error:
         fail(str(error), USAGE_ERROR)
-    except SpoolUnavailable as error:
-        fail(str(error))
 
 
-def _pinned(state: State, keys: Iterable[str]) -> list[str]:
+def _pinned(state: State, keys: Sequence[str]) -> list[str]:
     """Return the experiments whose folders pin a caller."""
     return [experiment.name for experiment in state.catalog.experiments if not experiment.pins.keys().isdisjoint(keys)]
 
 
 def _counted(rows: Mapping[str, int]) -> str:
-    tables = ("pickup_calls", "pickup_assignments", "pickup_outcomes", "pickup_transcripts")
-    return ", ".join(plural(rows.get(table, 0), table.removeprefix("pickup_").removesuffix("s")) for table in tables)
+    tables = ("call", "assignment", "outcome", "transcript")
+    return ", ".join(plural(rows.get(f"pickup_{table}s", 0), table) for table in tables)

@@ -51,17 +51,6 @@ class DefinitionEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class WithdrawnEntry:
-    """A call that heard the base because its row seemed lost; a row that exists all the same becomes a fallback.
-
-    :param decided_at: tells this row from one of another delivery of the call.
-    """
-
-    call_id: str
-    decided_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class OutcomeEntry:
     """An outcome that the host reports, of a call or of a caller's latest call before it happened.
 
@@ -76,12 +65,12 @@ class OutcomeEntry:
     caller_keys: Sequence[str] = ()
 
 
-Entry = OutcomeEntry | CallEntry | ReportEntry | DefinitionEntry | WithdrawnEntry
+Entry = OutcomeEntry | CallEntry | ReportEntry | DefinitionEntry
 
 _KINDS: Mapping[str, type[Entry]] = {
-    kind.__name__: kind for kind in (OutcomeEntry, CallEntry, ReportEntry, DefinitionEntry, WithdrawnEntry)
+    kind.__name__: kind for kind in (OutcomeEntry, CallEntry, ReportEntry, DefinitionEntry)
 }
-_MOMENTS = {"requested_at", "reported_at", "decided_at"}
+_MOMENTS = {"requested_at", "reported_at"}
 
 
 def to_json(entry: Entry) -> str:

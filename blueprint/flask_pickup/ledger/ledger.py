@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from flask_pickup.assignment import Recorded
 from flask_pickup.errors import NotRecorded
-from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, WithdrawnEntry, from_json, to_json
+from flask_pickup.ledger.entries import DefinitionEntry, Entry, from_json, to_json
 from flask_pickup.ledger.spool import Spool, SpoolUnavailable
 from flask_pickup.ledger.store import Store, is_about_the_row
 from flask_pickup.ledger.writer import Writer
@@ -62,27 +62,20 @@ class Ledger:
         self._definitions = definitions
         self._unwritten = definitions
         self._unspooled = definitions
-        # Neither list grows beyond the batch that its thread was writing: later rows are cancelled in the queue.
-        self._withdrawn: list[WithdrawnEntry] = []
-        self._withdrawn_from_spool: list[WithdrawnEntry] = []
         self._clock = clock
         self._on_fault = on_fault
         self._on_waiting = on_waiting
         self._spool = Spool(folder)
         self._committer = Writer[Entry, Recorded | None]("pickup-commit", self._commit, housekeeping=self._heal)
         # The spool has its own thread, because the other may hang with the database.
-        self._spooler = Writer[str, None]("pickup-spool", self._append, housekeeping=self._look_after_spool)
+        self._spooler = Writer[str, None]("pickup-spool", self._append, housekeeping=self._count)
         self._skipping = False
         self._look_at = 0.0
         self._last_commit: datetime | None = None
         self._faults: Counter[str] = Counter()
 
     def start(self) -> None:
-        """Start the threads, and see that the spool can be written; otherwise the first call does."""
-        try:
-            self._spool.look()
-        except SpoolUnavailable as error:
-            self._fault("spool", error)
+        """Start the threads, which otherwise the first entry does; they also see whether the spool can be written."""
         self._committer.start()
         self._spooler.start()
 
@@ -101,23 +94,19 @@ class Ledger:
         """Make ``entry`` durable: committed, or else written to the spool.
 
         :returns: the recorded decision, if the call was decided before.
-        :raises NotRecorded: if neither took it in time. A row that turns up later becomes a ``fallback``.
+        :raises NotRecorded: if neither took it in time. A write that had begun may still succeed.
         """
-        commit = spooled = None
         if not self._skipping:
             try:
-                commit = self._committer.submit(entry)
-                return _within(self._wait, commit)
+                return _within(self._wait, self._committer.submit(entry))
             except NotRecorded:
                 raise
             except Exception as error:  # noqa: BLE001 (the host's engine may raise anything)
                 self._skip(error)
         try:
-            spooled = self._spooler.submit(to_json(entry))
-            _within(self.spool_wait, spooled)
+            _within(self.spool_wait, self._spooler.submit(to_json(entry)))
         except Exception as error:
             self._fault("spool", error)
-            self._withdraw(entry, commit, spooled)
             raise NotRecorded("neither the database nor the spool took the row") from error
         return None
 
@@ -137,29 +126,14 @@ class Ledger:
         """How many rows wait in this process's memory, and in the spool of all processes."""
         return {"memory": self._committer.waiting + self._spooler.waiting, "spool": self._spool.rows}
 
-    def _withdraw(self, entry: Entry, commit: Future[Any] | None, spooled: Future[Any] | None) -> None:
-        """Take back a row whose writing had begun, and may succeed after the caller has heard the base."""
-        if not isinstance(entry, CallEntry) or not entry.assignments:
-            return
-        withdrawn = WithdrawnEntry(entry.call["call_id"], entry.call["decided_at"])
-        if commit and not commit.cancelled():
-            self._withdrawn.append(withdrawn)
-        # After an error the spool does not have the row; a commit may have succeeded though its confirmation was lost.
-        if spooled and not spooled.cancelled() and not (spooled.done() and spooled.exception()):
-            self._withdrawn_from_spool.append(withdrawn)
-
     def _append(self, entries: Sequence[str]) -> list[None]:
-        # The definitions first: the process that replays this may have other content. Withdrawals last, after their rows.
-        definitions, withdrawn = map(to_json, self._unspooled), list(self._withdrawn_from_spool)
-        self._spool.append([*definitions, *entries, *map(to_json, withdrawn)])
+        # The definitions first: the process that replays this may have other content.
+        self._spool.append([*map(to_json, self._unspooled), *entries])
         self._unspooled = ()
-        del self._withdrawn_from_spool[: len(withdrawn)]
         return [None] * len(entries)
 
-    def _look_after_spool(self) -> None:
+    def _count(self) -> None:
         self._on_waiting(self.waiting)
-        if self._withdrawn_from_spool:
-            self._append(())
 
     def _open(self) -> Store:
         if self._store is None:
@@ -167,15 +141,14 @@ class Ledger:
         return self._store
 
     def _commit(self, entries: Sequence[Entry]) -> list[Result]:
-        store, withdrawn = self._open(), list(self._withdrawn)
-        batch = [*self._unwritten, *withdrawn, *entries]
+        store = self._open()
+        batch = [*self._unwritten, *entries]
         try:
             results: Sequence[Result] = store.write(batch)
         except Exception as error:
             if not is_about_the_row(error):
                 raise
             results = [self._write_alone(store, entry) for entry in batch]
-        del self._withdrawn[: len(withdrawn)]
         self._unwritten = ()
         self._last_commit = datetime.fromtimestamp(self._clock(), UTC)
         return list(results[len(batch) - len(entries) :])

@@ -37,35 +37,31 @@ _STATEMENT = text(f"""
 """)  # noqa: S608 (the names of our own columns)
 
 
-class SingleStatementInsert:
-    """Inserts calls that are not there yet, with their assignments."""
+def insert_new_calls(autocommit: Engine, calls: Sequence[CallEntry]) -> list[CallEntry]:
+    """Insert calls that are not there yet, and return the others, which need a transaction that also reads.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    Those are all calls if a tombstone covers one, and after an error, which that transaction meets again if it lasts.
 
-    def add(self, calls: Sequence[CallEntry]) -> list[CallEntry]:
-        """Insert what can be inserted so, and return the other calls, which need a transaction that also reads.
-
-        Those are all calls if a tombstone covers one, and after an error, which that transaction meets again if it lasts.
-        """
-        # Sorted, so that two processes cannot wait for each other in a circle. A second delivery of a call is returned,
-        # because no statement may touch a row twice.
-        distinct = {_call_id(entry): entry for entry in sorted(calls, key=_call_id)}
-        given = {
-            "calls": _json([entry.call for entry in distinct.values()]),
-            "assignments": _json([row for entry in distinct.values() for row in entry.assignments]),
-            "marks": _json([mark(name) for entry in distinct.values() for name in names_of(entry)]),
-        }
-        try:
-            with self._engine.begin() as connection:
-                added: dict[str, int] = dict(connection.execute(_STATEMENT, given).all())
-        except DBAPIError:
-            return list(calls)
-        return [
-            entry
-            for entry in calls
-            if distinct[call_id := _call_id(entry)] is not entry or added.get(call_id) != len(entry.assignments)
-        ]
+    :param autocommit: an engine at that isolation level.
+    """
+    # Sorted, so that two processes cannot wait for each other in a circle. A second delivery of a call is returned,
+    # because no statement may touch a row twice.
+    distinct = {_call_id(entry): entry for entry in sorted(calls, key=_call_id)}
+    given = {
+        "calls": _json([entry.call for entry in distinct.values()]),
+        "assignments": _json([row for entry in distinct.values() for row in entry.assignments]),
+        "marks": _json([mark(name) for entry in distinct.values() for name in names_of(entry)]),
+    }
+    try:
+        with autocommit.begin() as connection:
+            added: dict[str, int] = dict(connection.execute(_STATEMENT, given).all())
+    except DBAPIError:
+        return list(calls)
+    return [
+        entry
+        for entry in calls
+        if distinct[call_id := _call_id(entry)] is not entry or added.get(call_id) != len(entry.assignments)
+    ]
 
 
 def _call_id(entry: CallEntry) -> str:

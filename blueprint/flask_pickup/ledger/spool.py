@@ -93,15 +93,6 @@ class Spool:
             self.close()
         return batch
 
-    def look(self) -> None:
-        """Count the rows, and see that the file can be written.
-
-        :raises SpoolUnavailable: if it cannot.
-        """
-        with self._transaction() as connection:
-            self._count(connection)
-        self.close()
-
     def close(self) -> bool:
         """Give the space of deleted rows back, and close the file; its next use opens it.
 

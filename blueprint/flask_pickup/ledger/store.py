@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -17,8 +18,8 @@ from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.engines import begin_writing
 from flask_pickup.ledger import tombstones
-from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry, WithdrawnEntry
-from flask_pickup.ledger.single_statement import SingleStatementInsert
+from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry
+from flask_pickup.ledger.single_statement import insert_new_calls
 from flask_pickup.ledger.sqlite_file import FileReplaced, identity, kernel_lock, path_of
 from flask_pickup.models import DECIDED, Assignment, Base, Call, Definition, Outcome, Transcript
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
@@ -58,7 +59,7 @@ class Store:
         self._upsert_outcome = _upsert_outcome(insert(Outcome))
         self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
         self._path = path_of(engine)
-        self._single_statement = SingleStatementInsert(engine) if is_postgresql else None
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT") if is_postgresql else None
         self._last_call: str | None = None
         self.unjoined = 0
 
@@ -69,8 +70,8 @@ class Store:
         :raises sqlalchemy.exc.SQLAlchemyError: if the database takes not all of them; some may be there.
         """
         rest, calls = entries, [entry for entry in entries if isinstance(entry, CallEntry)]
-        if self._single_statement and len(calls) == len(entries):
-            rest = self._single_statement.add(calls)
+        if self._autocommit and len(calls) == len(entries):
+            rest = insert_new_calls(self._autocommit, calls)
         found = self._write_in_order(rest) if rest else {}
         for entry in calls:
             if found.get(id(entry)) is not _DROPPED:
@@ -85,22 +86,18 @@ class Store:
         """
         with self.transaction() as connection:
             connection.execute(update(Call).where(false()).values(decision=None))
-            tombstones.correct_future_marks(connection, self._now())
         self._look_for_last_call()
 
     def _look_for_last_call(self) -> None:
         if not self._path or not (call_id := self._last_call):
             return
         # Beside the pool: to open one of its connections anew would hide a lost WAL from the next transaction.
-        pool = self._engine.pool.recreate()
-        with closing(pool.connect()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute(_IS_KNOWN, (call_id, tombstones.mark(call_id)))
-            found = cursor.fetchone()
-        pool.dispose()
-        if not found:
-            self._last_call = None
-            self._engine.dispose()
-            raise FileReplaced("the last committed call is not in the database")
+        with closing(sqlite3.connect(self._path)) as connection:
+            if connection.execute(_IS_KNOWN, (call_id, tombstones.mark(call_id))).fetchone():
+                return
+        self._last_call = None
+        self._engine.dispose()
+        raise FileReplaced("the last committed call is not in the database")
 
     def _write_in_order(self, entries: Sequence[Entry]) -> dict[int, Recorded]:
         """Write in one order everywhere, so that the batches of two processes cannot wait for each other in a circle.
@@ -119,18 +116,15 @@ class Store:
             definitions = [dict(entry.definition) for entry in entries if isinstance(entry, DefinitionEntry)]
             self._add(connection, Definition.__table__, sorted(definitions, key=lambda row: str(row["fingerprint"])))
             of_calls = [
-                entry for entry in entries
-                if not isinstance(entry, DefinitionEntry | OutcomeEntry) and id(entry) not in found
-            ]  # fmt: skip
-            for kind, group in groupby(sorted(of_calls, key=_place), key=type):
-                if kind is CallEntry:
-                    found |= self._add_calls(connection, [entry for entry in group if isinstance(entry, CallEntry)])
-                    continue
-                for entry in group:
-                    if isinstance(entry, ReportEntry):
-                        self._report(connection, entry, marks)
-                    elif isinstance(entry, WithdrawnEntry):
-                        self._withdraw(connection, entry)
+                entry for entry in entries if isinstance(entry, CallEntry | ReportEntry) and id(entry) not in found
+            ]
+            for _, group in groupby(sorted(of_calls, key=_place), key=type):
+                alike = list(group)
+                if calls := [entry for entry in alike if isinstance(entry, CallEntry)]:
+                    found |= self._add_calls(connection, calls)
+                for report in alike:
+                    if isinstance(report, ReportEntry):
+                        self._report(connection, report, marks)
             self._add_outcomes(connection, [entry for entry in entries if isinstance(entry, OutcomeEntry)])
         return found
 
@@ -185,22 +179,13 @@ class Store:
             return 0
         return connection.execute(self._add_new[table], rows, execution_options={"preserve_rowcount": True}).rowcount
 
-    def _withdraw(self, connection: Connection, entry: WithdrawnEntry) -> None:
-        statement = update(Call).where(Call.call_id == entry.call_id, Call.decided_at == entry.decided_at)
-        if connection.execute(statement.values(decision="fallback")).rowcount:
-            statement = update(Assignment).where(Assignment.call_id == entry.call_id)
-            connection.execute(statement.values(delivered=False))
-
     def _add_outcomes(self, connection: Connection, entries: Sequence[OutcomeEntry]) -> None:
         """Write the host's outcomes. Of two with one name of one call the later stands, so that a replay changes nothing."""
         joined = [(call_id, entry) for entry in entries if (call_id := _call_of(connection, entry))]
         self.unjoined += len(entries) - len(joined)
-        rows = [
-            {"call_id": call_id, "name": entry.name, "value": entry.value, "reported_at": entry.reported_at}
-            for call_id, entry in sorted(joined, key=lambda each: (each[0], each[1].name))
-        ]
+        rows = [_outcome_row(call_id, entry.name, entry.value, entry.reported_at) for call_id, entry in joined]
         if rows:
-            connection.execute(self._upsert_outcome, rows)
+            connection.execute(self._upsert_outcome, sorted(rows, key=lambda row: (row["call_id"], row["name"])))
 
     def _report(self, connection: Connection, report: ReportEntry, marks: tombstones.Marks) -> None:
         call_id = report.call["call_id"]
@@ -229,10 +214,7 @@ class Store:
         known["caller_key"] = func.coalesce(Call.caller_key, report.call["caller_key"])
         connection.execute(update(Call).where(Call.call_id == call_id).values(known))
         connection.execute(delete(Outcome).where(Outcome.call_id == call_id, _REPORTED))
-        rows = [
-            {"call_id": call_id, "name": name, "value": value, "reported_at": report.reported_at}
-            for name, value in outcomes.items()
-        ]
+        rows = [_outcome_row(call_id, name, value, report.reported_at) for name, value in outcomes.items()]
         self._add(connection, Outcome.__table__, rows)
         if report.transcript:
             connection.execute(delete(Transcript).where(Transcript.call_id == call_id))
@@ -253,6 +235,10 @@ def _upsert_outcome(insert: Any) -> Any:
         set_={"value": insert.excluded.value, "reported_at": insert.excluded.reported_at},
         where=Outcome.reported_at < insert.excluded.reported_at,
     )
+
+
+def _outcome_row(call_id: str, name: str, value: float, reported_at: datetime) -> dict[str, Any]:
+    return {"call_id": call_id, "name": name, "value": value, "reported_at": reported_at}
 
 
 def _call_of(connection: Connection, entry: OutcomeEntry) -> str | None:
@@ -277,10 +263,9 @@ def _call_of(connection: Connection, entry: OutcomeEntry) -> str | None:
     return found
 
 
-def _place(entry: CallEntry | ReportEntry | WithdrawnEntry) -> tuple[str, bool]:
+def _place(entry: CallEntry | ReportEntry) -> tuple[str, bool]:
     """Return an entry's place in the transaction: a call comes before its reports."""
-    call_id = entry.call_id if isinstance(entry, WithdrawnEntry) else entry.call["call_id"]
-    return str(call_id), not isinstance(entry, CallEntry)
+    return str(entry.call["call_id"]), isinstance(entry, ReportEntry)
 
 
 def _recorded(connection: Connection, call_id: str) -> Recorded:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select
 
 from flask_pickup.ledger.entries import CallEntry, Entry, ReportEntry
 from flask_pickup.models import Assignment, Call, Forgotten, Outcome, Transcript
@@ -57,9 +57,3 @@ def is_forgotten(marks: Marks, call: CallEntry) -> bool:
     """Return whether a call must not be written: it is marked, or it was requested before its caller was forgotten."""
     forgotten_at = marks.get(call.call["caller_key"])
     return call.call["call_id"] in marks or (forgotten_at is not None and call.requested_at <= forgotten_at)
-
-
-def correct_future_marks(connection: Connection, now: datetime) -> None:
-    """Set the time of marks that a wrong clock set in the future to ``now``."""
-    wrong = update(Forgotten).where(Forgotten.forgotten_at > now + CLOCK_SKEW)
-    connection.execute(wrong.values(forgotten_at=now))
