@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
 
 from conftest import write
+from flask_pickup.catalog import Complaint
+from flask_pickup.checking.runner import check_here
 from flask_pickup.cli import pickup
 
 BASE: Mapping[str, Any] = {
@@ -60,8 +62,16 @@ def toml(text: str, says: str, line: int, level: str = "error", **files: Any) ->
     )
 
 
-def complaints_about(root: Path, files: Mapping[str, Any], **variables: str) -> list[dict[str, Any]]:
-    """Write files beneath ``root``, check them, and return the complaints with their files as beneath ``root``."""
+def complaints_about(root: Path, files: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Write files beneath ``root``, check them in this process, and return the complaints."""
+    write(root, files)
+    found: set[Complaint] = set()
+    check_here(root / "experiments", root / "greetings", region="NL", found=found.add)
+    return [asdict(each) for each in sorted(found) if each.problem != "folder 'experiments' is missing"]
+
+
+def command_complains(root: Path, files: Mapping[str, Any], **variables: str) -> list[dict[str, Any]]:
+    """Return what the command says of them, which checks in a child process and asks the database."""
     write(root, files)
     runner = CliRunner(env={"FLASK_INSTANCE_PATH": str(root / "instance"), **variables})
     result = runner.invoke(pickup, ["check", str(root), "--format", "json"])

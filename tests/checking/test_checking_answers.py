@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from complaints import BASE, DRAFT, Fault, all_complaints, assert_found, complaints_about, greeting, override, toml
+from complaints import BASE, DRAFT, Fault, all_complaints, assert_found, complaints_about, greeting, toml
 
 LONG = "This is a rather long sentence of about ten words. " * 10
 
@@ -35,9 +35,7 @@ FAULTS = {
     "long-in-one-word": greeting("字" * 600, "the greeting takes 40 seconds to say", 1, "warning"),
     "long-by-loop": greeting("{% for i in range(100) %}word {% endfor %}", "keep it under 20", 1, "warning"),
     "wide-range": greeting("A\n{% for i in range(10**9) %}x{% endfor %}", "OverflowError: Range too big.", 2),
-    "huge-text": greeting("A\n{{ ('x' * 300000000)|length }}", "MemoryError", 2),
     "endless-macro": greeting("A{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "make it shorter and simpler"),
-    "huge-override": override({"assistant": {"metadata": {"a": "{{ 'x' * 10**10 }}"}}}, "MemoryError", 4),
 }  # fmt: skip
 
 CONTENT: dict[str, Any] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from complaints import complaints_about
+from complaints import command_complains
 from conftest import CONTENT, EXPERIMENT, NOW, MakePhone, Phone
 from flask_pickup import Pickup
 from flask_pickup.checking import ask, last_definitions
@@ -35,7 +35,7 @@ def serve(make_phone: MakePhone, url: str, files: Mapping[str, Any] = CONTENT, *
 
 def changes(root: Path, url: str, files: Mapping[str, Any]) -> list[tuple[str, int, str, str]]:
     """Return the complaints about changed files, if the database has what was served."""
-    found = complaints_about(root, {**CONTENT, **files}, PICKUP_DATABASE_URL=url)
+    found = command_complains(root, {**CONTENT, **files}, PICKUP_DATABASE_URL=url)
     assert {each["level"] for each in found} <= {"warning"}
     return [(each["file"], each["line"], each["problem"], each["remedy"]) for each in found]
 
@@ -104,10 +104,10 @@ def test_sqlite_in_the_instance_folder_is_found(make_phone: MakePhone, tmp_path:
     """Without any option the database is the app's default; a missing one is not created."""
     root = tmp_path / "now"
     (root / "instance").mkdir(parents=True)
-    assert complaints_about(root, CONTENT) == []
+    assert command_complains(root, CONTENT) == []
     assert list((root / "instance").iterdir()) == []
     serve(make_phone, f"sqlite:///{root / 'instance' / 'pickup.db'}")
-    [complaint] = complaints_about(root, {**CONTENT, OPENING: "Hi!"})
+    [complaint] = command_complains(root, {**CONTENT, OPENING: "Hi!"})
     assert complaint["remedy"] == NEW_PERIOD
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import FLASK, environment
-from complaints import BASE, DRAFT, complaints_about
+from complaints import BASE, DRAFT, command_complains
 from conftest import write
 from flask_pickup.checking import check_folders, runner
 from flask_pickup.errors import ChecksFailed
@@ -32,12 +32,20 @@ LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% en
 )
 def test_endless_template_is_a_complaint(tmp_path: Path, files: dict[str, str]) -> None:
     """The complaint names the folder or file at which the time ran out; what was found before it is not lost."""
-    found = complaints_about(tmp_path, {**BASE, "experiments/b/experiment.toml": "arms = 1", **files})
+    found = command_complains(tmp_path, {**BASE, "experiments/b/experiment.toml": "arms = 1", **files})
     assert any(each["file"] == "experiments/b/experiment.toml" for each in found) or "greetings/bye.j2" in files
     [ended] = [each for each in found if each["problem"].startswith("the checks ended here")]
     assert ended["file"] in {"greetings", *files, "experiments/a/warm"}
     assert "it takes too long" in ended["problem"]
     assert ended["remedy"] == "make it shorter and simpler"
+
+
+def test_text_that_is_too_large_is_a_complaint(tmp_path: Path) -> None:
+    """A template that needs too much memory fails like any other, at its line; so does a string of an override."""
+    huge = "{{ 'x' * 10**10 }}"
+    files = {"greetings/bye.j2": "A\n" + huge, "greetings/override.json": {"assistant": {"metadata": {"a": huge}}}}
+    found = command_complains(tmp_path, {**BASE, **files, "greetings/system_prompt.j2": "{% include 'bye.j2' %}"})
+    assert any(each["file"] == "greetings/override.json" and "MemoryError" in each["problem"] for each in found)
 
 
 def planted(root: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> list[str]:
@@ -107,7 +115,7 @@ def test_modules_beside_the_content_are_not_imported(tmp_path: Path, monkeypatch
     """A folder that is checked from within can hold Python files named like ours: they do not run."""
     write(tmp_path, {**BASE, "json.py": f"open({str(tmp_path / 'ran')!r}, 'w')\n", "flask_pickup/__init__.py": "boom"})
     monkeypatch.chdir(tmp_path)
-    assert complaints_about(tmp_path, {}) == []
+    assert command_complains(tmp_path, {}) == []
     assert not (tmp_path / "ran").exists()
 
 
@@ -124,6 +132,6 @@ def test_hundred_experiments_are_within_the_limits(tmp_path: Path) -> None:
         "greetings/hours.toml": 'timezone = "UTC"\n[week]\nmonday = "09:00-17:00"\n',
     }
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert complaints_about(tmp_path, {**BASE, **languages, **settings, **experiments}) == []
+    assert command_complains(tmp_path, {**BASE, **languages, **settings, **experiments}) == []
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime - before.ru_utime < 10

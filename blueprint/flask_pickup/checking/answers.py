@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from babel.core import get_global
 from jinja2.exceptions import SecurityError, TemplateNotFound
 
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
-from flask_pickup.catalog import Catalog, Complaint, Experiment, Line
+from flask_pickup.catalog import Catalog, Complaint, Line
 from flask_pickup.catalog.complaints import json_line, toml_line
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.overrides import check_answer, walk
@@ -33,24 +33,11 @@ _HOURS_TRIED = 24 * 14
 _MONDAY = datetime(2026, 3, 2, 11, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Case:
-    """A caller for whom an answer is tried.
+class Case(NamedTuple):
+    """A caller for whom an answer is tried, and who it is in a complaint."""
 
-    :param words: who it is, for a complaint.
-    """
-
-    content: Content
     words: str
-    line: Line
-    now: datetime
-    caller: Caller
-    customer: Customer = UNKNOWN
-
-    def deciding(self) -> Deciding:
-        """Return the steps of deciding this call."""
-        call = CallFacts("check", self.content.platform.name, "inbound_phone_call", self.caller, self.line, self.now)
-        return Deciding(self.content.catalog, self.content.platform, call, self.customer)
+    deciding: Deciding
 
 
 def check_answers(content: Content) -> Iterator[Complaint]:
@@ -66,25 +53,24 @@ def check_answers(content: Content) -> Iterator[Complaint]:
 
 def _all(content: Content) -> Iterator[Complaint]:
     catalog, at = content.catalog, content.at
+    at(BASE)
     regular, timed = list(_regular(content)), list(_at_other_times(content))
-    for case in (*regular, *timed):
+    cases = [*regular, *timed]
+    for case in cases:
         at(BASE)
-        yield from _base(case)
+        yield from _base(content, case)
     # Every case of the first line, and every fifth of the others: no number of languages divides that.
     first = 2 + 2 * len(catalog.languages)
     sample = [*regular[:first], *regular[first::5], *timed]
     for experiment in catalog.experiments:
         at(experiment.file)
-        cases = sample
-        if experiment.audience:
-            inside, complaints = _audience(experiment, [*regular, *timed])
-            yield from complaints
-            # An audience of none of these callers may have some like them.
-            cases = inside[: len(sample)] or sample
+        # An audience of none of these callers may have some like them.
+        inside = [case for case in cases if not case.deciding.outside(experiment)][: len(sample)] or sample
+        yield from _faults(content, cases)
         for arm in catalog.arms[experiment.name]:
-            for case in cases if arm.writes else ():
+            for case in (inside if experiment.audience else sample) if arm.writes else ():
                 at(arm.folder)
-                yield from _answer(case, (*catalog.base(case.line), arm.folder))
+                yield from _answer(content, case, (*case.deciding.base, arm.folder))
 
 
 def _regular(content: Content) -> Iterator[Case]:
@@ -93,84 +79,81 @@ def _regular(content: Content) -> Iterator[Case]:
     for line in [Line(None), *catalog.settings.lines.values()]:
         for is_open, now in _times(catalog, line):
             ending = ("" if is_open else ", outside the hours") + (f", on line {line.name}" if line.name else "")
-            yield Case(content, f"a caller without a number{ending}", line, now, UNIDENTIFIED)
-            yield Case(content, f"a stranger from a far country{ending}", line, now, _FOREIGNER)
+            yield _case(content, f"a caller without a number{ending}", line, now, UNIDENTIFIED)
+            yield _case(content, f"a stranger from a far country{ending}", line, now, _FOREIGNER)
             for language in sorted(catalog.languages_on(line)):
                 words = f"speaks '{language}'{ending}"
                 country = get_global("likely_subtags").get(language, "").rpartition("_")[2] or None
                 caller = Caller(number=_NOBODYS, country=country, language=language, key="0" * 32)
                 known = Customer({**_KNOWN, "language": language})
-                yield Case(content, f"a customer who {words}", line, now, caller, known)
-                yield Case(content, f"a stranger who {words}", line, now, caller)
-
-
-def _times(catalog: Catalog, line: Line) -> Iterator[tuple[bool, datetime]]:
-    """Yield a time at which ``line`` is open and one at which it is closed, as far as two weeks have them."""
-    hours = catalog.hours(line)
-    if hours is None:
-        yield True, _MONDAY
-        return
-    tried = (_MONDAY + timedelta(hours=hour) for hour in reversed(range(_HOURS_TRIED)))
-    yield from sorted({hours.is_open(now): now for now in tried}.items(), key=lambda found: found[1])
+                yield _case(content, f"a customer who {words}", line, now, caller, known)
+                yield _case(content, f"a stranger who {words}", line, now, caller)
 
 
 def _at_other_times(content: Content) -> Iterator[Case]:
     """Yield a caller at every third hour and on every day, if any template reads the time."""
-    catalog = content.catalog
-    if catalog.library.reads("now"):
+    if content.catalog.library.reads("now"):
         line = Line(None)
-        midnight = _MONDAY.replace(hour=0, tzinfo=catalog.zone(line))
+        midnight = _MONDAY.replace(hour=0, tzinfo=content.catalog.zone(line))
         hours = [*range(0, 24, 3), *range(12, 24 * 7, 24)]
         for now in (midnight + timedelta(hours=hour) for hour in hours):
-            yield Case(content, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
+            yield _case(content, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
 
 
-def _audience(experiment: Experiment, cases: list[Case]) -> tuple[list[Case], list[Complaint]]:
-    """Return the cases in an experiment's audience, and the complaints about its expression."""
-    inside, complaints = [], []
-    for case in cases:
-        deciding = case.deciding()
-        if not deciding.outside(experiment):
-            inside.append(case)
-        complaints += [_fault(fault, case) for fault in deciding.faults]
-    return inside, complaints
+def _case(  # noqa: PLR0913, PLR0917 (all that a call is)
+    content: Content, words: str, line: Line, now: datetime, caller: Caller, customer: Customer = UNKNOWN
+) -> Case:
+    call = CallFacts("check", content.platform.name, "inbound_phone_call", caller, line, now)
+    return Case(words, Deciding(content.catalog, content.platform, call, customer))
 
 
-def _base(case: Case) -> Iterator[Complaint]:
-    deciding = case.deciding()
-    yield from (_fault(fault, case) for fault in deciding.faults)
+def _times(catalog: Catalog, line: Line) -> list[tuple[bool, datetime]]:
+    """Return a time at which ``line`` is open and one at which it is closed, as far as two weeks have them."""
+    hours = catalog.hours(line)
+    if hours is None:
+        return [(True, _MONDAY)]
+    tried = (_MONDAY + timedelta(hours=hour) for hour in reversed(range(_HOURS_TRIED)))
+    return sorted({hours.is_open(now): now for now in tried}.items(), key=lambda found: found[1])
+
+
+def _base(content: Content, case: Case) -> Iterator[Complaint]:
+    deciding = case.deciding
+    yield from _faults(content, [case])
     if not deciding.open:
         try:
             # It may be empty for some callers, who are answered then.
             deciding.closing_words()
         except Exception as error:  # noqa: BLE001 (a template may raise anything)
-            yield from _failure(deciding.base, case, error)
-    yield from _answer(case, deciding.base)
+            yield from _failure(content, case, deciding.base, error)
+    yield from _answer(content, case, deciding.base)
 
 
-def _fault(fault: str, case: Case) -> Complaint:
-    """Return the complaint about an expression: ``file: key: error``."""
-    file, key, error = fault.split(": ")
-    line = toml_line(case.content.catalog.texts.get(file, ""), key)
-    return Complaint(file, line, f"{key} fails for {case.words}: {error}", "make it shorter and simpler")
+def _faults(content: Content, cases: Iterable[Case]) -> Iterator[Complaint]:
+    """Yield the expressions that failed: ``file: key: error``."""
+    for case in cases:
+        for fault in case.deciding.faults:
+            file, key, error = fault.split(": ")
+            line = toml_line(content.catalog.texts.get(file, ""), key)
+            problem = f"{key} fails for {case.words}: {error}"
+            yield Complaint(file, line, problem, "make it shorter and simpler")
 
 
-def _answer(case: Case, folders: tuple[str, ...]) -> Iterator[Complaint]:
-    deciding = case.deciding()
+def _answer(content: Content, case: Case, folders: tuple[str, ...]) -> Iterator[Complaint]:
     try:
-        answer = deciding.answer(folders)
+        answer = case.deciding.answer(folders)
     except Exception as error:  # noqa: BLE001
-        yield from _failure(folders, case, error)
+        yield from _failure(content, case, folders, error)
         return
-    yield from check_answer(case.content, folders, case.content.platform.answer(answer))
+    yield from check_answer(content, folders, answer)
     if isinstance(answer, Answer):
-        template = case.content.catalog.plan(folders, deciding.language, frozenset()).stack.find("first_message.j2")
-        yield from _greeting(case, folders, answer.words.greeting or "", (template and template.name) or "")
+        plan = content.catalog.plan(folders, case.deciding.language, frozenset())
+        template = plan.stack.find("first_message.j2")
+        yield from _greeting(content, case, folders, answer.words.greeting or "", (template and template.name) or "")
 
 
-def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Iterator[Complaint]:
+def _failure(content: Content, case: Case, folders: tuple[str, ...], error: Exception) -> Iterator[Complaint]:
     file, line = failed_at(error)
-    if isinstance(error, TemplateNotFound) and str(error.name) in case.content.catalog.texts.get(file, ""):
+    if isinstance(error, TemplateNotFound) and str(error.name) in content.catalog.texts.get(file, ""):
         # A missing file that is written by name has its complaint already.
         return
     if ".json:" in file:
@@ -185,24 +168,23 @@ def _failure(folders: tuple[str, ...], case: Case, error: Exception) -> Iterator
     yield Complaint(file or folders[-1], line, problem, remedy)
 
 
-def _greeting_at(case: Case, folders: tuple[str, ...]) -> tuple[str, int]:
-    """Return the file and line of the override that supplies the greeting."""
-    patches = dict(case.content.catalog.overrides())
-    for path in (f"{folder}/override.json" for folder in reversed(folders)):
-        patch = patches.get(path, {})
-        if greeting := case.content.platform.words(patch).greeting:
-            keys = next(keys for keys, value in walk(patch) if value == greeting)
-            return path, json_line(case.content.catalog.texts[path], *keys)
-    return f"{BASE}/override.json", 0
-
-
-def _greeting(case: Case, folders: tuple[str, ...], words: str, file: str) -> Iterator[Complaint]:
+def _greeting(content: Content, case: Case, folders: tuple[str, ...], words: str, file: str) -> Iterator[Complaint]:
     if file and not words.strip():
         problem = f"the greeting is empty for {case.words}"
         yield Complaint(file, 0, problem, "write words for every caller, with {% else %} after a condition")
     # Not every language puts spaces between its words.
     seconds = max(len(words.split()), len(words) / _LETTERS_A_WORD) * 60 / WORDS_A_MINUTE
     if seconds > LONGEST_GREETING:
-        file, line = (file, 1) if file else _greeting_at(case, folders)
+        file, line = (file, 1) if file else _greeting_at(content, folders)
         problem = f"the greeting takes {seconds:.0f} seconds to say, at {WORDS_A_MINUTE} words a minute"
         yield Complaint(file, line, problem, f"keep it under {LONGEST_GREETING} seconds", "warning")
+
+
+def _greeting_at(content: Content, folders: tuple[str, ...]) -> tuple[str, int]:
+    """Return the file and line of the override that supplies the greeting."""
+    patches = dict(content.catalog.overrides())
+    for path in (f"{folder}/override.json" for folder in reversed(folders)):
+        if greeting := content.platform.words(patches.get(path, {})).greeting:
+            keys = next(keys for keys, value in walk(patches[path]) if value == greeting)
+            return path, json_line(content.catalog.texts[path], *keys)
+    return f"{BASE}/override.json", 0

@@ -1,8 +1,8 @@
-"""The content that is checked, with what the checks know besides it."""
+"""The content that is checked, its parsed templates, and how they use one another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,22 @@ from jinja2 import nodes
 from flask_pickup.catalog import Catalog
 from flask_pickup.checking.recorded import LastDefinitions
 from flask_pickup.platforms import Platform
+from flask_pickup.rendering import BASE
+
+_USES = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A place where one file includes, imports or extends another.
+
+    :param names: the first that exists is used; none if they are computed.
+    :param targets: their files, in every language, seen from the file's own layer.
+    """
+
+    node: nodes.Node
+    names: tuple[str, ...]
+    targets: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -37,3 +53,58 @@ class Content:
             self.at(path)
             found[path] = self.catalog.environment.parse(self.catalog.texts[path], path)
         return found
+
+    @cached_property
+    def references(self) -> Mapping[str, list[Reference]]:
+        """The references in each template."""
+        return {
+            path: [self._reference(path, node) for node in tree.find_all(_USES)] for path, tree in self.trees.items()
+        }
+
+    @cached_property
+    def targets(self) -> Mapping[str, frozenset[str]]:
+        """The files that each template uses by name."""
+        return {path: frozenset().union(*(one.targets for one in found)) for path, found in self.references.items()}
+
+    def seen_by(self, path: str) -> set[str]:
+        """Return the files whose variables ``path`` sees: those that use it, however far up, and those that it uses."""
+
+        def users(of: str) -> Iterable[str]:
+            return (other for other, targets in self.targets.items() if of in targets)
+
+        return reachable(users(path), users) | self.targets[path]
+
+    def extended(self, path: str) -> frozenset[str]:
+        """Return the files that ``path`` extends, one for each language; none if their name is computed."""
+        found = self.references[path]
+        return frozenset().union(*(one.targets for one in found if isinstance(one.node, nodes.Extends)))
+
+    def _reference(self, path: str, node: nodes.Node) -> Reference:
+        names = _names(node.template)  # type: ignore[attr-defined]
+        return Reference(node, names, frozenset(target for name in names for target in self._resolve(path, name)))
+
+    def _resolve(self, path: str, name: str) -> Iterator[str]:
+        catalog = self.catalog
+        folder, _ = catalog.library.homes.get(path, (BASE, ""))
+        layers = tuple(dict.fromkeys((BASE, folder)))
+        found = (catalog.plan(layers, each, frozenset()).stack.resolve(name, path) for each in catalog.languages)
+        return (target for target in found if target in catalog.library.codes)
+
+
+def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return ``start`` and all that follows from it, however far."""
+    found: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        if (path := waiting.pop()) not in found:
+            found.add(path)
+            waiting += following(path)
+    return found
+
+
+def _names(node: nodes.Expr) -> tuple[str, ...]:
+    if isinstance(node, nodes.List | nodes.Tuple):
+        # A computed name may be any file's.
+        known = [_names(item) for item in node.items]
+        return tuple(name for names in known for name in names) if all(known) else ()
+    return (node.value,) if isinstance(node, nodes.Const) and isinstance(node.value, str) else ()

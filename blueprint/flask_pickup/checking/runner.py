@@ -1,19 +1,29 @@
-"""Run the checks in a child process: an endless template ends the child, not the command."""
+"""Run the checks: here, or in a child process, which an endless template ends in place of the command."""
 
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask_pickup.catalog import Complaint
+from flask_pickup.caller import key_of
+from flask_pickup.catalog import Complaint, load
+from flask_pickup.checking.answers import check_answers
+from flask_pickup.checking.content import Content
+from flask_pickup.checking.experiments import check_experiments
+from flask_pickup.checking.overrides import check_overrides
 from flask_pickup.checking.recorded import LastDefinitions
+from flask_pickup.checking.references import check_references
+from flask_pickup.checking.templates import check_templates
 from flask_pickup.errors import ChecksFailed
+from flask_pickup.platforms import content_platform
 
 TIMEOUT = 600.0
 """Seconds for all checks. Each step's CPU time has its own limit; this one ends a child that waits."""
@@ -27,6 +37,36 @@ class Found:
     experiments: int
 
 
+def check_here(  # noqa: PLR0913 (all that the checks follow from)
+    experiments: Path,
+    greetings: Path,
+    *,
+    region: str,
+    recorded: LastDefinitions | None = None,
+    retention: float | None = None,
+    found: Callable[[Complaint], None],
+    at: Callable[[str], None] = lambda _: None,
+) -> int:
+    """Check both folders in this process, without limits. Return the number of experiments that load.
+
+    :param recorded: the last definition that the database has of each experiment.
+    :param retention: the days that calls are kept.
+    :param found: is given each complaint, some of them twice.
+    :param at: is told, before each step, the next file or folder.
+    """
+    platform = content_platform()
+    # The pins' numbers are checked; their keys are not used, so that any secret will do.
+    pin_key = partial(key_of, region=region, secret=secrets.token_hex())
+    catalog = load(experiments, greetings, pin_key=pin_key, region=region, platforms=[platform], at=at)
+    for complaint in catalog.complaints:
+        found(complaint)
+    content = Content(catalog, platform, region, at, recorded or {}, retention)
+    for check in (check_references, check_templates, check_overrides, check_experiments, check_answers):
+        for complaint in check(content):
+            found(complaint)
+    return len(catalog.experiments)
+
+
 def check_folders(
     experiments: Path,
     greetings: Path,
@@ -37,15 +77,15 @@ def check_folders(
 ) -> Found:
     """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.
 
-    :param recorded: the last definition that the database has of each experiment.
-    :param retention: the days that calls are kept.
+    Its parameters are those of :func:`check_here`.
+
     :raises ChecksFailed: if the checks cannot begin.
     """
     request = {
         "experiments": str(experiments),
         "greetings": str(greetings),
         "region": region,
-        "recorded": recorded or {},
+        "recorded": recorded,
         "retention": retention,
     }
     # Safe path (-P): the folder that is checked can hold modules named like ours.

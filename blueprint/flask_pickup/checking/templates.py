@@ -6,18 +6,19 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from jinja2 import TemplateSyntaxError, nodes
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2.compiler import Frame
 from jinja2.idtracking import VAR_LOAD_RESOLVE
+from jinja2.meta import TrackingCodeGenerator
 from jinja2.runtime import LoopContext
 
 from flask_pickup.caller import e164
 from flask_pickup.catalog import Catalog, Complaint
-from flask_pickup.catalog.complaints import json_line, suggest, toml_line, unknown
+from flask_pickup.catalog.complaints import Level, json_line, suggest, toml_line, unknown
 from flask_pickup.catalog.settings import SPEAKS
 from flask_pickup.checking.content import Content
-from flask_pickup.checking.references import References
 from flask_pickup.override import templates
 from flask_pickup.rendering import BASE, TEMPLATE_NAMES, Environment, asks_the_clock
 
@@ -46,49 +47,34 @@ _MISWRITTEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """A template where an author wrote it.
-
-    :param line: the line of its file that holds all of it; 0 where its own lines are the file's.
-    :param is_spoken: whether it is part of an answer; an expression that only decides may read everything.
-    :param known: names that it sees besides those of every template.
-    """
-
-    path: str
-    tree: nodes.Template
-    line: int = 0
-    is_spoken: bool = True
-    known: frozenset[str] = frozenset()
-
-
-def check_templates(content: Content, references: References) -> Iterator[Complaint]:
+def check_templates(content: Content) -> Iterator[Complaint]:
     """Yield what is wrong with the text of each template, string of an override, and expression."""
     catalog = content.catalog
-    for source in _sources(content, references):
+    for source in _sources(content):
         content.at(source.path)
-        yield from _Names(source, catalog.environment).complaints()
+        yield from source.complaints()
     for path in content.trees:
         yield from _check_numbers(path, catalog.texts[path], content.region)
     for path in (*content.trees, *dict(catalog.overrides())):
         yield from _check_braces(path, catalog.texts[path])
 
 
-def _sources(content: Content, references: References) -> Iterator[Source]:
-    catalog = content.catalog
+def _sources(content: Content) -> Iterator[_Source]:
+    catalog, environment = content.catalog, content.catalog.environment
     own = {path: _own_names(tree) for path, tree in content.trees.items()}
     for path, tree in content.trees.items():
-        yield Source(path, tree, known=frozenset().union(*(own[other] for other in references.seen_by(path))))
+        seen = frozenset().union(*(own[other] for other in content.seen_by(path)))
+        yield _Source(environment, path, tree, seen=seen)
     for path, patch in catalog.overrides():
         for keys, text in templates(patch, content.platform.untemplated):
             if text in catalog.library.strings:
-                yield Source(path, catalog.environment.parse(text), json_line(catalog.texts[path], *keys))
+                yield _Source(environment, path, environment.parse(text), json_line(catalog.texts[path], *keys))
     for path, key, text in _expressions(catalog):
         try:
-            tree = catalog.environment.parse("{% set found = (" + text + "\n) %}")
+            tree = environment.parse("{% set found = (" + text + "\n) %}")
         except TemplateSyntaxError:
             continue
-        yield Source(path, tree, toml_line(catalog.texts[path], key), is_spoken=False)
+        yield _Source(environment, path, tree, toml_line(catalog.texts[path], key), is_spoken=False)
 
 
 def _expressions(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
@@ -128,16 +114,13 @@ def _imported(tree: nodes.Template) -> frozenset[str]:
     return frozenset(found | {name if isinstance(name, str) else name[1] for name in several})
 
 
-class _Free(CodeGenerator):
-    """Finds the names that a template reads from outside it. The code that it generates is dropped."""
+class _Free(TrackingCodeGenerator):
+    """Finds the names that a template reads from outside it."""
 
     def __init__(self, environment: Environment) -> None:
-        super().__init__(environment, "check", "check")
+        super().__init__(environment)
         self.found: list[nodes.Name] = []
         self.exported: set[str] = set()
-
-    def write(self, x: str) -> None:
-        """Drop the code."""
 
     def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802 (Jinja's)
         """Keep a name that nothing in the template defines, and one that its blocks see."""
@@ -150,26 +133,44 @@ class _Free(CodeGenerator):
         super().visit_Name(node, frame)
 
 
-class _Names:
-    def __init__(self, source: Source, environment: Environment) -> None:
-        self.source = source
-        self.environment = environment
-        free = _Free(environment)
-        free.visit(source.tree)
-        known = TEMPLATE_NAMES | environment.globals.keys() | source.known
-        self.known = known | free.exported | _imported(source.tree)
-        self.free = free.found
-        self._ids = {id(node) for node in self.free}
+@dataclass(frozen=True)
+class _Source:
+    """A template where an author wrote it.
+
+    :param line: the line of its file that holds all of it; 0 where its own lines are the file's.
+    :param is_spoken: whether it is part of an answer; an expression that only decides may read everything.
+    :param seen: names that it sees besides its own and those of every template.
+    """
+
+    environment: Environment
+    path: str
+    tree: nodes.Template
+    line: int = 0
+    is_spoken: bool = True
+    seen: frozenset[str] = frozenset()
+
+    @cached_property
+    def names(self) -> _Free:
+        """The names that it reads from outside it."""
+        free = _Free(self.environment)
+        free.visit(self.tree)
+        return free
+
+    @cached_property
+    def free(self) -> frozenset[int]:
+        """The identities of the nodes with these names."""
+        return frozenset(map(id, self.names.found))
 
     def complaints(self) -> Iterator[Complaint]:
-        tree = self.source.tree
-        for node in self.free:
-            if node.name not in self.known:
-                remedy = suggest(node.name, self.known | _own_names(tree))
+        tree = self.tree
+        known = TEMPLATE_NAMES | self.environment.globals.keys() | self.seen | self.names.exported | _imported(tree)
+        for node in self.names.found:
+            if node.name not in known:
+                remedy = suggest(node.name, known | _own_names(tree))
                 yield self._complain(node, f"unknown name '{node.name}'", remedy)
-        for kind, known in ((nodes.Filter, self.environment.filters), (nodes.Test, self.environment.tests)):
+        for kind, all_of_kind in ((nodes.Filter, self.environment.filters), (nodes.Test, self.environment.tests)):
             for used in tree.find_all(kind):
-                if used.name not in known:
+                if used.name not in all_of_kind:
                     yield self._complain(used, *unknown(kind.__name__.lower(), used.name, self.environment))
         for attribute in tree.find_all(nodes.Getattr):
             yield from self._attribute(attribute, attribute.node, attribute.attr)
@@ -177,7 +178,7 @@ class _Names:
             if isinstance(item.arg, nodes.Const) and isinstance(item.arg.value, str):
                 yield from self._attribute(item, item.node, item.arg.value)
         yield from self._callers_in_macros(tree)
-        if self.source.is_spoken:
+        if self.is_spoken:
             yield from self._said(tree)
 
     def _attribute(self, node: nodes.Expr, owner: nodes.Expr, attribute: str) -> Iterator[Complaint]:
@@ -187,7 +188,7 @@ class _Names:
         name = _name(owner)
         if name == "loop" and attribute not in _LOOP:
             yield self._complain(node, f"loop has no attribute '{attribute}'", suggest(attribute, _LOOP))
-        elif id(owner) in self._ids and attribute not in _ATTRIBUTES.get(name, {attribute}):
+        elif id(owner) in self.free and attribute not in _ATTRIBUTES.get(name, {attribute}):
             remedy = suggest(attribute, _ATTRIBUTES[name]) if _ATTRIBUTES[name] else f"write {{{{ {name} }}}}"
             yield self._complain(node, f"{name} has no attribute '{attribute}'", remedy)
         elif isinstance(owner, nodes.Const) and not hasattr(owner.value, attribute):
@@ -205,7 +206,7 @@ class _Names:
                     yield self._complain(node, problem, remedy, warning=True)
 
     def _said(self, tree: nodes.Template) -> Iterator[Complaint]:
-        for node in self.free:
+        for node in self.names.found:
             if node.name == "customer_raw":
                 problem = "customer_raw is not cleaned, and a model may follow what a customer wrote"
                 yield self._complain(node, problem, "use customer", warning=True)
@@ -214,7 +215,7 @@ class _Names:
             yield self._complain(record, problem, f"name a field, such as {_example(record.name)}")
         for output in tree.find_all(nodes.Output):
             for used in output.find_all(nodes.Getattr):
-                if id(used.node) in self._ids and used.attr == "number" and _name(used.node) == "caller":
+                if id(used.node) in self.free and used.attr == "number" and _name(used.node) == "caller":
                     problem = "the caller's number would be in the text, which the model's provider reads"
                     yield self._complain(used, problem, "remove it, or let a tool look it up", warning=True)
 
@@ -225,12 +226,12 @@ class _Names:
         printed += [loop.iter for loop in tree.find_all(nodes.For)]
         printed += [used.node for used in tree.find_all(nodes.Getattr) if used.attr in _WHOLE]
         for node in printed:
-            if isinstance(node, nodes.Name) and id(node) in self._ids and node.name in _RECORDS:
+            if isinstance(node, nodes.Name) and id(node) in self.free and node.name in _RECORDS:
                 yield node
 
     def _complain(self, node: nodes.Node, problem: str, remedy: str, *, warning: bool = False) -> Complaint:
-        line = self.source.line or node.lineno
-        return Complaint(self.source.path, line, problem, remedy, "warning" if warning else "error")
+        level: Level = "warning" if warning else "error"
+        return Complaint(self.path, self.line or node.lineno, problem, remedy, level)
 
 
 def _name(node: nodes.Node) -> str:
