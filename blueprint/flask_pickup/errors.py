@@ -1,21 +1,5 @@
 """Everything that Pickup raises.
 
-::
-
-    PickupError
-    ├── ConfigurationError      the app cannot start like this
-    ├── ChecksFailed            the content could not even be looked at
-    ├── BadWebhook              a request that is not acted on; also an HTTP exception
-    │   ├── UnreadableCall      a call that waits for an answer, in a body that cannot be read
-    │   ├── BadSignature        401: not from the platform, or not from now
-    │   ├── BodyTooLarge        413
-    │   ├── UnsupportedBody     415: compressed
-    │   ├── Unavailable         503: neither the database nor the spool took a report
-    │   └── WrongMethod         405
-    ├── BadOutcome              also a ValueError: an outcome that cannot be recorded
-    ├── UnknownExperiment       also a LookupError: no folder and no row has it
-    └── NotRecorded             neither the database nor the spool took a row in time
-
 No message carries a caller's number, a secret or a piece of a request's body.
 """
 

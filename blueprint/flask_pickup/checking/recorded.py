@@ -55,19 +55,14 @@ def last_definitions(engine: Engine) -> LastDefinitions:
 
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
     """
-    last = func.row_number().over(
-        partition_by=Definition.experiment,
-        order_by=(Definition.first_seen_at.desc(), Definition.fingerprint.desc()),
-    )
-    numbered = select(Definition.experiment, Definition.body, last.label("place")).subquery()
+    query = select(Definition.experiment, Definition.body).order_by(Definition.first_seen_at, Definition.fingerprint)
     with engine.connect() as connection:
-        rows = connection.execute(select(numbered.c.experiment, numbered.c.body).where(numbered.c.place == 1))
-        return dict(tuple(row) for row in rows)
+        # The last row of each experiment stays.
+        return dict(tuple(row) for row in connection.execute(query))
 
 
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         parsed = parsed.set(database=f"file:{parsed.database}", query={"mode": "ro", "uri": "true"})
-        return create_engine(parsed, poolclass=NullPool)
-    return create_engine(parsed, poolclass=NullPool, connect_args={"connect_timeout": _TIMEOUT})
+    return create_engine(parsed, poolclass=NullPool)
