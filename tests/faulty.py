@@ -208,11 +208,6 @@ class Server:
                 self._process.wait(12)
         self.kill()
 
-    def terminate(self) -> None:
-        """Ask for a graceful stop, and don't wait for it."""
-        assert self._process
-        self._process.terminate()
-
     def kill(self) -> None:
         """Kill the master and all workers at once."""
         if self._process is not None:

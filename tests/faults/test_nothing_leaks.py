@@ -162,15 +162,6 @@ def test_own_fault_with_another_event_is_json(make_phone: MakePhone, monkeypatch
     assert "612345678" not in answer.get_data(as_text=True)
 
 
-def test_handler_that_answers_nonsense_fails_alone(make_phone: MakePhone) -> None:
-    """A handler whose answer is no JSON has failed: the agent is told so, in the platform's own way."""
-    pickup = Pickup(clock=lambda: NOW)
-    pickup.on("tool-calls")(lambda _: {"result": object()})
-    phone = make_phone(pickup=pickup)
-    answer = phone.send({"type": "tool-calls", "call": {"id": "x"}, "tool_call_list": []})
-    assert (answer.status_code, answer.get_json()) == (200, {"error": "The tool failed."})
-
-
 def test_one_clock_for_all(make_phone: MakePhone) -> None:
     """Every time that is stored or shown comes from the one clock that the host can set."""
     phone = make_phone(pickup=Pickup(clock=lambda: NOW))

@@ -204,9 +204,9 @@ def hosted(make_phone: MakePhone, url: str, *, spool: bool = True, tmp_path: Pat
     return make_phone(url=url, **{"PICKUP_COMMIT_WAIT": 0.3, **config})
 
 
-def test_no_arm_without_a_row(make_phone: MakePhone, tmp_path: Path, database_url: str) -> None:
+def test_no_arm_without_a_row(make_phone: MakePhone, tmp_path: Path) -> None:
     """Where neither database nor spool takes the row the caller hears the base, and /health counts it."""
-    phone = hosted(make_phone, database_url, spool=False, migrate=False, tmp_path=tmp_path)
+    phone = hosted(make_phone, f"sqlite:///{tmp_path / 'none.db'}", spool=False, migrate=False, tmp_path=tmp_path)
     answers = [phone.ring(f"call-{index}") for index in range(3)]
     assert [answer.status_code for answer in answers] == [200] * 3
     assert [answer.get_json()["assistant"]["first_message"] for answer in answers] == ["Good day."] * 3
