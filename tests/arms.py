@@ -81,16 +81,12 @@ def period(
 ) -> PeriodAggregates:
     """Return a period whose arms have the callers of the first metric; ``arms`` gives more of their aggregates."""
     first = next(iter(metrics.values()))
-    found = {}
+    found = dict.fromkeys(of.weights, ArmAggregates())
     for arm in (arm for arm in of.weights if arm in first):
         callers = first[arm].asked
-        known: dict[str, Any] = {
-            "calls_per_caller": once([1.0] * callers).sums(),
-            "reported": callers,
-            "known": callers,
-        }
+        known = {"calls_per_caller": once([1.0] * callers).sums(), "reported": callers, **(arms or {}).get(arm, {})}
         sums = {name: each[arm] for name, each in metrics.items() if arm in each}
-        found[arm] = ArmAggregates(metrics=sums, since=START, **known | dict((arms or {}).get(arm, {})))
+        found[arm] = ArmAggregates(sums, since=START, **known)
     return PeriodAggregates(number, of.weights, START + timedelta(weeks=weeks), found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import time
@@ -87,7 +87,7 @@ class State:
     def _snapshot(self, experiment: str) -> Mapping[str, Any]:
         with self._analysis(experiment, patience=LEASE.total_seconds()) as found:
             results, zone = found.results(), self.catalog.zone(Line(None))
-            details = details_of(found, results.since, zone).as_data() if results.since else None
+            details = asdict(details_of(found, results.since, zone)) if results.since else None
         return {"results": results.as_data(), "details": details}
 
     def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[assembling.Analysis]:

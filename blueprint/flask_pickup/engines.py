@@ -1,14 +1,18 @@
-"""The engine that Pickup writes through, its own or the host's, and how it begins to write."""
+"""The engine that Pickup reads and writes through, its own or the host's, and how it begins to."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,6 +22,8 @@ EngineSource = Engine | Callable[[], Engine]
 
 DATABASES = ("sqlite", "postgresql")
 """What the statements are written for."""
+_STEPS_BETWEEN_LOOKS = 10_000
+"""Instructions of SQLite's between two looks at the clock."""
 
 
 def engine_maker(app: Flask, source: EngineSource | None, url: str) -> Callable[[], Engine]:
@@ -74,6 +80,41 @@ def begin_writing(connection: Connection) -> None:
     driver: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite" and not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: Engine, seconds: float | None = None) -> Iterator[Connection]:
+    """Give a connection that sees the rows as they are now until the end of the block, whatever is written meanwhile.
+
+    :param seconds: how long a statement may take; then the database ends it, and it raises. Such a statement leaves
+        PostgreSQL's other processors to the calls.
+    """
+    with engine.connect() as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            # Not by the driver's own setting, which would stay READ WRITE afterwards: a standby refuses that.
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            if seconds is not None:
+                connection.execute(text(f"SET LOCAL statement_timeout = {int(1000 * seconds)}"))
+                connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
+            yield connection
+        else:
+            with _reading_sqlite(connection, seconds):
+                yield connection
+
+
+@contextmanager
+def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[None]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    # The driver begins a transaction only to write.
+    if not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN")
+    end = monotonic() + (seconds or inf)
+    driver.set_progress_handler(lambda: monotonic() > end, _STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def make_engine(url: str) -> Engine:

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from conftest import CALLER, CONTENT, NOW, MakePhone, Phone
 from flask_pickup import Pickup
-from flask_pickup.results.table import COLUMNS
+from flask_pickup.results.model import CSV_COLUMNS
 
 TOKEN = "a-token-of-at-least-128-bits"
 WARM = "/experiments/warm-opening"
@@ -175,7 +175,7 @@ def test_numbers_can_be_exported(author: Phone, kind: str) -> None:
     author.report("call-1")
     text = page(author, f"{WARM}/numbers.{kind}").text
     lines = json.loads(text) if kind == "json" else list(csv.DictReader(io.StringIO(text)))
-    assert all(tuple(line) == COLUMNS for line in lines)
+    assert all(tuple(line) == CSV_COLUMNS for line in lines)
     assert [(line["metric"], line["arm"]) for line in lines] == [
         ("duration_seconds", arm) for arm in ("control", "warm")
     ]

@@ -130,8 +130,13 @@ def _alarms(day: list[list[int]]) -> list[str]:
         without, without_squared, without_calls, unreported = lost
         arms[arm] = ArmAggregates(
             calls_per_caller=sums,
-            reports=Sums(callers, calls, without, calls, without_squared, squares, without_calls, incomplete=unreported),
-            metrics={"length": sums}, since=START, reported=reported, known=callers, undelivered=undelivered,
-        )  # fmt: skip
+            reports=Sums(
+                callers, calls, without, calls, without_squared, squares, without_calls, incomplete=unreported
+            ),
+            delivery=Sums(callers, calls, asked=callers, incomplete=undelivered),
+            sums={"length": sums},
+            since=START,
+            reported=reported,
+        )
     shown = results_of(OF, PeriodAggregates(1, OF.weights, START, arms))
     return [finding.code for finding in shown.warnings if finding.code != "few"]

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from conftest import MakePhone
 from dashboards import TOKEN
 from faulty import eventually
+from flask_pickup.engines import reading
 from flask_pickup.models import Snapshot
-from flask_pickup.results.reading import reading
 from flask_pickup.results.snapshots import FRESH, LEASE, Snapshots
 from result_rows import START, tables
 

@@ -130,8 +130,8 @@ def test_split_is_tested(control: int, warm: int, more: Mapping[str, Any], wante
 
 def test_unequal_delivery_is_found() -> None:
     """Arms that differ in how often their words were spoken are named with their shares."""
-    delivery = {"undelivered": (2, 60), "undelivered_calls": (2, 60), "known_calls": (1000, 1000)}
-    [finding] = found(1000, 1000, more=delivery).warnings
+    delivery = tuple(replace(rate(lost, 1000), asked=1000, incomplete=lost) for lost in (2, 60))
+    [finding] = found(1000, 1000, more={"delivery": delivery}).warnings
     assert finding.code == "delivery"
     assert "control 99.8 %, warm 94.0 %" in finding.message
 

@@ -22,7 +22,7 @@ from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, instance, plura
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.rendering import BASE
-from flask_pickup.results.detectable import detectable_effects
+from flask_pickup.results.measuring import detectable_effects
 
 T = TypeVar("T")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import click
 from rich.table import Table
@@ -14,8 +15,10 @@ from flask_pickup.blueprint import State
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.cli.group import USAGE_ERROR, experiment_named, fail, formatted, show, with_state
 from flask_pickup.results import measuring, planning
-from flask_pickup.results.planning import Baseline, Plan
+from flask_pickup.results.planning import Plan
 from flask_pickup.results.wording import amount, percent
+
+T = TypeVar("T")
 
 _AT_LEAST_ONE = click.FloatRange(min=0, min_open=True)
 
@@ -40,38 +43,37 @@ def plan_command(
     """
     experiment = experiment_named(state, name)
     metric = _metric(experiment, of)
-    start = _baseline(state, experiment, metric, **today)
+    now = datetime.fromtimestamp(state.webhook.clock(), UTC)
+    if today["baseline"] is None:
+        start = _if_reached(lambda: measuring.measured(state.engine, metric, now=now))
+    else:
+        start = planning.stated(today["baseline"], deviation=today["deviation"])
+    if start is None:
+        fail(f"There are too few calls to measure {metric.name}. State its value today: --baseline 0.3", USAGE_ERROR)
+    pace = today["callers_a_week"]
+    pace = pace or _if_reached(lambda: measuring.new_callers_a_week(state.engine, experiment, now=now))
     try:
-        found = planning.plan(experiment, metric, start, lift)
+        found = planning.plan(experiment, metric, replace(start, new_callers_a_week=pace), lift)
     except ValueError as error:
         fail(f"Nothing can be planned from a baseline of {start.mean:g}: {error}.", USAGE_ERROR)
     show(style, found.as_json(), *_parts(found))
 
 
 def _metric(experiment: Experiment, name: str | None) -> MetricDefinition:
-    known = {metric.name: metric for metric in experiment.metrics}
     wanted = name or experiment.primary
-    if wanted not in known:
-        there = ", ".join(known) or "none"
+    metric = experiment.metric(wanted)
+    if metric is None:
+        there = ", ".join(each.name for each in experiment.metrics) or "none"
         fail(f"'{experiment.name}' has no metric '{wanted}'. Name one with --metric: {there}.", USAGE_ERROR)
-    return known[wanted]
+    return metric
 
 
-def _baseline(
-    state: State, experiment: Experiment, metric: MetricDefinition, *,
-    baseline: float | None, deviation: float | None, callers_a_week: float | None,
-) -> Baseline:  # fmt: skip
-    now, traffic = datetime.fromtimestamp(state.webhook.clock(), UTC), experiment.traffic
+def _if_reached(action: Callable[[], T]) -> T | None:
+    """Return what the database says; None if it does not answer, because all of it can be stated instead."""
     try:
-        pace = callers_a_week or measuring.new_callers_a_week(state.engine, experiment.name, traffic=traffic, now=now)
-        found = measuring.measured(state.engine, metric, now=now) if baseline is None else None
+        return action()
     except SQLAlchemyError:
-        pace, found = callers_a_week, None
-    if baseline is not None:
-        return planning.stated(baseline, deviation=deviation, callers_a_week=pace)
-    if found is None:
-        fail(f"There are too few calls to measure {metric.name}. State its value today: --baseline 0.3", USAGE_ERROR)
-    return replace(found, new_callers_a_week=pace)
+        return None
 
 
 def _parts(found: Plan) -> Iterator[str | Table]:

@@ -15,9 +15,9 @@ from rich.text import Text
 from flask_pickup.blueprint import State
 from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with_state
 from flask_pickup.errors import UnknownExperiment
-from flask_pickup.results import table, wording
+from flask_pickup.results import wording
 from flask_pickup.results.assembling import recorded
-from flask_pickup.results.model import ArmCounts, Comparison, Interval, Metric, Results, Unidentified
+from flask_pickup.results.model import CSV_COLUMNS, ArmCounts, Comparison, Metric, Results, Unidentified, csv_rows
 
 _WIDTH = 80
 _COLOURS = {"better": "green", "worse": "red", "broken": "red", "no difference": "cyan"}
@@ -46,8 +46,8 @@ def results_command(state: State, name: str | None, *, pool: bool, rehearsals: b
         _fail(error, state)
     broken = any(each.verdict and each.verdict.state == "broken" for each in found)
     if style == "csv":
-        lines = [line for each in found for line in table.rows(each.as_data())]
-        csv.writer(sys.stdout).writerows([table.COLUMNS, *lines])
+        lines = [line for each in found for line in csv_rows(each.as_data())]
+        csv.writer(sys.stdout).writerows([CSV_COLUMNS, *lines])
         raise click.exceptions.Exit(FAILED if broken else 0)
     values = [each.as_json() for each in found]
     texts = [part for each in found for part in _parts(each)] or ["All experiments are drafts."]
@@ -159,14 +159,9 @@ def _comparison(one: Comparison, metric: Metric) -> str:
     if one.difference is None:
         return one.state
     difference = wording.difference(one.difference, metric.unit)
-    valid, fixed = _interval(one.always_valid_interval, metric), _interval(one.interval, metric)
+    valid = wording.interval_text(one.always_valid_interval, metric.unit)
+    fixed = wording.interval_text(one.interval, metric.unit)
     return f"{one.state}, {difference} (always valid: {valid}; fixed horizon: {fixed})"
-
-
-def _interval(interval: Interval | None, metric: Metric) -> str:
-    if interval is None:
-        return "none yet"
-    return " to ".join(wording.difference(end, metric.unit) for end in interval)
 
 
 def _mean(value: float | None, metric: Metric) -> str:

@@ -136,7 +136,4 @@ def _intervals(of: Results, experiment: Experiment) -> Iterator[str]:
     metric = of.metric(experiment.primary)
     found = {(each.arm, each.against): each.always_valid_interval for each in (metric.comparisons if metric else ())}
     for pair in experiment.pairs:
-        interval = found.get(pair)
-        yield (
-            " to ".join(wording.difference(end, metric.unit) for end in interval) if metric and interval else "none yet"
-        )
+        yield wording.interval_text(found.get(pair), metric.unit if metric else "")

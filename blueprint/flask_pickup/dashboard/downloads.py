@@ -13,8 +13,8 @@ from flask import Response, abort
 from sqlalchemy import Engine, Table, select, tuple_
 
 from flask_pickup.dashboard.rows import STATEMENT_TIMEOUT
+from flask_pickup.engines import reading
 from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
-from flask_pickup.results.reading import reading
 
 TABLES: Mapping[str, Table] = {
     model.__tablename__.removeprefix("pickup_"): model.__table__  # type: ignore[misc]

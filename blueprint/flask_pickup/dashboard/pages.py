@@ -31,7 +31,7 @@ from flask_pickup.dashboard.downloads import TABLES, download, table_chunks
 from flask_pickup.dashboard.plan import planned
 from flask_pickup.dashboard.plots import plots_of
 from flask_pickup.previewing import preview
-from flask_pickup.results import table
+from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Snapshots
 from flask_pickup.results.wording import with_messages
 from flask_pickup.translation import DASH, LANGUAGES, PageFormat, format_number, gettext, in_language, ngettext
@@ -187,7 +187,7 @@ class Dashboard:
                 gettext("The results could not be computed; the log has the error. Calls are answered."), 500
             )
         result = latest.get("results")
-        return download(table.COLUMNS, [list(table.rows(result))] if result else (), name, kind)
+        return download(CSV_COLUMNS, [list(csv_rows(result))] if result else (), name, kind)
 
     def _definition(self, fingerprint: str) -> Response:
         found = definition(self.engine(), fingerprint) or abort(404)

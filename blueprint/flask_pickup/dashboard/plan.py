@@ -32,7 +32,7 @@ def planned(form: Mapping[str, str]) -> dict[str, Any]:
 def _plan(baseline: float, lift: float, callers_a_week: float) -> Mapping[str, Any]:
     metric = MetricDefinition("rate", "rate")
     design = Experiment("", "draft", weights={"control": 1, "other": 1}, metrics=(metric,), primary="rate")
-    start = planning.stated(baseline, deviation=None, callers_a_week=callers_a_week)
+    start = planning.stated(baseline, callers_a_week=callers_a_week)
     return planning.plan(design, metric, start, lift).as_json()
 
 

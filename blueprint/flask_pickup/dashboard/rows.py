@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, RowMapping, select, tuple_
 
+from flask_pickup.engines import reading
 from flask_pickup.models import Assignment, Call, Outcome, Transcript
-from flask_pickup.results.reading import reading
 
 STATEMENT_TIMEOUT = 3.0
 """Seconds that a page's query may take."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from functools import cached_property
-
-from flask_pickup.results.model import ArmCounts
 
 RECENT = timedelta(weeks=4)
 """Time in which the new callers a week are counted."""
@@ -23,25 +20,25 @@ class Sums:
 
     :param callers: those who have a pair.
     :param calls: those that count.
-    :param missing: calls (per call) or callers (per caller) without a value, left out.
-    :param asked: callers who could have had a value; those for whom ``within`` has not passed are not asked yet.
-    :param incomplete: callers of whom something is missing.
-    :param centre: a rounded number near the mean; 0 for proportions.
     :param s: Σx
     :param d: Σd
     :param ss: Σx²
     :param dd: Σd²
     :param sd: Σxd
+    :param centre: a rounded number near the mean; 0 for proportions.
     :param is_proportion: whether each value is 0 or 1.
+    :param missing: calls (per call) or callers (per caller) without a value, left out.
+    :param asked: callers who could have had a value; those for whom ``within`` has not passed are not asked yet.
+    :param incomplete: callers of whom something is missing.
     """
 
-    callers: int
-    calls: int
-    s: float
-    d: float
-    ss: float
-    dd: float
-    sd: float
+    callers: int = 0
+    calls: int = 0
+    s: float = 0.0
+    d: float = 0.0
+    ss: float = 0.0
+    dd: float = 0.0
+    sd: float = 0.0
     centre: float = 0.0
     is_proportion: bool = False
     missing: int = 0
@@ -59,37 +56,34 @@ class Sums:
         return Sums(**added | {"centre": self.centre, "is_proportion": self.is_proportion and other.is_proportion})
 
 
-EMPTY = Sums(callers=0, calls=0, s=0.0, d=0.0, ss=0.0, dd=0.0, sd=0.0)
-
-
 @dataclass(frozen=True)
 class ArmAggregates:
     """What the callers of one arm come to, up to a moment.
 
+    :param sums: metric to its sums.
     :param calls_per_caller: s is a caller's calls, d is 1.
     :param reports: s is a caller's calls without a report, d their calls of which one is due.
-    :param metrics: metric to its sums.
+    :param delivery: s is a caller's calls in which the arm was not delivered, d those of which that is known.
     :param since: the first assignment.
     :param recent: callers who came in the last four weeks.
     :param most_calls: those of the caller who called most.
     :param reported: callers with a report of at least one call.
-    :param known: callers with a call of which it is known whether the arm was delivered.
-    :param undelivered: callers with a call in which it was not.
     :param unassigned: later calls in no arm.
+    :param pinned: calls of pinned numbers, which do not count.
+    :param unidentified: calls without a number that were assigned one by one, which do not count.
     """
 
-    calls_per_caller: Sums = EMPTY
-    reports: Sums = EMPTY
-    metrics: Mapping[str, Sums] = field(default_factory=dict)
+    sums: Mapping[str, Sums] = field(default_factory=dict)
+    calls_per_caller: Sums = Sums()
+    reports: Sums = Sums()
+    delivery: Sums = Sums()
     since: datetime | None = None
     recent: int = 0
     most_calls: int = 0
     reported: int = 0
-    known: int = 0
-    undelivered: int = 0
-    known_calls: int = 0
-    undelivered_calls: int = 0
     unassigned: int = 0
+    pinned: int = 0
+    unidentified: int = 0
 
     @property
     def callers(self) -> int:
@@ -101,20 +95,23 @@ class ArmAggregates:
         """Their calls."""
         return self.calls_per_caller.calls
 
+    def of(self, metric: str) -> Sums:
+        """Return the sums of a metric."""
+        return self.sums.get(metric, Sums())
+
     def __add__(self, other: ArmAggregates) -> ArmAggregates:
         """Return both together."""
-        added = ("calls_per_caller", "reports", *ADDED)
-        return replace(
-            self,
+        found = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
+        both = {name: sums + other.sums[name] for name, sums in self.sums.items() if name in other.sums}
+        return ArmAggregates(
+            sums={**self.sums, **other.sums, **both},
             since=min(filter(None, (self.since, other.since)), default=None),
             most_calls=max(self.most_calls, other.most_calls),
-            metrics={name: sums + other.metrics[name] for name, sums in self.metrics.items()},
-            **{name: getattr(self, name) + getattr(other, name) for name in added},
+            **found,
         )
 
 
-ADDED = (*("recent", "reported", "known", "undelivered", "known_calls", "undelivered_calls", "unassigned"),)
-"""Plain numbers of callers and calls."""
+_ADDED = {each.name for each in fields(ArmAggregates)} - {"sums", "since", "most_calls"}
 
 
 @dataclass(frozen=True)
@@ -123,43 +120,18 @@ class PeriodAggregates:
 
     :param number: the period's, from 1.
     :param weights: arm to weight, in the order of the definition.
-    :param arms: arm to what its callers come to; an arm without a caller may be absent.
-    :param excluded: arm and source to its calls that are not counted: pinned, or drawn one by one.
+    :param arms: each of these arms to what its callers come to.
     """
 
     number: int
     weights: Mapping[str, float]
     until: datetime
     arms: Mapping[str, ArmAggregates]
-    excluded: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime | None:
         """The period's first assignment; None where there is none."""
         return min((arm.since for arm in self.arms.values() if arm.since), default=None)
-
-    @cached_property
-    def arm_counts(self) -> tuple[ArmCounts, ...]:
-        """Who is in each arm, in the order of the definition."""
-        return tuple(self._arm_counts(name, self.arms.get(name, ArmAggregates())) for name in self.weights)
-
-    def _arm_counts(self, name: str, arm: ArmAggregates) -> ArmCounts:
-        reports = arm.reports
-        return ArmCounts(
-            arm=name,
-            weight=self.weights[name],
-            callers=arm.callers,
-            calls=arm.calls,
-            delivered=1 - arm.undelivered_calls / arm.known_calls if arm.known_calls else None,
-            unidentified=self.excluded.get((name, "unidentified"), 0),
-            pinned=self.excluded.get((name, "pin"), 0),
-            reported=arm.reported,
-            without_report=reports.s / reports.calls if reports.calls else None,
-            unreported=reports.incomplete,
-            known=arm.known,
-            undelivered=arm.undelivered,
-            unassigned=arm.unassigned,
-        )
 
     @property
     def callers(self) -> int:
@@ -167,12 +139,13 @@ class PeriodAggregates:
         return sum(arm.callers for arm in self.arms.values())
 
     @property
+    def calls(self) -> int:
+        """Their calls."""
+        return sum(arm.calls for arm in self.arms.values())
+
+    @property
     def new_callers_a_week(self) -> float | None:
         """Those of the last four weeks, or since the start, a week; None on the first day."""
         passed = min(self.until - self.since, RECENT) if self.since else timedelta()
         recent = sum(arm.recent for arm in self.arms.values())
         return recent / (passed / timedelta(weeks=1)) if passed >= timedelta(days=1) else None
-
-    def sums(self, metric: str) -> dict[str, Sums]:
-        """Return the sums of a metric by arm."""
-        return {name: arm.metrics[metric] for name, arm in self.arms.items() if metric in arm.metrics}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, reduce
-from itertools import takewhile
-from operator import add
+from functools import cached_property
+from itertools import chain, takewhile
 
 from sqlalchemy import Connection, Engine, select
 
 from flask_pickup.catalog.definition import Experiment
+from flask_pickup.engines import reading
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.models import Definition
 from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates
@@ -28,7 +27,6 @@ from flask_pickup.results.calls import (
 from flask_pickup.results.counting import Counted, aggregate, callers
 from flask_pickup.results.model import Finding, Metric, Results, Unidentified, Verdict
 from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
-from flask_pickup.results.reading import reading
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.verdict import decide_verdict, last_whole_week
 
@@ -142,8 +140,7 @@ class Analysis:
         earlier = [self._aggregates(now, self.query.until, period) for period in self.earlier]
         found = results_of(self.experiment, current, earlier)
         if current.since:
-            counted = sum(arm.calls for arm in current.arms.values())
-            found = replace(found, coverage=coverage(self.connection, self.query, current.since, counted))
+            found = replace(found, coverage=coverage(self.connection, self.query, current.since, current.calls))
         found = replace(found, warnings=(*found.warnings, *self._findings(current, one_arm, earlier)))
         at_week = self._aggregates(weeks[0], week) if week else None
         return replace(found, verdict=self._verdict(found, at_week), unidentified=self._unidentified())
@@ -172,7 +169,7 @@ class Analysis:
         ]
 
     @cached_property
-    def _excluded(self) -> Mapping[tuple[str, str, str], int]:
+    def _excluded(self) -> Mapping[tuple[str, str], ArmAggregates]:
         return excluded_calls(self.connection, self.query)
 
     def _aggregates(
@@ -183,15 +180,13 @@ class Analysis:
         :param one_arm: whether callers who were assigned two arms are left out.
         """
         period = period or self.period
-        own: dict[str, list[ArmAggregates]] = {}
-        for (definition, arm, two_armed), each in counted.items():
-            if definition in period.definitions and not (one_arm and two_armed):
-                own.setdefault(arm, []).append(each)
-        arms = {arm: reduce(add, own[arm]) for arm in period.weights if arm in own}
-        excluded: Counter[tuple[str, str]] = Counter()
-        for (definition, arm, source), calls in self._excluded.items():
-            excluded[arm, source] += calls if definition in period.definitions else 0
-        return PeriodAggregates(period.number, period.weights, until, arms, excluded)
+        arms = dict.fromkeys(period.weights, ArmAggregates())
+        rows = ((definition, arm, each) for (definition, arm, both), each in counted.items() if not (one_arm and both))
+        excluded = ((definition, arm, each) for (definition, arm), each in self._excluded.items())
+        for definition, arm, each in chain(rows, excluded):
+            if definition in period.definitions and arm in arms:
+                arms[arm] += each
+        return PeriodAggregates(period.number, period.weights, until, arms)
 
     def _last_whole_week(self) -> datetime | None:
         """Return the moment that the verdict is about; None while it is too early for one."""
@@ -207,14 +202,16 @@ class Analysis:
             until = last_whole_week(found.since, found.until) if found.since else found.until
             return decide_verdict(replace(found, until=until), self.experiment)
         today = decide_verdict(found, self.experiment)
-        return (
-            today if today.state == "broken" else decide_verdict(results_of(self.experiment, at_week), self.experiment)
-        )
+        if today.state == "broken":
+            return today
+        return decide_verdict(results_of(self.experiment, at_week), self.experiment)
 
     def _unidentified(self) -> Unidentified | None:
         """Return what came of calls that were drawn one by one; each stands for a caller, in the same statistics."""
         period = self.period.per_call
-        if not any(source == "unidentified" and each in period.definitions for each, _, source in self._excluded):
+        if not any(
+            each.unidentified for (definition, _), each in self._excluded.items() if definition in period.definitions
+        ):
             return None
         [counted] = aggregate(self.connection, replace(self.query, unidentified=True))
         found = results_of(self.experiment, self._aggregates(counted, self.query.until, period))
@@ -232,10 +229,9 @@ class Analysis:
             yield Finding("changed", {"since": day, "callers": before})
         if both := current.callers - one_arm.callers:
             yield self._two_arms(both, one_arm)
-        calls = sum(arm.calls for arm in current.arms.values())
         most = max((arm.most_calls for arm in current.arms.values()), default=0)
-        if calls >= _FEWEST_CALLS and most > _LARGEST_SHARE * calls:
-            yield Finding("one-caller", {"most": most, "calls": calls})
+        if current.calls >= _FEWEST_CALLS and most > _LARGEST_SHARE * current.calls:
+            yield Finding("one-caller", {"most": most, "calls": current.calls})
         if since and self.period.uses_customer:
             reasons = calls_by_reason(self.connection, self.query, since)
             if failed := reasons.get("customer_failed", 0):

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select,
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.models import Assignment, Call
+from flask_pickup.results.aggregates import ArmAggregates
 from flask_pickup.results.model import Coverage
 
 
@@ -67,15 +68,16 @@ def first_assigned(connection: Connection, query: CountQuery) -> Mapping[str, da
     return found
 
 
-def excluded_calls(connection: Connection, query: CountQuery) -> Mapping[tuple[str, str, str], int]:
-    """Return the calls that are not counted, by definition, arm and source: pinned, or drawn one by one."""
-    by = (Assignment.definition, Assignment.arm, Assignment.source)
-    statement = select(*by, func.count()).where(
+def excluded_calls(connection: Connection, query: CountQuery) -> Mapping[tuple[str, str], ArmAggregates]:
+    """Return the numbers of calls that are not counted, by definition and arm: pinned, or assigned one by one."""
+    by = (Assignment.definition, Assignment.arm)
+    numbers = [func.sum(case((Assignment.source == source, 1), else_=0)) for source in ("pin", "unidentified")]
+    statement = select(*by, *numbers).where(
         *_assigned(query), Assignment.source != "hash", Assignment.assigned_at < query.until
     )
     return {
-        (definition, arm, source): calls
-        for definition, arm, source, calls in connection.execute(statement.group_by(*by))
+        (definition, arm): ArmAggregates(pinned=pinned, unidentified=unidentified)
+        for definition, arm, pinned, unidentified in connection.execute(statement.group_by(*by))
     }
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Double, RowMapping, Select, case, cast, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Double, RowMapping, Select, case, cast, func, select
 
-from flask_pickup.models import Call, Outcome
+from flask_pickup.models import Outcome
 from flask_pickup.outcome_names import REPORTED_FLAGS
-from flask_pickup.results.aggregates import ADDED, ArmAggregates, Sums
-from flask_pickup.results.calls import CountQuery, was_heard
-from flask_pickup.results.statement import WHO, Scale, Statement
+from flask_pickup.results.aggregates import ArmAggregates, Sums
+from flask_pickup.results.calls import CountQuery
+from flask_pickup.results.statement import SUMS_OF_CALLS, WHO, Scale, Statement
 
 _DIGITS = 6
 _WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
@@ -35,7 +35,7 @@ def aggregate(connection: Connection, query: CountQuery, *earlier: datetime) -> 
         {
             (row["definition"], row["arm"], bool(row["two_armed"])): _aggregates(row, moment, scales)
             for row in rows
-            if row[f"callers_calls_{moment}"]
+            if row[f"callers_calls_per_caller_{moment}"]
         }
         for moment in range(len(moments))
     ]
@@ -69,20 +69,6 @@ def means_by_arm(connection: Connection, query: CountQuery, definitions: Collect
     counts = (func.count().label("callers"), func.sum(found.c.calls).label("calls"))
     together = found.join(means, means.c.arm == arm)
     return select(arm, *counts, *columns).select_from(together).group_by(arm).order_by(arm)
-
-
-def new_vs_returning(connection: Connection, query: CountQuery, definitions: Collection[str]) -> Select[Any]:
-    """Return a statement of callers and of the query's one metric, for each arm and whether they had called before.
-
-    Before they drew an arm, that is: no arm had any part in who they are.
-    """
-    found = callers_of(connection, query, definitions)
-    *_, s, d = found.c
-    earlier = (Call.caller_key == found.c.caller, Call.decided_at < found.c.since, was_heard())
-    is_returning = exists().where(*earlier, query.includes(Call.call_id))
-    each = select(found.c.arm, is_returning.label("is_returning"), s.label("s"), d.label("d")).subquery("each")
-    by = (each.c.arm, each.c.is_returning)
-    return select(*by, func.count(), _ratio(each.c.s, each.c.d)).group_by(*by)
 
 
 def callers_of(connection: Connection, query: CountQuery, definitions: Collection[str]) -> Any:
@@ -128,15 +114,10 @@ def _cap(connection: Connection, query: CountQuery, metric: Any) -> float | None
 
 
 def _aggregates(row: RowMapping, moment: int, scales: Mapping[str, Scale]) -> ArmAggregates:
-    metrics = enumerate(scales.items())
-    return ArmAggregates(
-        calls_per_caller=_sums(row, f"calls_{moment}", Scale()),
-        reports=_sums(row, f"reports_{moment}", Scale()),
-        metrics={name: _sums(row, f"{index}_{moment}", scale) for index, (name, scale) in metrics},
-        since=row[f"since_{moment}"],
-        most_calls=int(row[f"most_calls_{moment}"] or 0),
-        **{name: int(row[f"{name}_{moment}"] or 0) for name in ADDED},
-    )
+    found: dict[str, Any] = {name: _sums(row, f"{name}_{moment}", Scale()) for name in SUMS_OF_CALLS}
+    found |= {name: int(row[f"{name}_{moment}"] or 0) for name in ("recent", "most_calls", "reported", "unassigned")}
+    sums = {name: _sums(row, f"{index}_{moment}", scale) for index, (name, scale) in enumerate(scales.items())}
+    return ArmAggregates(sums, since=row[f"since_{moment}"], **found)
 
 
 def _sums(row: RowMapping, suffix: str, scale: Scale) -> Sums:

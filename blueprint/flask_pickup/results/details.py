@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Double, Row, Select, cast, exists, func, null, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from flask_pickup.models import Call
 from flask_pickup.results.assembling import Analysis
-from flask_pickup.results.calls import calls_by_reason
-from flask_pickup.results.counting import callers_of, means_by_arm, new_vs_returning
+from flask_pickup.results.calls import calls_by_reason, was_heard
+from flask_pickup.results.counting import callers_of, means_by_arm
+from flask_pickup.results.statement import WHO
 
 MOST_POINTS = 12
 """Looks back at how the interval narrowed."""
-
 
 Group = tuple[int, float | None]
 """Callers, and their mean; None if none of them has one."""
@@ -38,13 +39,9 @@ class ExperimentDetails:
     days: Mapping[str, Mapping[str, int]]
     narrowing: tuple[Mapping[str, Any], ...]
     reasons: Mapping[str, int]
-    regulars: Mapping[str, tuple[int, int]]
-    before: Mapping[str, tuple[Group, Group]]
+    regulars: Mapping[str, Sequence[int]]
+    before: Mapping[str, Sequence[Group]]
     sql: str
-
-    def as_data(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
 
 
 def details_of(found: Analysis, since: datetime, zone: tzinfo = UTC) -> ExperimentDetails:
@@ -53,31 +50,52 @@ def details_of(found: Analysis, since: datetime, zone: tzinfo = UTC) -> Experime
     :param since: when their period began.
     :param zone: says when a day begins.
     """
-    connection, query = found.connection, found.query
-    days, regulars = _days_and_regulars(found, zone)
+    groups, days = _groups(found), dict[str, dict[str, int]]()
+    for row in groups:
+        hour = datetime.strptime(row.hour, "%Y-%m-%d %H").replace(tzinfo=UTC)
+        day = days.setdefault(hour.astimezone(zone).date().isoformat(), {})
+        day[row.arm] = day.get(row.arm, 0) + row.callers
+    by_arm = {arm: [row for row in groups if row.arm == arm] for arm in {row.arm for row in groups}}
+    primary = found.experiment.metric(found.experiment.primary)
     return ExperimentDetails(
         days=days,
         narrowing=_narrowing(found, since),
-        reasons=calls_by_reason(connection, query, since),
-        regulars=regulars,
-        before=_before(found),
-        sql=_sql(connection, means_by_arm(connection, query, found.period.definitions)),
+        reasons=calls_by_reason(found.connection, found.query, since),
+        regulars={
+            arm: tuple(sum(row.callers for row in rows if row.again == again) for again in (False, True))
+            for arm, rows in by_arm.items()
+        },
+        before={
+            arm: tuple(_mean([row for row in rows if row.had_called == had_called]) for had_called in (False, True))
+            for arm, rows in (by_arm if primary else {}).items()
+        },
+        sql=_sql(found.connection, means_by_arm(found.connection, found.query, found.period.definitions)),
     )
 
 
-def _days_and_regulars(found: Analysis, zone: tzinfo) -> tuple[dict[str, dict[str, int]], dict[str, tuple[int, int]]]:
-    who = callers_of(found.connection, replace(found.query, metrics=()), found.period.definitions)
-    hour, again = _hour(found.connection, who.c.since), func.sum(case((who.c.calls > 1, 1), else_=0))
-    statement = select(hour, who.c.arm, func.count(), again).group_by(hour, who.c.arm)
-    days: dict[str, dict[str, int]] = {}
-    regulars: dict[str, tuple[int, int]] = {}
-    for at, arm, callers, more in sorted(map(tuple, found.connection.execute(statement))):
-        day = datetime.strptime(at, "%Y-%m-%d %H").replace(tzinfo=UTC).astimezone(zone).date().isoformat()
-        arms = days.setdefault(day, {})
-        arms[arm] = arms.get(arm, 0) + callers
-        once, often = regulars.get(arm, (0, 0))
-        regulars[arm] = (once + callers - more, often + more)
-    return days, regulars
+def _groups(found: Analysis) -> Sequence[Row[Any]]:
+    """Return the callers by hour, arm, whether they called again, and whether they had called before they were assigned."""
+    primary = found.experiment.metric(found.experiment.primary)
+    query = replace(found.query, metrics=(primary,) if primary else ())
+    who = callers_of(found.connection, query, found.period.definitions).c
+    s, d = list(who)[WHO:] or (cast(null(), Double), cast(null(), Double))
+    earlier = (Call.caller_key == who.caller, Call.decided_at < who.since, was_heard())
+    each = select(
+        _hour(found.connection, who.since).label("hour"),
+        who.arm,
+        (who.calls > 1).label("again"),
+        exists().where(*earlier, query.includes(Call.call_id)).label("had_called"),
+        s.label("s"),
+        d.label("d"),
+    ).subquery()
+    by = (each.c.hour, each.c.arm, each.c.again, each.c.had_called)
+    sums = (func.count().label("callers"), func.sum(each.c.s).label("s"), func.sum(each.c.d).label("d"))
+    return found.connection.execute(select(*by, *sums).group_by(*by).order_by(each.c.hour)).all()
+
+
+def _mean(groups: Sequence[Row[Any]]) -> Group:
+    d = sum(row.d or 0 for row in groups)
+    return sum(row.callers for row in groups), sum(row.s or 0 for row in groups) / d if d else None
 
 
 def _hour(connection: Connection, moment: ColumnElement[datetime]) -> ColumnElement[str]:
@@ -103,18 +121,6 @@ def _narrowing(found: Analysis, since: datetime) -> tuple[Mapping[str, Any], ...
         for each in metric.comparisons
         if each.always_valid_interval
     )  # fmt: skip
-
-
-def _before(found: Analysis) -> dict[str, tuple[Group, Group]]:
-    primary = found.experiment.metric(found.experiment.primary)
-    if primary is None:
-        return {}
-    query = replace(found.query, metrics=(primary,))
-    groups: dict[str, dict[bool, Group]] = {}
-    statement = new_vs_returning(found.connection, query, found.period.definitions)
-    for arm, is_returning, callers, mean in found.connection.execute(statement):
-        groups.setdefault(arm, {})[bool(is_returning)] = (callers, mean)
-    return {arm: (each.get(False, (0, None)), each.get(True, (0, None))) for arm, each in groups.items()}
 
 
 def _sql(connection: Connection, statement: Select[Any]) -> str:

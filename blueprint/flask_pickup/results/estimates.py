@@ -143,10 +143,12 @@ def relative_interval(x: Sums, y: Sums, factor: float) -> tuple[float, float]:
     return (m * k - root) / bounded - 1, (m * k + root) / bounded - 1
 
 
-def split_p_value(counts: Sequence[int], weights: Sequence[float]) -> float:
+def split_p_value(counts: Sequence[int], weights: Sequence[float], finite: float = 1.0) -> float:
     """Return the probability of counts this uneven, if ``weights`` hold; NaN without counts.
 
     Chi-square; exact where an expected count is below 5.
+
+    :param finite: what the variance of a count is multiplied by, because the counted are a part of some total.
     """
     n, shares = sum(counts), [weight / sum(weights) for weight in weights]
     if not n or len(shares) < 2:  # noqa: PLR2004
@@ -154,24 +156,22 @@ def split_p_value(counts: Sequence[int], weights: Sequence[float]) -> float:
     expected = [n * share for share in shares]
     if min(expected) < FEWEST_EXPECTED:
         return _exact_p_value(counts, shares)
-    return chi_square_tail(_chi_square(counts, expected), len(shares) - 1)
+    chi_square = sum((count - each) * (count - each) / each for count, each in zip(counts, expected, strict=True))
+    return chi_square_tail(chi_square / finite, len(shares) - 1)
 
 
 def share_p_value(counts: Sequence[int], totals: Sequence[int]) -> float:
     """Return the probability of shares this different, if they are the same in truth; NaN if all or none are counted.
 
-    Chi-square of the table; where an expected count is below 5, the split of the rarer kind, exactly.
+    It is the split of the rarer kind over the totals: chi-square of the table, or exact.
     """
     overall = sum(counts) / max(sum(totals), 1)
     asked = [(count, total) for count, total in zip(counts, totals, strict=True) if total > 0]
-    if not 0 < overall < 1 or len(asked) < 2:  # noqa: PLR2004
+    if not 0 < overall < 1:
         return nan
     if overall > 1 / 2:
         asked, overall = [(total - count, total) for count, total in asked], 1 - overall
-    rarer, expected = [count for count, _ in asked], [overall * total for _, total in asked]
-    if min(expected) < FEWEST_EXPECTED:
-        return _exact_p_value(rarer, [total / sum(totals) for _, total in asked])
-    return chi_square_tail(_chi_square(rarer, expected) / (1 - overall), len(asked) - 1)
+    return split_p_value([count for count, _ in asked], [total for _, total in asked], 1 - overall)
 
 
 def share_of_calls_p_value(arms: Sequence[Sums]) -> float:
@@ -196,6 +196,16 @@ def share_of_calls_p_value(arms: Sequence[Sums]) -> float:
     return chi_square_tail(sum(e * e / (spread * calls) for e, calls in deviations), len(asked) - 1)
 
 
+def least_callers(rate: float | None, share: float) -> float:
+    """Return the callers of two arms at whom the always-valid interval begins; infinite for a rate of 0 or 1.
+
+    :param rate: that of a proportion; None for a mean.
+    :param share: the smaller arm's, of the callers of both.
+    """
+    rarer = 1 if rate is None else min(rate, 1 - rate)
+    return max(FEWEST_CALLERS, FEWEST_EVENTS / rarer if rarer > 0 else inf) / share
+
+
 def callers_needed(spread: float, difference: float, alpha: float, expected: float, *, power: float) -> float:
     """Return the callers of two arms at whom the always-valid interval finds ``difference`` with chance ``power``.
 
@@ -218,10 +228,6 @@ def callers_needed(spread: float, difference: float, alpha: float, expected: flo
     return float(ceil(most))
 
 
-def _chi_square(counts: Sequence[int], expected: Sequence[float]) -> float:
-    return sum((count - each) * (count - each) / each for count, each in zip(counts, expected, strict=True))
-
-
 def _exact_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     """Return the probability of all multinomial outcomes that are no likelier than the observed one.
 
@@ -241,7 +247,8 @@ def _exact_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     p_value = _multinomial_p_value([count, n - count], [share, 1 - share], max(_FAR_COUNT, count))
     if len(others) < 2:  # noqa: PLR2004
         return p_value
-    return min(1.0, 2 * min(p_value, split_p_value(*zip(*others, strict=True))))
+    common = split_p_value([count for count, _ in others], [share for _, share in others])
+    return min(1.0, 2 * min(p_value, common))
 
 
 def _multinomial_p_value(counts: Sequence[int], shares: Sequence[float], longest: int) -> float:

@@ -5,7 +5,7 @@ What is undefined is ``None``: never NaN, infinity or an invented 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -23,6 +23,10 @@ ComparisonState = Literal[
 VerdictState = Literal[
     "better", "worse", "no difference", "cannot tell yet", "cannot tell at your number of calls", "broken"
 ]
+CSV_COLUMNS = (
+    *("experiment", "period", "metric", "arm", "callers", "calls", "missing", "mean", "standard_error", "against"),
+    *("difference", "low", "high", "fixed_low", "fixed_high", "state"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,7 @@ class ArmCounts:
     :param delivered: the share of the calls with known delivery in which the arm was really spoken.
     :param unidentified: calls drawn one by one (``unidentified = "per-call"``), which do not count.
     :param pinned: calls of pinned numbers, which do not count.
-    :param reported: callers with a report of at least one call.
     :param without_report: the share of calls without any report, of those of which one should be here by now.
-    :param unreported: callers with such a call.
-    :param known: callers with a call of which it is known whether the arm was spoken.
-    :param undelivered: callers with a call in which other words were spoken.
     :param unassigned: later calls of counted callers that were in no arm: outside the audience, the layer, the traffic.
     """
 
@@ -49,11 +49,7 @@ class ArmCounts:
     delivered: float | None = None
     unidentified: int = 0
     pinned: int = 0
-    reported: int = 0
     without_report: float | None = None
-    unreported: int = 0
-    known: int = 0
-    undelivered: int = 0
     unassigned: int = 0
 
 
@@ -206,7 +202,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class PeriodResults:
-    """An earlier period, with its own callers and its own split test."""
+    """A period's callers, with a split test of their own.
+
+    :param period: which one this is, from 1: a change of weights, arms, words, audience or caller secret begins another.
+    :param since: when the period began.
+    :param until: the moment up to which calls count.
+    """
 
     period: int
     since: datetime | None
@@ -228,23 +229,14 @@ class Unidentified:
 
 
 @dataclass(frozen=True)
-class Results:
-    """All that is known of one experiment.
+class Results(PeriodResults):
+    """All that is known of one experiment: the period in force, and what is about all of them.
 
-    :param since: when the period began.
-    :param period: which one this is, from 1: a change of weights, arms, words, audience or caller secret begins another.
-    :param until: the moment up to which calls count.
     :param unidentified: None where there are no such calls.
     """
 
     experiment: str
     status: str
-    since: datetime | None
-    period: int
-    until: datetime
-    arms: tuple[ArmCounts, ...]
-    sample_ratio: SampleRatio
-    metrics: tuple[Metric, ...]
     new_callers_a_week: float | None = None
     coverage: Coverage | None = None
     warnings: tuple[Finding, ...] = ()
@@ -265,6 +257,28 @@ class Results:
         """Return what ``--format json`` prints: :meth:`as_data` with messages in English."""
         with in_language("en"):
             return wording.with_messages(self.as_data())
+
+
+def csv_rows(results: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield a row of ``CSV_COLUMNS`` for each metric, arm and comparison; None for what is unknown.
+
+    :param results: what :meth:`Results.as_data` returned.
+    """
+    for metric in results["metrics"]:
+        for arm in metric["arms"]:
+            about = (
+                results["experiment"],
+                results["period"],
+                metric["metric"],
+                *(arm[name] for name in CSV_COLUMNS[3:9]),
+            )
+            compared = [_compared(each) for each in metric["comparisons"] if each["arm"] == arm["arm"]]
+            yield from ((*about, *each) for each in compared or [(None,) * 7])
+
+
+def _compared(each: Mapping[str, Any]) -> tuple[Any, ...]:
+    ends = (*(each["always_valid_interval"] or (None, None)), *(each["interval"] or (None, None)))
+    return (each["against"], each["difference"], *ends, each["state"])
 
 
 def _plain(value: Any) -> Any:

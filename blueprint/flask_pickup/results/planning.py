@@ -101,13 +101,13 @@ class Plan:
         return asdict(self)
 
 
-def stated(baseline: float, *, deviation: float | None, callers_a_week: float | None) -> Baseline:
+def stated(mean: float, *, deviation: float | None = None, callers_a_week: float | None = None) -> Baseline:
     """Return a baseline that an author states.
 
     :param deviation: a mean's standard deviation over callers; None for a rate.
     """
-    spread = baseline * (1 - baseline) if deviation is None else deviation**2
-    return Baseline(baseline, spread, is_proportion=deviation is None, new_callers_a_week=callers_a_week)
+    spread = mean * (1 - mean) if deviation is None else deviation**2
+    return Baseline(mean, spread, is_proportion=deviation is None, new_callers_a_week=callers_a_week)
 
 
 def plan(experiment: Experiment, metric: MetricDefinition, baseline: Baseline, lift: float | None = None) -> Plan:
@@ -224,8 +224,8 @@ class _Planned:
 
     def _least_callers(self) -> float:
         """Return the callers of both arms from which the always-valid interval is given."""
-        rarer = min(self.baseline.mean, 1 - self.baseline.mean) if self.baseline.is_proportion else 1
-        return max(estimates.FEWEST_CALLERS, estimates.FEWEST_EVENTS / rarer) / min(self.shares)
+        rate = self.baseline.mean if self.baseline.is_proportion else None
+        return estimates.least_callers(rate, min(self.shares))
 
 
 def _comparison(experiment: Experiment, metric: MetricDefinition, baseline: Baseline, confidence: float) -> _Planned:

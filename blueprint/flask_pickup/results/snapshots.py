@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
@@ -20,9 +20,9 @@ from sqlalchemy import Engine, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from flask_pickup.engines import reading
 from flask_pickup.models import Snapshot
 from flask_pickup.processes import PerProcess
-from flask_pickup.results.reading import reading
 
 log = logging.getLogger("flask_pickup")
 
@@ -61,10 +61,14 @@ class Latest:
 
 @dataclass
 class _Process:
-    """What a process has: the experiments that its thread will compute, and what it could not write."""
+    """What a process has: a thread for each experiment that it computes, and what it could not write.
+
+    :param turn: held by the thread that computes; the others wait.
+    """
 
     lock: Lock = field(default_factory=Lock)
-    queued: dict[str, Event] = field(default_factory=dict)
+    turn: Lock = field(default_factory=Lock)
+    threads: dict[str, Thread] = field(default_factory=dict)
     kept: dict[str, Latest] = field(default_factory=dict)
 
 
@@ -91,11 +95,11 @@ class Snapshots:
         """
         found, now = self._read(names), self._now()
         latest = {name: found.get(name, Latest()) for name in names}
-        queued = self._queue([name for name, one in latest.items() if one.is_due(now)])
+        threads = {name: self._thread(name, is_due=one.is_due(now)) for name, one in latest.items()}
+        waited = [thread for name, thread in threads.items() if thread and now - (latest[name].at or _NEVER) > OLD]
         end = monotonic() + wait
-        waited = [queued[name] for name, one in latest.items() if name in queued and now - (one.at or _NEVER) > OLD]
-        for event in waited:
-            event.wait(max(0.0, end - monotonic()))
+        for thread in waited:
+            thread.join(max(0.0, end - monotonic()))
         found = self._read(names) if waited else found
         return {name: one.body for name, one in found.items() if one.body is not None}
 
@@ -108,41 +112,33 @@ class Snapshots:
                 found[row.experiment] = max(latest, found.get(row.experiment, latest), key=lambda one: one.at or _NEVER)
         return found
 
-    def _queue(self, names: Collection[str]) -> dict[str, Event]:
-        """Let this process's thread compute what is due; return all that it will."""
+    def _thread(self, name: str, *, is_due: bool) -> Thread | None:
+        """Return the thread of this process that computes an experiment's results, begun if they are due."""
         process = self._processes()
         with process.lock:
-            is_idle = not process.queued
-            for name in names:
-                process.queued.setdefault(name, Event())
-            queued = dict(process.queued)
-        if is_idle and queued:
-            Thread(target=self._work, args=(next(iter(queued)),), name="pickup-results", daemon=True).start()
-        return queued
-
-    def _work(self, name: str | None) -> None:
-        process = self._processes()
-        while name:
-            self._renew(name)
-            with process.lock:
-                process.queued.pop(name).set()
-                name = next(iter(process.queued), None)
+            thread = process.threads.get(name)
+            if is_due and not (thread and thread.is_alive()):
+                thread = Thread(target=self._renew, args=(name,), name="pickup-results", daemon=True)
+                process.threads[name] = thread
+                thread.start()
+        return thread
 
     def _renew(self, name: str) -> None:
-        try:
-            is_mine = is_kept = self._lease(name)
-        except Exception:  # noqa: BLE001 (a database that takes no lease may still be read)
-            is_mine, is_kept = True, False
-        if not is_mine:
-            return
-        try:
-            body = self._compute(name)
-        except Exception as error:  # noqa: BLE001 (a page says so; the message may quote a row)
-            log.error("The results of %s could not be computed: %s.", name, type(error).__name__)
-            body = {"failed": type(error).__name__}
-        latest = Latest(self._now(), None, body)
-        if not (is_kept and self._write(name, latest)):
-            self._processes().kept[name] = latest
+        with self._processes().turn:
+            try:
+                is_mine = is_kept = self._lease(name)
+            except Exception:  # noqa: BLE001 (a database that takes no lease may still be read)
+                is_mine, is_kept = True, False
+            if not is_mine:
+                return
+            try:
+                body = self._compute(name)
+            except Exception as error:  # noqa: BLE001 (a page says so; the message may quote a row)
+                log.error("The results of %s could not be computed: %s.", name, type(error).__name__)
+                body = {"failed": type(error).__name__}
+            latest = Latest(self._now(), None, body)
+            if not (is_kept and self._write(name, latest)):
+                self._processes().kept[name] = latest
 
     def _lease(self, name: str) -> bool:
         """Take the lease for this process; return whether the results are still due, and it got the lease.

@@ -17,7 +17,6 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     Select,
-    String,
     Subquery,
     and_,
     case,
@@ -25,7 +24,6 @@ from sqlalchemy import (
     extract,
     func,
     join,
-    null,
     or_,
     select,
 )
@@ -41,6 +39,8 @@ REPORTED_WITHIN = timedelta(hours=6)
 """How long after a call began its report is waited for: until then no report says nothing."""
 WHO = 5
 """Columns of the statement of callers before those of the metrics."""
+SUMS_OF_CALLS = ("calls_per_caller", "reports", "delivery")
+"""The sums that are there whatever the metrics are."""
 _DAY = 86_400.0
 
 
@@ -92,7 +92,13 @@ class Statement:
     def by_caller(self) -> Select[Any]:
         """Return the statement: a row for each caller."""
         found = self._callers((self._query.until,)).c
-        who: tuple[Any, ...] = (found.caller, found.arm, found.definition, found.since, found.n_calls_0.label("calls"))
+        who: tuple[Any, ...] = (
+            found.caller,
+            found.arm,
+            found.definition,
+            found.since,
+            found.n_calls_per_caller_0.label("calls"),
+        )
         assert len(who) == WHO
         names = [metric.name for metric in self._query.metrics]
         pairs = [(found[f"s_{i}_0"].label(name), found[f"d_{i}_0"].label(f"{name}_of")) for i, name in enumerate(names)]
@@ -111,17 +117,20 @@ class Statement:
     def _called(self) -> Subquery:
         """Return the calls that somebody heard of all who are enrolled, each with its caller's first time in an arm."""
         query, unit = self._query, getattr(Call, self._query.unit)
-        at, since, arm, definition, assigned, delivered = self._assigned()
+        is_drawn = Assignment.source == query.source
+        # Where a report brought an assignment back, its row is younger than the call.
+        at = func.coalesce(Call.decided_at, Assignment.assigned_at)
+        since = at if query.experiment is None else case((is_drawn, at))
         statement = (
             select(
                 unit.label("caller"),
                 at.label("at"),
                 func.min(since, type_=Moment()).over(partition_by=unit).label("since"),
-                arm.label("arm"),
-                definition.label("definition"),
+                case((is_drawn, Assignment.arm)).label("arm"),
+                case((is_drawn, Assignment.definition)).label("definition"),
                 Call.reported_at,
-                assigned.label("assigned"),
-                delivered.label("delivered"),
+                Assignment.call_id.label("assigned"),
+                Assignment.delivered,
                 *self._outcome_columns(),
             )
             .select_from(self._joined())
@@ -134,30 +143,10 @@ class Statement:
             statement = statement.where(Call.decided_at > query.after)
         return statement.subquery("calls")
 
-    def _assigned(self) -> tuple[Any, ...]:
-        """Return a call's time, the time from which its caller counts, and what it was assigned."""
-        if self._query.experiment is None:
-            nothing = cast(null(), String)
-            return (
-                Call.decided_at,
-                Call.decided_at,
-                nothing,
-                nothing,
-                Call.call_id,
-                cast(null(), Assignment.delivered.type),
-            )
-        is_drawn = Assignment.source == self._query.source
-        # Where a report brought an assignment back, its row is younger than the call.
-        at = func.coalesce(Call.decided_at, Assignment.assigned_at)
-        drawn = (case((is_drawn, each)) for each in (at, Assignment.arm, Assignment.definition))
-        return at, *drawn, Assignment.call_id, Assignment.delivered
-
     def _joined(self) -> Any:
         """Return the calls with their assignments and outcomes: by whole keys, so that there is one row a call."""
-        found: Any = Call.__table__
-        if self._query.experiment is not None:
-            is_own = and_(Assignment.call_id == Call.call_id, Assignment.experiment == self._query.experiment)
-            found = join(Call, Assignment, is_own, isouter=True)
+        is_own = and_(Assignment.call_id == Call.call_id, Assignment.experiment == self._query.experiment)
+        found = join(Call, Assignment, is_own, isouter=True)
         for name, outcome in self._outcomes.items():
             found = found.outerjoin(outcome, and_(outcome.call_id == Call.call_id, outcome.name == name))
         return found
@@ -235,13 +224,14 @@ class Statement:
         is_due = calls.at < moment - REPORTED_WITHIN
         is_in = func.min(calls.since) < moment
         made, lost, due = _number(*counts), _number(is_due, calls.reported_at.is_(None)), _number(is_due)
+        known = _number(*counts, calls.delivered.is_not(None))
+        undelivered = _number(*counts, calls.delivered.is_(False))
         found: dict[str, ColumnElement[Any]] = {
             "reported": _number(*counts, calls.reported_at.is_not(None)),
             "unassigned": _number(*counts, calls.assigned.is_(None)),
-            "known": _number(*counts, calls.delivered.is_not(None)),
-            "undelivered": _number(*counts, calls.delivered.is_(False)),
-            **_pair("calls", is_in, is_in, made, 1, made, 0),
+            **_pair("calls_per_caller", is_in, is_in, made, 1, made, 0),
             **_pair("reports", is_in, is_in, lost, due, due, lost),
+            **_pair("delivery", known > 0, known > 0, undelivered, known, known, undelivered),
         }
         for index, metric in enumerate(self._query.metrics):
             found |= self._of_metric(index, metric, moment, counts)
@@ -279,13 +269,11 @@ class Statement:
         found: dict[str, ColumnElement[Any]] = {
             "since": func.min(case((is_in, callers.c.since))),
             "recent": _number(is_in, callers.c.since >= until - RECENT),
-            "most_calls": func.max(of("n_calls")),
+            "most_calls": func.max(of("n_calls_per_caller")),
             "unassigned": func.sum(of("unassigned")),
-            "known_calls": func.sum(of("known")),
-            "undelivered_calls": func.sum(of("undelivered")),
-            **{name: _number(of(name) > 0) for name in ("reported", "known", "undelivered")},
+            "reported": _number(of("reported") > 0),
         }
-        for name in ("calls", "reports", *map(str, range(len(self._query.metrics)))):
+        for name in (*SUMS_OF_CALLS, *map(str, range(len(self._query.metrics)))):
             s, d, n, missing = (of(f"{part}_{name}") for part in ("s", "d", "n", "missing"))
             found |= {
                 f"callers_{name}": func.count(s),

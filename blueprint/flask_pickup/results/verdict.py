@@ -211,16 +211,19 @@ class _Deciding:
 
         They follow from ``smallest``: weeks from the estimate would be too few wherever it is too large by chance.
         """
-        arm, control = self.metric.arm(judged.arm), self.metric.arm(CONTROL)
+        arms, weights = [self.metric.arm(name) for name in (judged.arm, CONTROL)], self.design.weights
         error, pace = judged.comparison.standard_error, self.results.new_callers_a_week
-        least = self._least_callers(judged.arm)
-        if error is None or pace is None or least is None:
+        if error is None or pace is None:
             return None
-        weights = self.design.weights
-        share = (weights[judged.arm] + weights[CONTROL]) / sum(weights.values())
-        callers = (arm.callers or 0) + (control.callers or 0)
-        needed = self._needed(error**2 * callers, smallest, callers)
-        return max(1, ceil((max(needed, least) - callers) / (pace * share))) if pace else inf
+        both = weights[judged.arm] + weights[CONTROL]
+        means = [arm.mean for arm in arms if arm.mean is not None]
+        rate = sum(means) / len(means) if self.metric.is_proportion and means else None
+        least = estimates.least_callers(rate, min(weights[judged.arm], weights[CONTROL]) / both)
+        if not isfinite(least):
+            return None
+        callers = sum(arm.callers or 0 for arm in arms)
+        needed = max(self._needed(error**2 * callers, smallest, callers), least)
+        return max(1, ceil((needed - callers) / (pace * both / sum(weights.values())))) if pace else inf
 
     def _needed(self, spread: float, smallest: float, callers: int) -> float:
         """Return the callers of both arms at whom ``smallest`` is probably found; more than there are already."""
@@ -231,19 +234,6 @@ class _Deciding:
                 return needed
         # An interval that is no wider than smallest excludes zero, or lies within ± smallest.
         return estimates.callers_needed(spread, smallest / 2, alpha, expected, power=0.5)
-
-    def _least_callers(self, arm: str) -> float | None:
-        """Return the callers of both arms at which the always-valid interval begins; None while that is unknown."""
-        weights = self.design.weights
-        smaller = min(weights[arm], weights[CONTROL]) / (weights[arm] + weights[CONTROL])
-        least = float(estimates.FEWEST_CALLERS)
-        rates = [rate for name in (arm, CONTROL) if (rate := self.metric.arm(name).mean) is not None]
-        if self.metric.is_proportion and rates:
-            rarer = min(sum(rates), len(rates) - sum(rates)) / len(rates)
-            if rarer <= 0:
-                return None
-            least = max(least, estimates.FEWEST_EVENTS / rarer)
-        return least / smaller
 
     def _bet(self, judged: Sequence[_Judged]) -> Bet | None:
         """Return what the data lean to: the arm with the longest odds for or against it."""

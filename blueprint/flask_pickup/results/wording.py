@@ -67,6 +67,11 @@ def difference(value: float, unit: str) -> str:
     return _with_unit(_sign(value) + _number(abs(value), unit, round, digits=4), unit)
 
 
+def interval_text(interval: tuple[float, float] | None, unit: str) -> str:
+    """Return an interval of a difference, or that there is none yet: "+2.1 pp to +9.3 pp"."""
+    return " to ".join(difference(end, unit) for end in interval) if interval else "none yet"
+
+
 def percent(share: float) -> str:
     """Return a share as a percentage: "31.2 %"."""
     return gettext("%(number)s %%", number=format_number(100 * share, "0.0"))
