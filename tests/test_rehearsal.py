@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,12 +10,12 @@ import pytest
 from conftest import FLIREO, WEBHOOK_SECRET
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.errors import BadSignature
-from flask_pickup.platforms import CallEnded, IncomingCall
+from flask_pickup.platforms import CallEnded, IncomingCall, SampleCall
 from flask_pickup.platforms.flireo import Flireo
-from flask_pickup.rehearsal.sending import Reply, judge
-from flask_pickup.rehearsal.steps import CALLER, LINE, OTHER_CALLER, WITHHELD, Expected, all_steps
+from flask_pickup.rehearsal import CALLER, LINE, OTHER_CALLER, WITHHELD, Expected, Reply, all_steps, judge
 
-STEPS = all_steps(lambda clock: Flireo((WEBHOOK_SECRET,), clock=clock), "abc")
+CALL = SampleCall(f"{REHEARSAL}abc", CALLER, LINE, datetime.now(UTC))
+STEPS = all_steps(lambda clock: Flireo((WEBHOOK_SECRET,), clock=clock), CALL)
 
 
 def assigned(arm: str, key: str | None = "k") -> dict[str, Any]:
@@ -80,12 +81,15 @@ def test_report_brings_the_answer_back() -> None:
         (Expected.NOBODYS, 200, {}, ""),
         (Expected.NOBODYS, 200, assigned("warm", None), ""),
         (Expected.NOBODYS, 200, assigned("warm"), "identified as a caller"),
+        (Expected.SAME_ANSWER, 200, assigned("warm"), ""),
+        (Expected.SAME_ANSWER, 200, assigned("brisk"), "another arm"),
     ],
 )
 def test_reply_is_judged(expected: Expected, status: int, body: Any, wrong: str) -> None:
     """A reply that is not as expected is described in a few words."""
     reply = Reply(status, body, 0.01)
-    assert judge(FLIREO, expected, reply, reply) == wrong
+    same = Reply(200, assigned("warm"), 0.01) if expected is Expected.SAME_ANSWER else reply
+    assert judge(FLIREO, expected, reply, same) == wrong
 
 
 def test_late_answer_is_none() -> None:
@@ -93,10 +97,3 @@ def test_late_answer_is_none() -> None:
     late = Reply(200, {}, 5.1)
     assert judge(FLIREO, Expected.ANSWER, late, late) == "later than 5 s"
     assert judge(FLIREO, Expected.ACCEPTED, late, late) == ""
-
-
-def test_same_call_must_name_the_same_arm() -> None:
-    """A second delivery that names another arm is not as expected."""
-    warm, brisk = Reply(200, assigned("warm"), 0.01), Reply(200, assigned("brisk"), 0.01)
-    assert judge(FLIREO, Expected.SAME_ANSWER, warm, warm) == ""
-    assert judge(FLIREO, Expected.SAME_ANSWER, brisk, warm) == "another arm"

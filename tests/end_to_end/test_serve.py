@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from sqlalchemy import create_engine, text
 
 from checkouts import Server, borrow_packages, copy_checkout, mode, run_script, serving
 from conftest import CONTENT, new_postgresql_database, write
+from flask_pickup.caller import REHEARSAL
+from flask_pickup.platforms import SampleCall
 from flask_pickup.platforms.flireo import Flireo
-from flask_pickup.rehearsal import sending, steps
+from flask_pickup.rehearsal import CALLER, LINE, Unreachable, arms, incoming_call, read_answer, send
 
 pytestmark = pytest.mark.slow
 
@@ -139,9 +142,9 @@ def _ring(server: Server, secret: str, index: int) -> str | None:
     """Return the call's id if it was answered with an arm."""
     name = "".join("abcdefghij"[int(digit)] for digit in str(index))
     platform = Flireo((secret,))
-    step = steps.single(platform, name)
+    call = SampleCall(REHEARSAL + name, CALLER, LINE, datetime.now(UTC))
     try:
-        reply = sending.send(server.url, step.make(None))
-    except sending.Unreachable:
+        reply = send(server.url, incoming_call(platform, call).make(None))
+    except Unreachable:
         return None
-    return step.call_id if reply.is_answer and sending.arms(platform, reply.body) else None
+    return call.id if reply.is_answer and arms(read_answer(platform, reply.body)[0]) else None

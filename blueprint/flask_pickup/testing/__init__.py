@@ -27,7 +27,7 @@ from flask_pickup.platforms import (
     ToolCall,
     ToolCalls,
 )
-from flask_pickup.rehearsal.steps import CALLER, LINE
+from flask_pickup.rehearsal import CALLER, LINE
 
 __all__ = ["CALLER", "LINE", "FrozenClock", "PickupClient"]
 
