@@ -169,11 +169,6 @@ def e164(text: str | None, region: str) -> str | None:
     return _written(text, region)[0]
 
 
-def line_number(text: str | None, region: str) -> str | None:
-    """Return a dialled number in E.164, or ``text`` itself: a line may have a short number or a SIP name."""
-    return e164(text, region) or text
-
-
 @lru_cache(maxsize=512)
 def languages_of(country: str | None) -> tuple[str, ...]:
     """Return the codes of a country's official languages, that of most people first."""

@@ -44,7 +44,8 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
 
     :param returned: our metadata as a report brought it back; its call id is the one that we gave the call.
     """
-    line = catalog.line(caller.line_number(event.line_number, options.region), event.line_name)
+    # A line may have a short number or a SIP name.
+    line = catalog.line(caller.e164(event.line_number, options.region) or event.line_number, event.line_name)
     who = caller.identify(
         event.caller_number,
         own=(line.number, *catalog.settings.lines),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -103,18 +103,20 @@ class Deciding:
         assignments = self._assign() if recorded is None else self._still_there(recorded)
         if recorded is not None and recorded.kind == "fallback":
             return self._decision("fallback", self.base_answer(), assignments)
-        return self._speak(assignments)
+        winners = (
+            f"experiments/{experiment.name}/{experiment.winner}"
+            for experiment in self.catalog.experiments
+            if experiment.status == "concluded" and experiment.winner and not self.outside(experiment)
+        )
+        folders = (*self.base, *winners, *(f"experiments/{each.experiment}/{each.arm}" for each in assignments))
+        answer = self._answer(folders, assignments)
+        if answer is None:
+            return self._decision("fallback", self.base_answer(), assignments)
+        return self._decision("arm" if assignments else "base", answer, assignments)
 
     def base_answer(self) -> Answer | Rejection | None:
         """Return the base alone; ``None``, the platform's default, if it fails."""
         return self._answer(self.base, ())
-
-    def _speak(self, assignments: tuple[Assigned, ...]) -> Decision:
-        folders = (*self.base, *self._winners(), *(f"experiments/{a.experiment}/{a.arm}" for a in assignments))
-        answer = self._answer(folders, assignments)
-        if answer is not None:
-            return self._decision("arm" if assignments else "base", answer, assignments)
-        return self._decision("fallback", self.base_answer(), assignments)
 
     def _decision(self, kind: str, answer: Answer | Rejection | None, assignments: tuple[Assigned, ...]) -> Decision:
         reasons = {**self.reasons, FAULTS: self.faults} if self.faults else self.reasons
@@ -185,7 +187,7 @@ class Deciding:
         if key is None and experiment.unidentified == "exclude":
             return None, "unidentified"
         draws_by = key or self.call.id
-        if experiment.layer and self._choice_of(experiment.layer, draws_by) != experiment.name:
+        if experiment.layer and self._layer_choice(experiment.layer, draws_by) != experiment.name:
             return None, "layer"
         if not is_enrolled(experiment.seed, experiment.traffic, draws_by):
             return None, "traffic"
@@ -199,17 +201,14 @@ class Deciding:
     def _assigned(self, experiment: Experiment, arm: str, source: str) -> Assigned:
         return Assigned(experiment.name, arm, source, experiment.fingerprint)
 
-    def _choice_of(self, layer: str, key: str) -> str:
+    def _layer_choice(self, layer: str, key: str) -> str:
+        """Return a layer's one experiment for the caller; a pin comes before the draw."""
         # Each experiment of a layer asks; drawing anew for each would take as many draws as their square.
         if layer not in self._layers:
-            self._layers[layer] = self._layer_choice(layer, key)
+            contenders = self.catalog.layers[layer]
+            pinned = (name for name, each in contenders.items() if each.is_running and key in each.pins)
+            self._layers[layer] = next(pinned, None) or draw_layer(layer, contenders, key)
         return self._layers[layer]
-
-    def _layer_choice(self, layer: str, key: str) -> str:
-        """A pin comes before the layer's draw: who is pinned in one of its experiments is in no other."""
-        contenders = self.catalog.layers[layer]
-        pinned = (name for name, experiment in contenders.items() if experiment.is_running and key in experiment.pins)
-        return next(pinned, None) or draw_layer(layer, contenders, key)
 
     def outside(self, experiment: Experiment) -> str:
         """Return why the caller is not in the audience; empty if they are."""
@@ -225,11 +224,6 @@ class Deciding:
             self._fault(f"{experiment.file}: audience", error)
             return "audience"
         return "" if looked else "audience"
-
-    def _winners(self) -> Iterable[str]:
-        for experiment in self.catalog.experiments:
-            if experiment.status == "concluded" and experiment.winner and not self.outside(experiment):
-                yield f"experiments/{experiment.name}/{experiment.winner}"
 
     def _still_there(self, recorded: Recorded) -> tuple[Assigned, ...]:
         arms = {(experiment.name, arm) for experiment in self.catalog.experiments for arm in experiment.weights}
@@ -251,7 +245,10 @@ class Deciding:
             self.faults.append(f"{folders[-1]}: the platform would not understand {path}")
             log.error("%s: the platform would not understand %s.", folders[-1], path)
             return None
-        return replace(answer, metadata=self._metadata(said, assignments)) if assignments else answer
+        if not assignments:
+            return answer
+        metadata = Metadata(self.call.id, self.call.caller.key, self.language, assignments, digest(said))
+        return replace(answer, metadata=metadata.as_json())
 
     def answer(self, folders: tuple[str, ...]) -> Answer | Rejection:
         """Return the answer of a stack of folders, valid or not. Raises whatever its templates raise."""
@@ -268,10 +265,6 @@ class Deciding:
         own = self.platform.words(settings)
         said = Words(texts.greeting or own.greeting, texts.prompt or own.prompt)
         return Answer(said, self.language, settings), texts.strings
-
-    def _metadata(self, said: Words, assignments: tuple[Assigned, ...]) -> Mapping[str, Any]:
-        key = self.call.caller.key
-        return Metadata(self.call.id, key, self.language, assignments, digest(said)).as_json()
 
     def _fault(self, where: str, error: Exception) -> None:
         # The error's text may quote the customer's data; its kind and place say enough.

@@ -37,18 +37,18 @@ def engine_maker(app: Flask, source: EngineSource | None, url: str) -> Callable[
     if source is None:
         return lambda: _own_engine(url)
     if isinstance(source, Engine):
-        _refuse_other_databases(source, ConfigurationError)
+        _refuse_other_databases(source)
     parent = os.getpid()
 
     def ask() -> Engine:
         try:
             with app.app_context():
                 engine = source if isinstance(source, Engine) else source()
+            _refuse_other_databases(engine)
         except Exception as error:
-            raise SQLAlchemyError(f"The function given as Pickup(engine=…) raised {type(error).__name__}") from error
-        if not isinstance(engine, Engine):
-            raise SQLAlchemyError(f"The function given as Pickup(engine=…) returned {type(engine).__name__}")
-        _refuse_other_databases(engine, SQLAlchemyError)
+            raise SQLAlchemyError(
+                f"Pickup(engine=…) gave no engine that Pickup can write to: {type(error).__name__}"
+            ) from error
         if os.getpid() != parent:
             # Two processes on one connection would read each other's answers.
             engine.dispose(close=False)
@@ -57,9 +57,9 @@ def engine_maker(app: Flask, source: EngineSource | None, url: str) -> Callable[
     return ask
 
 
-def _refuse_other_databases(engine: Engine, refusal: type[Exception]) -> None:
+def _refuse_other_databases(engine: Engine) -> None:
     if engine.dialect.name not in DATABASES:
-        raise refusal(
+        raise ConfigurationError(
             f"Pickup(engine=…) got {engine.dialect.name}. Pickup writes to SQLite and PostgreSQL; leave the engine out "
             "and set 'PICKUP_DATABASE_URL' to one of them."
         )

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Boolean, DateTime, Dialect, Double, Index, String, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, Double, Index, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -64,8 +64,6 @@ class Base(DeclarativeBase):
         dict[str, Any]: _JSON,
         list[Any]: _JSON,
         float: Double,
-        bool: Boolean,
-        str: String,
     }
 
 

@@ -16,7 +16,6 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from flask_pickup.engines import DATABASES
 from flask_pickup.errors import ConfigurationError
 
-PREFIX = "PICKUP_"
 SHORTEST_TOKEN = 22
 """Characters of an alphabet of 64 that hold 128 bits."""
 
@@ -69,7 +68,7 @@ def read_options(read: ConfigReader, *, root: str, instance: str) -> Options:
         commit_wait=read.number("commit_wait", 1),
         spool=Path(root, read.get("spool", Path(instance, "spool"))),
         transcripts=read.boolean("transcripts", default=False),
-        retention=None if read.get("retention") is None else read.number("retention", 0),
+        retention=read.optional_number("retention"),
         dashboard_token=read.token("dashboard_token"),
         metrics_token=read.token("metrics_token"),
     )
@@ -114,6 +113,10 @@ class ConfigReader:
         if not 0 < number < float("inf"):
             raise _invalid(name, f"is {value!r}; set a number above 0.")
         return number
+
+    def optional_number(self, name: str) -> float | None:
+        """Return a number above 0; ``None`` if it is not set."""
+        return None if self.get(name) is None else self.number(name, 0)
 
     def boolean(self, name: str, *, default: bool) -> bool:
         """Return true or false."""
@@ -175,4 +178,4 @@ def _invalid(name: str, why: str) -> ConfigurationError:
 
 
 def _key(name: str) -> str:
-    return PREFIX + name.upper()
+    return f"PICKUP_{name.upper()}"

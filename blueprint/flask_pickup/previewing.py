@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from flask_pickup.assignment import Assigned, Recorded
-from flask_pickup.caller import REHEARSAL, Caller, line_number
+from flask_pickup.caller import REHEARSAL, Caller
 from flask_pickup.calls import CallFacts, call_of
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import FAULTS, Decision, decide
 from flask_pickup.platforms import Delivery, IncomingCall, Platform
-from flask_pickup.rehearsal.steps import CALLER
+from flask_pickup.rehearsal import CALLER
 from flask_pickup.webhook import Webhook
 
 
@@ -31,30 +31,26 @@ class Preview:
         """The answer in the platform's JSON."""
         return self.decision.written(self.platform)
 
-    @property
-    def faults(self) -> Sequence[str]:
-        """What failed and is missing from the answer."""
-        found: Sequence[str] = self.decision.reasons.get(FAULTS, ())
-        return found
+    def arms(self) -> dict[str, str]:
+        """Return the arm in each experiment, or why there is none, for people."""
+        found = self.as_json()["assignments"].items()
+        return {name: each["arm"] or f"not enrolled ({each['reason']})" for name, each in found}
 
     def as_json(self) -> dict[str, Any]:
         """Return the caller, their arms with reasons, and the platform's answer as plain values."""
         who = self.call.caller
-        assigned = {
-            one.experiment: {"arm": one.arm, "source": one.source, "definition": one.definition}
-            for one in self.decision.assignments
-        }
-        others = {
-            name: {"arm": None, "reason": reason}
-            for name, reason in self.decision.reasons.items()
-            if name not in assigned and isinstance(reason, str)
+        assigned = self.decision.assignments
+        reasons = {name: reason for name, reason in self.decision.reasons.items() if name != FAULTS}
+        others = {name: {"arm": None, "reason": reason} for name, reason in reasons.items()}
+        arms = {
+            one.experiment: {"arm": one.arm, "source": one.source, "definition": one.definition} for one in assigned
         }
         return {
             "caller": {"key": who.key, "country": who.country, "language": who.language, "identified": who.identified},
             "language": self.decision.language,
             "open": self.decision.open,
             "decision": self.decision.kind,
-            "assignments": {**assigned, **others},
+            "assignments": {**others, **arms},
             "answer": self.answer,
         }
 
@@ -74,14 +70,14 @@ def preview(
     :param at: now by default; in the line's time zone if it has none.
     :param arm: an experiment's arm to use instead of the caller's own.
     """
-    called = webhook.catalog.line(line_number(line, webhook.options.region), None)
     now = at or datetime.now(UTC)
     platform = webhook.default_platform
     event = IncomingCall(
         call_id=REHEARSAL + "preview", call_type="inbound_phone_call", caller_number=number, line_number=line
     )
-    moment = now if now.tzinfo else now.replace(tzinfo=webhook.catalog.zone(called))
-    call = call_of(event, Delivery({}, b""), moment, platform.name, webhook.catalog, webhook.options)
+    call = call_of(event, Delivery({}, b""), now, platform.name, webhook.catalog, webhook.options)
+    if now.tzinfo is None:
+        call = replace(call, at=now.replace(tzinfo=webhook.catalog.zone(call.line)))
     decision = decide(webhook.catalog, platform, call, webhook.lookup(call.caller), _given(arm) if arm else None)
     return Preview(call, decision, platform)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
+from flask_pickup.assignment import Assigned
 from flask_pickup.caller import could_hold_number, is_written_as, without_numbers
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Catalog
@@ -61,6 +62,11 @@ def without_nul(value: Any) -> Any:
     return [without_nul(child) for child in value] if isinstance(value, list | tuple) else value
 
 
+def assignment_rows(assignments: Iterable[Assigned], **shared: Any) -> list[dict[str, Any]]:
+    """Return rows of ``pickup_assignments`` with the values that they share."""
+    return [{**asdict(assigned), **shared} for assigned in assignments]
+
+
 def status_entry(event: StatusChanged, call: CallFacts) -> ReportEntry:
     """Return what the end of a call changes."""
     ended_at = event.timestamp or call.at
@@ -79,16 +85,10 @@ def report_entry(event: CallEnded, call: CallFacts, returned: Metadata | None, r
     if event.applied is not None:
         # A report that shows other words than ours, or nothing of ours at all, is of a call that our answer missed.
         delivered = returned is not None and returned.was_applied(event.applied)
-    assignments = [
-        {
-            **asdict(assigned),
-            "call_id": call.id,
-            "caller_key": returned.caller_key if returned else None,
-            "assigned_at": reported_at,
-            "delivered": delivered,
-        }
-        for assigned in (returned.assignments if returned else ())
-    ]
+    assignments = []
+    if returned is not None:
+        shared = {"call_id": call.id, "caller_key": returned.caller_key, "delivered": delivered}
+        assignments = assignment_rows(returned.assignments, **shared, assigned_at=reported_at)
     transcript = {"call_id": call.id, "summary": event.summary, "messages": event.transcript}
     return ReportEntry(
         row,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -121,7 +121,10 @@ class Webhook:
         try:
             event = platform.parse(delivery)
         except UnreadableCall as error:
-            return self._unreadable_call(error, platform)
+            # A refusal would end the call on some platforms.
+            self.refusals["unreadable call"] += 1
+            log.warning("A call is unreadable and gets the default of %s: %s", platform.name, error.detail)
+            return json_response(platform.default())
         return self._dispatch(event, delivery, platform, self.clock() if stamp is None else stamp)
 
     def _dispatch(self, event: Event, delivery: Delivery, platform: Platform, stamp: float) -> Response:
@@ -133,7 +136,8 @@ class Webhook:
         if isinstance(event, CallEnded):
             entry = reports.report_entry(event, call, returned, self.reading)
             self._keep(entry)
-            self._send_reported(entry)
+            names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
+            self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
         elif isinstance(event, StatusChanged) and event.has_ended:
             self._keep(reports.status_entry(event, call))
         return json_response(self.handlers.answer(event, platform))
@@ -149,14 +153,6 @@ class Webhook:
             self._log_own_fault(error)
             self.decisions["fallback"] += 1
             return json_response(platform.default())
-
-    def _unreadable_call(self, error: UnreadableCall, platform: Platform) -> Response:
-        # A refusal would end the call on some platforms.
-        self.refusals["unreadable call"] += 1
-        log.warning(
-            "A call could not be read, and was answered with the default of %s: %s", platform.name, error.detail
-        )
-        return json_response(platform.default())
 
     def _decide(self, call: CallFacts, platform: Platform) -> Decision:
         started = perf_counter()
@@ -174,12 +170,14 @@ class Webhook:
             if recorded is None and decision.assignments:
                 names = {"call_id": call.id, "caller_key": call.caller.key}
                 self.signals.send(assigned, **names, assignments=decision.assignments)
-        self._emit_faults(decision)
-        self.decisions[decision.kind] += 1
-        self._log_call(call, decision, perf_counter() - started)
+        self._report_decision(call, decision, perf_counter() - started)
         return decision
 
-    def _log_call(self, call: CallFacts, decision: Decision, seconds: float) -> None:
+    def _report_decision(self, call: CallFacts, decision: Decision, seconds: float) -> None:
+        """Tell the counters, the log and the signals' receivers of a decision."""
+        for what in decision.reasons.get(FAULTS, ()):
+            self.emit_fault("customer" if what.startswith("customer:") else "content", what)
+        self.decisions[decision.kind] += 1
         self.metrics.call(decision.kind, seconds, decision.assignments)
         facts = {
             "call": call.id,
@@ -201,14 +199,6 @@ class Webhook:
         """Serve Prometheus metrics; 404 without the token."""
         self.metrics.waiting(self.ledger.waiting)
         return self.metrics.answer(request) or json_response({"detail": "There is nothing here."}, 404)
-
-    def _emit_faults(self, decision: Decision) -> None:
-        for what in decision.reasons.get(FAULTS, ()):
-            self.emit_fault("customer" if what.startswith("customer:") else "content", what)
-
-    def _send_reported(self, entry: ReportEntry) -> None:
-        names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
-        self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
 
     def _keep(self, entry: ReportEntry) -> None:
         try:
@@ -275,17 +265,8 @@ def call_entry(call: CallFacts, decision: Decision, at: datetime) -> CallEntry:
         reasons=dict(decision.reasons),
     )
     delivered = False if decision.kind == "fallback" else None
-    rows = [
-        {
-            **asdict(assigned),
-            "call_id": call.id,
-            "caller_key": call.caller.key,
-            "assigned_at": at,
-            "delivered": delivered,
-        }
-        for assigned in decision.assignments
-    ]
-    return CallEntry(row, rows, requested_at=call.at)
+    shared = {"call_id": call.id, "caller_key": call.caller.key, "assigned_at": at, "delivered": delivered}
+    return CallEntry(row, reports.assignment_rows(decision.assignments, **shared), requested_at=call.at)
 
 
 def definition_entries(catalog: Catalog, first_seen: datetime) -> list[DefinitionEntry]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from flask_pickup.catalog import CONTROL, Complaint
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.toml import NAME
-from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, instance, plural, settings, show
+from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, plural, show
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.rendering import BASE
@@ -39,18 +40,17 @@ def check_command(root: Path | None, style: str) -> None:
     compared with what callers last heard. Needs no app. The exit status is 1 if there is an error; warnings alone
     leave it 0.
     """
-    options = settings()
+    options = ConfigReader(os.environ)
     experiments, greetings = (root / "experiments", root / "greetings") if root else _folders(options)
     if not experiments.is_dir() and not greetings.is_dir():
         fail(f"Neither '{experiments}' nor '{greetings}' exists. Name the folder that holds them.", USAGE_ERROR)
-    region = options.get("PICKUP_REGION", "NL").upper()
     try:
         found = checking.check_folders(
             experiments,
             greetings,
-            region=region,
+            region=options.region("NL"),
             recorded=_asked(options, checking.last_definitions),
-            retention=_retention(options),
+            retention=options.optional_number("retention"),
         )
     except ChecksFailed as error:
         fail(str(error))
@@ -86,7 +86,7 @@ def new_command(name: str, arms: str, style: str) -> None:
             fail(f"'{word}' cannot be a name: use lower-case letters, digits, '-' and '_'.", USAGE_ERROR)
     if not names:
         fail("Name at least one arm beside control: --arms warm", USAGE_ERROR)
-    folder, greetings = _folders(settings())
+    folder, greetings = _folders(ConfigReader(os.environ))
     try:
         written = write_experiment(folder, name, list(names), sorted(greetings.glob("first_message*.j2")))
     except FileExistsError:
@@ -98,22 +98,15 @@ def new_command(name: str, arms: str, style: str) -> None:
     show(style, value, *(f"wrote {path}" for path in written), todo)
 
 
-def _folders(options: Mapping[str, str]) -> tuple[Path, Path]:
-    experiments = options.get("PICKUP_EXPERIMENTS", "experiments")
-    return Path(experiments), Path(options.get("PICKUP_GREETINGS", "greetings"))
+def _folders(options: ConfigReader) -> tuple[Path, Path]:
+    return Path(options.get("experiments", "experiments")), Path(options.get("greetings", "greetings"))
 
 
-def _retention(options: Mapping[str, str]) -> float | None:
-    # The app refuses another value at start.
-    with suppress(ValueError):
-        return float(options.get("PICKUP_RETENTION", ""))
-    return None
-
-
-def _asked(options: Mapping[str, str], question: Callable[[Engine], T]) -> T | None:
+def _asked(options: ConfigReader, question: Callable[[Engine], T]) -> T | None:
     """Return what the database answers; None without one."""
+    instance = Path(os.environ.get("FLASK_INSTANCE_PATH", "instance")).absolute()
     with suppress(ConfigurationError):
-        return checking.ask(ConfigReader(options).database_url(instance()), question)
+        return checking.ask(options.database_url(instance), question)
     return None
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
-from pathlib import Path
 from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import click
@@ -22,7 +20,6 @@ from flask_pickup.blueprint import EXTENSION, State
 from flask_pickup.catalog import Experiment
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.ledger.spool import SpoolUnavailable
-from flask_pickup.options import PREFIX
 
 P = ParamSpec("P")
 
@@ -126,16 +123,6 @@ def fail(message: str, status: int = FAILED) -> NoReturn:
     """Print an error on the standard error stream, and exit."""
     click.echo(message, err=True)
     raise click.exceptions.Exit(status)
-
-
-def settings() -> dict[str, str]:
-    """Return the ``PICKUP_`` variables of the environment, the options of the commands that need no app."""
-    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-
-
-def instance() -> Path:
-    """Return the instance folder for the commands that need no app."""
-    return Path(os.environ.get("FLASK_INSTANCE_PATH", "instance")).absolute()
 
 
 def plural(number: int, thing: str, things: str = "") -> str:

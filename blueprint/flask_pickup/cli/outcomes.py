@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.progress import Progress
@@ -18,7 +17,7 @@ from flask_pickup.blueprint import State
 from flask_pickup.catalog import Line
 from flask_pickup.cli.group import NO_CALLER, USAGE_ERROR, fail, formatted, plural, show, with_state
 from flask_pickup.errors import BadOutcome
-from flask_pickup.previewing import preview
+from flask_pickup.previewing import Preview, preview
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -72,23 +71,23 @@ def assign_command(state: State, file: Path, line: str | None, style: str) -> No
     status is 1 if a line has no number.
     """
     with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        found = [_assigned(state, place, row[0], line) for place, row in enumerate(csv.reader(lines), 1) if row]
-    if found and found[0]["caller"] is None and len(found) > 1:
+        numbers = {place: row[0] for place, row in enumerate(csv.reader(lines), 1) if row}
+    found = {place: preview(state.webhook, number=number, line=line) for place, number in numbers.items()}
+    first = next(iter(found), 0)
+    if len(found) > 1 and not found[first].call.caller.identified:
         # The first line names the column.
-        found = found[1:]
-    texts = [f"line {each['line']}: {_described(each)}" for each in found]
-    show(style, found, *texts, failed=any(each["caller"] is None for each in found))
-
-
-def _assigned(state: State, place: int, number: str, line: str | None) -> dict[str, Any]:
-    shown = preview(state.webhook, number=number, line=line).as_json()
-    return {"line": place, "caller": shown["caller"]["key"], "assignments": shown["assignments"]}
-
-
-def _described(each: dict[str, Any]) -> str:
-    if each["caller"] is None:
-        return NO_CALLER
-    arms = [
-        f"{name}: {got['arm'] or 'not enrolled (' + got['reason'] + ')'}" for name, got in each["assignments"].items()
+        del found[first]
+    value = [
+        {"line": place, "caller": shown.call.caller.key, "assignments": shown.as_json()["assignments"]}
+        for place, shown in found.items()
     ]
-    return f"{each['caller'][:8]}, {', '.join(arms) or 'no experiment is running'}"
+    texts = [f"line {place}: {_described(shown)}" for place, shown in found.items()]
+    show(style, value, *texts, failed=any(each["caller"] is None for each in value))
+
+
+def _described(shown: Preview) -> str:
+    caller = shown.call.caller
+    if not caller.identified:
+        return NO_CALLER
+    arms = ", ".join(f"{name}: {arm}" for name, arm in shown.arms().items())
+    return f"{caller.short_key}, {arms or 'no experiment is running'}"

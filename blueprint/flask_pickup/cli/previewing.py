@@ -20,6 +20,7 @@ from flask_pickup.cli.group import (
     show,
     with_state,
 )
+from flask_pickup.decision import FAULTS
 from flask_pickup.previewing import Preview, preview
 
 
@@ -57,7 +58,7 @@ def preview_command(
         click.echo(f"{NO_CALLER.capitalize()}.", err=True)
     answer = f"\nThe answer as the platform gets it:\n\n{as_json(shown.answer)}"
     show(style, shown.as_json(), labelled(_facts(shown)), answer)
-    if faults := shown.faults:
+    if faults := shown.decision.reasons.get(FAULTS):
         fail("\n".join(f"This failed and is missing from the answer: {fault}" for fault in faults))
 
 
@@ -81,10 +82,7 @@ def _arm(state: State, name: str | None, arm: str | None) -> tuple[Experiment, s
 
 def _facts(shown: Preview) -> dict[str, str]:
     who, decision = shown.call.caller, shown.decision
-    arms = {
-        f"  {name}": found["arm"] or f"not enrolled ({found['reason']})"
-        for name, found in shown.as_json()["assignments"].items()
-    }
+    arms = {f"  {name}": arm for name, arm in shown.arms().items()}
     why_none = "not asked: the call is rejected" if decision.kind == "closed" else "none is running"
     return {
         "caller": f"{who.short_key}, {who.country or 'country unknown'}" if who.identified else "unidentified",
