@@ -80,14 +80,6 @@ def test_plan_of_a_mean(empty: Phone) -> None:
     assert "To detect a difference of 10 per call:" in plan(empty, *arguments).stdout
 
 
-def test_plan_without_a_pace(empty: Phone) -> None:
-    """Without a pace there are callers and no weeks."""
-    found = planned(empty, "--baseline", "0.3")
-    assert found["needed"][1]["callers"] == 2748
-    assert found["needed"][1]["weeks"] is None
-    assert "--callers-a-week" in plan(empty, "--baseline", "0.3").stdout
-
-
 def test_plan_measures(called: Phone) -> None:
     """Where there are calls, baseline, calls a caller and pace come from them, a mean of calls with its callers' spread."""
     found = planned(called)["baseline"]
@@ -141,9 +133,3 @@ def test_what_cannot_be_planned_is_said(empty: Phone, arguments: tuple[str, ...]
     found = plan(empty, *arguments)
     assert found.exit_code == 2
     assert says in found.output
-
-
-def test_an_unknown_experiment_is_named(empty: Phone) -> None:
-    """An experiment that is not there is answered with those that are."""
-    found = empty.app.test_cli_runner().invoke(pickup, ["plan", "cold-opening"])
-    assert (found.exit_code, found.output) == (2, "No experiment is called 'cold-opening'. There are: warm-opening.\n")

@@ -83,9 +83,12 @@ def test_it_fills_no_other(make_phone: MakePhone, database_url: str) -> None:
     assert "has calls already" in found.output
 
 
-def test_the_apps_own_database_is_left_alone(made: Phone) -> None:
-    """Without --into everything is thrown away."""
+def test_nothing_is_left_behind(made: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --into the app's database is left alone, and the one that was filled is gone."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     assert simulate(made, "--callers", "30").exit_code == 0
+    assert list((tmp_path / "temporary").iterdir()) == []
     assert made.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
 
 
@@ -140,11 +143,3 @@ def test_an_audience_of_nobody_is_said(make_phone: MakePhone) -> None:
     found = simulate(make_phone({**FILES, "experiments/warm-opening/experiment.toml": closed}), "--callers", "20")
     assert found.exit_code == 1
     assert "none of the made-up callers was assigned an arm" in found.output
-
-
-def test_nothing_is_left_behind(made: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database that was thrown away is gone."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    assert simulate(made, "--callers", "20").exit_code == 0
-    assert list((tmp_path / "temporary").iterdir()) == []

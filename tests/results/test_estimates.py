@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from math import comb, factorial, prod
+from math import comb, factorial, isnan, prod
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.stats import binomtest, chi2_contingency, chisquare, norm
 
 from arms import Callers, mean, once, rate
 from flask_pickup.results import estimates
+
+ARM = st.integers(1, 60).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
+ARMS = st.lists(ARM, min_size=2, max_size=3)
 
 
 def regulars(seed: int, callers: int = 400) -> Callers:
@@ -43,14 +48,6 @@ def test_mean_of_calls_is_that_of_clustered_regression(seed: int) -> None:
     n = sums.callers
     assert estimates.ratio(sums) == pytest.approx(fit.params[0], rel=1e-9)
     assert estimates.variance(sums) == pytest.approx(fit.cov_params()[0, 0] * n / (n - 1), rel=1e-6)
-
-
-def test_error_is_that_of_a_bootstrap_over_callers() -> None:
-    """Drawing whole callers again and again gives the same error, and drawing calls would give a smaller one."""
-    callers, random = regulars(5, 1000), np.random.default_rng(0)
-    drawn = random.integers(0, 1000, (4000, 1000))
-    ratios = callers.s[drawn].sum(axis=1) / callers.d[drawn].sum(axis=1)
-    assert np.sqrt(estimates.variance(callers.sums())) == pytest.approx(ratios.std(), rel=0.04)
 
 
 def test_interval_is_welchs() -> None:
@@ -84,17 +81,6 @@ def test_always_valid_interval_is_narrowest_at_the_expected_size() -> None:
     here = estimates.always_valid_factor(2000, 0.05, 2000)
     others = [estimates.always_valid_factor(2000, 0.05, expected) for expected in np.geomspace(200, 20_000, 400)]
     assert here <= 1.01 * min(others)
-
-
-def test_always_valid_half_width_is_the_papers() -> None:
-    """The half-width of the always-valid interval, worked out step by step."""
-    one, other = rate(300, 1000), rate(330, 1000)
-    error = (0.3 * 0.7 / 999 + 0.33 * 0.67 / 999) ** 0.5
-    rho2 = (-2 * np.log(0.025) + np.log(1 - 2 * np.log(0.025))) / 5000
-    n = 2000
-    wanted = error * n**0.5 * (2 * (n * rho2 + 1) / (n**2 * rho2) * np.log((n * rho2 + 1) ** 0.5 / 0.025)) ** 0.5
-    found = estimates.always_valid_half_width(one, other, 0.025, 5000, equal=True)
-    assert found == pytest.approx(wanted, rel=1e-9)
 
 
 def test_unequal_arms_take_the_larger_error() -> None:
@@ -148,17 +134,25 @@ def test_no_relative_interval_without_a_base(control: Any) -> None:
     assert np.isnan(estimates.relative_interval(rate(100, 300), control, 3.0)).all()
 
 
-def test_split_is_chi_square() -> None:
-    """With enough callers the split's p-value is scipy's chi-square over all arms."""
-    wanted = chisquare([520, 480, 940], np.array([0.25, 0.25, 0.5]) * 1940).pvalue
-    assert estimates.split_p_value([520, 480, 940], [1, 1, 2]) == pytest.approx(wanted, rel=1e-9)
-
-
-@pytest.mark.parametrize(("counts", "weights"), [((7, 0), (1, 1)), ((3, 30), (1, 9)), ((1, 2), (5, 1))])
-def test_small_split_of_two_is_exact(counts: tuple[int, int], weights: tuple[float, float]) -> None:
-    """Where a count below 5 is expected the p-value is that of scipy's exact binomial test."""
-    wanted = binomtest(counts[0], sum(counts), weights[0] / sum(weights)).pvalue
-    assert estimates.split_p_value(counts, weights) == pytest.approx(wanted, rel=1e-6)
+@given(ARMS)
+def test_splits_and_shares_are_scipys(arms: list[tuple[int, int]]) -> None:
+    """Of many: SciPy's chi-square, of counts and of the table. Of a few: its exact binomial test. Else NaN."""
+    counts, totals = ([arm[i] for arm in arms] for i in (0, 1))
+    n, found, shares = sum(counts), estimates.split_p_value(counts, totals), np.divide(totals, sum(totals))
+    if n and min(n * shares) >= 5:
+        assert found == pytest.approx(chisquare(counts, n * shares).pvalue, rel=1e-9)
+    elif n and len(arms) == 2:
+        assert found == pytest.approx(binomtest(counts[0], n, shares[0]).pvalue, rel=1e-6)
+    assert isnan(found) == (n == 0)
+    rarer = counts if n <= sum(totals) / 2 else np.subtract(totals, counts).tolist()
+    found = estimates.share_p_value(counts, totals)
+    single = estimates.share_of_calls_p_value([rate(*arm) for arm in arms])
+    assert isnan(found) == (n in {0, sum(totals)})
+    if sum(rarer) and min(sum(rarer) * shares) >= 5:
+        table = [counts, np.subtract(totals, counts)]
+        assert (found, single) == pytest.approx((chi2_contingency(table, correction=False).pvalue,) * 2, rel=1e-9)
+    elif sum(rarer):
+        assert found == estimates.split_p_value(rarer, totals)
 
 
 def test_small_split_of_three_is_exact() -> None:
@@ -182,36 +176,6 @@ def test_split_with_too_many_outcomes_is_tested_in_parts() -> None:
     rare = binomtest(40, 40 + 1_000_000, 4 / 1_000_004).pvalue
     assert estimates.split_p_value((40, 1_000_000), (4, 1_000_000)) == pytest.approx(rare, rel=1e-6)
     assert np.isnan(estimates.split_p_value([3] * 9, [1] * 9))
-
-
-@pytest.mark.parametrize(("counts", "totals"), [((30, 50, 41), (400, 410, 395)), ((380, 300), (400, 400))])
-def test_shares_are_compared_by_chi_square(counts: Any, totals: Any) -> None:
-    """Whether shares differ between arms is scipy's chi-square of the table, without a correction."""
-    table = [counts, np.subtract(totals, counts)]
-    wanted = chi2_contingency(table, correction=False).pvalue
-    assert estimates.share_p_value(counts, totals) == pytest.approx(wanted, rel=1e-9)
-
-
-def test_rare_shares_are_compared_exactly() -> None:
-    """Where the rarer kind is too rare for that, it is split over the arms' totals exactly."""
-    wanted = binomtest(6, 6, 0.5).pvalue
-    assert estimates.share_p_value([6, 0], [500, 500]) == pytest.approx(wanted, rel=1e-6)
-    assert estimates.share_p_value([494, 500], [500, 500]) == pytest.approx(wanted, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("counts", "totals"), [((0, 0), (10, 10)), ((9, 9), (9, 9)), ((0, 0), (0, 0)), ((3, 0), (9, 0))]
-)
-def test_shares_that_cannot_differ_have_no_p_value(counts: Any, totals: Any) -> None:
-    """All, none or nobody at all in an arm: there is nothing to compare."""
-    assert np.isnan(estimates.share_p_value(counts, totals))
-
-
-def test_shares_of_single_calls_are_compared_by_chi_square() -> None:
-    """Where everybody calls once, the comparison of callers' calls is the chi-square of the table."""
-    wanted = chi2_contingency([[20, 45, 30], [980, 955, 1470]], correction=False).pvalue
-    found = estimates.share_of_calls_p_value([rate(20, 1000), rate(45, 1000), rate(30, 1500)])
-    assert found == pytest.approx(wanted, rel=1e-9)
 
 
 def test_shares_of_regulars_calls_are_compared_by_caller() -> None:
@@ -239,34 +203,9 @@ def test_rare_shares_of_calls_are_split_by_caller() -> None:
     assert wanted > estimates.ALARM
 
 
-@pytest.mark.parametrize("lost", [[0, 0], [1, 1]])
-def test_shares_of_calls_that_cannot_differ_have_no_p_value(lost: Any) -> None:
-    """All, none, or one arm alone: there is nothing to compare."""
-    arm = Callers(lost, [1, 1]).sums()
-    assert np.isnan(estimates.share_of_calls_p_value([arm, arm]))
-    assert np.isnan(estimates.share_of_calls_p_value([rate(1, 2)]))
-    assert np.isnan(estimates.share_of_calls_p_value([]))
-
-
 def test_large_values_keep_their_digits() -> None:
     """Values near 1.7e9 have the error of the same values without it, when they are shifted first."""
     values = np.random.default_rng(1).normal(0, 1, 1000)
     near, far = once(values).sums(), once(values + 1.7e9).sums(centre=1.7e9)
     assert estimates.ratio(far) == pytest.approx(1.7e9 + float(estimates.ratio(near)), abs=1e-6)
     assert estimates.variance(far) == pytest.approx(float(estimates.variance(near)), rel=1e-6)
-
-
-def test_large_values_that_are_the_same_have_no_error() -> None:
-    """What is left by rounding is not taken for a spread."""
-    for centre in (0.0, 1.7e9):
-        assert np.isnan(estimates.variance(once([1.7e9 + 0.1] * 1000).sums(centre=centre)))
-
-
-def test_callers_needed_are_the_first_that_do() -> None:
-    """At that size the interval and the luck of four in five reach just as far as the difference; before, further."""
-    needed = estimates.callers_needed(0.84, 0.05, 0.05, 2000, power=0.8)
-
-    def reach(callers: float) -> float:
-        return float((estimates.always_valid_factor(callers, 0.05, 2000) + norm.ppf(0.8)) * (0.84 / callers) ** 0.5)
-
-    assert reach(needed) <= 0.05 < reach(needed - 2)

@@ -118,17 +118,6 @@ def test_they_change_nothing_else(engine: Engine) -> None:
     assert replace(found, arms=arms, coverage=without.coverage, unidentified=None) == without
 
 
-def test_nothing_is_made_up_of_hardly_any_calls(engine: Engine) -> None:
-    """One call, in one arm: the other arm, errors and intervals are null."""
-    rows = Rows()
-    nameless(rows, "warm", START, {"analysis.booked": 1.0})
-    found = apart(shown(engine, rows)).metrics[0]
-    assert [(arm.calls, arm.mean, arm.standard_error) for arm in found.arms] == [(0, None, None), (1, 1.0, None)]
-    [one] = found.comparisons
-    assert (one.difference, one.standard_error, one.interval, one.always_valid_interval) == (None,) * 4
-    assert one.state == "too few"
-
-
 def test_calls_that_are_not_spread_as_the_weights_say_are_suppressed(engine: Engine) -> None:
     """Where calls of an arm are lost, nothing is said of these; the verdict about callers stands."""
     rows = made_up()
@@ -141,21 +130,3 @@ def test_calls_that_are_not_spread_as_the_weights_say_are_suppressed(engine: Eng
     assert found.sample_ratio.ok
     assert found.verdict
     assert found.verdict.state != "broken"
-
-
-def test_calls_that_were_not_drawn_are_not_compared(engine: Engine) -> None:
-    """With ``unidentified = "control"`` all of them hear control: there is nothing to hold against it."""
-    rows = Rows()
-    nameless(rows, "control", START, {"analysis.booked": 1.0})
-    found = shown(engine, rows, unidentified="control")
-    assert (found.unidentified, found.arms[0].unidentified) == (None, 1)
-
-
-def test_rehearsals_turned_away_and_later_calls_are_no_part(engine: Engine) -> None:
-    """Test calls, calls that nobody answered with an arm and calls after the moment asked about do not count."""
-    rows = Rows()
-    nameless(rows, "warm", START, {}, call_id="pickup-rehearsal-x")
-    nameless(rows, "warm", START, {}, decision="closed")
-    nameless(rows, "warm", NOW + timedelta(days=1), {})
-    nameless(rows, "warm", START, {})
-    assert [arm.calls for arm in apart(shown(engine, rows)).metrics[0].arms] == [0, 1]
