@@ -28,11 +28,7 @@ from flask_pickup.errors import place_of
 from flask_pickup.ledger.writer import Overloaded, Writer
 from flask_pickup.processes import PerProcess
 
-__all__ = [
-    "assigned",
-    "fault",
-    "reported",
-]
+__all__ = ["assigned", "fault", "reported"]
 
 log = logging.getLogger("flask_pickup")
 
@@ -55,7 +51,7 @@ class Sender:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._writers = PerProcess(lambda: Writer[Callable[[], None], None]("pickup-signals", self._deliver))
+        self._writers = PerProcess(lambda: Writer[Callable[[], None], None]("pickup-signals", _call_all))
         self.dropped = 0
 
     def send(self, signal: NamedSignal, **payload: Any) -> None:
@@ -78,9 +74,6 @@ class Sender:
         if writer := self._writers.take():
             writer.close()
 
-    def _deliver(self, calls: Sequence[Callable[[], None]]) -> list[None]:
-        return [call() for call in calls]
-
     def _call_receivers(self, signal: NamedSignal, payload: dict[str, Any]) -> None:
         for receiver in signal.receivers_for(self._app):
             try:
@@ -88,3 +81,7 @@ class Sender:
                     self._app.ensure_sync(receiver)(self._app, **payload)
             except BaseException as error:  # noqa: BLE001 (the host's code may raise anything, SystemExit too)
                 log.error("A receiver of '%s' failed: %s in %s.", signal.name, type(error).__name__, place_of(error))
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> list[None]:
+    return [call() for call in calls]

@@ -103,18 +103,14 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-@pytest.mark.parametrize("filled", ["before the start", "while serving"])
-def test_answered_on_a_full_disk(filled: str, tmp_path: Path) -> None:
+def test_answered_on_a_full_disk(tmp_path: Path) -> None:
     """With no room for database or spool callers hear the base, and no arm without its row; there is room, and arms again."""
     with small_disk(tmp_path / "disk", "6m") as disk:
         url = f"sqlite:///{disk / 'pickup.db'}"
         migrate(url)
-        filler = fill(disk) if filled == "before the start" else None
         with Server(tmp_path, url, spool=disk / "spool") as server:
-            answers = []
-            if filler is None:
-                answers = server.ring_all(ids("before", 8))
-                filler = fill(disk)
+            answers = server.ring_all(ids("before", 8))
+            filler = fill(disk)
             full = server.ring_all(ids("full", 60))
             assert {heard.json["assistant"]["first_message"] for heard in full if not heard.arm} == {"Good day."}
             filler.unlink()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,9 +17,9 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError
 
+from checkouts import borrow_packages, copy_checkout, serving
 from conftest import CONTENT, MakePhone, Phone
 from faulty import (
-    ROOT,
     Heard,
     PostgreSQL,
     Server,
@@ -58,15 +55,13 @@ def load(server: Server, callers: int = 6) -> Iterator[list[Heard]]:
     """Have a crowd ring the server; yield the list that their answers come into."""
     answers: list[Heard] = []
     enough = threading.Event()
-    threads = [threading.Thread(target=crowd, args=(server, answers, enough, index)) for index in range(callers)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield answers
-    finally:
-        enough.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(callers) as pool:
+        crowds = [pool.submit(crowd, server, answers, enough, index) for index in range(callers)]
+        try:
+            yield answers
+        finally:
+            enough.set()
+    assert not [each.exception() for each in crowds if each.exception()]
 
 
 def kill_workers(server: Server, seconds: float, every: float = 0.3) -> None:
@@ -110,44 +105,26 @@ def test_killing_workers_loses_nothing(kind: str, request: pytest.FixtureRequest
         assert Spool(server.spool).find(["{"])["dead_letter"] == []
 
 
-def serve_from(tree: Path, url: str, port: int, **environment: str) -> subprocess.Popen[str]:
-    """Run a copy of the checkout's scripts/serve, with the checkout's virtual environment."""
-    for path in ROOT.iterdir():
-        if path.name not in {".git", ".venv", "instance", "scripts", "tests"}:
-            (tree / path.name).symlink_to(path)
-    shutil.copytree(ROOT / "scripts", tree / "scripts")
-    # What set_up would make is there; it is not to be made anew.
-    (tree / ".venv").symlink_to(sys.prefix)
-    setup = tree / "scripts" / "setup.sh"
-    setup.write_text(setup.read_text("utf-8") + "\nset_up() { :; }\n", "utf-8")
-    return subprocess.Popen(
-        ["sh", "scripts/serve"], cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, **environment, "PICKUP_DATABASE_URL": url, "PORT": str(port)}, start_new_session=True,
-    )  # fmt: skip
-
-
 def test_serves_before_there_is_a_database(faulty_postgresql: PostgreSQL, tmp_path: Path) -> None:
     """Without a database scripts/serve says so and serves; the rows wait until database and schema are there."""
-    url = faulty_postgresql.new_database()
-    rings = Server(tmp_path / "rings", url)
+    rings = Server(tmp_path / "rings", faulty_postgresql.new_database())
+    checkout = copy_checkout(tmp_path / "checkout")
+    borrow_packages(checkout)
     faulty_postgresql.kill()
-    (tmp_path / "tree").mkdir()
-    environment = {key: rings.environment[key] for key in rings.environment if key.startswith("PICKUP_")}
-    served = serve_from(tmp_path / "tree", url, rings.port, **environment)
     try:
-        eventually(rings.health, 30)
-        answers = rings.ring_all([f"early-{index}" for index in range(8)])
-        assert_answered(answers)
-        assert all(heard.arm for heard in answers)
-        faulty_postgresql.start()
-        rings.assert_recorded(answers, 30)
+        with serving(checkout, **rings.environment) as served:
+            answers = rings.ring_all([f"early-{index}" for index in range(8)])
+            assert_answered(answers)
+            assert all(heard.arm for heard in answers)
+            faulty_postgresql.start()
+            rings.assert_recorded(answers, 30)
+            assert "Serving all the same" in served.said
+            served.stop()
+            assert served.process.stdout
+            assert_nothing_leaks(served.said + served.process.stdout.read())
     finally:
         if not faulty_postgresql.is_up:
             faulty_postgresql.start()
-        served.terminate()
-        output, _ = served.communicate(timeout=20)
-    assert "Serving all the same" in output
-    assert_nothing_leaks(output)
 
 
 def test_another_process_replays_after_a_crash(tmp_path: Path) -> None:
@@ -271,11 +248,9 @@ def test_refused_row_costs_no_other(make_phone: MakePhone, database_url: str, tm
     """A row that the database refuses costs its own caller the arm, and nobody who rang with them."""
     phone = hosted(make_phone, database_url, tmp_path=tmp_path, PICKUP_COMMIT_WAIT=5)
     refuse(phone, "poison")
-    with holding(phone):
-        heard = together(phone, ["good-0", "poison", "good-1", "good-2"])
-    assert {call_id: "metadata" in answer["assistant"] for call_id, answer in heard.items()} == {
-        "good-0": True, "poison": False, "good-1": True, "good-2": True,
-    }  # fmt: skip
+    with holding(phone), ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda call_id: phone.ring(call_id).get_json(), ["good-0", "poison", "good-1", "good-2"])
+    assert ["metadata" in answer["assistant"] for answer in answers] == [True, False, True, True]
     assert sorted(row[0] for row in phone.rows(ARMS)) == ["good-0", "good-1", "good-2"]
 
 
@@ -316,20 +291,6 @@ def holding(phone: Phone) -> Iterator[None]:
             connection.execute(text("LOCK TABLE pickup_calls"))
         threading.Timer(0.15, connection.rollback).start()
         yield
-
-
-def together(phone: Phone, call_ids: list[str]) -> dict[str, Any]:
-    """Ring for several calls at once."""
-    heard: dict[str, Any] = {}
-    threads = [
-        threading.Thread(target=lambda call_id=call_id: heard.update({call_id: phone.ring(call_id).get_json()}))
-        for call_id in call_ids
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return heard
 
 
 def test_graceful_stop_needs_no_hook(tmp_path: Path) -> None:

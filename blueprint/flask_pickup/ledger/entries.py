@@ -67,9 +67,7 @@ class OutcomeEntry:
 
 Entry = OutcomeEntry | CallEntry | ReportEntry | DefinitionEntry
 
-_KINDS: Mapping[str, type[Entry]] = {
-    kind.__name__: kind for kind in (OutcomeEntry, CallEntry, ReportEntry, DefinitionEntry)
-}
+_KINDS = {kind.__name__: kind for kind in (OutcomeEntry, CallEntry, ReportEntry, DefinitionEntry)}
 _MOMENTS = {"requested_at", "reported_at"}
 
 

@@ -64,11 +64,10 @@ class Ledger:
         self._unspooled = definitions
         self._clock = clock
         self._on_fault = on_fault
-        self._on_waiting = on_waiting
         self._spool = Spool(folder)
         self._committer = Writer[Entry, Recorded | None]("pickup-commit", self._commit, housekeeping=self._heal)
         # The spool has its own thread, because the other may hang with the database.
-        self._spooler = Writer[str, None]("pickup-spool", self._append, housekeeping=self._count)
+        self._spooler = Writer[str, None]("pickup-spool", self._append, housekeeping=lambda: on_waiting(self.waiting))
         self._skipping = False
         self._look_at = 0.0
         self._last_commit: datetime | None = None
@@ -131,9 +130,6 @@ class Ledger:
         self._spool.append([*map(to_json, self._unspooled), *entries])
         self._unspooled = ()
         return [None] * len(entries)
-
-    def _count(self) -> None:
-        self._on_waiting(self.waiting)
 
     def _open(self) -> Store:
         if self._store is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from flask_pickup.ledger.entries import CallEntry, Row
+from flask_pickup.ledger.entries import CallEntry
 from flask_pickup.ledger.tombstones import mark, names_of
 from flask_pickup.models import DECIDED, Assignment
 
@@ -46,27 +47,20 @@ def insert_new_calls(autocommit: Engine, calls: Sequence[CallEntry]) -> list[Cal
     """
     # Sorted, so that two processes cannot wait for each other in a circle. A second delivery of a call is returned,
     # because no statement may touch a row twice.
-    distinct = {_call_id(entry): entry for entry in sorted(calls, key=_call_id)}
-    given = {
-        "calls": _json([entry.call for entry in distinct.values()]),
-        "assignments": _json([row for entry in distinct.values() for row in entry.assignments]),
-        "marks": _json([mark(name) for entry in distinct.values() for name in names_of(entry)]),
+    distinct = {entry.call["call_id"]: entry for entry in sorted(calls, key=lambda entry: str(entry.call["call_id"]))}
+    given: dict[str, list[Any]] = {
+        "calls": [entry.call for entry in distinct.values()],
+        "assignments": [row for entry in distinct.values() for row in entry.assignments],
+        "marks": [mark(name) for entry in distinct.values() for name in names_of(entry)],
     }
+    texts = {name: orjson.dumps(values).decode() for name, values in given.items()}
     try:
         with autocommit.begin() as connection:
-            added: dict[str, int] = dict(connection.execute(_STATEMENT, given).all())
+            added: dict[str, int] = dict(connection.execute(_STATEMENT, texts).all())
     except DBAPIError:
         return list(calls)
     return [
         entry
         for entry in calls
-        if distinct[call_id := _call_id(entry)] is not entry or added.get(call_id) != len(entry.assignments)
+        if distinct[call_id := entry.call["call_id"]] is not entry or added.get(call_id) != len(entry.assignments)
     ]
-
-
-def _call_id(entry: CallEntry) -> str:
-    return str(entry.call["call_id"])
-
-
-def _json(values: Sequence[Row | str]) -> str:
-    return orjson.dumps(values).decode()

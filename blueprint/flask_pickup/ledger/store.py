@@ -53,10 +53,19 @@ class Store:
         is_postgresql = engine.dialect.name == "postgresql"
         self._engine = engine
         self._clock = clock
-        insert = (postgresql if is_postgresql else sqlite).insert
+        insert: Any = (postgresql if is_postgresql else sqlite).insert
         # Built once: building a statement costs more than executing it.
-        self._upsert_call = _upsert_call(insert(Call))
-        self._upsert_outcome = _upsert_outcome(insert(Outcome))
+        call, outcome = insert(Call), insert(Outcome)
+        self._upsert_call = call.on_conflict_do_update(
+            index_elements=[Call.call_id],
+            set_={column: call.excluded[column] for column in DECIDED},
+            where=Call.decision.is_(None),
+        ).returning(Call.call_id)
+        self._upsert_outcome = outcome.on_conflict_do_update(
+            index_elements=[Outcome.call_id, Outcome.name],
+            set_={"value": outcome.excluded.value, "reported_at": outcome.excluded.reported_at},
+            where=Outcome.reported_at < outcome.excluded.reported_at,
+        )
         self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
         self._path = path_of(engine)
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT") if is_postgresql else None
@@ -202,7 +211,10 @@ class Store:
             unknown = update(Assignment).where(Assignment.call_id == call_id, Assignment.delivered.is_(None))
             connection.execute(unknown.values(delivered=report.delivered))
         if report.outcomes is None:
-            connection.execute(_update_status(report.call))
+            # A later, plainer status does not replace an error.
+            plain = or_(Call.status.is_(None), Call.status != "ended-with-error")
+            known = {key: report.call[key] for key in ("status", "end_reason") if report.call[key] is not None}
+            connection.execute(update(Call).where(Call.call_id == call_id, plain).values(known))
         elif latest is None or latest < report.reported_at:
             self._replace_outcomes(connection, report, report.outcomes)
 
@@ -219,22 +231,6 @@ class Store:
         if report.transcript:
             connection.execute(delete(Transcript).where(Transcript.call_id == call_id))
             self._add(connection, Transcript.__table__, [dict(report.transcript)])
-
-
-def _upsert_call(insert: Any) -> Any:
-    return insert.on_conflict_do_update(
-        index_elements=[Call.call_id],
-        set_={column: insert.excluded[column] for column in DECIDED},
-        where=Call.decision.is_(None),
-    ).returning(Call.call_id)
-
-
-def _upsert_outcome(insert: Any) -> Any:
-    return insert.on_conflict_do_update(
-        index_elements=[Outcome.call_id, Outcome.name],
-        set_={"value": insert.excluded.value, "reported_at": insert.excluded.reported_at},
-        where=Outcome.reported_at < insert.excluded.reported_at,
-    )
 
 
 def _outcome_row(call_id: str, name: str, value: float, reported_at: datetime) -> dict[str, Any]:
@@ -270,19 +266,7 @@ def _place(entry: CallEntry | ReportEntry) -> tuple[str, bool]:
 
 def _recorded(connection: Connection, call_id: str) -> Recorded:
     kind = connection.execute(select(Call.decision).where(Call.call_id == call_id)).scalar_one()
-    rows = connection.execute(
-        select(Assignment.experiment, Assignment.arm, Assignment.source, Assignment.definition).where(
-            Assignment.call_id == call_id
-        )
-    )
+    columns = (Assignment.experiment, Assignment.arm, Assignment.source, Assignment.definition)
+    rows = connection.execute(select(*columns).where(Assignment.call_id == call_id))
     # Sorted here, because each database has its own collation and arms are merged in this order.
     return Recorded(kind, tuple(sorted((Assigned(*row) for row in rows), key=lambda assigned: assigned.experiment)))
-
-
-def _update_status(call: Mapping[str, Any]) -> Any:
-    """Return an update of the call's status; a later, plainer status does not replace an error."""
-    return (
-        update(Call)
-        .where(Call.call_id == call["call_id"], or_(Call.status.is_(None), Call.status != "ended-with-error"))
-        .values({key: call[key] for key in ("status", "end_reason") if call[key] is not None})
-    )
