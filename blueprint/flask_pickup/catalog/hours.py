@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,14 +28,12 @@ class Hours:
     """Opening hours in a time zone.
 
     :param week: seven days from Monday.
-    :param dates: days with hours of their own; they win over weekdays and holidays.
-    :param holidays: the country, and the subdivision or "", whose public holidays are closed; None for no holidays.
+    :param dates: days with hours of their own, public holidays among them; they win over weekdays.
     """
 
     zone: ZoneInfo
     week: tuple[Spans, ...]
     dates: Mapping[date, Spans]
-    holidays: tuple[str, str] | None
 
     def is_open(self, at: datetime) -> bool:
         """Return whether the business is open at an aware time. The minute of closing is closed."""
@@ -46,26 +43,7 @@ class Hours:
         return since_today or any(end <= start and clock < end for start, end in self._spans(today - timedelta(days=1)))
 
     def _spans(self, day: date) -> Spans:
-        if day in self.dates:
-            return self.dates[day]
-        is_holiday = self.holidays is not None and day in public_holidays(*self.holidays, day.year)
-        return () if is_holiday else self.week[day.weekday()]
-
-
-@lru_cache(maxsize=4096)
-def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date]:
-    """Return the public holidays of a year.
-
-    The library's own object computes a year in whatever thread first asks about it. Here a year never changes, and
-    reading the hours computes those that a call can fall in.
-    """
-    # The library is an extra.
-    from holidays import country_holidays  # noqa: PLC0415
-
-    with warnings.catch_warnings():
-        # The library warns of years for which it does not know a country's movable holidays.
-        warnings.simplefilter("ignore")
-        return frozenset(country_holidays(country, subdiv=subdivision or None, years=year))
+        return self.dates.get(day, self.week[day.weekday()])
 
 
 def _spans(value: Any) -> Spans | None:
@@ -131,34 +109,35 @@ def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
     week = values.get("week", {})
     days = tuple(week.get(day, ()) for day in DAYS)
     dates = values.get("dates", {})
-    holidays = _holidays(toml, values["holidays"]) if "holidays" in values else None
+    holidays = _holidays(toml, values["holidays"]) if "holidays" in values else ()
     # Another mistake in the file may be the reason.
     if len(complaints) == before and not any((*days, *dates.values())):
         toml.complain("it is never open", 'write hours under [week], such as monday = "09:00-17:00"', level="warning")
-    return Hours(values.get("timezone", ZoneInfo("UTC")), days, dates, holidays)
+    return Hours(values.get("timezone", ZoneInfo("UTC")), days, {**dict.fromkeys(holidays, ()), **dates})
 
 
-def _holidays(toml: TomlFile, table: Mapping[str, str]) -> tuple[str, str] | None:
+def _holidays(toml: TomlFile, table: Mapping[str, str]) -> Collection[date]:
+    """Return the public holidays of all years in which a call can come: no process runs longer than ten."""
     country, subdivision = table.get("country", ""), table.get("subdivision", "")
-    if not country:
-        return None
     try:
-        from holidays import list_supported_countries  # noqa: PLC0415
+        # The library is an extra.
+        from holidays import country_holidays, list_supported_countries  # noqa: PLC0415
     except ImportError:
         remedy = "install it with: pip install 'Flask-Pickup[holidays]'"
         toml.complain("public holidays need the library holidays", remedy, "holidays")
-        return None
+        return ()
     known = list_supported_countries(include_aliases=True)
-    if country not in known:
+    if country and country not in known:
         problem = f"unknown country '{country}': its public holidays are not known"
         toml.complain(problem, 'write a code such as "NL"', "holidays", "country")
-        return None
-    if subdivision and subdivision not in known[country]:
+    elif country and subdivision and subdivision not in known[country]:
         problem = f"unknown subdivision '{subdivision}' of {country}"
         toml.complain(problem, suggest(subdivision, known[country]), "holidays", "subdivision")
-        return None
-    # No process runs longer than these ten years. Only a preview looks beyond.
-    this_year = datetime.now(UTC).year
-    for year in range(this_year - 1, this_year + 11):
-        public_holidays(country, subdivision, year)
-    return country, subdivision
+    elif country:
+        this_year = datetime.now(UTC).year
+        with warnings.catch_warnings():
+            # The library warns of years for which it does not know a country's movable holidays.
+            warnings.simplefilter("ignore")
+            years = range(this_year - 1, this_year + 11)
+            return country_holidays(country, subdiv=subdivision or None, years=years).keys()
+    return ()

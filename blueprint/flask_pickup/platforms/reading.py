@@ -18,6 +18,7 @@ _UNREAD = object()
 LONGEST_ID = 256
 LONGEST_NAME = 200
 LONGEST_REASON = 1000
+_LONGEST_TIME = 1e9
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -82,11 +83,6 @@ def moment(value: Any) -> datetime | None:
 
 
 def seconds(value: Any) -> float | None:
-    """Return a finite number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if isfinite(found) and found >= 0 else None
+    """Return a number of at least 0, and less than thirty years."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < _LONGEST_TIME else None
