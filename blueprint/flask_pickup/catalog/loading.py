@@ -76,8 +76,8 @@ class _Loader:
     def load(self, pin_key: PinKey, region: str) -> Catalog:
         for path, text in self.texts.items():
             self.at(path)
-            if path.endswith(".j2"):
-                self._compile(path, text)
+            if path.endswith(".j2") and (code := self._compile(text, path, path)):
+                self.codes[path] = code
             elif path.endswith("/override.json"):
                 self._read_override(path, text)
         settings_file = TomlFile(_SETTINGS, self.texts.get(_SETTINGS, ""), self.complaints)
@@ -116,11 +116,14 @@ class _Loader:
 
     # --- templates and overrides --------------------------------------------------------------------------------------
 
-    def _compile(self, path: str, text: str) -> None:
+    def _compile(self, source: str, name: str, path: str, line: int = 0) -> CodeType | None:
+        """Return a template's code. Its name says where it stands, for errors on a call."""
         try:
-            self.codes[path] = self.environment.compile(text, path, path)
+            code: CodeType = self.environment.compile(source, name, path)
         except TemplateSyntaxError as error:
-            self._complain(path, error.lineno, *unreadable(error, self.environment))
+            self._complain(path, line or error.lineno, *unreadable(error, self.environment))
+            return None
+        return code
 
     def _read_override(self, path: str, text: str) -> None:
         try:
@@ -133,16 +136,10 @@ class _Loader:
             return
         self.overrides[path.rpartition("/")[0]] = patch
         for _, source in templates(patch, self.untemplated):
-            self._compile_string(path, text, source)
-
-    def _compile_string(self, path: str, text: str, source: str) -> None:
-        found = text.find(json.dumps(source, ensure_ascii=False)[1:-1])
-        line = text.count("\n", 0, max(found, 0)) + 1
-        try:
-            # The name says where the string stands, for errors on a call.
-            self.strings.setdefault(source, self.environment.compile(source, f"{path}:{line}", path))
-        except TemplateSyntaxError as error:
-            self._complain(path, line, *unreadable(error, self.environment))
+            found = text.find(json.dumps(source, ensure_ascii=False)[1:-1])
+            line = text.count("\n", 0, max(found, 0)) + 1
+            if code := self._compile(source, f"{path}:{line}", path, line):
+                self.strings.setdefault(source, code)
 
     def _library(self, line_folders: Collection[str]) -> Library:
         variants: dict[str, dict[str, str]] = {}

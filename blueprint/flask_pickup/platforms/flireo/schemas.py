@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Length, OneOf, Range
 
@@ -126,15 +125,6 @@ class AssistantRequestResponseSchema(_Lenient):
     assistant_id = _Text(validate=_SAID)
     assistant_override = fields.Nested(_AssistantSchema, metadata={"write_instead": "assistant"})
     max_duration_seconds = _Integer(validate=_POSITIVE)
-
-    @validates_schema(pass_original=True)
-    def _check_json(self, _: Any, answer: Mapping[str, Any], **__: Any) -> None:
-        # Unknown keys pass, but only as JSON: half a surrogate pair or an integer beyond 64 bits cannot leave at all.
-        for key, value in answer.items():
-            try:
-                orjson.dumps(value)
-            except TypeError as error:
-                raise ValidationError("Not a value that JSON has.", key) from error
 
     @validates_schema(pass_original=True)
     def _check_override(self, _: Any, answer: Mapping[str, Any], **__: Any) -> None:
