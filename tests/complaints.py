@@ -62,11 +62,11 @@ def toml(text: str, says: str, line: int, level: str = "error", **files: Any) ->
     )
 
 
-def complaints_about(root: Path, files: Mapping[str, Any]) -> list[dict[str, Any]]:
+def complaints_about(root: Path, files: Mapping[str, Any], **options: Any) -> list[dict[str, Any]]:
     """Write files beneath ``root``, check them in this process, and return the complaints."""
     write(root, files)
     found: set[Complaint] = set()
-    check_here(root / "experiments", root / "greetings", region="NL", found=found.add)
+    check_here(root / "experiments", root / "greetings", region="NL", found=found.add, **options)
     return [asdict(each) for each in sorted(found) if each.problem != "folder 'experiments' is missing"]
 
 
@@ -89,9 +89,14 @@ def all_complaints(root: Path, faults: Mapping[str, Fault], base: Mapping[str, A
     )
 
 
-def assert_found(complaints: Iterable[Mapping[str, Any]], name: str, fault: Fault) -> None:
-    """Require the fault's complaint, at its file, line and level."""
-    about = [each for each in complaints if each["file"].startswith(f"experiments/{name}/")]
-    wanted = (f"experiments/{name}/{fault.file}", fault.line, fault.level)
-    at = [each for each in about if (each["file"], each["line"], each["level"]) == wanted]
-    assert any(fault.says in f"{each['problem']}; {each['remedy']}" for each in at), about
+def not_found(complaints: Iterable[Mapping[str, Any]], faults: Mapping[str, Fault]) -> list[str]:
+    """Return the names of the faults that have no complaint at their file, line and level."""
+    said: dict[tuple[str, int, str], str] = {}
+    for each in complaints:
+        place = (each["file"], each["line"], each["level"])
+        said[place] = f"{said.get(place, '')}\n{each['problem']}; {each['remedy']}"
+    return [
+        name
+        for name, fault in faults.items()
+        if fault.says not in said.get((f"experiments/{name}/{fault.file}", fault.line, fault.level), "")
+    ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from complaints import command_complains
+from complaints import command_complains, complaints_about
 from conftest import CONTENT, EXPERIMENT, NOW, MakePhone, Phone
 from flask_pickup import Pickup
 from flask_pickup.checking import ask, last_definitions
@@ -35,7 +35,7 @@ def serve(make_phone: MakePhone, url: str, files: Mapping[str, Any] = CONTENT, *
 
 def changes(root: Path, url: str, files: Mapping[str, Any]) -> list[tuple[str, int, str, str]]:
     """Return the complaints about changed files, if the database has what was served."""
-    found = command_complains(root, {**CONTENT, **files}, PICKUP_DATABASE_URL=url)
+    found = complaints_about(root, {**CONTENT, **files}, recorded=ask(url, last_definitions))
     assert {each["level"] for each in found} <= {"warning"}
     return [(each["file"], each["line"], each["problem"], each["remedy"]) for each in found]
 
@@ -118,7 +118,7 @@ def test_missing_answer_is_no_fault(tmp_path: Path, url: str) -> None:
     """Without tables, or without a database, everything else is checked."""
     (tmp_path / "empty.db").touch()
     (tmp_path / "text.db").write_text("This is no database, however long it may be. " * 100)
-    assert changes(tmp_path / "now", url.format(root=tmp_path), {}) == []
+    assert ask(url.format(root=tmp_path), last_definitions) is None
 
 
 def test_database_that_is_locked_is_not_waited_for(make_phone: MakePhone, tmp_path: Path) -> None:

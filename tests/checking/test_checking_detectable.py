@@ -30,20 +30,16 @@ def ring_often(phone: Phone, callers: int) -> None:
 
 
 def test_says_what_twelve_weeks_can_find(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
-    """With enough callers in the database, check names the difference that twelve weeks can detect."""
+    """With enough callers in the database, check names the difference that twelve weeks can detect; with few, none."""
+    phone = make_phone(FILES, url=database_url, pickup=Pickup())
+    phone.now = time()
+    content = write(tmp_path / "content", FILES)
+    ring_often(phone, 3)
+    phone.app.extensions["pickup"].close()
+    assert "in 12 weeks" not in checked(content, database_url)
     phone = make_phone(FILES, url=database_url, pickup=Pickup())
     phone.now = time()
     ring_often(phone, 40)
     phone.app.extensions["pickup"].close()
-    text = checked(write(tmp_path / "content", FILES), database_url)
-    assert "warm-opening: in 12 weeks, at " in text
+    assert "warm-opening: in 12 weeks, at " in (text := checked(content, database_url))
     assert "it can detect a difference of " in text
-
-
-def test_says_nothing_of_few_callers(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
-    """With few callers check names none."""
-    phone = make_phone(FILES, url=database_url, pickup=Pickup())
-    phone.now = time()
-    ring_often(phone, 3)
-    phone.app.extensions["pickup"].close()
-    assert "in 12 weeks" not in checked(write(tmp_path / "content", FILES), database_url)

@@ -28,22 +28,16 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def complaints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The complaints about a folder with all of these."""
-    root = write(tmp_path_factory.mktemp("files"), BASE)
-    for name, (make, _) in FAULTS.items():
-        make(root / "greetings" / name)
-    return complaints_about(root, {})
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_file_that_is_not_content_is_not_read(complaints: list[dict[str, Any]], name: str) -> None:
+def test_file_that_is_not_content_is_not_read(tmp_path: Path) -> None:
     """A file that is too large or is not text has a complaint and is not read."""
-    shown = name.replace("\udce9", "?")
-    [found] = [each for each in complaints if each["file"] == f"greetings/{shown}"]
-    assert FAULTS[name][1] in f"{found['problem']}; {found['remedy']}"
-    assert found["level"] == "error"
+    write(tmp_path, BASE)
+    for name, (make, _) in FAULTS.items():
+        make(tmp_path / "greetings" / name)
+    found = {each["file"]: each for each in complaints_about(tmp_path, {})}
+    for name, (_, says) in FAULTS.items():
+        complaint = found[f"greetings/{name}".replace("\udce9", "?")]
+        assert says in f"{complaint['problem']}; {complaint['remedy']}"
+        assert complaint["level"] == "error"
 
 
 def test_byte_order_mark_is_dropped(tmp_path: Path) -> None:
@@ -79,9 +73,8 @@ UNUSED = {
 }
 
 
-@pytest.fixture(scope="module")
-def about_unused(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The complaints about a folder with many names and places that are nearly right."""
+def test_unused_file_is_a_warning(tmp_path: Path) -> None:
+    """A file whose name or place is nearly right has a warning with the right one; notes and included files have none."""
     used = {
         "greetings/settings.toml": '[lines."+31850123456"]\ngreetings = "lines/desk"\n',
         "greetings/lines/desk/hours.toml": 'timezone = "UTC"\n[week]\nmonday = "09:00-17:00"\n',
@@ -92,20 +85,11 @@ def about_unused(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any
         "experiments/a/experiment.toml": DRAFT,
         "experiments/a/warm/first_message.j2": "Hi.",
     }
-    return complaints_about(tmp_path_factory.mktemp("unused"), {**BASE, **used, **dict.fromkeys(UNUSED, "{}")})
-
-
-@pytest.mark.parametrize("path", UNUSED)
-def test_unused_file_is_a_warning(about_unused: list[dict[str, Any]], path: str) -> None:
-    """A file whose name or place is nearly right has a warning with the right one."""
-    [found] = [each for each in about_unused if each["file"] == path]
-    assert (found["problem"], found["level"]) == ("nothing reads this file", "warning")
-    assert UNUSED[path] in found["remedy"]
-
-
-def test_notes_and_included_files_are_no_warning(about_unused: list[dict[str, Any]]) -> None:
-    """Notes have no warning, and neither have files that templates include by another name."""
-    assert {each["file"] for each in about_unused} == set(UNUSED)
+    found = complaints_about(tmp_path, {**BASE, **used, **dict.fromkeys(UNUSED, "{}")})
+    assert {(each["problem"], each["level"]) for each in found} == {("nothing reads this file", "warning")}
+    remedies = {each["file"]: each["remedy"] for each in found}
+    assert remedies.keys() == UNUSED.keys()
+    assert [path for path, says in UNUSED.items() if says not in remedies[path]] == []
 
 
 @pytest.mark.parametrize(
