@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -10,11 +11,42 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal
 
+from marshmallow.fields import Nested
+
+from flask_pickup.catalog.toml import (
+    TableOf,
+    Value,
+    choice,
+    flag,
+    is_finite_number,
+    key,
+    must_be,
+    number,
+    schema_of,
+    slug,
+    string,
+    whole,
+)
+
 CONTROL = "control"
 
 Status = Literal["draft", "running", "paused", "concluded"]
 Goal = Literal["increase", "decrease"]
 Per = Literal["caller", "call"]
+
+_WITHIN = re.compile(r"([1-9][0-9]{0,3})([hdw])")
+_DAYS = {"h": 1 / 24, "d": 1, "w": 7}
+_CONFIDENCE = "a share of at least 0.5 and below 1, such as 0.95"
+_WEIGHT = 'weight of "{key}" must be a positive number, not {value}; write keys that are not arms above [arms]'
+
+
+def _days(value: object) -> float | None:
+    match = _WITHIN.fullmatch(str(value))
+    return int(match[1]) * _DAYS[match[2]] if match else None
+
+
+def _weight(value: Any) -> float | None:
+    return value if is_finite_number(value) and value > 0 else None
 
 
 @dataclass(frozen=True)
@@ -29,15 +61,15 @@ class MetricDefinition:
     """
 
     name: str
-    outcome: str
-    goal: Goal = "increase"
-    guardrail: bool = False
-    margin: float = 0.0
-    smallest: float | None = None
-    per: Per = "caller"
-    missing: Literal["zero", "leave out"] = "zero"
-    within: float | None = None
-    cap: float | None = None
+    outcome: str = key(string())
+    goal: Goal = key(choice("increase", "decrease"), default="increase")
+    guardrail: bool = key(flag(), default=False)
+    margin: float = key(number("a number, 0 or more", lambda margin: margin >= 0), default=0.0)
+    smallest: float | None = key(number("a positive number", lambda smallest: smallest > 0), default=None)
+    per: Per = key(choice("caller", "call"), default="caller")
+    missing: Literal["zero", "leave out"] = key(choice("zero", "leave out"), default="zero")
+    within: float | None = key(Value(must_be('a time such as "7d"'), _days), default=None)
+    cap: float | None = key(number("a percentile such as 0.99", lambda share: 1 / 2 <= share < 1), default=None)
 
 
 @dataclass(frozen=True)
@@ -48,11 +80,11 @@ class DecisionRules:
     :param arm_to_arm: whether arms are compared with each other too, and not only with control.
     """
 
-    confidence: float = 0.95
-    expected_callers: int = 2000
-    minimum_days: int = 14
-    maximum_days: int = 180
-    arm_to_arm: bool = False
+    confidence: float = key(number(_CONFIDENCE, lambda share: 1 / 2 <= share < 1), default=0.95)
+    expected_callers: int = key(whole(100), default=2000)
+    minimum_days: int = key(whole(1), default=14)
+    maximum_days: int = key(whole(1), default=180)
+    arm_to_arm: bool = key(flag(), default=False)
 
 
 @dataclass(frozen=True)
@@ -68,19 +100,21 @@ class Experiment:
     """
 
     name: str
-    status: Status = "draft"
-    weights: Mapping[str, float] = field(default_factory=dict)
-    metrics: tuple[MetricDefinition, ...] = ()
-    primary: str = ""
-    decision: DecisionRules = DecisionRules()
-    description: str = ""
-    winner: str = ""
-    traffic: float = 1
-    audience: str = ""
-    layer: str = ""
-    unidentified: Literal["exclude", "control", "per-call"] = "exclude"
-    seed: str = ""
-    pins: Mapping[str, str] = field(default_factory=dict)
+    status: Status = key(choice("draft", "running", "paused", "concluded"), default="draft")
+    weights: Mapping[str, float] = key(TableOf(values=Value(_WEIGHT, _weight), data_key="arms"), default_factory=dict)
+    metrics: tuple[MetricDefinition, ...] = key(TableOf(values=Nested(schema_of(MetricDefinition))), default=())
+    primary: str = key(string(), default="")
+    decision: DecisionRules = key(Nested(schema_of(DecisionRules)), default=DecisionRules())
+    description: str = key(string(), default="")
+    winner: str = key(string(), default="")
+    traffic: float = key(number("a number above 0, at most 1", lambda share: 0 < share <= 1), default=1)
+    audience: str = key(string(), default="")
+    layer: str = key(slug(), default="")
+    unidentified: Literal["exclude", "control", "per-call"] = key(
+        choice("exclude", CONTROL, "per-call"), default="exclude"
+    )
+    seed: str = key(slug(), default="")
+    pins: Mapping[str, str] = key(TableOf(values=string()), default_factory=dict)
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     callers: str = ""
 

@@ -8,24 +8,11 @@ from hashlib import sha256
 from typing import Any
 
 from jinja2 import TemplateSyntaxError
-from marshmallow import fields
 
 from flask_pickup.catalog.complaints import suggest, unreadable
 from flask_pickup.catalog.definition import CONTROL, Experiment
-from flask_pickup.catalog.metrics import DecisionSchema, Kinds, MetricSchema, define_decision, define_metrics
-from flask_pickup.catalog.toml import (
-    NAME,
-    NAME_RULE,
-    TableOf,
-    TableSchema,
-    TomlFile,
-    Value,
-    choice,
-    is_finite_number,
-    name,
-    number,
-    string,
-)
+from flask_pickup.catalog.metrics import Kinds, define_decision, define_metrics
+from flask_pickup.catalog.toml import NAME, NAME_RULE, TomlFile, schema_of
 from flask_pickup.override import leaves
 from flask_pickup.platforms import Answer, Platform, Words
 from flask_pickup.rendering import Environment, Expression, expression
@@ -36,28 +23,10 @@ WORDS = {"first_message.j2": Words(greeting="…"), "system_prompt.j2": Words(pr
 FieldPath = tuple[str, ...]
 """The keys that lead to a field of a platform's answer."""
 
+_SCHEMA = schema_of(Experiment)
+
 # Of a range that is reserved for examples: nobody's pseudonym is given away.
 _EXAMPLE = "+12015550100"
-
-_WEIGHT = 'weight of "{key}" must be a positive number, not {value}; write keys that are not arms above [arms]'
-
-
-class ExperimentSchema(TableSchema):
-    """``experiment.toml``."""
-
-    description = string()
-    status = choice("draft", "running", "paused", "concluded")
-    winner = string()
-    traffic = number("a number above 0, at most 1", lambda share: 0 < share <= 1)
-    audience = string()
-    layer = name()
-    unidentified = choice("exclude", CONTROL, "per-call")
-    seed = name()
-    primary = string()
-    arms = TableOf(values=Value(_WEIGHT, lambda weight: weight if is_finite_number(weight) and weight > 0 else None))
-    pins = TableOf(values=string())
-    metrics = TableOf(values=fields.Nested(MetricSchema))
-    decision = fields.Nested(DecisionSchema)
 
 
 @dataclass(frozen=True)
@@ -109,8 +78,8 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
     """
     if not NAME.fullmatch(experiment):
         toml.complain(f"invalid experiment name '{experiment}'", f"use {NAME_RULE}")
-    values = toml.load(ExperimentSchema())
-    weights = values.pop("arms", {})
+    values = toml.load(_SCHEMA())
+    weights = values.pop("weights", {})
     named = toml.keys("arms")
     _check_arms(toml, experiment, named, folders)
     _check_winner(toml, values, named)

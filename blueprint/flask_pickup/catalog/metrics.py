@@ -1,14 +1,13 @@
-"""``[metrics]`` and ``[decision]`` of ``experiment.toml``: their schemas, and what is wrong although each value is valid."""
+"""``[metrics]`` and ``[decision]`` of ``experiment.toml``: what is wrong although each value is valid."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
-from flask_pickup.catalog.toml import TableSchema, TomlFile, Value, choice, flag, must_be, number, string, whole
+from flask_pickup.catalog.toml import TomlFile
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
 Kind = Literal["flag", "number"]
@@ -18,37 +17,6 @@ Kinds = Mapping[str, Kind]
 """Outcome to its kind, of those that an analysis plan can find."""
 
 _OF_TYPES: Mapping[str, Kind] = {"boolean": "flag", "number": "number", "integer": "number"}
-_WITHIN = re.compile(r"([1-9][0-9]{0,3})([hdw])")
-_DAYS = {"h": 1 / 24, "d": 1, "w": 7}
-
-
-def _days(value: object) -> float | None:
-    match = _WITHIN.fullmatch(str(value))
-    return int(match[1]) * _DAYS[match[2]] if match else None
-
-
-class MetricSchema(TableSchema):
-    """``[metrics.<name>]``."""
-
-    outcome = string()
-    goal = choice("increase", "decrease")
-    guardrail = flag()
-    margin = number("a number, 0 or more", lambda margin: margin >= 0)
-    smallest = number("a positive number", lambda smallest: smallest > 0)
-    per = choice("caller", "call")
-    missing = choice("zero", "leave out")
-    within = Value(must_be('a time such as "7d"'), _days)
-    cap = number("a percentile such as 0.99", lambda share: 1 / 2 <= share < 1)
-
-
-class DecisionSchema(TableSchema):
-    """``[decision]``."""
-
-    confidence = number("a share of at least 0.5 and below 1, such as 0.95", lambda share: 1 / 2 <= share < 1)
-    expected_callers = whole(100)
-    minimum_days = whole(1)
-    maximum_days = whole(1)
-    arm_to_arm = flag()
 
 
 def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Kind]]:

@@ -11,7 +11,7 @@ from marshmallow import fields
 
 from flask_pickup.caller import e164
 from flask_pickup.catalog.complaints import unreadable
-from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, matching, string
+from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, key, matching, schema_of, string
 from flask_pickup.rendering import BASE, Environment, Expression, expression
 
 _CODE = re.compile("[a-z]{2,3}")
@@ -29,9 +29,9 @@ class Line:
     """
 
     number: str | None
-    name: str | None = None
-    language: str | None = None
-    folder: str | None = None
+    name: str | None = key(string(), default=None)
+    language: str | None = key(matching(_CODE, _CODE_RULE), default=None)
+    folder: str | None = key(string(data_key="greetings"), default=None)
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,12 @@ class Settings:
     lines: Mapping[str, Line]
 
 
-class LineSchema(TableSchema):
-    """``[lines."<number>"]``."""
-
-    name = string()
-    language = matching(_CODE, _CODE_RULE)
-    greetings = string()
-
-
 class SettingsSchema(TableSchema):
     """``settings.toml``."""
 
     language = matching(_CODE, _CODE_RULE)
     speaks = string()
-    lines = TableOf(values=fields.Nested(LineSchema))
+    lines = TableOf(values=fields.Nested(schema_of(Line)))
 
 
 def read_settings(toml: TomlFile, *, environment: Environment, region: str) -> Settings:
@@ -74,9 +66,9 @@ def read_settings(toml: TomlFile, *, environment: Environment, region: str) -> S
             toml.complain(f"'{number}' is not a phone number", 'write it as [lines."+31850835037"]', "lines", number)
         elif known in lines:
             toml.complain(f"duplicate line '{number}', written in another way", "keep one of the two", "lines", number)
-        folder = table.get("greetings")
-        folder = f"{BASE}/{folder.strip('/')}" if folder else None
-        lines[known or number] = Line(known, table.get("name") or None, table.get("language"), folder)
+        folder = table.pop("folder", "").strip("/")
+        written = {name: text for name, text in table.items() if text}
+        lines[known or number] = Line(known, **written, folder=f"{BASE}/{folder}" if folder else None)
     source = values.get("speaks", SPEAKS)
     try:
         speaks = expression(environment, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 import textwrap
@@ -41,7 +42,22 @@ class TableSchema(Schema):
         """Say of an unknown key which one was probably meant."""
         for key, messages in error.messages_dict.items():
             if messages == [_UNKNOWN]:
-                messages[:] = [f"{_UNKNOWN} '{{key}}'; {suggest(_masked(key), self.fields)}"]
+                known = (field.data_key or name for name, field in self.fields.items())
+                messages[:] = [f"{_UNKNOWN} '{{key}}'; {suggest(_masked(key), known)}"]
+
+
+def key(rule: fields.Field[Any], **options: Any) -> Any:
+    """Return a dataclass's attribute that is also a key of its TOML table.
+
+    :param options: those of :func:`dataclasses.field`.
+    """
+    return dataclasses.field(metadata={"rule": rule}, **options)
+
+
+def schema_of(kind: type) -> type[Schema]:
+    """Return the schema of the table that a dataclass holds: its attributes that are a :func:`key`."""
+    keys = {each.name: each.metadata["rule"] for each in dataclasses.fields(kind) if "rule" in each.metadata}
+    return TableSchema.from_dict(keys)
 
 
 class TableOf(fields.Dict):
@@ -89,8 +105,8 @@ def matching(pattern: re.Pattern[str], rule: str) -> Value:
     return _checked(rule, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value)))
 
 
-def name() -> Value:
-    """Return a field for a name."""
+def slug() -> Value:
+    """Return a field for the name of something."""
     return matching(NAME, NAME_RULE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,12 +14,9 @@ import orjson
 
 from flask_pickup.errors import BadWebhook
 
-_UNREAD = object()
-
 LONGEST_ID = 256
 LONGEST_NAME = 200
 LONGEST_REASON = 1000
-_LONGEST_TIME = 1e9
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -28,23 +26,21 @@ def read_object(body: bytes) -> dict[str, Any]:
 
     :raises BadWebhook: if the body is not UTF-8, not JSON, or no object.
     """
-    value: Any = _UNREAD
-    # Not within the handler of the error, which holds the whole body.
-    with suppress(ValueError):
-        value = orjson.loads(body)
-    if value is _UNREAD:
-        value = _read_leniently(body)
+    value = _read(body)
     if not isinstance(value, dict):
         raise BadWebhook("The body is not a JSON object.")
     return value
 
 
-def _read_leniently(body: bytes) -> Any:
-    """Read what Python accepts and orjson does not, so that no signed report is lost."""
+def _read(body: bytes) -> Any:
+    with suppress(ValueError):
+        return orjson.loads(body)
+    # Python accepts what orjson does not, so that no signed report is lost.
     with suppress(ValueError, RecursionError):
         value = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
         text = json.dumps(value, ensure_ascii=False)
         return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    # Not within the handler of an error, which holds the whole body.
     raise BadWebhook("The body is not JSON.")
 
 
@@ -83,6 +79,6 @@ def moment(value: Any) -> datetime | None:
 
 
 def seconds(value: Any) -> float | None:
-    """Return a number of at least 0, and less than thirty years."""
+    """Return a finite number of at least 0."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < _LONGEST_TIME else None
+    return float(value) if is_number and 0 <= value <= sys.float_info.max else None
