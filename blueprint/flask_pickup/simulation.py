@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from math import exp
 from random import Random
 from typing import Any
 
-import phonenumbers
 from sqlalchemy import Engine, func, insert, select
 
 from flask_pickup import migrating
@@ -124,7 +122,16 @@ class Simulation:
             calls = [call for number in range(first, last) for call in self._calls(number)]
             store.write([entry for entry, _ in calls])
             with engine.begin() as connection:
-                rows = [row for entry, outcomes in calls for row in _outcome_rows(entry, outcomes)]
+                rows = [
+                    {
+                        "call_id": entry.call["call_id"],
+                        "name": name,
+                        "value": value,
+                        "reported_at": entry.call["reported_at"],
+                    }
+                    for entry, outcomes in calls
+                    for name, value in outcomes.items()
+                ]
                 if rows:
                     connection.execute(insert(Outcome), rows)
             yield last
@@ -143,11 +150,11 @@ class Simulation:
             yield _ended(entry, moment + _LASTS), {} if entry.call["decision"] == "closed" else next(outcomes)
 
     def _caller(self, number: int) -> Caller:
-        """Return somebody from the business's own country; the number, the same for all, is that of an example."""
+        """Return somebody from the business's own country, whose pseudonym is of no number."""
         region = self.webhook.options.region
         spoken = self.webhook.catalog.languages
         return Caller(
-            number=_example(region),
+            number=None,
             country=region,
             language=next((language for language in languages_of(region) if language in spoken), None),
             key=caller_key(self.webhook.options.caller_secret, f"{SIMULATED}{number}"),
@@ -185,12 +192,6 @@ class Simulation:
             yield {name: value for name, value in drawn.items() if value is not None}
 
 
-@lru_cache
-def _example(region: str) -> str | None:
-    number = phonenumbers.example_number(region)
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else None
-
-
 def _usual(metric: MetricDefinition) -> float:
     if is_number(metric):
         return _MEAN
@@ -199,15 +200,16 @@ def _usual(metric: MetricDefinition) -> float:
 
 def _values(metric: MetricDefinition, mean: float, random: Random) -> Iterator[float | None]:
     """Yield a caller's values, call by call. What is counted once a caller comes of their first call."""
+    is_once = metric.per == "caller"
     if is_number(metric):
         own = _factor(random) * mean
         yield own * _factor(random)
         while True:
-            yield None if metric.per == "caller" else own * _factor(random)
-    rate = mean if metric.per == "caller" else _habit(mean, random)
+            yield None if is_once else own * _factor(random)
+    rate = mean if is_once else _habit(mean, random)
     yield float(random.random() < rate)
     while True:
-        yield 0.0 if metric.per == "caller" else float(random.random() < rate)
+        yield 0.0 if is_once else float(random.random() < rate)
 
 
 def _habit(rate: float, random: Random) -> float:
@@ -228,12 +230,6 @@ def _ended(entry: CallEntry, at: datetime) -> CallEntry:
     """Return the entry of a call that has ended and was reported, its arm spoken."""
     call: dict[str, Any] = {**entry.call, "status": "ended", "ended_at": at, "reported_at": at}
     return CallEntry(call, [{**row, "delivered": True} for row in entry.assignments], at)
-
-
-def _outcome_rows(entry: CallEntry, outcomes: Mapping[str, float]) -> Iterator[dict[str, Any]]:
-    for name, value in outcomes.items():
-        reported = entry.call["reported_at"]
-        yield {"call_id": entry.call["call_id"], "name": name, "value": value, "reported_at": reported}
 
 
 def looks(engine: Engine, experiment: Experiment, until: datetime) -> Iterator[Results]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.blueprint import State
@@ -105,9 +105,7 @@ def _now(found: Plan) -> str:
 
 
 def _needed(found: Plan) -> Table:
-    table = Table("confidence", "interval", box=None, pad_edge=False)
-    table.add_column("callers", justify="right")
-    table.add_column("weeks", justify="right")
+    table = _table("confidence", "interval", numbers=["callers", "weeks"])
     for each in found.needed:
         weeks = "" if each.weeks is None else f"{each.weeks:,}"
         callers = "never" if each.callers is None else f"{each.callers:,}"
@@ -116,17 +114,20 @@ def _needed(found: Plan) -> Table:
 
 
 def _detectable(found: Plan) -> Table:
-    table = Table("weeks", "callers", box=None, pad_edge=False)
-    rows: dict[tuple[int, int], list[str]] = {}
+    rows: dict[int, list[str]] = {}
     for each in found.detectable:
         value = (each.difference or 0) * (100 if found.is_proportion else 1)
         cell = "none" if each.difference is None else f"{float(f'{value:.2g}'):,g}"
-        rows.setdefault((each.weeks, each.callers), []).append(cell)
-    for kind in dict.fromkeys(f"{_confidence(each.confidence)}\n{each.interval}" for each in found.detectable):
-        table.add_column(kind, justify="right")
-    for (weeks, callers), cells in rows.items():
-        table.add_row(f"{weeks}", f"{callers:,}", *cells)
+        rows.setdefault(each.weeks, [f"{each.weeks}", f"{each.callers:,}"]).append(cell)
+    kinds = dict.fromkeys(f"{_confidence(each.confidence)}\n{each.interval}" for each in found.detectable)
+    table = _table("weeks", "callers", numbers=kinds)
+    for row in rows.values():
+        table.add_row(*row)
     return table
+
+
+def _table(*texts: str, numbers: Iterable[str]) -> Table:
+    return Table(*texts, *(Column(name, justify="right") for name in numbers), box=None, pad_edge=False)
 
 
 def _confidence(value: float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from flask_pickup.blueprint import State
@@ -111,10 +111,7 @@ def _wrapped(text: str, style: str = "") -> Text:
 
 
 def _table(*names: str) -> Table:
-    table = Table("arm", box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name, justify="right")
-    return table
+    return Table("arm", *(Column(name, justify="right") for name in names), box=None, pad_edge=False)
 
 
 def _arms(arms: Sequence[ArmCounts]) -> Table:

@@ -69,16 +69,9 @@ class _Judged:
         return self.comparison.arm
 
     @property
-    def wins(self) -> bool:
-        return self.comparison.state == "better" and not self.harmed
-
-    @property
-    def loses(self) -> bool:
-        return self.comparison.state == "worse" or bool(self.harmed)
-
-    @property
-    def draws(self) -> bool:
-        return self.comparison.state == "no difference" and not self.harmed
+    def state(self) -> str:
+        """Return the primary metric's state; an arm that harms a guardrail is worse whatever that is."""
+        return "worse" if self.harmed else self.comparison.state
 
 
 class _Deciding:
@@ -91,10 +84,10 @@ class _Deciding:
 
     def verdict(self) -> Verdict:
         judged = [self._judge(each) for each in self.metric.comparisons if each.against == CONTROL]
-        winners = [each for each in judged if each.wins]
-        losers = [each for each in judged if each.loses]
-        draws = [each for each in judged if each.draws]
-        undecided = [each for each in judged if not (each.wins or each.loses or each.draws)]
+        winners, losers, draws = (
+            [each for each in judged if each.state == state] for state in ("better", "worse", "no difference")
+        )
+        undecided = [each for each in judged if each not in (*winners, *losers, *draws)]
         if winners:
             return self._better(winners, losers)
         if losers:
