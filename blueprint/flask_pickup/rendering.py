@@ -145,18 +145,8 @@ class Environment(ImmutableSandboxedEnvironment):
         self.binop_table["%"] = _forgiving(mod)
         del self.globals["lipsum"]
 
-    @_readable()
-    def compile(self, *arguments: Any, **options: Any) -> Any:
-        """Compile a template.
-
-        :raises jinja2.TemplateSyntaxError: if it cannot be read, for whatever reason.
-        """
-        return super().compile(*arguments, **options)
-
-    @_readable()
-    def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
-        """Parse a template; raises as :meth:`compile` does."""
-        return super().parse(source, name, filename)
+    compile = _readable()(ImmutableSandboxedEnvironment.compile)
+    parse = _readable()(ImmutableSandboxedEnvironment.parse)
 
     @staticmethod
     def is_in(value: Any, values: Any, expected: bool = True) -> bool:  # noqa: FBT001, FBT002 (compiled code)

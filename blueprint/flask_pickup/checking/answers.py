@@ -12,9 +12,9 @@ from jinja2.exceptions import SecurityError, TemplateNotFound
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Catalog, Complaint, Line
-from flask_pickup.catalog.complaints import json_line, toml_line
+from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.checking.content import Content
-from flask_pickup.checking.overrides import check_answer, walk
+from flask_pickup.checking.overrides import check_answer, walk, written_at
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import Deciding
 from flask_pickup.platforms import Answer
@@ -146,9 +146,7 @@ def _answer(content: Content, case: Case, folders: tuple[str, ...]) -> Iterator[
         return
     yield from check_answer(content, folders, answer)
     if isinstance(answer, Answer):
-        plan = content.catalog.plan(folders, case.deciding.language, frozenset())
-        template = plan.stack.find("first_message.j2")
-        yield from _greeting(content, case, folders, answer.words.greeting or "", (template and template.name) or "")
+        yield from _greeting(content, case, folders, answer)
 
 
 def _failure(content: Content, case: Case, folders: tuple[str, ...], error: Exception) -> Iterator[Complaint]:
@@ -168,23 +166,18 @@ def _failure(content: Content, case: Case, folders: tuple[str, ...], error: Exce
     yield Complaint(file or folders[-1], line, problem, remedy)
 
 
-def _greeting(content: Content, case: Case, folders: tuple[str, ...], words: str, file: str) -> Iterator[Complaint]:
-    if file and not words.strip():
+def _greeting(content: Content, case: Case, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
+    words = answer.words.greeting or ""
+    plan = content.catalog.plan(folders, case.deciding.language, frozenset())
+    template = plan.stack.find("first_message.j2")
+    if template and not words.strip():
         problem = f"the greeting is empty for {case.words}"
-        yield Complaint(file, 0, problem, "write words for every caller, with {% else %} after a condition")
+        remedy = "write words for every caller, with {% else %} after a condition"
+        yield Complaint(template.name or "", 0, problem, remedy)
     # Not every language puts spaces between its words.
     seconds = max(len(words.split()), len(words) / _LETTERS_A_WORD) * 60 / WORDS_A_MINUTE
     if seconds > LONGEST_GREETING:
-        file, line = (file, 1) if file else _greeting_at(content, folders)
+        keys = next((keys for keys, value in walk(answer.settings) if value == words), ())
+        place = (template.name or "", 1) if template else written_at(content.catalog, folders, keys)
         problem = f"the greeting takes {seconds:.0f} seconds to say, at {WORDS_A_MINUTE} words a minute"
-        yield Complaint(file, line, problem, f"keep it under {LONGEST_GREETING} seconds", "warning")
-
-
-def _greeting_at(content: Content, folders: tuple[str, ...]) -> tuple[str, int]:
-    """Return the file and line of the override that supplies the greeting."""
-    patches = dict(content.catalog.overrides())
-    for path in (f"{folder}/override.json" for folder in reversed(folders)):
-        if greeting := content.platform.words(patches.get(path, {})).greeting:
-            keys = next(keys for keys, value in walk(patches[path]) if value == greeting)
-            return path, json_line(content.catalog.texts[path], *keys)
-    return f"{BASE}/override.json", 0
+        yield Complaint(*place, problem, f"keep it under {LONGEST_GREETING} seconds", "warning")

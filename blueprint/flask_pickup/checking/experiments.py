@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from flask_pickup.catalog import CONTROL, Arm, Catalog, Complaint, Experiment
@@ -97,7 +98,5 @@ def _changes(catalog: Catalog, experiment: Experiment, before: Mapping[str, Any]
 
 
 def _first_difference(old: str, new: str) -> int:
-    for number, (was, now) in enumerate(zip(old.splitlines(), new.splitlines(), strict=False), 1):
-        if was != now:
-            return number
-    return min(len(old.splitlines()), len(new.splitlines())) + 1
+    pairs = zip_longest(old.splitlines(), new.splitlines())
+    return next((number for number, (was, now) in enumerate(pairs, 1) if was != now), 1)

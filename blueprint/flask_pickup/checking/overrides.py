@@ -47,7 +47,7 @@ def check_answer(content: Content, folders: tuple[str, ...], answer: Answer | Re
     for keys, message in _rejected(content.platform, answer).items():
         problem = f"the platform rejects {'.'.join(map(str, keys))}"
         remedy = message[:1].lower() + message[1:].rstrip(".")
-        yield Complaint(*_written_at(catalog, folders, keys), problem, remedy)
+        yield Complaint(*written_at(catalog, folders, keys), problem, remedy)
 
 
 def walk(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
@@ -88,7 +88,7 @@ def _is_item(keys: KeyPath) -> bool:
     return any(isinstance(key, int) for key in keys)
 
 
-def _written_at(catalog: Catalog, folders: tuple[str, ...], keys: KeyPath) -> tuple[str, int]:
+def written_at(catalog: Catalog, folders: tuple[str, ...], keys: KeyPath) -> tuple[str, int]:
     """Return the file and line of the last layer that writes a key, or else the nearest key above it."""
     patches = dict(catalog.overrides())
     for length in range(len(keys), 0, -1):
