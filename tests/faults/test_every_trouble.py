@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import sqlite3
 import subprocess
@@ -99,6 +100,14 @@ def file_is_corrupt(_: PostgreSQL, folder: Path) -> Trouble:
     return Trouble(url, None, lambda: path.write_bytes(good))
 
 
+def writers_lock_is_held(_: PostgreSQL, folder: Path) -> Trouble:
+    """As by a process that is stopped while it writes."""
+    url, path = file_database(folder)
+    lock = path.with_name("pickup.db-pickup-lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return Trouble(url, None, lock.close)
+
+
 def tables_are_missing(_: PostgreSQL, folder: Path) -> Trouble:
     url = f"sqlite:///{folder / 'pickup.db'}"
     return Trouble(url, None, lambda: migrate(url))
@@ -140,7 +149,7 @@ def table_is_locked(server: PostgreSQL, _: Path) -> Trouble:
 
 TROUBLES: list[MakeTrouble] = [
     *(engine_function_raises, name_does_not_resolve, pool_is_exhausted, file_is_read_only, file_is_corrupt),
-    *(tables_are_missing, database_is_read_only, too_many_connections, table_is_locked),
+    *(writers_lock_is_held, tables_are_missing, database_is_read_only, too_many_connections, table_is_locked),
 ]
 
 

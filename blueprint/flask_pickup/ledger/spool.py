@@ -27,6 +27,8 @@ PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS spool (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS dead_letter (id INTEGER PRIMARY KEY, entry TEXT NOT NULL);
 """
+# By the ids, because counting reads every row. Erased rows in between are counted until they are passed.
+_COUNT = "SELECT (SELECT max(id) FROM spool) - (SELECT min(id) FROM spool) + 1, (SELECT count(*) FROM dead_letter)"
 _CONTAINS = "EXISTS (SELECT 1 FROM json_each(?) WHERE instr(entry, value))"
 
 Replay = Callable[[Sequence[str]], Sequence[str]]
@@ -58,7 +60,6 @@ class Spool:
         """
         with self._transaction() as connection:
             connection.executemany("INSERT INTO spool (entry) VALUES (?)", [(entry,) for entry in entries])
-            self._count(connection)
 
     def replay(self, take: Replay, *, pause: Callable[[], bool] = lambda: False) -> None:
         """Hand the entries to ``take`` in their order, by batches; each batch is deleted after it is committed.
@@ -77,7 +78,6 @@ class Spool:
                     "INSERT INTO dead_letter SELECT * FROM spool WHERE id = ?", dead
                 ).rowcount
                 connection.executemany("DELETE FROM spool WHERE id = ?", [(number,) for number, _ in batch])
-                self._count(connection)
             if dead and moved:
                 log.critical(
                     "The database refuses %s row(s), kept in the table dead_letter of '%s'.", moved, self._path
@@ -88,7 +88,6 @@ class Spool:
     def _oldest(self) -> list[tuple[int, str]]:
         with self._transaction() as connection:
             batch = connection.execute("SELECT id, entry FROM spool ORDER BY id LIMIT ?", (_BATCH,)).fetchall()
-            self._count(connection)
         if not batch:
             self.close()
         return batch
@@ -126,7 +125,6 @@ class Spool:
         with self._transaction() as connection:
             for table in _TABLES:
                 connection.execute(f"DELETE FROM {table} WHERE {_CONTAINS}", (json.dumps(needles),))  # noqa: S608
-            self._count(connection)
         return self.close()
 
     @contextmanager
@@ -143,6 +141,8 @@ class Spool:
         with self._access(), self._open() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
+            rows, self.dead_letters = connection.execute(_COUNT).fetchone()
+            self.rows = rows or 0
 
     def _open(self) -> sqlite3.Connection:
         """Return the connection; one to a file that was deleted is closed."""
@@ -163,11 +163,3 @@ class Spool:
                 raise
             self._connection, self._opened = connection, identity(path)
         return self._connection
-
-    def _count(self, connection: sqlite3.Connection) -> None:
-        # By the ids, because counting reads every row. Erased rows in between are counted until they are passed.
-        ends = (
-            "SELECT (SELECT max(id) FROM spool) - (SELECT min(id) FROM spool) + 1, (SELECT count(*) FROM dead_letter)"
-        )
-        rows, self.dead_letters = connection.execute(ends).fetchone()
-        self.rows = rows or 0
