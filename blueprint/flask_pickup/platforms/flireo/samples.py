@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,12 @@ from flask_pickup.platforms.events import (
 
 Payload = dict[str, Any]
 
-_STATUS = {IncomingCall: "ringing", StatusChanged: "ended", ToolCalls: "in-progress", CallEnded: "ended"}
+_STATUS: dict[type[Event], str] = {
+    IncomingCall: "ringing",
+    StatusChanged: "ended",
+    ToolCalls: "in-progress",
+    CallEnded: "ended",
+}
 _FIELDS: dict[type[Event], Payload] = {
     StatusChanged: {"end_reason": "user_hangup"},
     CallEnded: {
@@ -83,19 +88,11 @@ def _flat_payload(event: type[Event], call: SampleCall) -> Payload:
     return payload | (report if event is CallEnded else {})
 
 
-_EVENTS = (IncomingCall, StatusChanged, ToolCalls, CallEnded)
-_GENERATIONS: tuple[tuple[str, Callable[[type[Event], SampleCall], Payload], tuple[type[Event], ...]], ...] = (
-    ("", current_payload, _EVENTS),
-    ("camelcase", _camel_payload, _EVENTS),
-    ("flat", _flat_payload, (IncomingCall, CallEnded)),
-)
-
-
 def all_samples(call: SampleCall) -> Iterator[Sample]:
     """Yield all events in all generations, and what the platform might send."""
-    for generation, write, events in _GENERATIONS:
+    for generation, write in (("", current_payload), ("camelcase", _camel_payload), ("flat", _flat_payload)):
         ours = replace(call, id=f"{call.id}-{generation}") if generation else call
-        for event in events:
+        for event in (IncomingCall, CallEnded) if write is _flat_payload else _STATUS:
             yield Sample(f"{generation} {event.name}".strip(), encode(write(event, ours)), event, ours)
     new = {"message": {"type": "something-new", "call": {"id": f"{call.id}-new"}}}
     yield Sample("an event of an unknown type", encode(new), OtherEvent)

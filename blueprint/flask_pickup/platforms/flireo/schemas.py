@@ -59,58 +59,53 @@ _APP_ONLY = {"app_only": True}
 _WHOLE: dict[str, Any] = {"required": "The platform replaces the whole llm_config: write provider and model as well."}
 
 
-class _TurnSchema(_Lenient):
-    role = _Text(required=True, validate=OneOf(("system", "user", "assistant")))
-    content = _Text(required=True)
+def _object(**keys: fields.Field[Any]) -> type[Schema]:
+    return _Lenient.from_dict(keys)
 
 
-class _LlmConfigSchema(_Lenient):
-    provider = _Text(required=True, validate=_SAID, error_messages=_WHOLE)
-    model = _Text(required=True, validate=_SAID, error_messages=_WHOLE)
-    temperature = _Number(validate=Range(min=0, max=2))
-    messages = fields.List(fields.Nested(_TurnSchema))
-    tools = _List()
-
-
-class _SttConfigSchema(_Lenient):
-    provider = _Text(required=True, validate=_SAID)
-    model = _Text(required=True, validate=_SAID)
-    language = _Text(required=True, validate=_SAID)
-
-
-class _TtsConfigSchema(_Lenient):
-    provider = _Text(required=True, validate=_SAID)
-    voice_id = _Text(required=True, validate=_SAID)
-    stability = _Number(validate=_SHARE)
-    similarity_boost = _Number(validate=_SHARE)
-    style = _Number(validate=_SHARE)
-    speed = _Number(validate=Range(min=0.5, max=2))
-
-
-class _StructuredDataPlanSchema(_Lenient):
-    enabled = _Boolean()
-    schema = _Object()
-    messages = fields.List(fields.Nested(_TurnSchema))
-
-
-class _AnalysisPlanSchema(_Lenient):
-    structured_data_plan = fields.Nested(_StructuredDataPlanSchema)
-    min_messages_threshold = _Integer(validate=Range(min=0))
-
-
-class _AssistantSchema(_Lenient):
-    first_message = _Text()
-    llm_config = fields.Nested(_LlmConfigSchema)
-    stt_config = fields.Nested(_SttConfigSchema)
-    tts_config = fields.Nested(_TtsConfigSchema)
-    analysis_plan = fields.Nested(_AnalysisPlanSchema)
-    metadata = _Object()
-    voicemail_message = _Text()
-    silence_timeout_seconds = _Number(validate=_POSITIVE)
-    max_duration_seconds = _Integer(validate=_POSITIVE)
-    webhook_url = _Text(metadata=_APP_ONLY)
-    webhook_secret = _Text(metadata=_APP_ONLY)
-    webhook_events = fields.List(_Text(), metadata=_APP_ONLY)
+_TURN = _object(
+    role=_Text(required=True, validate=OneOf(("system", "user", "assistant"))),
+    content=_Text(required=True),
+)
+_TURNS = fields.List(fields.Nested(_TURN))
+_LLM_CONFIG = _object(
+    provider=_Text(required=True, validate=_SAID, error_messages=_WHOLE),
+    model=_Text(required=True, validate=_SAID, error_messages=_WHOLE),
+    temperature=_Number(validate=Range(min=0, max=2)),
+    messages=_TURNS,
+    tools=_List(),
+)
+_STT_CONFIG = _object(
+    provider=_Text(required=True, validate=_SAID),
+    model=_Text(required=True, validate=_SAID),
+    language=_Text(required=True, validate=_SAID),
+)
+_TTS_CONFIG = _object(
+    provider=_Text(required=True, validate=_SAID),
+    voice_id=_Text(required=True, validate=_SAID),
+    stability=_Number(validate=_SHARE),
+    similarity_boost=_Number(validate=_SHARE),
+    style=_Number(validate=_SHARE),
+    speed=_Number(validate=Range(min=0.5, max=2)),
+)
+_ANALYSIS_PLAN = _object(
+    structured_data_plan=fields.Nested(_object(enabled=_Boolean(), schema=_Object(), messages=_TURNS)),
+    min_messages_threshold=_Integer(validate=Range(min=0)),
+)
+_ASSISTANT = _object(
+    first_message=_Text(),
+    llm_config=fields.Nested(_LLM_CONFIG),
+    stt_config=fields.Nested(_STT_CONFIG),
+    tts_config=fields.Nested(_TTS_CONFIG),
+    analysis_plan=fields.Nested(_ANALYSIS_PLAN),
+    metadata=_Object(),
+    voicemail_message=_Text(),
+    silence_timeout_seconds=_Number(validate=_POSITIVE),
+    max_duration_seconds=_Integer(validate=_POSITIVE),
+    webhook_url=_Text(metadata=_APP_ONLY),
+    webhook_secret=_Text(metadata=_APP_ONLY),
+    webhook_events=fields.List(_Text(), metadata=_APP_ONLY),
+)
 
 
 class AssistantRequestResponseSchema(_Lenient):
@@ -121,9 +116,9 @@ class AssistantRequestResponseSchema(_Lenient):
     """
 
     error = _Text(validate=_SAID)
-    assistant = fields.Nested(_AssistantSchema)
+    assistant = fields.Nested(_ASSISTANT)
     assistant_id = _Text(validate=_SAID)
-    assistant_override = fields.Nested(_AssistantSchema, metadata={"write_instead": "assistant"})
+    assistant_override = fields.Nested(_ASSISTANT, metadata={"write_instead": "assistant"})
     max_duration_seconds = _Integer(validate=_POSITIVE)
 
     @validates_schema(pass_original=True)
