@@ -261,7 +261,8 @@ def _forget(engine: Engine, state: Any, year: Year) -> dict[str, Any]:
     for name, who in (("somebody", min(_SOMEBODY, year.callers - 1)), ("the one who called most", 0)):
         number = common.number(who)
         started = time.perf_counter()
-        forgot = privacy.forget(engine, state.options, number, datetime.now(UTC))
+        keys = privacy.keys_of(number, state.options)
+        forgot = privacy.forget(engine, state.options, keys, datetime.now(UTC))
         seconds = time.perf_counter() - started
         found[name] = {"calls": forgot.rows["pickup_calls"], "seconds": seconds - waiting, "waiting": waiting}
     return found
