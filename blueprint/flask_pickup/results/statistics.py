@@ -33,34 +33,29 @@ def results_of(design: Experiment, period: PeriodAggregates, earlier: Sequence[P
 
     :param earlier: the periods before it, each computed on its own.
     """
-    found = _period(design, period)
+    found, warnings = _period(design, period)
     return Results(
         experiment=design.name,
         status=design.status,
         **vars(found),
         new_callers_a_week=period.new_callers_a_week,
-        warnings=tuple(_findings(replace(design, weights=period.weights), period, found)),
-        earlier_periods=tuple(_period(design, each) for each in earlier),
+        warnings=warnings,
+        earlier_periods=tuple(_period(design, each)[0] for each in earlier),
     )
 
 
-def _period(design: Experiment, period: PeriodAggregates) -> PeriodResults:
-    """Return a period's results, with the arms and weights that it had."""
+def _period(design: Experiment, period: PeriodAggregates) -> tuple[PeriodResults, tuple[Finding, ...]]:
+    """Return a period's results and warnings, with the arms and weights that it had."""
     design, ratio = replace(design, weights=period.weights), _sample_ratio(period)
-    suppressed = {each.values.get("metric") for each in _uneven(design, period) if each.code == "missing"}
-
-    def is_suppressed(metric: MetricDefinition) -> bool:
-        without_reports = None in suppressed and is_reported(metric.outcome)
-        return not ratio.ok or without_reports or metric.name in suppressed
-
-    return PeriodResults(
-        period=period.number,
-        since=period.since,
-        until=period.until,
-        arms=_arm_counts(period),
-        sample_ratio=ratio,
-        metrics=tuple(_metric(each, design, period, suppressed=is_suppressed(each)) for each in design.metrics),
-    )
+    uneven = _uneven(design, period)
+    lacking = {each.values.get("metric") for each in uneven if each.code == "missing"}
+    metrics = []
+    for metric in design.metrics:
+        without_reports = None in lacking and is_reported(metric.outcome)
+        suppressed = not ratio.ok or without_reports or metric.name in lacking
+        metrics.append(_metric(metric, design, period, suppressed=suppressed))
+    found = PeriodResults(period.number, period.since, period.until, _arm_counts(period), ratio, tuple(metrics))
+    return found, tuple(_findings(design, period, found, uneven))
 
 
 def _sample_ratio(period: PeriodAggregates) -> SampleRatio:
@@ -175,11 +170,9 @@ def _uneven(design: Experiment, period: PeriodAggregates) -> list[Finding]:
     arms, counts = period.arms.values(), _arm_counts(period)
     unreported = [(each.arm, each.without_report) for each in counts if each.without_report is not None]
     delivered = [(each.arm, each.delivered) for each in counts if each.delivered is not None]
+    lost = estimates.share_of_calls_p_value([arm.reports for arm in arms])
     tested = [
-        (
-            estimates.share_of_calls_p_value([arm.reports for arm in arms]),
-            Finding("missing", {"shares": unreported}),
-        ),
+        (lost, Finding("missing", {"shares": unreported})),
         (_missing_p_value([arm.delivery for arm in arms]), Finding("delivery", {"shares": delivered})),
     ]
     for metric in design.metrics:
@@ -193,12 +186,14 @@ def _missing_p_value(sums: Sequence[Sums]) -> float:
     return estimates.share_p_value([each.incomplete for each in sums], [each.asked for each in sums])
 
 
-def _findings(design: Experiment, period: PeriodAggregates, found: PeriodResults) -> Iterator[Finding]:
+def _findings(
+    design: Experiment, period: PeriodAggregates, found: PeriodResults, uneven: Sequence[Finding]
+) -> Iterator[Finding]:
     if not found.sample_ratio.ok:
         weights = sum(period.weights.values())
         expected = [(arm.arm, arm.callers, period.callers * arm.weight / weights) for arm in found.arms]
         yield Finding("split", {"expected": expected})
-    yield from _uneven(design, period)
+    yield from uneven
     yield from _moved(design, period)
     few = [(arm.arm, arm.callers) for arm in found.arms if arm.callers < FEWEST_CALLERS]
     rare = [metric.name for metric in design.metrics if _is_rare(metric, design, period)]
