@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 
 from flask_pickup.catalog.experiment import Arm, Loaded
 
@@ -35,10 +35,7 @@ def check_conflicts(loaded: Sequence[Loaded]) -> None:
 
 def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
     """Return a field that arms of two experiments can both write, if there is one."""
-    theirs = [path for arm in other for path in arm.writes]
-    for mine in sorted(path for arm in one for path in arm.writes):
-        for path in theirs:
-            shorter, longer = sorted((mine, path), key=len)
-            if longer[: len(shorter)] == shorter:
-                return longer
-    return None
+    mine, theirs = (sorted(path for arm in arms for path in arm.writes) for arms in (one, other))
+    # A field is within another if the one's path begins with the other's.
+    within = (pair for pair in product(mine, theirs) if all(a == b for a, b in zip(*pair, strict=False)))
+    return max(next(within, ((),)), key=len) or None

@@ -13,15 +13,7 @@ from flask_pickup.catalog.complaints import suggest, unreadable
 from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.catalog.metrics import Kinds, define_decision, define_metrics
 from flask_pickup.catalog.toml import NAME, NAME_RULE, TomlFile, schema_of
-from flask_pickup.override import leaves
-from flask_pickup.platforms import Answer, Platform, Words
 from flask_pickup.rendering import Environment, Expression, expression
-
-WORDS = {"first_message.j2": Words(greeting="…"), "system_prompt.j2": Words(prompt="…")}
-"""The answer's own templates, and the words that each becomes."""
-
-FieldPath = tuple[str, ...]
-"""The keys that lead to a field of a platform's answer."""
 
 _SCHEMA = schema_of(Experiment)
 
@@ -96,30 +88,6 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
         **{"seed": experiment, **values},
     )
     return Loaded(toml, found, _audience(toml, found.audience, environment), arms)
-
-
-def fields_of_words(platforms: Collection[Platform]) -> dict[str, set[FieldPath]]:
-    """Return, for each of the answer's own templates, the fields that its words become on any platform."""
-    return {
-        template: {path for platform in platforms for path in leaves(platform.answer(Answer(words, "")))}
-        for template, words in WORDS.items()
-    }
-
-
-def writes(
-    files: Mapping[str, str],
-    override: Mapping[str, Any],
-    included: Mapping[str, frozenset[str]],
-    of_words: Mapping[str, set[FieldPath]],
-) -> frozenset[FieldPath]:
-    """Return the fields of the answer that an arm can change.
-
-    :param files: the arm's files by logical name.
-    :param included: for each of the answer's own templates, the files of the base that it includes.
-    :param of_words: as :func:`fields_of_words` returns them.
-    """
-    changed = [of_words[template] for template in WORDS if files.keys() & included[template]]
-    return frozenset({path for path in leaves(override) if path}.union(*changed))
 
 
 def _check_arms(toml: TomlFile, experiment: str, arms: Collection[str], folders: Mapping[str, Arm]) -> None:

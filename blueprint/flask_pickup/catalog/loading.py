@@ -15,17 +15,20 @@ from jinja2 import TemplateSyntaxError, meta
 from flask_pickup.catalog.catalog import Catalog
 from flask_pickup.catalog.complaints import Complaint, unreadable
 from flask_pickup.catalog.conflicts import check_conflicts
-from flask_pickup.catalog.experiment import WORDS, Arm, Loaded, PinKey, fields_of_words, read_experiment, writes
+from flask_pickup.catalog.experiment import Arm, Loaded, PinKey, read_experiment
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import read_hours
 from flask_pickup.catalog.metrics import Kinds, analysed
 from flask_pickup.catalog.settings import Settings, read_settings
 from flask_pickup.catalog.toml import TomlFile
-from flask_pickup.override import templates
-from flask_pickup.platforms import Platform
+from flask_pickup.override import leaves, templates
+from flask_pickup.platforms import Answer, Platform, Words
 from flask_pickup.rendering import BASE, Environment, Library, split_variant
 
 EXPERIMENTS = "experiments"
+
+# The answer's own templates, and the words that each becomes.
+_WORDS = {"first_message.j2": Words(greeting="…"), "system_prompt.j2": Words(prompt="…")}
 
 _JSON_SYNTAX = (
     'check here and just before: put names and text in straight quotes ("…"), one comma between two, none after the '
@@ -59,7 +62,6 @@ class _Loader:
         self.platforms = platforms
         # A string is compiled unless no platform renders it.
         self.untemplated = frozenset.intersection(*(each.untemplated for each in platforms))
-        self.of_words = fields_of_words(platforms)
         self.at = at
         self.environment = Environment()
         self.complaints: list[Complaint] = []
@@ -197,14 +199,23 @@ class _Loader:
             logical = split_variant(path.rpartition("/")[2])[0]
             if logical in {"hours.toml", "settings.toml", "closed.j2"}:
                 self._complain(f"{folder}/{path}", 0, f"an arm cannot change {logical}", "keep it in greetings/")
-        logical_files = {split_variant(path)[0]: text for path, text in files.items()}
-        override = self.overrides.get(folder, {})
-        return Arm(name, folder, files, writes(logical_files, override, self.included, self.of_words))
+        logical_files = {split_variant(path)[0] for path in files}
+        changed = [self.of_words[template] for template in _WORDS if logical_files & self.included[template]]
+        patched = {path for path in leaves(self.overrides.get(folder, {})) if path}
+        return Arm(name, folder, files, frozenset(patched.union(*changed)))
+
+    @cached_property
+    def of_words(self) -> Mapping[str, set[tuple[str, ...]]]:
+        """The fields of the answer that the words of each of its templates become on any platform."""
+        return {
+            template: {path for platform in self.platforms for path in leaves(platform.answer(Answer(words, "")))}
+            for template, words in _WORDS.items()
+        }
 
     @cached_property
     def included(self) -> Mapping[str, frozenset[str]]:
         """The base's files that each of the answer's templates includes, itself among them, by logical name."""
-        return {name: frozenset(self._included(name)) for name in WORDS}
+        return {name: frozenset(self._included(name)) for name in _WORDS}
 
     def _included(self, name: str) -> set[str]:
         found: set[str] = set()
@@ -229,7 +240,7 @@ _SETTINGS = f"{BASE}/settings.toml"
 
 
 def _languages(settings: Settings, library: Library, folder: str) -> frozenset[str]:
-    names = [f"{place}/{name}" for place in {BASE, folder} for name in WORDS]
+    names = [f"{place}/{name}" for place in {BASE, folder} for name in _WORDS]
     return frozenset({settings.language, *(code for name in names for code in library.variants.get(name, ()) if code)})
 
 
