@@ -33,16 +33,12 @@ def templates(value: Any, untemplated: frozenset[str], path: KeyPath = ()) -> It
 
     :param untemplated: keys whose values are the platform's own templates.
     """
-    if isinstance(value, str):
-        if is_template(value):
-            yield path, value
-    elif isinstance(value, Mapping):
-        for key, child in value.items():
-            if key not in untemplated:
-                yield from templates(child, untemplated, (*path, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from templates(child, untemplated, (*path, index))
+    if isinstance(value, str) and is_template(value):
+        yield path, value
+    children = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        if key not in untemplated:
+            yield from templates(child, untemplated, (*path, key))
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -41,21 +41,19 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
                 texts[original] = text
             else:
                 complaints.append(Complaint(label, 0, *text))
-        elif known := meant(path.name):
-            complaints.append(unused_file(label, known))
+        elif unused := unused_file(label):
+            complaints.append(unused)
     return texts, complaints
 
 
-def meant(name: str) -> str | None:
-    """Return which of :data:`FILE_NAMES` a file's name is, or is nearly; None if it is something else."""
+def unused_file(label: str) -> Complaint | None:
+    """Return the complaint about an unused file if its name is one of :data:`FILE_NAMES`, or nearly."""
     stems = {each.partition(".")[0]: each for each in FILE_NAMES}
-    stem = name.partition(".")[0].lower().replace("-", "_").replace(" ", "_")
+    stem = label.rpartition("/")[2].partition(".")[0].lower().replace("-", "_").replace(" ", "_")
     close = get_close_matches(stem, stems, n=1, cutoff=0.85)
-    return stems[close[0]] if close else None
-
-
-def unused_file(label: str, name: str) -> Complaint:
-    """Return the complaint about an unused file that was probably meant to be ``name``."""
+    if not close:
+        return None
+    name = stems[close[0]]
     remedy = f"write '{name}'"
     if name.endswith(".j2"):
         remedy += f", or '{name.removesuffix('.j2')}.nl.j2' for one language"

@@ -11,7 +11,7 @@ from jinja2 import nodes
 
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import suggest
-from flask_pickup.catalog.files import FILE_NAMES, meant, unused_file
+from flask_pickup.catalog.files import FILE_NAMES, unused_file
 from flask_pickup.checking.content import Content, Reference, reachable
 from flask_pickup.rendering import BASE, split_variant
 
@@ -92,8 +92,8 @@ def _unused(catalog: Catalog, included: frozenset[str]) -> Iterator[Complaint]:
     :param included: the files that templates use by name.
     """
     for path in catalog.texts.keys() - included:
-        if not _is_read(catalog, path) and (name := meant(path.rpartition("/")[2])):
-            yield unused_file(path, name)
+        if not _is_read(catalog, path) and (unused := unused_file(path)):
+            yield unused
     for variants in catalog.library.variants.values():
         for language in variants.keys() - catalog.languages - {""}:
             if variants[language] not in included:
