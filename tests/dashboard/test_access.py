@@ -40,11 +40,11 @@ def opened(make_phone: MakePhone) -> Phone:
     return phone
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_page_is_closed(make_phone: MakePhone, page: str) -> None:
+def test_every_page_is_closed(make_phone: MakePhone) -> None:
     """Without a token and the host's own login there is no dashboard; with a token, no page and no file without it."""
-    assert make_phone().client.get(f"/pickup{page}").status_code == 404
-    assert make_phone(PICKUP_DASHBOARD_TOKEN=TOKEN).client.get(f"/pickup{page}").status_code == 401
+    without, with_one = make_phone().client, make_phone(PICKUP_DASHBOARD_TOKEN=TOKEN).client
+    assert {without.get(f"/pickup{page}").status_code for page in PAGES} == {404}
+    assert {with_one.get(f"/pickup{page}").status_code for page in PAGES} == {401}
 
 
 def test_token_opens_once_and_leaves_the_address(make_phone: MakePhone) -> None:
@@ -137,7 +137,8 @@ def test_forms_of_other_sites_are_refused(opened: Phone, headers: dict[str, str]
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://localhost"}])
 def test_own_forms_are_answered(opened: Phone, headers: dict[str, str]) -> None:
-    """The page's own form is answered, with the words that the caller would hear."""
+    """The page's own form is answered with the words that the caller would hear, and leaves no row."""
     response = opened.client.post("/pickup/preview", data={"number": "+31612345678"}, headers=headers)
     assert response.status_code == 200
     assert "first_message" in response.text
+    assert opened.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]

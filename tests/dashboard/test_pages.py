@@ -250,12 +250,6 @@ def test_markup_in_a_template_is_shown_as_characters(open_app: Open) -> None:
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
-def test_preview_shows_the_answer_and_records_nothing(author: Phone) -> None:
-    """The preview shows the greeting and the platform's answer for a number, and leaves no row."""
-    assert "first_message" in post(author, "/preview", number=CALLER).text
-    assert author.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
-
-
 @pytest.mark.parametrize(
     ("form", "text"),
     [

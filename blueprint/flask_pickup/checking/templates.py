@@ -53,10 +53,8 @@ def check_templates(content: Content) -> Iterator[Complaint]:
     for source in _sources(content):
         content.at(source.path)
         yield from source.complaints()
-    for path in content.trees:
-        yield from _check_numbers(path, catalog.texts[path], content.region)
     for path in (*content.trees, *dict(catalog.overrides())):
-        yield from _check_braces(path, catalog.texts[path])
+        yield from _check_lines(path, catalog.texts[path], content.region)
 
 
 def _sources(content: Content) -> Iterator[_Source]:
@@ -85,20 +83,16 @@ def _expressions(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
         yield f"{BASE}/settings.toml", "speaks", catalog.settings.speaks_source
 
 
-def _check_numbers(path: str, text: str, region: str) -> Iterator[Complaint]:
-    """Yield each line with a phone number; the complaint does not repeat the number."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if any(e164(found, region) for found in _LIKE_A_NUMBER.findall(line)):
-            problem = "the text contains a phone number, and every definition is stored"
-            yield Complaint(path, number, problem, "remove it if it is a caller's", "warning")
-
-
-def _check_braces(path: str, text: str) -> Iterator[Complaint]:
-    """Yield each line with braces that Jinja does not read, around what looks like a name or a condition."""
+def _check_lines(path: str, text: str, region: str) -> Iterator[Complaint]:
+    """Yield each line with braces that Jinja does not read, and of a template each with a phone number."""
     for number, line in enumerate(text.splitlines(), 1):
         if found := _MISWRITTEN.search(line):
             problem = f"'{found[0]}' would be spoken as it is written"
             yield Complaint(path, number, problem, "write {{ … }} for a value, {% … %} for a condition", "warning")
+        # An override may have the numbers that the platform transfers calls to. No complaint repeats a number.
+        if path.endswith(".j2") and any(e164(each, region) for each in _LIKE_A_NUMBER.findall(line)):
+            problem = "the text contains a phone number, and every definition is stored"
+            yield Complaint(path, number, problem, "remove it if it is a caller's", "warning")
 
 
 def _own_names(tree: nodes.Template) -> frozenset[str]:
