@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import resource
 import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,11 @@ from flask_pickup.platforms import content_platform
 
 TIMEOUT = 600.0
 """Seconds for all checks. Each step's CPU time has its own limit; this one ends a child that waits."""
+
+STEP = 2
+"""CPU seconds for a step: a file to read, an answer to render. Both take milliseconds."""
+MEMORY = 256 * 1024 * 1024
+"""Bytes of memory."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def check_folders(
         "retention": retention,
     }
     # Safe path (-P): the folder that is checked can hold modules named like ours.
-    command = [sys.executable, "-P", "-m", "flask_pickup.checking"]
+    command = [sys.executable, "-P", "-c", "from flask_pickup.checking.runner import in_the_child; in_the_child()"]
     try:
         child = subprocess.run(  # noqa: S603 (our own module)
             command, input=json.dumps(request).encode(), capture_output=True, timeout=TIMEOUT, check=False
@@ -97,6 +106,36 @@ def check_folders(
     except subprocess.TimeoutExpired as error:
         return _found(error.stdout or b"", f"it takes more than {TIMEOUT:g} seconds")
     return _found(child.stdout, _cause(child))
+
+
+def in_the_child() -> None:
+    """Check the folders that a JSON object on standard input names, under limits on CPU time and memory.
+
+    Prints JSON lines: ``{"at"}`` before each step, each complaint when it is found, and at the end the number of
+    experiments.
+    """
+    _limit(resource.RLIMIT_DATA, MEMORY)
+    _limit(resource.RLIMIT_CORE, 0)
+    request = json.load(sys.stdin)
+    folders = (Path(request.pop("experiments")), Path(request.pop("greetings")))
+    number = check_here(*folders, **request, found=lambda complaint: _print(asdict(complaint)), at=_begin_step)
+    _print({"experiments": number})
+
+
+def _begin_step(place: str) -> None:
+    _print({"at": place})
+    _limit(resource.RLIMIT_CPU, ceil(time.process_time()) + STEP)
+
+
+def _limit(kind: int, most: int) -> None:
+    # macOS has no limit on memory.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
+
+
+def _print(value: Any) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
 
 
 def _found(output: bytes, cause: str) -> Found:
