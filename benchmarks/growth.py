@@ -256,7 +256,7 @@ def _execute(engine: Engine, statement: str) -> None:
 
 def _forget(engine: Engine, state: Any, year: Year) -> dict[str, Any]:
     """Forget somebody ordinary, and the one who called most. Waiting for calls in flight is told apart."""
-    waiting = state.options.commit_wait + state.webhook.ledger.spool_wait
+    waiting = state.options.commit_wait + state.ledger.spool_wait
     found = {}
     for name, who in (("somebody", min(_SOMEBODY, year.callers - 1)), ("the one who called most", 0)):
         number = common.number(who)

@@ -208,7 +208,7 @@ class Phone:
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         response = self.client.post(self.client.webhook_url, data=body, headers={**signed, **more})
         # A test looks at once for what its receivers were told.
-        self.app.extensions["pickup"].webhook.signals.wait()
+        self.app.extensions["pickup"].signals.wait()
         return response
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

@@ -115,7 +115,7 @@ def test_early_hang_up_is_a_caller_who_said_nothing(phone: Phone, message: dict[
 
 
 def threshold(make_phone: MakePhone, files: Mapping[str, Any]) -> float:
-    found = make_phone(files).app.extensions["pickup"].webhook.reading.early
+    found = make_phone(files).app.extensions["pickup"].reading.early
     assert isinstance(found, float)
     return found
 

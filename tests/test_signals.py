@@ -113,7 +113,7 @@ def test_receiver_that_hangs_costs_nothing(make_phone: MakePhone, monkeypatch: p
         assert time.monotonic() - started < 4
         health = phone.client.get("/pickup/health").get_json()
         over.set()
-        phone.app.extensions["pickup"].webhook.signals.close()
+        phone.app.extensions["pickup"].signals.close()
     assert health["signals"]["dropped"] > 0
 
 

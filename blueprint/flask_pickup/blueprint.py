@@ -5,35 +5,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from time import time
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Response, current_app
 from flask.blueprints import BlueprintSetupState
-from sqlalchemy import Engine
 
 from flask_pickup import caller, outcomes
-from flask_pickup.catalog import Catalog, Line, load
-from flask_pickup.customer import Hook, Lookup
+from flask_pickup.catalog import Line
+from flask_pickup.customer import Hook
 from flask_pickup.dashboard import Access, Dashboard
 from flask_pickup.dashboard.access import AccessCheck
-from flask_pickup.engines import EngineSource, engine_maker
+from flask_pickup.engines import EngineSource
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
-from flask_pickup.ledger import Ledger
-from flask_pickup.metrics import Metrics
-from flask_pickup.options import OPTION_NAMES, ConfigReader, Options, read_options
-from flask_pickup.platforms import DEFAULT, CallEnded, Platform, StatusChanged, ToolCalls, enabled_platforms
-from flask_pickup.processes import PerProcess, refuse_greenlets
+from flask_pickup.options import OPTION_NAMES, ConfigReader
+from flask_pickup.platforms import DEFAULT, CallEnded, StatusChanged, ToolCalls
+from flask_pickup.processes import refuse_greenlets
 from flask_pickup.results import assembling
 from flask_pickup.results.details import details_of
 from flask_pickup.results.model import Results
 from flask_pickup.results.snapshots import LEASE, Snapshots
-from flask_pickup.signals import Sender
-from flask_pickup.webhook import Webhook, definition_entries
+from flask_pickup.webhook import Webhook
 
 log = logging.getLogger("flask_pickup")
 
@@ -45,34 +40,16 @@ SomeHandler = TypeVar("SomeHandler", bound=Handler)
 SomeCheck = TypeVar("SomeCheck", bound=AccessCheck)
 
 
-@dataclass
-class State:
+class State(Webhook):
     """What one app keeps of its Pickup, as ``app.extensions["pickup"]``.
 
-    :param endpoints: each platform's webhook, for ``url_for``.
+    :param name: the full name of the mounted blueprint.
     """
 
-    options: Options
-    platforms: Mapping[str, Platform]
-    catalog: Catalog
-    webhook: Webhook
-    make_engine: Callable[[], Engine]
-    endpoints: Mapping[str, str]
-    has_own_engine: bool
-
-    def __post_init__(self) -> None:
-        # A connection that came through a fork would be shared with the parent.
-        self._engines = PerProcess(self.make_engine)
-        self.snapshots = Snapshots(lambda: self.engine, self._snapshot, self._now)
-
-    @property
-    def engine(self) -> Engine:
-        """The host's engine, or Pickup's own; made when a process first needs it.
-
-        :raises sqlalchemy.exc.SQLAlchemyError: if the host gives none that Pickup can write to. To a call that is a
-            database that does not answer.
-        """
-        return self._engines()
+    def __init__(self, app: Flask, config: ConfigReader, name: str, **parts: Any) -> None:
+        super().__init__(app, config, **parts)
+        self.endpoints = {each: f"{name}.{'webhook' if each == DEFAULT else each}" for each in self.platforms}
+        self.snapshots = Snapshots(self.engines, self._snapshot, lambda: self.now)
 
     def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
         """Return what is known of an experiment; see :meth:`Pickup.results`."""
@@ -92,26 +69,23 @@ class State:
 
     def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[assembling.Analysis]:
         days = self.options.retention
-        purged = self._now() - timedelta(days=days) if days else None
-        asked = assembling.ResultOptions(now=self._now(), purged_before=purged, **options)
+        purged = self.now - timedelta(days=days) if days else None
+        asked = assembling.ResultOptions(now=self.now, purged_before=purged, **options)
         return assembling.analysis(self.engine, experiment, self._body(experiment), asked)
 
     def _body(self, experiment: str) -> Mapping[str, Any] | None:
         return next((each.body for each in self.catalog.experiments if each.name == experiment), None)
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.webhook.clock(), UTC)
-
     def start(self) -> None:
         """Start the ledger's threads in this process, before the first call does, and see that the spool can be written."""
-        self.webhook.ledger.start()
+        self.ledger.start()
 
     def close(self) -> None:
         """Write what waits and end Pickup's threads, before this process ends; a later call starts them again."""
-        if ledger := self.webhook.ledgers.take():
+        if ledger := self.ledgers.take():
             ledger.close()
-        self.webhook.signals.close()
-        if self.has_own_engine and (engine := self._engines.take()):
+        self.signals.close()
+        if self.has_own_engine and (engine := self.engines.take()):
             engine.dispose()
 
 
@@ -218,9 +192,7 @@ class Pickup(Blueprint):
         """
         state = _current()
         happened = at or datetime.fromtimestamp(self._clock(), UTC)
-        state.webhook.ledger.record(
-            outcomes.entry(state.options, name, value, happened, call_id=call_id, caller=caller)
-        )
+        state.ledger.record(outcomes.entry(state.options, name, value, happened, call_id=call_id, caller=caller))
 
     def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
         """Return what is known of an experiment: means, intervals, warnings and a verdict.
@@ -242,14 +214,22 @@ class Pickup(Blueprint):
             )
         refuse_greenlets()
         name = f"{state.name_prefix}.{state.name}".lstrip(".")
-        mounted = app.extensions[EXTENSION] = self._state(app, name)
+        mounted = app.extensions[EXTENSION] = State(
+            app,
+            ConfigReader(app.config, self._arguments),
+            name,
+            engine=self._engine,
+            clock=self._clock,
+            hook=self._in_context(app),
+            handlers=Handlers(self._handlers, self._handlers_at_once),
+        )
         for platform, endpoint in mounted.endpoints.items():
             path = endpoint.rpartition(".")[2]
             self._add_rule(state, f"/{path}", path, _receiver(platform))
         self._add_rule(state, "/health", "health", _health)
         state.add_url_rule("/metrics", "metrics", _metrics, methods=["GET"])
         access = Access(mounted.options.dashboard_token, self._access_check)
-        dashboard = Dashboard(access, mounted.webhook, mounted.snapshots, lambda: mounted.engine)
+        dashboard = Dashboard(access, mounted, mounted.snapshots, mounted.engines)
         for rule, endpoint, view, methods in dashboard.routes():
             state.add_url_rule(rule, endpoint, view, methods=methods)
 
@@ -258,52 +238,6 @@ class Pickup(Blueprint):
         state.add_url_rule(path, endpoint, view, provide_automatic_options=False)
         for rule in state.app.url_map.iter_rules(f"{state.name_prefix}.{state.name}.{endpoint}".lstrip(".")):
             rule.methods = None
-
-    def _state(self, app: Flask, name: str) -> State:
-        config = ConfigReader(app.config, self._arguments)
-        options = read_options(config, root=app.root_path, instance=app.instance_path)
-        # The webhook's clock, not ours: a test may stop it.
-        platforms = enabled_platforms(config, lambda: state.webhook.clock())  # noqa: PLW0108 (made later)
-        pin_key = partial(caller.key_of, region=options.region, secret=options.caller_secret)
-        catalog = load(
-            options.experiments,
-            options.greetings,
-            pin_key=pin_key,
-            region=options.region,
-            platforms=platforms.values(),
-        )
-        for complaint in catalog.complaints:
-            log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
-        signals = Sender(app)
-        metrics = Metrics(options.metrics_token)
-        definitions = definition_entries(catalog, datetime.fromtimestamp(self._clock(), UTC))
-        ledgers = PerProcess(
-            lambda: Ledger(
-                lambda: state.engine,
-                options.spool,
-                wait=options.commit_wait,
-                definitions=definitions,
-                clock=lambda: state.webhook.clock(),  # noqa: PLW0108 (tests replace the clock)
-                on_fault=webhook.emit_fault,
-                on_waiting=metrics.waiting,
-            )
-        )
-        lookup = Lookup(self._in_context(app), options.customer_wait)
-        webhook = Webhook(
-            options,
-            platforms,
-            catalog,
-            ledgers,
-            lookup,
-            Handlers(self._handlers, self._handlers_at_once),
-            signals,
-            metrics,
-            self._clock,
-        )
-        endpoints = {each: f"{name}.{'webhook' if each == DEFAULT else each}" for each in platforms}
-        make_engine = engine_maker(app, self._engine, options.database_url)
-        state = State(options, platforms, catalog, webhook, make_engine, endpoints, has_own_engine=self._engine is None)
-        return state
 
     def _in_context(self, app: Flask) -> Hook | None:
         if self._hook is None:
@@ -321,17 +255,17 @@ class Pickup(Blueprint):
 def _receiver(platform: str) -> Callable[..., Response]:
     # A function, because extensions such as Flask-WTF read a view's name.
     def receive(**_: Any) -> Response:
-        return _current().webhook.receive(platform)
+        return _current().receive(platform)
 
     return receive
 
 
 def _metrics(**_: Any) -> Response:
-    return _current().webhook.show_metrics()
+    return _current().show_metrics()
 
 
 def _health(**_: Any) -> Response:
-    return _current().webhook.health()
+    return _current().health()
 
 
 def _current() -> State:

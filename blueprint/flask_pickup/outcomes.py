@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
@@ -87,22 +87,6 @@ def import_file(engine: Engine, options: Options, lines: Iterable[str], zone: tz
 
 
 def _entries(options: Options, lines: Iterable[str], zone: tzinfo, imported: Imported) -> Iterator[OutcomeEntry]:
-    for line, row in _rows(lines):
-        try:
-            yield _read(options, row, zone)
-        except BadOutcome as error:
-            imported.bad[line] = str(error)
-
-
-def _read(options: Options, row: Mapping[str, str] | None, zone: tzinfo) -> OutcomeEntry:
-    if row is None:
-        raise BadOutcome("The line has more or fewer cells than the first. Put a cell with commas in quotes.")
-    value, at = _value(row.get("value", "")), _moment(row["at"], zone)
-    return entry(options, row["outcome"], value, at, call_id=row.get("call_id"), caller=row.get("caller"))
-
-
-def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str] | None]]:
-    """Yield each line's number and cells by column; None if it has too many or too few cells."""
     iterator = iter(lines)
     header = next(iterator, "").lstrip("\ufeff")
     separator = max(_SEPARATORS, key=header.count)
@@ -115,11 +99,22 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, str] | None]
     reader = csv.reader(iterator, delimiter=separator)
     try:
         for row in reader:
-            if any(cell.strip() for cell in row):
-                cells = zip(names, map(str.strip, row), strict=False)
-                yield reader.line_num + 1, dict(cells) if len(row) == len(names) else None
+            cells = [cell.strip() for cell in row]
+            try:
+                if any(cells):
+                    yield _read(options, names, cells, zone)
+            except BadOutcome as error:
+                imported.bad[reader.line_num + 1] = str(error)
     except csv.Error as error:
         raise BadOutcome(f"Line {reader.line_num + 1} is not valid CSV. The lines before it are imported.") from error
+
+
+def _read(options: Options, names: list[str], cells: list[str], zone: tzinfo) -> OutcomeEntry:
+    if len(cells) != len(names):
+        raise BadOutcome("The line has more or fewer cells than the first. Put a cell with commas in quotes.")
+    row = dict(zip(names, cells, strict=True))
+    value, at = _value(row.get("value", "")), _moment(row["at"], zone)
+    return entry(options, row["outcome"], value, at, call_id=row.get("call_id"), caller=row.get("caller"))
 
 
 def _value(text: str) -> float:

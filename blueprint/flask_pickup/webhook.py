@@ -5,20 +5,23 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import orjson
-from flask import Request, Response, request
+from flask import Flask, Request, Response, request
+from sqlalchemy import Engine
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from flask_pickup import reports
+from flask_pickup.caller import key_of
 from flask_pickup.calls import CallFacts, call_of
-from flask_pickup.catalog import Catalog
-from flask_pickup.customer import Lookup
+from flask_pickup.catalog import Catalog, load
+from flask_pickup.customer import Hook, Lookup
 from flask_pickup.decision import FAULTS, Decision, decide, fall_back
+from flask_pickup.engines import EngineSource, engine_maker
 from flask_pickup.errors import (
     BadSignature,
     BadWebhook,
@@ -34,42 +37,98 @@ from flask_pickup.handlers import Handlers
 from flask_pickup.ledger import CallEntry, DefinitionEntry, Ledger, ReportEntry
 from flask_pickup.metadata import Metadata
 from flask_pickup.metrics import Metrics
-from flask_pickup.options import Options
-from flask_pickup.platforms import DEFAULT, CallEnded, Delivery, Event, IncomingCall, Platform, StatusChanged
+from flask_pickup.options import ConfigReader, read_options
+from flask_pickup.platforms import (
+    DEFAULT,
+    CallEnded,
+    Delivery,
+    Event,
+    IncomingCall,
+    Platform,
+    StatusChanged,
+    enabled_platforms,
+)
 from flask_pickup.processes import PerProcess
 from flask_pickup.signals import Sender, assigned, fault, reported
 
 log = logging.getLogger("flask_pickup")
 
 
-@dataclass
 class Webhook:
-    """The view of one mounted Pickup, and what it needs.
+    """The view of one mounted Pickup, and all that it keeps for calls.
 
-    :param platforms: those that are enabled, by name.
-    :param clock: gives the Unix time in seconds.
+    :param engine: see :func:`.engine_maker`.
+    :param clock: gives the Unix time in seconds; tests replace it.
     """
 
-    options: Options
-    platforms: Mapping[str, Platform]
-    catalog: Catalog
-    ledgers: PerProcess[Ledger]
-    lookup: Lookup
-    handlers: Handlers
-    signals: Sender
-    metrics: Metrics
-    clock: Callable[[], float]
-    decisions: Counter[str] = field(default_factory=Counter)
-    refusals: Counter[str] = field(default_factory=Counter)
-    faults: int = 0
+    def __init__(  # noqa: PLR0913 (all that a host gives)
+        self,
+        app: Flask,
+        config: ConfigReader,
+        *,
+        engine: EngineSource | None,
+        clock: Callable[[], float],
+        hook: Hook | None,
+        handlers: Handlers,
+    ) -> None:
+        self.clock = clock
+        self.options = options = read_options(config, root=app.root_path, instance=app.instance_path)
+        self.platforms = enabled_platforms(config, self._time)
+        self.catalog = load(
+            options.experiments,
+            options.greetings,
+            pin_key=partial(key_of, region=options.region, secret=options.caller_secret),
+            region=options.region,
+            platforms=self.platforms.values(),
+        )
+        for complaint in self.catalog.complaints:
+            log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
+        self.reading = reports.Reading.of(self.catalog, self.platforms.values(), transcripts=options.transcripts)
+        self.lookup = Lookup(hook, options.customer_wait)
+        self.handlers = handlers
+        self.signals = Sender(app)
+        self.metrics = Metrics(options.metrics_token)
+        self.decisions: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.faults = 0
+        self.has_own_engine = engine is None
+        # A connection that came through a fork would be shared with the parent.
+        self.engines = PerProcess(engine_maker(app, engine, options.database_url))
+        self.ledgers = PerProcess(self._new_ledger)
 
-    def __post_init__(self) -> None:
-        self.reading = reports.Reading.of(self.catalog, self.platforms.values(), transcripts=self.options.transcripts)
+    def _new_ledger(self) -> Ledger:
+        return Ledger(
+            self.engines,
+            self.options.spool,
+            wait=self.options.commit_wait,
+            definitions=definition_entries(self.catalog, self.now),
+            clock=self._time,
+            on_fault=self.emit_fault,
+            on_waiting=self.metrics.waiting,
+        )
 
     @property
     def ledger(self) -> Ledger:
         """This process's ledger."""
         return self.ledgers()
+
+    @property
+    def engine(self) -> Engine:
+        """The host's engine, or Pickup's own; made when a process first needs it.
+
+        :raises sqlalchemy.exc.SQLAlchemyError: if the host gives none that Pickup can write to. To a call that is a
+            database that does not answer.
+        """
+        return self.engines()
+
+    def _time(self) -> float:
+        # Looked up each time, because tests replace the clock.
+        return self.clock()
+
+    @property
+    def now(self) -> datetime:
+        """The time by the clock, aware."""
+        return datetime.fromtimestamp(self.clock(), UTC)
 
     @property
     def default_platform(self) -> Platform:
@@ -159,7 +218,7 @@ class Webhook:
         customer = self.lookup(call.caller)
         decision = decide(self.catalog, platform, call, customer)
         try:
-            recorded = self.ledger.record(call_entry(call, decision, datetime.fromtimestamp(self.clock(), UTC)))
+            recorded = self.ledger.record(call_entry(call, decision, self.now))
         except NotRecorded:
             # Only an arm needs a row. A caller who is turned away outside the hours, or hears a winner, still is or does.
             if decision.assignments:

@@ -100,10 +100,10 @@ def test_plan_measures(called: Phone) -> None:
 def test_old_calls_are_not_measured(make_phone: MakePhone) -> None:
     """The baseline is the last twelve weeks', the pace the last four's."""
     called = rung(make_phone(FILES))
-    called.app.extensions["pickup"].webhook.clock = lambda: NOW + 5 * 7 * 86_400
+    called.app.extensions["pickup"].clock = lambda: NOW + 5 * 7 * 86_400
     found = planned(called)["baseline"]
     assert (found["callers"], found["new_callers_a_week"]) == (40, 0)
-    called.app.extensions["pickup"].webhook.clock = lambda: NOW + 13 * 7 * 86_400
+    called.app.extensions["pickup"].clock = lambda: NOW + 13 * 7 * 86_400
     assert plan(called).exit_code == 2
 
 

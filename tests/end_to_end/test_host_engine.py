@@ -61,7 +61,7 @@ def test_rows_go_to_the_hosts_database(
         reports = list(pool.map(lambda one: one[0][0].report(one[1]).status_code, calls))
     assert (len(set(answers)), set(reports)) == (1, {200})
     for phone, _ in hosts:
-        assert phone.app.extensions["pickup"].webhook.ledger.health()["faults"] == {}
+        assert phone.app.extensions["pickup"].ledger.health()["faults"] == {}
     assert hosts[0][0].rows("SELECT COUNT(*) FROM pickup_assignments") == [(15,)]
 
 
@@ -112,7 +112,7 @@ def test_host_that_begins_transactions_itself(make_phone: MakePhone, tmp_path: A
     phone = make_phone(pickup=Pickup(engine=engine, clock=lambda: NOW))
     assert phone.ring().get_json()["assistant"]
     assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(1,)]
-    assert phone.app.extensions["pickup"].webhook.ledger.health()["faults"] == {}
+    assert phone.app.extensions["pickup"].ledger.health()["faults"] == {}
     engine.dispose()
 
 

@@ -25,7 +25,7 @@ def test_partitioned_tables_are_like_whole_ones(make_phone: MakePhone, postgresq
     phone.report("after", analysis={"appointment_booked": False})
     booked = "SELECT callers, calls, mean FROM pickup_results WHERE outcome = 'analysis.appointment_booked'"
     assert phone.rows(booked) == [(1, 2, 0.5)]
-    assert phone.app.extensions["pickup"].webhook.ledger.health()["faults"] == {}
+    assert phone.app.extensions["pickup"].ledger.health()["faults"] == {}
     result = phone.app.test_cli_runner().invoke(FlaskGroup(create_app=lambda: phone.app), ["pickup", "forget", CALLER])
     assert result.exit_code == 0, result.output
     assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
@@ -75,7 +75,7 @@ def test_results_are_those_of_whole_tables(split: Phone, make_phone: MakePhone, 
     views = []
     for each in (split, whole):
         ring_and_report(each)
-        each.app.extensions["pickup"].webhook.clock = lambda: NOW + 86_400
+        each.app.extensions["pickup"].clock = lambda: NOW + 86_400
         found.append(each.app.extensions["pickup"].results("warm-opening").as_json())
         views.append(sorted(each.rows("SELECT * FROM pickup_results WHERE outcome IS NOT NULL"), key=str))
     assert sum(arm["callers"] for arm in found[0]["arms"]) == 30

@@ -72,7 +72,7 @@ def assign_command(state: State, file: Path, line: str | None, style: str) -> No
     """
     with file.open(encoding="utf-8", errors="replace", newline="") as lines:
         numbers = {place: row[0] for place, row in enumerate(csv.reader(lines), 1) if row}
-    found = {place: preview(state.webhook, number=number, line=line) for place, number in numbers.items()}
+    found = {place: preview(state, number=number, line=line) for place, number in numbers.items()}
     first = next(iter(found), 0)
     if len(found) > 1 and not found[first].call.caller.identified:
         # The first line names the column.

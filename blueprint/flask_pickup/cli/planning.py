@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
@@ -43,7 +42,7 @@ def plan_command(
     """
     experiment = experiment_named(state, name)
     metric = _metric(experiment, of)
-    now = datetime.fromtimestamp(state.webhook.clock(), UTC)
+    now = state.now
     if today["baseline"] is None:
         start = _if_reached(lambda: measuring.measured(state.engine, metric, now=now))
     else:

@@ -53,7 +53,7 @@ def preview_command(
     flask pickup preview --from +31612345678 --experiment warm-opening --arm warm
     flask pickup preview --at 2026-12-24T22:00
     """
-    shown = preview(state.webhook, number=number, line=line, at=_moment(at), arm=_arm(state, experiment, arm))
+    shown = preview(state, number=number, line=line, at=_moment(at), arm=_arm(state, experiment, arm))
     if number and not shown.call.caller.identified:
         click.echo(f"{NO_CALLER.capitalize()}.", err=True)
     answer = f"\nThe answer as the platform gets it:\n\n{as_json(shown.answer)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import click
 from rich.console import Console
@@ -73,7 +73,7 @@ def purge_command(state: State, days: float | None, style: str) -> None:
 
 
 def _now(state: State) -> datetime:
-    return datetime.fromtimestamp(state.webhook.clock(), UTC)
+    return state.now
 
 
 def _keys(state: State, number: str) -> Sequence[str]:

@@ -6,7 +6,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +61,8 @@ def simulate_command(
         truth = simulation.truth(experiment, dict(_effect(each, experiment) for each in effects), baseline)
     except ValueError as error:
         fail(f"This cannot be simulated: {error}.", USAGE_ERROR)
-    until = datetime.fromtimestamp(state.webhook.clock(), UTC)
-    planned = simulation.Simulation(state.webhook, experiment, truth, callers, weeks, until, seed)
+    until = state.now
+    planned = simulation.Simulation(state, experiment, truth, callers, weeks, until, seed)
     with _database(into) as engine:
         if not simulation.prepare(engine):
             fail("This database has calls already. Name an empty one.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -105,7 +105,7 @@ class PickupClient(FlaskClient):
 
     def freeze(self, at: datetime | float) -> FrozenClock:
         """Stop the clock of the app's Pickup, and return it."""
-        self.pickup.webhook.clock = clock = FrozenClock(at)
+        self.pickup.clock = clock = FrozenClock(at)
         return clock
 
     def post_call(
@@ -145,7 +145,7 @@ class PickupClient(FlaskClient):
         sent = dict(self.platform.sign(body, event).headers)
         response = self.post(self.webhook_url, data=body, headers={**sent, **more})
         # A test reads at once what its receivers got.
-        self.pickup.webhook.signals.wait()
+        self.pickup.signals.wait()
         return response
 
     def _post(self, event: type[Event], call: SampleCall, fields: Mapping[str, Any]) -> TestResponse:
@@ -157,4 +157,4 @@ class PickupClient(FlaskClient):
         return replace(known, at=now) if known else SampleCall(call_id or self.last_call, CALLER, LINE, now)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.pickup.webhook.clock(), UTC)
+        return self.pickup.now
