@@ -158,46 +158,36 @@ def in_two_periods(engine: Engine, *, pool: bool = False, **changed: Any) -> Res
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "begins"),
     [
-        {"arms": {"control": 1, "warm": 3}},
-        {"arms": {"control": 1, "warm": 1, "brisk": 1}},
-        OTHER_TEMPLATES,
-        {"audience": "caller.country == 'NL'"},
-        {"callers": "another secret's"},
-        {"seed": "another"},
+        ({"arms": {"control": 1, "warm": 3}}, True),
+        ({"arms": {"control": 1, "warm": 1, "brisk": 1}}, True),
+        (OTHER_TEMPLATES, True),
+        ({"audience": "caller.country == 'NL'"}, True),
+        ({"callers": "another secret's"}, True),
+        ({"seed": "another"}, True),
+        ({"traffic": 0.5}, False),
+        ({"description": "x"}, False),
+        ({"decision": {"confidence": 0.8}}, False),
+        ({"status": "paused"}, False),
+        ({"pins": {"k": "warm"}}, False),
     ],
 )
-def test_what_callers_can_notice_begins_a_period(small: Engine, changed: Any) -> None:
-    """Other weights, arms, templates, audience or caller secret: the verdict is about the latest callers alone."""
+def test_what_callers_can_notice_begins_a_period(small: Engine, changed: Any, *, begins: bool) -> None:
+    """After a change that callers can notice the verdict is about later callers alone; else all count together."""
     found = in_two_periods(small, **changed)
-    assert (found.period, [period.period for period in found.earlier_periods]) == (2, [1])
-    assert sum(arms(found, "callers")) == 400
-    assert sum(arms(found.earlier_periods[0], "callers")) == 600
-    assert "changed" in codes(found)
+    assert [found.period, *(period.period for period in found.earlier_periods)] == ([2, 1] if begins else [1])
+    assert sum(arms(found, "callers")) == (400 if begins else 1000)
+    assert [sum(arms(period, "callers")) for period in found.earlier_periods] == [600] * begins
+    assert ("changed" in codes(found)) is begins
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [{"traffic": 0.5}, {"description": "x"}, {"decision": {"confidence": 0.8}}, {"status": "paused"}, {"pins": {"k": "warm"}}],
-)  # fmt: skip
-def test_what_callers_cannot_notice_begins_none(small: Engine, changed: Any) -> None:
-    """More traffic, another pin or another rule: all callers count together."""
-    found = in_two_periods(small, **changed)
-    assert (found.period, found.earlier_periods) == (1, ())
-    assert sum(arms(found, "callers")) == 1000
-
-
-def test_pooling_is_for_equal_weights(engine: Engine) -> None:
-    """Periods of equal weights are pooled where that is asked for, and that is said."""
-    found = in_two_periods(engine, pool=True, **OTHER_TEMPLATES)
-    assert sum(arms(found, "callers")) == 1000
-    assert "pooled" in codes(found)["changed"]
-
-
-def test_pooling_leaves_other_weights_apart(small: Engine) -> None:
-    """Callers assigned with other weights are never pooled."""
-    assert sum(arms(in_two_periods(small, pool=True, arms={"control": 1, "warm": 3}), "callers")) == 400
+@pytest.mark.parametrize(("changed", "number"), [(OTHER_TEMPLATES, 1000), ({"arms": {"control": 1, "warm": 3}}, 400)])
+def test_pooling_is_for_equal_weights(engine: Engine, changed: Any, number: int) -> None:
+    """Periods of equal weights are pooled where that is asked for, and that is said; others never are."""
+    found = in_two_periods(engine, pool=True, **changed)
+    assert sum(arms(found, "callers")) == number
+    assert ("pooled" in codes(found)["changed"]) is (number == 1000)
 
 
 def test_calls_after_the_end_do_not_count(engine: Engine) -> None:

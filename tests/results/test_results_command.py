@@ -59,6 +59,7 @@ def test_people_read_the_verdict_first(host: Phone) -> None:
     assert text.index("warm is better on booked") < text.index("weight") < text.index("± error")
     assert max(map(len, text.splitlines())) <= 80
     assert "analysis.booked, per caller, to increase" in text
+    assert "better, +20.0 pp (always valid: +12.1 to +27.9 pp; fixed horizon:" in " ".join(text.split())
     assert "These results include 100% of the 1,200 calls" in text
     assert "without a number" not in text
 

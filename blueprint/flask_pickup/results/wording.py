@@ -62,19 +62,23 @@ def at_least(end: float, unit: str) -> str:
 
 def difference(value: float, unit: str) -> str:
     """Return an estimated difference with its sign: "+5.7 pp"."""
-    if unit == "share":
-        return _with_unit(format_number(100 * value, "+0.0;-0.0"), unit)
-    return _with_unit(_sign(value) + _number(abs(value), unit, round, digits=4), unit)
+    return _with_unit(_signed(value, unit), unit)
 
 
 def interval_text(interval: tuple[float, float] | None, unit: str) -> str:
-    """Return an interval of a difference, or that there is none yet: "+2.1 pp to +9.3 pp"."""
-    return " to ".join(difference(end, unit) for end in interval) if interval else "none yet"
+    """Return an interval of a difference, or that there is none yet: "+2.1 to +9.3 pp"."""
+    return f"{_signed(interval[0], unit)} to {difference(interval[1], unit)}" if interval else "none yet"
 
 
 def percent(share: float) -> str:
     """Return a share as a percentage: "31.2 %"."""
     return gettext("%(number)s %%", number=format_number(100 * share, "0.0"))
+
+
+def _signed(value: float, unit: str) -> str:
+    if unit == "share":
+        return format_number(100 * value, "+0.0;-0.0")
+    return _sign(value) + _number(abs(value), unit, round, digits=4)
 
 
 def _sign(value: float) -> str:
