@@ -24,6 +24,7 @@ FAULTS = {
     "empty-model": override({"assistant": {"llm_config": {"model": "{{ customer.model }}"}}}, "assistant.llm_config.model", 4),
     "no-json": override('{\n  "assistant": {,}\n}', "invalid JSON", 2),
     "no-object": override("[]", "write {…}", 1),
+    "half-a-pair": override('{\n  "note": "\\ud800"\n}', "invalid JSON", 2),
     "deep": override("[" * 100_000, "depth limit exceeded", 1),
     "fails": override({"assistant": {"metadata": {"a": "{{ 1 / 0 }}"}}}, "ZeroDivisionError", 4),
     # keys

@@ -238,7 +238,6 @@ WRONG_OVERRIDES: list[dict[str, Any]] = [
     {"assistant": {"llm_config": {"temperature": 3}}},
     {"assistant": {"llm_config": {"messages": [{"role": "assistant"}]}}},
     {"assistant": {"tts_config": {"provider": "cartesia"}}},
-    {"assistant": {"note": "\ud800"}},
     {"assistant": {"metadata": "x"}},
     {"assistant": {"llm_config": "gpt-4o"}},
     {"assistant": "agent-b"},
