@@ -109,7 +109,7 @@ def test_bare_app_answers_a_call(host: Path, address: str) -> None:
         [host / ".venv/bin/python", "-c", where], cwd=host, env=environment(), check=True, stdout=-1, text=True
     )
     assert scripts.stdout.startswith(str(host / ".venv"))
-    assert "now." in run(host, "pickup", "db", "upgrade")
+    assert "are now at revision" in run(host, "pickup", "db", "upgrade")
     heard = run(host, "pickup", "rehearse", address)
     assert "warm-opening: " in heard
     assert any(words in heard for words in ("Good day.", "Hello there, how lovely that you call!"))
