@@ -8,7 +8,7 @@ from typing import Any
 
 import phonenumbers
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat
 
@@ -295,17 +295,6 @@ def spelled_in_letters(index: int) -> str:
 NOBODY_CALLS = [(spelled_in_letters(index), customer) for index, customer in enumerate(NOBODY)]
 
 
-def test_nobody_is_looked_up_or_known_again(make_line: Callable[[str], Phone], crm: Crm) -> None:
-    """Who has no number is never asked for in a CRM and has no key, so that no two are taken for one who rings again."""
-    phone = make_line("per-call")
-    for call_id, customer in NOBODY_CALLS:
-        ring_as(phone, call_id, customer)
-        assert crm.asked == [], customer
-    assert phone.rows("SELECT DISTINCT caller_key, country FROM pickup_calls") == [(None, None)]
-    assert phone.rows("SELECT DISTINCT caller_key, source FROM pickup_assignments") == [(None, "unidentified")]
-    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(len(NOBODY),)]
-
-
 def test_excluded_nobody_hears_the_base(make_line: Callable[[str], Phone]) -> None:
     """With ``exclude`` who has no number hears the base, is in no experiment, and the row says why."""
     phone = make_line("exclude")
@@ -328,17 +317,20 @@ def test_nobody_in_control_hears_control(make_line: Callable[[str], Phone]) -> N
     ]
 
 
-def test_nobody_per_call_is_drawn_by_the_call(make_line: Callable[[str], Phone]) -> None:
-    """With ``per-call`` each call draws for itself: by its id, the same at each delivery, whatever stood for a number."""
+def test_nobody_per_call_is_drawn_by_the_call(make_line: Callable[[str], Phone], crm: Crm) -> None:
+    """With ``per-call`` each call draws by its id, whatever stood for a number; no caller is looked up, or has a key."""
     phone = make_line("per-call")
     words = {"control": "Good day.", "warm": CONTENT["experiments/warm-opening/warm/first_message.j2"]}
     heard = set()
     for call_id, customer in NOBODY_CALLS:
         arm = draw_arm("warm-opening", {"control": 1, "warm": 1}, call_id)
         assert ring_as(phone, call_id, customer)["first_message"] == words[arm], customer
-        assert ring_as(phone, call_id, {"number": "anonymous"})["first_message"] == words[arm]
+        assert crm.asked == [], customer
         heard.add(arm)
     assert heard == {"control", "warm"}
+    assert phone.rows("SELECT DISTINCT caller_key, country FROM pickup_calls") == [(None, None)]
+    assert phone.rows("SELECT DISTINCT caller_key, source FROM pickup_assignments") == [(None, "unidentified")]
+    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(len(NOBODY),)]
 
 
 def test_nobody_is_counted_in_no_arm(make_line: Callable[[str], Phone]) -> None:
@@ -360,27 +352,3 @@ def test_web_call_has_no_number(make_line: Callable[[str], Phone], crm: Crm) -> 
     assert response.get_json()["assistant"]["first_message"] == "Good day."
     assert phone.rows("SELECT caller_key, line, call_type FROM pickup_calls") == [(None, None, "web_call")]
     assert crm.asked == []
-
-
-# --- over HTTP --------------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(data=st.data())
-def test_every_spelling_hears_one_arm(phone_of_a_practice: Phone, crm: Crm, data: st.DataObject) -> None:
-    """Over HTTP too, whatever a carrier makes of a number, the hook is asked for it in one spelling, and one arm heard."""
-    number, _ = data.draw(numbers("NL"))
-    call_id = spelled_in_letters(len(crm.asked))
-    assistant = ring_as(phone_of_a_practice, call_id, {"number": data.draw(spelled(number, "NL"))})
-    key = caller_key("a-caller-secret", number)
-    assert assistant["metadata"]["pickup"]["caller_key"] == key
-    assert assistant["metadata"]["pickup"]["assignments"]["warm-opening"]["arm"] == draw_arm(
-        "warm-opening", {"control": 1, "warm": 1}, key
-    )
-    assert crm.asked[-1] == number
-
-
-@pytest.fixture
-def phone_of_a_practice(make_line: Callable[[str], Phone]) -> Phone:
-    """An app that looks its callers up."""
-    return make_line("exclude")

@@ -35,7 +35,7 @@ def engine_maker(app: Flask, source: EngineSource | None, url: str) -> Callable[
         returns is an ``SQLAlchemyError``, once the engine is needed: to a call, a database that does not answer.
     """
     if source is None:
-        return lambda: _own_engine(url)
+        return lambda: make_engine(url)
     if isinstance(source, Engine):
         _refuse_other_databases(source)
     parent = os.getpid()
@@ -63,13 +63,6 @@ def _refuse_other_databases(engine: Engine) -> None:
             f"Pickup(engine=…) got {engine.dialect.name}. Pickup writes to SQLite and PostgreSQL; leave the engine out "
             "and set 'PICKUP_DATABASE_URL' to one of them."
         )
-
-
-def _own_engine(url: str) -> Engine:
-    engine = make_engine(url)
-    if engine.dialect.name == "sqlite" and engine.url.database:
-        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    return engine
 
 
 def begin_writing(connection: Connection) -> None:
@@ -123,6 +116,7 @@ def make_engine(url: str) -> Engine:
         return create_engine(url, connect_args=_POSTGRESQL, hide_parameters=True)
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT}, hide_parameters=True)
     if engine.dialect.name == "sqlite":
+        Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
         event.listen(engine, "connect", _set_up_sqlite)
     return engine
 
