@@ -229,7 +229,7 @@ class Pickup(Blueprint):
         self._add_rule(state, "/health", "health", _health)
         state.add_url_rule("/metrics", "metrics", _metrics, methods=["GET"])
         access = Access(mounted.options.dashboard_token, self._access_check)
-        dashboard = Dashboard(access, mounted, mounted.snapshots, mounted.engines)
+        dashboard = Dashboard(access, mounted, mounted.snapshots)
         for rule, endpoint, view, methods in dashboard.routes():
             state.add_url_rule(rule, endpoint, view, methods=methods)
 

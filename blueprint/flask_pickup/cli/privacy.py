@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import click
 from rich.console import Console
@@ -39,7 +39,7 @@ def forget_command(state: State, number: str, style: str) -> None:
     what to do about free space and backups.
     """
     keys = _keys(state, number)
-    erasure = privacy.forget(state.engine, state.options, keys, _now(state))
+    erasure = privacy.forget(state.engine, state.options, keys, state.now)
     pinned = _pinned(state, keys)
     texts = [
         f"Erased {_counted(erasure.rows)}.",
@@ -65,15 +65,11 @@ def purge_command(state: State, days: float | None, style: str) -> None:
     days = days or state.options.retention
     if days is None:
         fail("PICKUP_RETENTION is not set. Set it or give --days.", USAGE_ERROR)
-    before = _now(state) - timedelta(days=days)
+    before = state.now - timedelta(days=days)
     with Console().status("Deleting …"):
         rows = privacy.purge(state.engine, state.catalog, before)
     value = {"before": before.isoformat(), "rows": dict(rows)}
     show(style, value, f"Deleted {_counted(rows)} from before {before:%Y-%m-%d %H:%M} UTC.")
-
-
-def _now(state: State) -> datetime:
-    return state.now
 
 
 def _keys(state: State, number: str) -> Sequence[str]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Response, abort, render_template, request, send_from_directory, url_for
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -63,7 +62,6 @@ class Dashboard:
     access: Access
     webhook: Webhook
     snapshots: Snapshots
-    engine: Callable[[], Engine]
 
     @property
     def catalog(self) -> Catalog:
@@ -148,7 +146,7 @@ class Dashboard:
 
     def _experiment(self, name: str) -> Response:
         experiment = self._found(name)
-        defined = definitions(self.engine(), name)
+        defined = definitions(self.webhook.engine, name)
         latest = self._latest(experiment)
         body = latest or {}
         result, details = body.get("results"), body.get("details")
@@ -190,16 +188,16 @@ class Dashboard:
         return download(CSV_COLUMNS, [list(csv_rows(result))] if result else (), name, kind)
 
     def _definition(self, fingerprint: str) -> Response:
-        found = definition(self.engine(), fingerprint) or abort(404)
+        found = definition(self.webhook.engine, fingerprint) or abort(404)
         return self._page("definition", definition=found, settings=setting_values(found["body"]))
 
     def _calls(self) -> Response:
         before = request.args.get("before", "")
-        found, has_more = rows.latest_calls(self.engine(), before)
+        found, has_more = rows.latest_calls(self.webhook.engine, before)
         return self._page("calls", calls=found, has_more=has_more, first=not before)
 
     def _call(self, call_id: str) -> Response:
-        row, transcript = rows.one_call(self.engine(), call_id) or abort(404)
+        row, transcript = rows.one_call(self.webhook.engine, call_id) or abort(404)
         return self._page("call", row=row, transcript=transcript)
 
     def _plan(self) -> Response:
@@ -218,7 +216,7 @@ class Dashboard:
     def _download(self, table: str, kind: str) -> Response:
         found = TABLES[table] if table in TABLES else abort(404)
         columns = [column.name for column in found.columns]
-        return download(columns, table_chunks(self.engine(), found), f"pickup_{table}", kind)
+        return download(columns, table_chunks(self.webhook.engine, found), f"pickup_{table}", kind)
 
 
 def _asset(name: str) -> Response:

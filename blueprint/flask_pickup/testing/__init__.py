@@ -118,7 +118,7 @@ class PickupClient(FlaskClient):
         :param to: the number called.
         """
         self.last_call = call_id or f"test-call-{next(_ids)}"
-        call = SampleCall(self.last_call, from_, to, self._now())
+        call = SampleCall(self.last_call, from_, to, self.pickup.now)
         response = self._post(IncomingCall, call, fields)
         answer = response.get_json(silent=True)
         self._calls[self.last_call] = replace(call, answer=answer if isinstance(answer, dict) else None)
@@ -153,8 +153,5 @@ class PickupClient(FlaskClient):
 
     def _call(self, call_id: str | None) -> SampleCall:
         known = self._calls.get(call_id or self.last_call)
-        now = self._now()
+        now = self.pickup.now
         return replace(known, at=now) if known else SampleCall(call_id or self.last_call, CALLER, LINE, now)
-
-    def _now(self) -> datetime:
-        return self.pickup.now
