@@ -61,17 +61,9 @@ def decide(
 ) -> Decision:
     """Return what the caller hears. Never raises: it steps down from the arm to the base to the platform's default.
 
-    :param recorded: the call's earlier decision, whose arms are then rendered again.
+    :param recorded: the call's earlier decision, whose arms are then rendered again; of a ``fallback``, the base.
     """
     return Deciding(catalog, platform, call, customer).decide(recorded)
-
-
-def fall_back(
-    catalog: Catalog, platform: Platform, call: CallFacts, customer: Customer, decision: Decision
-) -> Decision:
-    """Return the base in place of ``decision``, whose arms have no durable row."""
-    base = Deciding(catalog, platform, call, customer).base_answer()
-    return replace(decision, kind="fallback", answer=base, assignments=())
 
 
 class Deciding:
@@ -102,7 +94,7 @@ class Deciding:
             return self._decision("closed", Rejection(words), ())
         assignments = self._assign() if recorded is None else self._still_there(recorded)
         if recorded is not None and recorded.kind == "fallback":
-            return self._decision("fallback", self.base_answer(), assignments)
+            return self._decision("fallback", self._answer(self.base, ()), assignments)
         winners = (
             f"experiments/{experiment.name}/{experiment.winner}"
             for experiment in self.catalog.experiments
@@ -111,12 +103,8 @@ class Deciding:
         folders = (*self.base, *winners, *(f"experiments/{each.experiment}/{each.arm}" for each in assignments))
         answer = self._answer(folders, assignments)
         if answer is None:
-            return self._decision("fallback", self.base_answer(), assignments)
+            return self._decision("fallback", self._answer(self.base, ()), assignments)
         return self._decision("arm" if assignments else "base", answer, assignments)
-
-    def base_answer(self) -> Answer | Rejection | None:
-        """Return the base alone; ``None``, the platform's default, if it fails."""
-        return self._answer(self.base, ())
 
     def _decision(self, kind: str, answer: Answer | Rejection | None, assignments: tuple[Assigned, ...]) -> Decision:
         reasons = {**self.reasons, FAULTS: self.faults} if self.faults else self.reasons

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
@@ -16,11 +17,12 @@ from sqlalchemy import Engine
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from flask_pickup import reports
+from flask_pickup.assignment import Recorded
 from flask_pickup.caller import key_of
 from flask_pickup.calls import CallFacts, call_of
 from flask_pickup.catalog import Catalog, load
 from flask_pickup.customer import Hook, Lookup
-from flask_pickup.decision import FAULTS, Decision, decide, fall_back
+from flask_pickup.decision import FAULTS, Decision, decide
 from flask_pickup.engines import EngineSource, engine_maker
 from flask_pickup.errors import (
     BadSignature,
@@ -222,7 +224,8 @@ class Webhook:
         except NotRecorded:
             # Only an arm needs a row. A caller who is turned away outside the hours, or hears a winner, still is or does.
             if decision.assignments:
-                decision = fall_back(self.catalog, platform, call, customer, decision)
+                base = decide(self.catalog, platform, call, customer, Recorded("fallback", ()))
+                decision = replace(base, reasons=decision.reasons)
         else:
             if recorded and (recorded.kind, recorded.assignments) != (decision.kind, decision.assignments):
                 decision = decide(self.catalog, platform, call, customer, recorded)
