@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from math import log
+from typing import NamedTuple
 
 _STEPS = 2**52
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(NamedTuple):
     """An arm that the call is given; ``source`` is ``hash``, ``pin`` or ``unidentified``."""
 
     experiment: str

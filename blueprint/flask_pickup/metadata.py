@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import product
 from typing import Any
@@ -33,7 +33,7 @@ class Metadata:
 
     def as_json(self) -> dict[str, Any]:
         """Return the metadata as it is sent."""
-        assignments = {each.experiment: asdict(each) for each in self.assignments}
+        assignments = {each.experiment: each._asdict() for each in self.assignments}
         for each in assignments.values():
             del each["experiment"]
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -34,6 +34,7 @@ ENDINGS: Mapping[str, frozenset[Ending]] = {
 # Seconds in which a caller who has heard the greeting would have begun to speak.
 _TIME_TO_SPEAK = 5.0
 
+_EMPTY_CALL = dict.fromkeys(Call.__table__.columns.keys())
 _PLATFORMS_WORDS = ("call_type", "status", "end_reason")
 
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -49,8 +50,9 @@ def call_row(call: CallFacts, **values: Any) -> dict[str, Any]:
     """
     words = {name: without_numbers(values[name]) for name in _PLATFORMS_WORDS if values.get(name)}
     facts = {"call_id": call.id, "platform": call.platform, "caller_key": call.caller.key}
-    row: dict[str, Any] = without_nul({**dict.fromkeys(Call.__table__.columns.keys()), **facts, **values, **words})
-    return row
+    row = {**_EMPTY_CALL, **facts, **values, **words}
+    # Flat: all that lies deeper in a call's row is Pickup's own.
+    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row.items()}
 
 
 def without_nul(value: Any) -> Any:
@@ -64,7 +66,7 @@ def without_nul(value: Any) -> Any:
 
 def assignment_rows(assignments: Iterable[Assigned], **shared: Any) -> list[dict[str, Any]]:
     """Return rows of ``pickup_assignments`` with the values that they share."""
-    return [{**asdict(assigned), **shared} for assigned in assignments]
+    return [{**assigned._asdict(), **shared} for assigned in assignments]
 
 
 def status_entry(event: StatusChanged, call: CallFacts) -> ReportEntry:
