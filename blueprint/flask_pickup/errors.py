@@ -31,7 +31,7 @@ class PickupError(Exception):
 
 
 class ConfigurationError(PickupError, RuntimeError):
-    """An option is missing or makes no sense; the message says what to set."""
+    """An option is missing or invalid; the message says what to set."""
 
 
 class ChecksFailed(PickupError, RuntimeError):

@@ -39,7 +39,7 @@ def _plan(baseline: float, lift: float, callers_a_week: float) -> Mapping[str, A
 def _number(written: str, name: str) -> float:
     """Return a field's number; "1,000" or "1.000" callers are a thousand.
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if it is not a number.
     """
     written = written.strip().removesuffix("%")
     if name != "callers_a_week":
