@@ -38,7 +38,7 @@ PAGES = (
     f"/experiments/{EXPERIMENT}",
     "/calls",
     "/plan?baseline=30&lift=5&callers_a_week=500",
-    "/assets/plot.min.js",
+    "/assets/vendor/plot.min.js",
 )
 console = Console()
 
