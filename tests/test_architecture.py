@@ -26,22 +26,22 @@ LAYERS = [
 """From the bottom up: a module imports only from those before it. A new module needs its place here."""
 
 OWN_VOCABULARY = {
-    *("call_id", "type", "timestamp", "message", "messages", "role", "content", "status", "summary", "number", "name"),
-    *("duration_seconds", "end_reason", "ended_at", "transcript", "analysis", "metadata", "call", "id", "error"),
     *(
-        "language",
-        "customer",
-        "event",
-        "enabled",
-        "schema",
-        "provider",
-        "model",
-        "style",
-        "webhook_secret",
-        "pickup",
-        "user_messages",
+        "call_id",
+        "type",
+        "message",
+        "messages",
+        "content",
+        "status",
+        "summary",
+        "number",
+        "name",
+        "call",
+        "id",
+        "error",
     ),
-    *("call_type", "Content-Type", "write_instead", "app_only", "has_ended", "ending", "required"),
+    *("duration_seconds", "end_reason", "ended_at", "transcript", "user_messages", "call_type", "language", "customer"),
+    *("pickup", "style", "webhook_secret", "Content-Type", "write_instead", "app_only", "required"),
 }
 """Keys of a platform that are names of Pickup's own as well: columns, fields of events, names in templates, options."""
 
