@@ -77,7 +77,7 @@ class TableOf(fields.Dict):
 class Value(fields.Field[Any]):
     """A value that ``read`` makes of what is written.
 
-    :param message: about a value of which ``read`` makes None.
+    :param message: the error for a value for which ``read`` returns None.
     """
 
     def __init__(self, message: str, read: Callable[[Any], Any], **options: Any) -> None:
