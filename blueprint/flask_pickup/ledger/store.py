@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, exists, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL
@@ -93,9 +93,16 @@ class Store:
         :raises FileReplaced: if another database was copied over SQLite's file, which lacks that call.
         :raises Exception: if the database would not take a row.
         """
-        with self.transaction() as connection:
-            connection.execute(update(Call).where(false()).values(decision=None))
-        self._look_for_last_call()
+        try:
+            with self.transaction() as connection:
+                connection.execute(update(Call).where(false()).values(decision=None))
+            self._look_for_last_call()
+        except (DatabaseError, sqlite3.DatabaseError) as error:
+            # SQLite's own type, not a subclass, is a malformed file. A connection that met one while it was copied keeps
+            # the pages that it read.
+            if type(error) in {DatabaseError, sqlite3.DatabaseError} and self._path:
+                self._engine.dispose()
+            raise
 
     def _look_for_last_call(self) -> None:
         if not self._path or not (call_id := self._last_call):
