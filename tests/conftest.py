@@ -82,13 +82,19 @@ def faulty_postgresql() -> Iterator[PostgreSQL]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database, of each kind in turn."""
+    """The URL of an empty database, of each kind in turn; ``pgbouncer`` is one for tests that ask for it."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'pickup.db'}"
         return
     server = request.getfixturevalue("postgresql")
     url = new_postgresql_database(server)
-    yield url
+    if request.param == "pgbouncer":
+        from faulty import behind_pgbouncer  # noqa: PLC0415 (it takes this module's secrets and content)
+
+        with behind_pgbouncer(url, tmp_path) as front:
+            yield front
+    else:
+        yield url
     administer(server, f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
-from sqlalchemy import create_engine, text
+import pytest
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from conftest import CALLER_SECRET, CONTENT, LINE, WEBHOOK_SECRET, new_postgresql_database, write
@@ -294,6 +295,13 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
         engine.dispose()
 
 
+def answers(url: str) -> bool:
+    """Return whether a database answers."""
+    with suppress(DBAPIError):
+        return bool(rows(url, "SELECT 1"))
+    return False
+
+
 def migrate(url: str) -> None:
     engine = create_engine(url)
     migrating.upgrade(engine)
@@ -341,7 +349,7 @@ class PostgreSQL:
             self._process = subprocess.Popen(
                 command, user=self._user, cwd=self._folder, stdout=log, stderr=log, start_new_session=True
             )
-        eventually(self._answers)
+        eventually(lambda: answers(self.url))
 
     def new_database(self) -> str:
         """Make an empty database and return its URL."""
@@ -351,11 +359,6 @@ class PostgreSQL:
     def is_up(self) -> bool:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
-
-    def _answers(self) -> bool:
-        with suppress(DBAPIError):
-            return bool(rows(self.url, "SELECT 1"))
-        return False
 
     def _all(self) -> list[psutil.Process]:
         assert self._process
@@ -388,3 +391,39 @@ class PostgreSQL:
         """Kill it for good."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+PGBOUNCER = """\
+[databases]
+* = host={host} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {listen}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 2
+"""
+
+
+@contextmanager
+def behind_pgbouncer(url: str, folder: Path) -> Iterator[str]:
+    """Put PgBouncer in transaction mode in front of a database, with fewer connections to it than clients; give its URL."""
+    if shutil.which("pgbouncer") is None:
+        pytest.skip("pgbouncer is not installed")
+    behind, port = make_url(url), free_port()
+    socket_folder = str(behind.query["host"])
+    settings = PGBOUNCER.format(host=socket_folder, listen=port)
+    (folder / "pgbouncer.ini").write_text(settings, "utf-8")
+    # It refuses to be root, and what the server runs as may not read our folder.
+    with (folder / "pgbouncer.ini").open() as given, (folder / "pgbouncer.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["pgbouncer", "/dev/stdin"], stdin=given, stdout=log, stderr=log, user=Path(socket_folder).stat().st_uid
+        )
+    try:
+        front = make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/{behind.database}")
+        eventually(lambda: answers(front.render_as_string()))
+        yield front.render_as_string()
+    finally:
+        process.terminate()
+        process.wait()

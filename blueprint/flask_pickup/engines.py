@@ -113,7 +113,9 @@ def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[N
 def make_engine(url: str) -> Engine:
     """Return an engine for ``PICKUP_DATABASE_URL`` with the durability and the deadlines that the ledger relies on."""
     if make_url(url).get_backend_name() == "postgresql":
-        return create_engine(url, connect_args=_POSTGRESQL, hide_parameters=True)
+        # PgBouncer's next transaction may be on a connection that does not know a prepared statement, or knows another.
+        unprepared = {"prepare_threshold": None} if make_url(url).get_driver_name() == "psycopg" else {}
+        return create_engine(url, connect_args=_POSTGRESQL | unprepared, hide_parameters=True)
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT}, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)

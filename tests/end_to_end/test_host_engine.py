@@ -46,6 +46,7 @@ ISOLATION = [
     *(("sqlite", {"isolation_level": level}) for level in ("READ UNCOMMITTED", "SERIALIZABLE", "AUTOCOMMIT")),
     *(("postgresql", {"isolation_level": level}) for level in ("REPEATABLE READ", "SERIALIZABLE", "AUTOCOMMIT")),
     ("postgresql", BY_THE_SERVER),
+    ("pgbouncer", {"connect_args": {"prepare_threshold": None}}),
 ]
 
 
@@ -53,7 +54,7 @@ ISOLATION = [
 def test_rows_go_to_the_hosts_database(
     make_host: Callable[..., Host], database_url: str, options: dict[str, Any]
 ) -> None:
-    """At each isolation level of the host's engine duplicates of calls and reports are one row, and none fails."""
+    """At each isolation level of the host's engine, and behind PgBouncer, duplicates are one row, and none fails."""
     hosts = [make_host(database_url, **options) for _ in range(2)]
     calls = [(host, f"call-{number}") for number in range(15) for host in hosts] * 2
     with ThreadPoolExecutor(8) as pool:
@@ -61,6 +62,7 @@ def test_rows_go_to_the_hosts_database(
         reports = list(pool.map(lambda one: one[0][0].report(one[1]).status_code, calls))
     assert (len(set(answers)), set(reports)) == (1, {200})
     for phone, _ in hosts:
+        assert phone.app.extensions["pickup"].results("warm-opening").arms
         assert phone.app.extensions["pickup"].ledger.health()["faults"] == {}
     assert hosts[0][0].rows("SELECT COUNT(*) FROM pickup_assignments") == [(15,)]
 

@@ -200,9 +200,9 @@ def test_answered_in_every_trouble(
 
 
 def test_back_is_a_database_that_would_take_a_row(
-    make_phone: MakePhone, faulty_postgresql: PostgreSQL, tmp_path: Path
+    make_phone: MakePhone, faulty_postgresql: PostgreSQL, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With nothing in the spool to try it with, a read-only database is still not taken for healthy."""
+    """With nothing in the spool to try it with, a read-only database is still not taken for healthy; the log says why."""
     url = faulty_postgresql.new_database()
     name = make_url(url).database
     (tmp_path / "no-folder").touch()
@@ -214,6 +214,7 @@ def test_back_is_a_database_that_would_take_a_row(
     phone.ring("read-only", caller=None)
     time.sleep(1.2)
     assert phone.client.get("/pickup/health").get_json()["database"] == "skipped"
+    assert "not taken by the database: ReadOnlySqlTransaction" in caplog.text
     mend_read_only(faulty_postgresql.url, name)
     eventually(lambda: phone.client.get("/pickup/health").get_json()["database"] == "ok")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,23 @@ from typing import Any
 import pytest
 
 from conftest import new_postgresql_database
-from faulty import Server, eventually, migrate, number, report_message
+from faulty import Server, behind_pgbouncer, eventually, migrate, number, report_message
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "pgbouncer"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on each database in turn; a test has calls of its own."""
+    """A server on each database in turn, and behind PgBouncer in transaction mode; a test has calls of its own."""
     folder: Path = tmp_path_factory.mktemp("same")
-    url = f"sqlite:///{folder / 'pickup.db'}"
-    if request.param == "postgresql":
-        url = new_postgresql_database(request.getfixturevalue("postgresql"))
-    migrate(url)
-    with Server(folder, url) as started:
-        yield started
+    with ExitStack() as stack:
+        url = f"sqlite:///{folder / 'pickup.db'}"
+        if request.param != "sqlite":
+            url = new_postgresql_database(request.getfixturevalue("postgresql"))
+        if request.param == "pgbouncer":
+            url = stack.enter_context(behind_pgbouncer(url, folder))
+        migrate(url)
+        yield stack.enter_context(Server(folder, url))
 
 
 def at_once(actions: list[Callable[[], Any]]) -> list[Any]:

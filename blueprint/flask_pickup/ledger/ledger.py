@@ -198,10 +198,11 @@ class Ledger:
         self._skipping = True
 
     def _fault(self, kind: str, error: BaseException) -> None:
+        # Only the type of the driver's exception: its message can contain the row.
+        what = type(getattr(error, "orig", None) or error).__name__
         self._faults[kind] += 1
-        self._on_fault(kind, type(error).__name__)
-        # Only the exception's type: a driver's message can contain the row.
-        log.error("A row was not taken by the %s: %s.", kind, type(error).__name__)
+        self._on_fault(kind, what)
+        log.error("A row was not taken by the %s: %s.", kind, what)
 
 
 def _within(seconds: float, future: Future[T]) -> T:
