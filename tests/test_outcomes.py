@@ -80,10 +80,10 @@ def test_report_leaves_the_hosts_outcomes(shop: Phone, pickup: Pickup) -> None:
 
 
 def test_later_word_stands(shop: Phone, pickup: Pickup) -> None:
-    """Of two outcomes of one name for one call the one that happened later stands, in whichever order they come."""
-    for value, hours in ((2, 2), (1, 1), (3, 3), (3.5, 3)):
-        record(shop, pickup, "sale", value, call_id="call-1", at=AT + timedelta(hours=hours))
-    assert told(shop) == [("call-1", "sale", 3.0)]
+    """Of outcomes of one name for one call the one that happened last stands; of two at one time, the later word."""
+    for value, minutes in ((2, 2), (1, 1), (3, 3), (3.5, 3)):
+        record(shop, pickup, "sale", value, call_id="call-1", at=AT + timedelta(minutes=minutes))
+    assert told(shop) == [("call-1", "sale", 3.5)]
 
 
 def test_outcome_of_nobody_is_counted(shop: Phone, pickup: Pickup) -> None:
@@ -134,7 +134,8 @@ def test_outcome_is_kept_while_no_database_answers(make_phone: MakePhone, tmp_pa
         ("sale", 1, {}, "either the call or the caller"),
         ("sale", 1, {"call_id": "x", "caller": CALLER}, "either the call or the caller"),
         ("sale", 1, {"caller": "anonymous"}, "not a phone number"),
-        ("sale", 1, {"call_id": "x", "at": datetime(2026, 3, 2)}, "no time zone"),  # noqa: DTZ001
+        ("sale", 1, {"call_id": "x", "at": datetime(2025, 12, 1)}, "no time zone"),  # noqa: DTZ001
+        ("sale", 1, {"call_id": "x", "at": datetime(9999, 12, 31, tzinfo=UTC)}, "in the future"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(
@@ -159,8 +160,8 @@ def imported(phone: Phone, folder: Path, text_: str, *arguments: str, encoding: 
 
 
 FILE = """caller,outcome,value,at
-0612345678,sale,12.50,2025-12-13T14:00+00:00
-+31687654321,sale,3,2025-12-13T14:00+00:00
+0612345678,sale,12.50,2025-12-13T12:00+00:00
++31687654321,sale,3,2025-12-13T12:00+00:00
 0612345678,visit,,2025-12-13
 """
 
@@ -169,12 +170,32 @@ def test_importing_twice_changes_nothing(shop: Phone, tmp_path: Path) -> None:
     """A file of buyers becomes rows; what belongs to nobody is counted; the same file again changes no row."""
     first = imported(shop, tmp_path, FILE)
     rows = shop.rows("SELECT * FROM pickup_outcomes ORDER BY name")
-    assert first.stdout == "2 outcomes imported, 1 without a matching call; 0 lines invalid.\n"
+    assert first.stdout == "Outcomes: 2 new, 1 without a matching call; 0 lines invalid.\n"
     assert told(shop) == [("call-1", "sale", 12.5), ("call-1", "visit", 1.0)]
     shop.ring("call-2", caller="+31699999999")
     again = imported(shop, tmp_path, FILE, "--format", "json")
-    assert json.loads(again.stdout) == {"joined": 2, "unjoined": 1, "bad": {}}
+    counts = {"new": 0, "corrected": 0, "unchanged": 2, "older": 0, "unjoined": 1}
+    assert json.loads(again.stdout) == {**counts, "bad": {}}
     assert shop.rows("SELECT * FROM pickup_outcomes ORDER BY name") == rows
+
+
+@pytest.mark.parametrize(
+    ("correction", "says", "stands"),
+    [
+        ("60,2025-12-13T11:00Z", "1 corrected", 60),
+        ("60,2025-12-13T11:30Z", "1 corrected", 60),
+        ("49.90,2025-12-13T11:30Z", "1 corrected", 49.9),
+        ("60,2025-12-13T10:30Z", "1 older than what is recorded", 49.9),
+        ("49.90,2025-12-13T12:00+01:00", "1 unchanged", 49.9),
+    ],
+)
+def test_later_import_corrects(shop: Phone, tmp_path: Path, correction: str, says: str, stands: float) -> None:
+    """A later import of an outcome stands, unless it happened before; the summary says which of them it was."""
+    ring_at(shop, "call-1", AT - timedelta(hours=2))
+    imported(shop, tmp_path, "caller,outcome,value,at\n0612345678,sale,49.90,2025-12-13T11:00Z\n")
+    found = imported(shop, tmp_path, f"caller,outcome,value,at\n0612345678,sale,{correction}\n")
+    assert found.stdout == f"Outcomes: {says}; 0 lines invalid.\n"
+    assert told(shop) == [("call-1", "sale", stands)]
 
 
 @pytest.mark.parametrize("later", [timedelta(days=2), timedelta(hours=1)])
@@ -193,6 +214,15 @@ def test_importing_again_after_another_call_changes_nothing(shop: Phone, tmp_pat
         ("0612345678,sale,1,yesterday", "'at' is not a time"),
         ("0612345678,sale,1,", "'at' is not a time"),
         ("0612345678,sale,1,0001-01-01T00:00+01:00", "'at' is not a time"),
+        *((f"0612345678,sale,1,{at}", "'at' is not a time") for at in ("46003", "46003.5", "13-12-2025", "12/13/2025")),
+        *((f"0612345678,sale,1,{at}", "future") for at in ("9999-12-31", "2025-12-14", "2025-12-13T12:10Z")),
+        *(
+            (f'0612345678,sale,"{value}",2025-12-13', "not a number")
+            for value in ("1.234,56", "€ 49.90", "49,90", "1\0")
+        ),
+        ("0612345678\0,sale,1,2025-12-13", "not a phone number"),
+        ("0612345678;sale;1;2025-12-13", "more or fewer cells"),
+        ("0612345678,sale,2,2025-12-13", "Add them up"),
         ("0612345678,sale,nan,2025-12-13", "finite number"),
         ("0612345678,completed,1,2025-12-13", "comes from the platform's reports"),
         ("0612345678,0612345678 sale,1,2025-12-13", "An outcome's name"),
@@ -218,27 +248,63 @@ def test_files_of_spreadsheets_are_read(make_phone: MakePhone, tmp_path: Path) -
     """A byte-order mark, semicolons, quotes, blank lines, capitals in the first line: as programs save them."""
     phone = make_phone()
     phone.ring("call-1")
-    text_ = '\ufeffCaller;Outcome;At\r\n"06 12345678";sale;"2025-12-13 15:00"\r\n;;\r\n'
+    text_ = '\ufeffCaller;Outcome;At;;\r\n"06 12345678";sale;"2025-12-13 12:00";;\r\n;;;;\r\n'
     assert imported(phone, tmp_path, text_).exit_code == 0
     assert told(phone) == [("call-1", "sale", 1.0)]
 
 
-def test_file_without_its_columns_is_asked_wrongly(make_phone: MakePhone, tmp_path: Path) -> None:
-    """A file whose first line names no columns is refused as a whole, its first line unrepeated."""
-    found = imported(make_phone(), tmp_path, "0612345678,sale,1,2025-12-13\n")
-    assert found.exit_code == 2
-    assert "has to name the columns" in found.stderr
+@pytest.mark.parametrize("value", ["49,90", "1.234,56", "1.234", "-1.234.567"])
+def test_decimal_commas_are_refused(make_phone: MakePhone, tmp_path: Path, value: str) -> None:
+    """Where semicolons separate cells, a number whose point or comma could be one of thousands is a bad line."""
+    phone = make_phone()
+    phone.ring("call-1")
+    found = imported(phone, tmp_path, f"caller;outcome;value;at\n0612345678;sale;{value};2025-12-13\n")
+    assert (found.exit_code, "outcomes.csv:2: The value is " in found.stderr, told(phone)) == (1, True, [])
+
+
+def test_quote_costs_its_line_alone(make_phone: MakePhone, tmp_path: Path) -> None:
+    """A stray quote makes its own line bad, wherever it stands; the lines before and after are imported."""
+    phone = make_phone()
+    phone.ring("call-1")
+    line = "0612345678,sale,1,2025-12-13"
+    damaged = [f'{line[:place]}"{line[place:]}' for place in range(len(line) + 1)]
+    lines = [each for place, bad in enumerate(damaged) for each in (bad, line.replace("sale", f"sale-{place}"))]
+    found = imported(phone, tmp_path, "\n".join(("caller,outcome,value,at", *lines)), "--format", "json")
+    assert [int(number) for number in json.loads(found.stdout)["bad"]] == list(range(2, 2 * len(damaged) + 2, 2))
+    assert {name for _, name, _ in told(phone)} == {f"sale-{place}" for place in range(len(damaged))}
+
+
+_HEADER = "caller,outcome,value,at"
+
+
+@pytest.mark.parametrize(
+    ("header", "encoding"),
+    [
+        ("0612345678,sale,1,2025-12-13", "utf-8"),
+        *((_HEADER, encoding) for encoding in ("utf-16", "utf-16-le", "utf-32")),
+        *((_HEADER.replace(",", separator), "utf-8") for separator in ("|", ":", " ")),
+        *((header, "utf-8") for header in ("", "caller,outcome,value", "outcome,value,at", "caller,value,at")),
+        *((f"{_HEADER},{column}", "utf-8") for column in ("value", "caller", "amount", ",total", "0612345678")),
+        *((f'{_HEADER[:place]}"{_HEADER[place:]}', "utf-8") for place in (0, 3, 7, len(_HEADER) - 2, len(_HEADER))),
+    ],
+)
+def test_file_with_other_columns_is_refused(make_phone: MakePhone, tmp_path: Path, header: str, encoding: str) -> None:
+    """A file whose first line does not name the columns, each once, is refused as a whole, and not repeated."""
+    phone = make_phone()
+    phone.ring("call-1")
+    found = imported(phone, tmp_path, f"{header}\n0612345678,sale,1,2025-12-13,7\n", encoding=encoding)
+    assert (found.exit_code, "outcomes.csv:1: " in found.stderr, told(phone)) == (2, True, [])
     assert "12345678" not in found.output
 
 
 def test_times_without_a_zone_are_the_business_s_own(make_phone: MakePhone, tmp_path: Path) -> None:
-    """A shop writes the hour on its wall: 13:30 in Amsterdam is after a call at 12:00 UTC, 12:30 is before it."""
+    """A shop writes the hour on its wall: 13:00 in Amsterdam is after a call at 12:00 UTC, 12:30 is before it."""
     files = {**CONTENT, "greetings/hours.toml": 'timezone = "Europe/Amsterdam"\n[week]\nsaturday = "00:00-24:00"\n'}
     phone = make_phone(files)
     phone.ring("call-1")
     row = "0612345678,{},1,2025-12-13T{}\n"
     imported(
-        phone, tmp_path, "caller,outcome,value,at\n" + row.format("after", "13:30") + row.format("before", "12:30")
+        phone, tmp_path, "caller,outcome,value,at\n" + row.format("after", "13:00") + row.format("before", "12:30")
     )
     assert told(phone) == [("call-1", "after", 1.0)]
 
@@ -264,9 +330,10 @@ def test_assign_says_which_arm_each_number_gets(make_phone: MakePhone, tmp_path:
 
 
 def test_assign_says_where_there_is_no_number(make_phone: MakePhone, tmp_path: Path) -> None:
-    """A line that identifies nobody is said, and the exit status is 1."""
+    """A line that identifies nobody is said, and the exit status is 1; a stray quote takes no other line with it."""
     file = tmp_path / "numbers.csv"
-    file.write_text("+31612345678\nanonymous\n")
+    file.write_text('"+31612345678\nanonymous\n\n+31612345678;Ann\n')
     found = make_phone().app.test_cli_runner().invoke(commands, ["assign", "--from", str(file)])
     assert found.exit_code == 1
+    assert [line.partition(":")[0] for line in found.stdout.splitlines()] == ["line 1", "line 2", "line 4"]
     assert "line 2: this identifies no caller" in found.stdout

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import time
 from typing import Any, TypeVar
 
@@ -180,19 +180,22 @@ class Pickup(Blueprint):
     ) -> None:
         """Record what came of a call in the host's own system: a sale, a visit. Call it inside the app's context.
 
-        It is as durable as an assignment. Of several with one name for one call the latest stands.
+        It is as durable as an assignment. Of several with one name for one call the one that happened latest stands; of
+        two at one time, the one that is recorded later.
 
         :param name: a metric's ``outcome``; none of those that reports bring.
         :param value: a number; true and false are 1 and 0.
         :param call_id: the call's, as the platform gave it.
         :param caller: instead of it, the caller's number in any spelling: it belongs to their latest call before ``at``.
-        :param at: when it happened, aware; now by default.
+        :param at: when it happened, aware, and not in the future; now by default.
         :raises BadOutcome: if it cannot be recorded as it is.
         :raises NotRecorded: if neither the database nor the spool took it in time.
         """
         state = _current()
-        happened = at or datetime.fromtimestamp(self._clock(), UTC)
-        state.ledger.record(outcomes.entry(state.options, name, value, happened, call_id=call_id, caller=caller))
+        now = state.now
+        state.ledger.record(
+            outcomes.entry(state.options, name, value, at or now, now=now, call_id=call_id, caller=caller)
+        )
 
     def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
         """Return what is known of an experiment: means, intervals, warnings and a verdict.

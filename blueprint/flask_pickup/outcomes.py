@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -24,6 +25,9 @@ _COLUMNS = ("call_id", "caller", "outcome", "value", "at")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _BATCH = 500
 _SEPARATORS = ",;\t"
+_WORDS = {"": 1.0, "true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def entry(  # noqa: PLR0913 (all of an outcome)
@@ -32,6 +36,7 @@ def entry(  # noqa: PLR0913 (all of an outcome)
     value: float,
     at: datetime,
     *,
+    now: datetime,
     call_id: str | None = None,
     caller: str | None = None,
 ) -> OutcomeEntry:
@@ -47,6 +52,8 @@ def entry(  # noqa: PLR0913 (all of an outcome)
         raise BadOutcome("An outcome's value is a finite number of at most 15 digits, or true or false.")
     if at.tzinfo is None:
         raise BadOutcome("The time has no time zone.")
+    if at > now + _CLOCKS_DIFFER:
+        raise BadOutcome("The time is in the future. Check its time zone.")
     if bool(call_id) is bool(caller):
         raise BadOutcome("Name either the call or the caller.")
     if call_id:
@@ -60,79 +67,105 @@ def entry(  # noqa: PLR0913 (all of an outcome)
 
 @dataclass
 class Imported:
-    """The result of an import: lines with a matching call, without one, and invalid ones with the reason."""
+    """The result of an import.
 
-    joined: int = 0
-    unjoined: int = 0
+    :param counts: how many outcomes each state of :meth:`.Store.write_outcomes` has.
+    :param bad: the lines that were not imported, by number, with the reason.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
     bad: dict[int, str] = field(default_factory=dict)
 
 
-def import_file(engine: Engine, options: Options, lines: Iterable[str], zone: tzinfo) -> Imported:
+def import_file(engine: Engine, options: Options, lines: Iterable[str], zone: tzinfo, now: datetime) -> Imported:
     """Write a file's outcomes; importing it again changes nothing.
 
     :param zone: the time zone of times without one.
     :raises BadOutcome: if the first line does not name the columns.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database fails.
     """
-    imported = Imported()
-    entries = _entries(options, lines, zone, imported)
+    imported, iterator = Imported(), iter(lines)
+    reader = _LineReader(options, next(iterator, ""), zone, now)
+    entries = _entries(reader, iterator, imported.bad)
     store = Store(engine)
     while batch := list(islice(entries, _BATCH)):
-        before = store.unjoined
-        store.write(batch)
-        lost = store.unjoined - before
-        imported.unjoined += lost
-        imported.joined += len(batch) - lost
+        imported.counts += store.write_outcomes(batch)
     return imported
 
 
-def _entries(options: Options, lines: Iterable[str], zone: tzinfo, imported: Imported) -> Iterator[OutcomeEntry]:
-    iterator = iter(lines)
-    header = next(iterator, "").lstrip("\ufeff")
-    separator = max(_SEPARATORS, key=header.count)
-    names = [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
-    known = set(names) & set(_COLUMNS)
-    if not ({"outcome", "at"} <= known and known & {"call_id", "caller"}):
-        raise BadOutcome(
-            "The first line has to name the columns: outcome, at, caller or call_id, and optionally value."
-        )
-    reader = csv.reader(iterator, delimiter=separator)
-    try:
-        for row in reader:
-            cells = [cell.strip() for cell in row]
-            try:
-                if any(cells):
-                    yield _read(options, names, cells, zone)
-            except BadOutcome as error:
-                imported.bad[reader.line_num + 1] = str(error)
-    except csv.Error as error:
-        raise BadOutcome(f"Line {reader.line_num + 1} is not valid CSV. The lines before it are imported.") from error
+def _entries(reader: _LineReader, lines: Iterable[str], bad: dict[int, str]) -> Iterator[OutcomeEntry]:
+    for number, line in enumerate(lines, 2):
+        try:
+            if found := reader.entry(line):
+                yield found
+        except BadOutcome as error:
+            bad[number] = str(error)
 
 
-def _read(options: Options, names: list[str], cells: list[str], zone: tzinfo) -> OutcomeEntry:
-    if len(cells) != len(names):
-        raise BadOutcome("The line has more or fewer cells than the first. Put a cell with commas in quotes.")
-    row = dict(zip(names, cells, strict=True))
-    value, at = _value(row.get("value", "")), _moment(row["at"], zone)
-    return entry(options, row["outcome"], value, at, call_id=row.get("call_id"), caller=row.get("caller"))
+class _LineReader:
+    """Reads the lines of a file by what its first line says. A line is a row: no cell has a line break."""
 
+    def __init__(self, options: Options, header: str, zone: tzinfo, now: datetime) -> None:
+        self._options, self._zone, self._now = options, zone, now
+        self._values: dict[tuple[str, str, datetime], float] = {}
+        header = header.lstrip("\ufeff").rstrip()
+        self._separator = max(_SEPARATORS, key=header.count)
+        self._names = [name.lower() for name in self._cells(header.rstrip(self._separator))]
+        known = set(self._names) & set(_COLUMNS)
+        if not ({"outcome", "at"} <= known and known & {"call_id", "caller"}):
+            raise BadOutcome(
+                "The first line has to name the columns: outcome, at, caller or call_id, and optionally value. "
+                "The file has to be CSV in UTF-8."
+            )
+        if len(known) < len(self._names):
+            # An unknown column may be the amount.
+            raise BadOutcome(f"A column is duplicate or unknown. Keep only one each of {', '.join(_COLUMNS)}.")
 
-def _value(text: str) -> float:
-    words = {"": 1.0, "true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
-    try:
-        return words[text.lower()] if text.lower() in words else float(text)
-    except ValueError as error:
-        raise BadOutcome("The value is not a number. Write it as 12.50.") from error
+    def entry(self, line: str) -> OutcomeEntry | None:
+        """Return a line's outcome; None for an empty line."""
+        cells = self._cells(line)
+        if not any(cells):
+            return None
+        if len(cells) < len(self._names) or any(cells[len(self._names) :]):
+            raise BadOutcome("The line has more or fewer cells than the first. Put a cell with commas in quotes.")
+        row = dict(zip(self._names, cells, strict=False))
+        begins, at = self._time(row["at"])
+        # A day is recorded as its end, and can be imported before that.
+        now = max(self._now, at) if begins <= self._now else self._now
+        value, call_id, caller = self._value(row.get("value", "")), row.get("call_id"), row.get("caller")
+        found = entry(self._options, row["outcome"], value, at, now=now, call_id=call_id, caller=caller)
+        key = (found.call_id or found.caller_keys[0], found.name, found.reported_at)
+        if self._values.setdefault(key, found.value) != found.value:
+            raise BadOutcome("An earlier line has the same outcome and time with another value. Add them up.")
+        return found
 
+    def _cells(self, line: str) -> list[str]:
+        try:
+            [cells] = csv.reader([line], delimiter=self._separator, strict=True)
+        except csv.Error as error:
+            raise BadOutcome("A quote is not closed, or is followed by other text than a separator.") from error
+        return [cell.strip() for cell in cells]
 
-def _moment(text: str, zone: tzinfo) -> datetime:
-    """Return a time; a date means the end of that day, so that the day's calls are before it."""
-    try:
-        if "T" not in text and ":" not in text:
-            found = datetime.combine(date.fromisoformat(text), time(), zone) + timedelta(days=1, microseconds=-1)
-        else:
-            found = datetime.fromisoformat(text)
-        # Programs write the year 1 for a missing time; in UTC it may be before the first datetime.
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadOutcome("'at' is not a time. Write it as 2026-03-02T14:30 or 2026-03-02.") from error
+    def _value(self, text: str) -> float:
+        # Where semicolons separate cells, 1.234 usually is a thousand and more.
+        if self._separator == ";" and _THOUSANDS.fullmatch(text):
+            raise BadOutcome("The value is ambiguous. Write 1.234 as 1234 or as 1.2340.")
+        try:
+            return _WORDS[text.lower()] if text.lower() in _WORDS else float(text)
+        except ValueError as error:
+            raise BadOutcome("The value is not a number. Write it as 12.50.") from error
+
+    def _time(self, text: str) -> tuple[datetime, datetime]:
+        """Return the first and the last moment that a text means: a date stands for its whole day."""
+        try:
+            if "T" in text or ":" in text:
+                found = datetime.fromisoformat(text)
+                begins = ends = found if found.tzinfo else found.replace(tzinfo=self._zone)
+            else:
+                # So that the day's calls are before its end.
+                begins = datetime.combine(date.fromisoformat(text), time(), self._zone)
+                ends = begins + timedelta(days=1, microseconds=-1)
+            # Programs write the year 1 for a missing time; in UTC it may be before the first datetime.
+            return begins.astimezone(UTC), ends.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise BadOutcome("'at' is not a time. Write it as 2026-03-02T14:30 or 2026-03-02.") from error

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -18,6 +17,12 @@ from flask_pickup.catalog import Line
 from flask_pickup.cli.group import NO_CALLER, USAGE_ERROR, fail, formatted, plural, show, with_state
 from flask_pickup.errors import BadOutcome
 from flask_pickup.previewing import Preview, preview
+
+_STATES = {
+    "new": "new", "corrected": "corrected", "unchanged": "unchanged",
+    "older": "older than what is recorded", "unjoined": "without a matching call",
+}  # fmt: skip
+"""The states of imported outcomes, and how the summary calls them."""
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -40,15 +45,18 @@ def import_command(state: State, file: Path, style: str) -> None:
     zone = state.catalog.zone(Line(None))
     try:
         with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-            imported = outcomes.import_file(state.engine, state.options, _with_progress(lines, file), zone)
+            imported = outcomes.import_file(state.engine, state.options, _with_progress(lines, file), zone, state.now)
     except BadOutcome as error:
-        fail(f"{file}: {error}", USAGE_ERROR)
+        fail(f"{file}:1: {error}", USAGE_ERROR)
     if style == "text":
         for line, wrong in imported.bad.items():
             click.echo(f"{file}:{line}: {wrong}", err=True)
-    joined, bad = plural(imported.joined, "outcome"), plural(len(imported.bad), "line")
-    summary = f"{joined} imported, {imported.unjoined:,} without a matching call; {bad} invalid."
-    show(style, asdict(imported), summary, failed=bool(imported.bad))
+    found = ", ".join(
+        f"{imported.counts[state]:,} {label}" for state, label in _STATES.items() if imported.counts[state]
+    )
+    summary = f"{found or 'no outcome'}; {plural(len(imported.bad), 'line')} invalid."
+    value = {**{state: imported.counts[state] for state in _STATES}, "bad": imported.bad}
+    show(style, value, f"Outcomes: {summary}", failed=bool(imported.bad))
 
 
 def _with_progress(lines: io.TextIOWrapper, file: Path) -> Iterator[str]:
@@ -71,7 +79,8 @@ def assign_command(state: State, file: Path, line: str | None, style: str) -> No
     status is 1 if a line has no number.
     """
     with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        numbers = {place: row[0] for place, row in enumerate(csv.reader(lines), 1) if row}
+        cells = {place: re.split(r"[,;\t]", line)[0].strip().strip('"') for place, line in enumerate(lines, 1)}
+    numbers = {place: cell for place, cell in cells.items() if cell}
     found = {place: preview(state, number=number, line=line) for place, number in numbers.items()}
     first = next(iter(found), 0)
     if len(found) > 1 and not found[first].call.caller.identified:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -64,7 +65,7 @@ class Store:
         self._upsert_outcome = outcome.on_conflict_do_update(
             index_elements=[Outcome.call_id, Outcome.name],
             set_={"value": outcome.excluded.value, "reported_at": outcome.excluded.reported_at},
-            where=Outcome.reported_at < outcome.excluded.reported_at,
+            where=Outcome.reported_at <= outcome.excluded.reported_at,
         )
         self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
         self._path = path_of(engine)
@@ -195,13 +196,36 @@ class Store:
             return 0
         return connection.execute(self._add_new[table], rows, execution_options={"preserve_rowcount": True}).rowcount
 
-    def _add_outcomes(self, connection: Connection, entries: Sequence[OutcomeEntry]) -> None:
-        """Write the host's outcomes. Of two with one name of one call the later stands, so that a replay changes nothing."""
+    def write_outcomes(self, entries: Sequence[OutcomeEntry]) -> Counter[str]:
+        """Commit the host's outcomes. Of several with one name of one call the one that happened latest stands.
+
+        :returns: how many are ``new``, ``corrected``, ``unchanged``, ``older`` than what stands, and ``unjoined``.
+        :raises sqlalchemy.exc.SQLAlchemyError: if the database fails.
+        """
+        with self.transaction() as connection:
+            return self._add_outcomes(connection, entries)
+
+    def _add_outcomes(self, connection: Connection, entries: Sequence[OutcomeEntry]) -> Counter[str]:
         joined = [(call_id, entry) for entry in entries if (call_id := _call_of(connection, entry))]
-        self.unjoined += len(entries) - len(joined)
-        rows = [_outcome_row(call_id, entry.name, entry.value, entry.reported_at) for call_id, entry in joined]
-        if rows:
-            connection.execute(self._upsert_outcome, sorted(rows, key=lambda row: (row["call_id"], row["name"])))
+        columns = (Outcome.call_id, Outcome.name, Outcome.reported_at, Outcome.value)
+        calls = connection.execute(select(*columns).where(Outcome.call_id.in_({call_id for call_id, _ in joined})))
+        standing = {(call_id, name): (at, value) for call_id, name, at, value in calls}
+        counts, written = Counter(unjoined=len(entries) - len(joined)), {}
+        for call_id, entry in joined:
+            key, told = (call_id, entry.name), (entry.reported_at, entry.value)
+            before = standing.get(key)
+            if before == told:
+                counts["unchanged"] += 1
+            elif before and before[0] > entry.reported_at:
+                counts["older"] += 1
+            else:
+                counts["corrected" if before else "new"] += 1
+                standing[key] = told
+                written[key] = _outcome_row(call_id, entry.name, entry.value, entry.reported_at)
+        self.unjoined += counts["unjoined"]
+        if written:
+            connection.execute(self._upsert_outcome, [row for _, row in sorted(written.items())])
+        return counts
 
     def _report(self, connection: Connection, report: ReportEntry, marks: tombstones.Marks) -> None:
         call_id = report.call["call_id"]
