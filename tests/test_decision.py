@@ -131,7 +131,7 @@ def test_starting_takes_callers_evenly(tmp_path: Path) -> None:
     assert 70 < moves["two", "new"] < 130
 
 
-CONCLUDED = 'winner = "warm"\naudience = "caller.country != \'US\'"\n'
+CONCLUDED = 'winner = "warm"\naudience = "not caller.country == \'US\'"\n'
 
 
 def test_winner_is_heard_by_its_audience(tmp_path: Path) -> None:

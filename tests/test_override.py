@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from complaints import complaints_about
 from conftest import CONTENT, MakePhone
 from flask_pickup.override import fill, is_template, leaves, merge, templates
 
@@ -149,6 +151,27 @@ def test_strings_render_and_numbers_stay(make_phone: MakePhone) -> None:
         "max_duration_seconds": 300,
     }
     assert phone.ring("call-2", caller="+12015550123").get_json()["assistant"]["llm_config"]["model"] == "gpt-4o-mini"
+
+
+SAVED, OWN = {"assistant_id": "a1"}, {"assistant": {"first_message": "Hi"}}
+
+
+@pytest.mark.parametrize(
+    ("base", "arm"), [(SAVED | OWN, {}), (SAVED, OWN), (OWN, SAVED), ({}, SAVED | OWN), (OWN, SAVED | OWN)]
+)
+def test_saved_agent_is_overridden(make_phone: MakePhone, base: dict[str, Any], arm: dict[str, Any]) -> None:
+    """What stands under ``assistant`` is laid over a saved agent, in one file or in several layers."""
+    files = {
+        "greetings/override.json": base,
+        "experiments/warm-opening/experiment.toml": CONTENT["experiments/warm-opening/experiment.toml"] + PINNED,
+        "experiments/warm-opening/warm/override.json": arm or {"max_duration_seconds": 9},
+    }
+    phone = make_phone(files)
+    answer = phone.ring().get_json()
+    assert answer.keys() - {"max_duration_seconds"} == {"assistant_id", "assistant_override"}
+    assert answer["assistant_override"]["first_message"] == "Hi"
+    content = complaints_about(Path(phone.app.config["PICKUP_GREETINGS"]).parent, {})
+    assert [each for each in content if each["level"] == "error"] == []
 
 
 PINNED = '\n[pins]\n"+31612345678" = "warm"\n'

@@ -15,10 +15,14 @@ from jinja2.exceptions import SecurityError
 
 from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone
 from flask_pickup import Pickup
+from flask_pickup.caller import UNIDENTIFIED
+from flask_pickup.catalog import Line
 from flask_pickup.rendering import Environment, SilentUndefined, expression, render, split_variant
 
 ENVIRONMENT = Environment()
 NAMES: Mapping[str, Any] = {
+    "caller": UNIDENTIFIED,
+    "line": Line(None),
     "customer": {"name": "Jan", "tags": ["a"], "items": "six", "nothing": None},
     "now": datetime(2025, 12, 13, 12, tzinfo=UTC),
 }
@@ -54,7 +58,9 @@ def test_missing_value_prints_nothing(source: str) -> None:
 @given(
     st.sampled_from(("==", "!=", "<", "<=", ">", ">=", "in", "not in")),
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(), st.lists),
-    st.permutations(("value", "missing")),
+    st.sampled_from(("missing", "customer.tier", "caller.country", "line.name")).flatmap(
+        lambda missing: st.permutations(("value", missing))
+    ),
 )
 def test_comparisons_with_a_missing_value_are_false(operator: str, value: object, sides: list[str]) -> None:
     """Every comparison with a missing value is false on both sides, also those that ask for a difference."""
@@ -119,6 +125,14 @@ def test_other_mistakes_are_still_mistakes(source: str) -> None:
         ("customer.age > 3", False),
         ("customer.age != 3", False),
         ("not customer.vip", True),
+        # Only a comparison is false; what negates one is true.
+        ("customer.tier not in ['gold']", False),
+        ("not customer.tier in ['gold'] and not (customer.tier in ['gold'])", True),
+        ("customer.tier is not in ['gold']", True),
+        ("caller.country != 'NL' or caller.country not in ['NL'] or 'a' not in line.name", False),
+        ("caller.country == none and caller.country is none and not caller.country", True),
+        ("none not in customer.tier or caller.country not in [none]", False),
+        ("customer.name != none and customer.name not in ['Piet'] and customer.tags != []", True),
         ("customer.name == 'Jan' and not customer.vip", True),
         ("customer.age + 1 > 0", False),
         ("customer.language or 'nl'", "nl"),
@@ -127,6 +141,28 @@ def test_other_mistakes_are_still_mistakes(source: str) -> None:
 def test_missing_value_in_an_expression(source: str, value: object) -> None:
     """A missing value is the same in an audience as in a template."""
     assert expression(ENVIRONMENT, source)(NAMES) == value
+
+
+# --- days and times ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "dutch", "english"),
+    [
+        ("{{ now|dateformat }}", "13 december 2025", "December 13, 2025"),
+        ("{{ now|dateformat('full') }}", "zaterdag 13 december 2025", "Saturday, December 13, 2025"),
+        ("{{ now|dateformat('EEEE d MMMM, HH:mm') }}", "zaterdag 13 december, 12:00", "Saturday 13 December, 12:00"),
+        ("{{ now.date()|dateformat('MMM') }}", "dec", "Dec"),
+        ("{{ now|timeformat }}", "12:00", "12:00\u202fPM"),
+        ("{{ now.time()|timeformat('HH') }}", "12", "12"),
+        ("{{ '2026-03-02T08:30'|dateformat('EEEE') }}", "maandag", "Monday"),
+        ("{{ customer.since|dateformat }}{{ customer.nothing|timeformat }}{{ now|dateformat(customer.how) }}", "", ""),
+        ("{{ 'next week'|dateformat }} {{ 7|timeformat }}", "next week 7", "next week 7"),
+    ],
+)
+def test_days_and_times_in_the_calls_language(source: str, dutch: str, english: str) -> None:
+    """A day is said in the language of the call, in Babel's formats; what is no day is said as it is."""
+    assert [say(source, language=language) for language in ("nl", "en", "xx")] == [dutch, english, english]
 
 
 # --- spoken text ------------------------------------------------------------------------------------------------------
@@ -233,6 +269,14 @@ def test_variant_is_chosen_by_language(hear: Hear) -> None:
     assert hear(BOTH, caller=None) == "Hello."
     assert hear({**BOTH, "settings.toml": "speaks = \"'nl'\""}, caller=None) == "Hallo."
     assert hear({**BOTH, "settings.toml": "speaks = \"'fr'\""}, caller=None) == "Hello."
+
+
+def test_imported_macro_knows_the_language(hear: Hear) -> None:
+    """A macro in another file says a day in the call's language too, though it sees no names of the call."""
+    tools = "{% macro day(at) %}{{ at|dateformat('EEEE') }}{% endmacro %}"
+    opening = "{% from 'greetings/partials/tools.j2' import day %}{{ day(now) }}"
+    base = {"first_message.j2": opening, "first_message.nl.j2": opening, "partials/tools.j2": tools}
+    assert (hear(base, caller=DUTCH), hear(base, caller=AMERICAN)) == ("zaterdag", "Saturday")
 
 
 def test_last_layer_with_any_variant_supplies_the_file(hear: Hear) -> None:

@@ -19,14 +19,25 @@ from traceback import walk_tb
 from types import CodeType, GeneratorType, NoneType
 from typing import Any, NoReturn
 
-from babel import localedata
-from jinja2 import BaseLoader, ChainableUndefined, Template, TemplateNotFound, TemplateSyntaxError, Undefined, nodes
+from babel import dates, localedata
+from jinja2 import (
+    BaseLoader,
+    ChainableUndefined,
+    Template,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    Undefined,
+    nodes,
+    pass_context,
+)
 from jinja2 import Environment as JinjaEnvironment
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2.compiler import CodeGenerator, Frame, operators
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from flask_pickup.translation import FormatMoment, spoken_moment
 
 TEMPLATE_NAMES = frozenset(
     {"caller", "customer", "customer_raw", "line", "call", "language", "now", "open", "platform"}
@@ -102,23 +113,43 @@ def _tojson(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, default=convert, ensure_ascii=False, indent=indent)
 
 
+def _in_language(format_named: FormatMoment, default: str) -> Callable[..., Any]:
+    @pass_context
+    def format_moment(context: Context, value: Any, format: str = default) -> Any:  # noqa: A002 (as Flask-Babel has it)
+        # A macro that is imported without the context sees no language.
+        environment: Any = context.environment
+        return spoken_moment(value, format_named, format, context.get("language") or environment.language)
+
+    return format_moment
+
+
+DATE_FILTERS = {
+    "dateformat": _in_language(dates.format_date, "long"),
+    "timeformat": _in_language(dates.format_time, "short"),
+}
+"""Days and times in the call's language, by the names of Flask-Babel's filters."""
+
+_MISSING = (Undefined, NoneType)
+
+
 class _Code(CodeGenerator):
-    """Compiles ``in`` and ``not in`` to functions: Python negates the first, so a missing value would pass the second."""
+    """Compiles comparisons to a function: Python negates ``in``, so a missing value would pass ``not in``."""
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802 (Jinja's)
-        """Write a comparison."""
+        """Write a comparison; one in a row is a comparison of each pair."""
         *before, last = node.ops
-        if not any(operand.op in {"in", "notin"} for operand in node.ops):
-            super().visit_Compare(node, frame)
-        elif before:
+        if before:
             pair = nodes.Compare(before[-1].expr, [last])
             self.visit(nodes.And(nodes.Compare(node.expr, before), pair), frame)
+        elif last.op in {"eq", "ne"} and nodes.Const(None) in (node.expr, last.expr):  # noqa: PLR6201 (nodes hash by identity)
+            # "== none" asks whether a value is missing.
+            super().visit_Compare(node, frame)
         else:
-            self.write("environment.is_in(")
+            self.write(f"environment.compare(lambda one, other: one {operators[last.op]} other, ")
             self.visit(node.expr, frame)
             self.write(", ")
             self.visit(last.expr, frame)
-            self.write(f", {last.op == 'in'})")
+            self.write(")")
 
 
 @contextmanager
@@ -135,13 +166,19 @@ class Environment(ImmutableSandboxedEnvironment):
 
     code_generator_class = _Code
     intercepted_binops = frozenset({"%"})
+    language = "en"
+    """That of days and times where a template knows no call."""
 
     def __init__(self) -> None:
         super().__init__(autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=_print)
-        filters: Mapping[str, Any] = {**FILTERS, "tojson": _tojson}
+        filters: Mapping[str, Any] = {**FILTERS, "tojson": _tojson, **DATE_FILTERS}
         self.filters = {name: _forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
         # Jinja's own test compares identities, which never looks at a customer whose look-up failed.
-        self.tests |= {"none": lambda value: isinstance(value, NoneType), "in": self.is_in}
+        tests: Mapping[str, Any] = {
+            "none": lambda value: isinstance(value, NoneType),
+            "in": partial(self.compare, lambda one, other: one in other),
+        }
+        self.tests |= tests
         self.binop_table["%"] = _forgiving(mod)
         del self.globals["lipsum"]
 
@@ -149,10 +186,10 @@ class Environment(ImmutableSandboxedEnvironment):
     parse = _readable()(ImmutableSandboxedEnvironment.parse)
 
     @staticmethod
-    def is_in(value: Any, values: Any, expected: bool = True) -> bool:  # noqa: FBT001, FBT002 (compiled code)
-        """Return whether ``value in values`` is as expected; false if one of them is missing."""
-        is_missing = isinstance(value, Undefined) or isinstance(values, Undefined)
-        return not is_missing and (value in values) is expected
+    def compare(holds: Callable[[Any, Any], Any], value: Any, other: Any) -> bool:
+        """Return whether a comparison of two values holds; false if one of them is missing, also where it is None."""
+        is_missing = isinstance(value, _MISSING) or isinstance(other, _MISSING)
+        return not is_missing and bool(holds(value, other))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Prefer a record's own key to a method of dictionaries that has the same name."""
@@ -234,6 +271,7 @@ class Stack(BaseLoader):
         self.is_personal = library.is_personal
         self._library = library
         self._environment: Environment = environment.overlay(loader=self)
+        self._environment.language = language
         self._environment.join_path = self.resolve  # type: ignore[method-assign, assignment]
         self._strings: dict[str, Template] = {}
 
