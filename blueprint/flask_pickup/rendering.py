@@ -141,7 +141,7 @@ class _Code(CodeGenerator):
         if before:
             pair = nodes.Compare(before[-1].expr, [last])
             self.visit(nodes.And(nodes.Compare(node.expr, before), pair), frame)
-        elif last.op in {"eq", "ne"} and nodes.Const(None) in (node.expr, last.expr):  # noqa: PLR6201 (nodes hash by identity)
+        elif last.op in {"eq", "ne"} and nodes.Const(None) in (node.expr, last.expr):
             # "== none" asks whether a value is missing.
             super().visit_Compare(node, frame)
         else:
