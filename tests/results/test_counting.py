@@ -10,8 +10,9 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
+from flask_pickup.models import Outcome
 from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Metric, Results
 from result_rows import PLAIN, START, Rows, body
@@ -225,3 +226,52 @@ def test_callers_for_whom_the_time_has_not_passed_wait(engine: Engine) -> None:
     rows.outcome(rows.call("cat", at(58), "warm", {}), "sale", 1, at(59))
     found = metric_of(shown(engine, rows, {"outcome": "sale", "within": 7.0}), "m0").arm("warm")
     assert (found.callers, found.mean) == (2, 0.5)
+
+
+def test_only_callers_who_count_influence_a_result(engine: Engine) -> None:
+    """Outcomes outside the arms, the time, the period and the calls that count change no figure, however large."""
+    metrics = {**METRICS, "euros_99": {"outcome": "euros", "cap": 0.99}}
+    rows = made_up(1)
+    rows.write(engine, [("c", body(metrics, arms={"control": 1, "warm": 3})), ("d", body(metrics))])
+    expected = figures(engine)
+    huge = {metric["outcome"]: 1e9 for metric in METRICS.values()}
+    others = Rows()
+    first = next(row for row in rows.assignments if row["arm"] == "warm")
+    others.call("in no arm", at(1), None, huge, call_id="x-base")
+    others.call("in another experiment", at(1), "warm", huge, call_id="x-other", experiment="other")
+    others.call("pinned", at(1), "warm", huge, call_id="x-pinned", source="pin")
+    others.call("in an earlier period", at(1), "warm", huge, call_id="x-earlier", definition="c")
+    others.call("of the team", at(1), "warm", huge, call_id="pickup-rehearsal-x")
+    others.call(None, at(1), "warm", huge, call_id="x-withheld", source="unidentified")
+    others.call("later", NOW + timedelta(days=1), "warm", huge, call_id="x-later")
+    others.call("rejected", at(1), "warm", huge, call_id="x-closed", decision="closed")
+    others.call(first["caller_key"], first["assigned_at"] - timedelta(days=1), None, huge, call_id="x-before")
+    others.write(engine)
+    assert figures(engine) == pytest.approx(expected, rel=1e-9)
+
+
+def figures(engine: Engine) -> list[float | None]:
+    found = results(engine, "opening", options=ResultOptions(now=NOW)).metrics
+    arms = (arm for metric in found for arm in metric.arms)
+    return [value for arm in arms for value in (arm.callers, arm.calls, arm.missing, arm.mean, arm.standard_error)]
+
+
+def test_one_huge_amount_is_cut(engine: Engine) -> None:
+    """An amount beyond the cap of a caller who counts leaves the figures as if it were the cap."""
+    rows = made_up(1)
+    rows.write(engine, [("d", body({"euros": {"outcome": "euros", "cap": 0.9}}))])
+    largest = max((row for row in rows.outcomes if row["name"] == "euros"), key=lambda row: row["value"])
+    expected = figures(engine)
+    with engine.begin() as connection:
+        of_it = (Outcome.call_id == largest["call_id"], Outcome.name == "euros")
+        connection.execute(update(Outcome).where(*of_it).values(value=1e12))
+    assert figures(engine) == pytest.approx(expected, rel=1e-9)
+
+
+def test_period_without_values_is_measured_as_those_before(engine: Engine) -> None:
+    """A rate stays a rate while a new period waits for its first outcome."""
+    rows, named = Rows(), {"m0": {"outcome": "analysis.booked"}}
+    rows.call("ann", at(1), "warm", {"analysis.booked": 1}, definition="c")
+    rows.call("bob", at(13), "control", {})
+    rows.write(engine, [("c", body(named, arms={"control": 1, "warm": 3})), ("d", body(named))])
+    assert metric_of(results(engine, "opening", options=ResultOptions(now=NOW)), "m0").is_proportion

@@ -130,6 +130,8 @@ class Analysis:
             members = (*(each for period in equal for each in period.members), *self.period.members)
             self.period = replace(self.period, members=members)
             self.pooled = len(equal)
+        if self.earlier:
+            self.query = replace(self.query, scaled_by=self.period.definitions)
 
     def results(self) -> Results:
         """Return what is known, with a verdict."""

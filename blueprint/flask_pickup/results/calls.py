@@ -25,6 +25,7 @@ class CountQuery:
     :param after: calls before that do not count.
     :param rehearsals: whether rehearsed calls count.
     :param unidentified: whether calls without a number are counted instead, each as a caller.
+    :param scaled_by: the definitions whose callers set the scales of all; by default every definition.
     """
 
     experiment: str | None
@@ -33,6 +34,7 @@ class CountQuery:
     after: datetime | None = None
     rehearsals: bool = False
     unidentified: bool = False
+    scaled_by: frozenset[str] = frozenset()
 
     @property
     def unit(self) -> Literal["caller_key", "call_id"]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, RowMapping, Select, case, cast, func, select
 
-from flask_pickup.models import Outcome
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.outcome_names import REPORTED_FLAGS
 from flask_pickup.results.aggregates import ArmAggregates, Sums
 from flask_pickup.results.calls import CountQuery
@@ -85,29 +85,41 @@ def _ratio(s: Any, d: Any) -> ColumnElement[Any]:
 
 
 def _scales(connection: Connection, query: CountQuery) -> dict[str, Scale]:
-    names = {metric.outcome for metric in query.metrics}.difference(REPORTED_FLAGS)
-    beyond = func.max(case((Outcome.value.in_((0, 1)), 0), else_=1)).label("is_number")
-    statement = select(Outcome.name, func.avg(Outcome.value).label("mean"), beyond).where(Outcome.name.in_(names))
-    found = {row.name: row for row in connection.execute(statement.group_by(Outcome.name))} if names else {}
-    scales = {}
-    for metric in query.metrics:
-        row = found.get(metric.outcome)
-        if row is None or not row.is_number:
-            scales[metric.name] = Scale(is_proportion=row is not None or metric.outcome in REPORTED_FLAGS)
-        else:
-            scales[metric.name] = Scale(float(f"{row.mean:.{_DIGITS}g}"), cap=_cap(connection, query, metric))
+    scales = {metric.name: Scale(is_proportion=metric.outcome in REPORTED_FLAGS) for metric in query.metrics}
+    numbers = tuple(metric for metric in query.metrics if metric.outcome not in REPORTED_FLAGS)
+    scales |= _scales_of_values(connection, replace(query, metrics=numbers))
     return scales
 
 
-def _cap(connection: Connection, query: CountQuery, metric: Any) -> float | None:
-    """Return the percentile of what callers or calls have in all arms together; None where values are not cut."""
-    if not metric.cap:
-        return None
-    values = Statement(connection.dialect.name, query, {metric.name: Scale()}).values_of(metric).subquery()
-    place, number = func.row_number().over(order_by=values.c.value), func.count().over()
-    ordered = select(values.c.value, place.label("place"), number.label("number")).subquery().c
-    beyond = ordered.place > cast(metric.cap, Double) * (ordered.number - 1)
-    return connection.execute(select(func.min(ordered.value)).where(beyond)).scalar()
+def _scales_of_values(connection: Connection, query: CountQuery) -> dict[str, Scale]:
+    """Return the scales of the metrics that have values; a period without any has those of the periods before it."""
+    if not query.metrics:
+        return {}
+    scales = {}
+    row = iter(connection.execute(Statement(connection.dialect.name, query).means_of_calls()).one())
+    for metric, mean, is_number in zip(query.metrics, row, row, strict=True):
+        if is_number:
+            scales[metric.name] = _scale(connection, query, metric, mean)
+        elif mean is not None:
+            scales[metric.name] = Scale(is_proportion=True)
+    rest = tuple(metric for metric in query.metrics if metric.name not in scales)
+    if query.scaled_by:
+        scales |= _scales_of_values(connection, replace(query, metrics=rest, scaled_by=frozenset()))
+    return scales
+
+
+def _scale(connection: Connection, query: CountQuery, metric: MetricDefinition, mean: float) -> Scale:
+    """Return the scale of a number. Its cap is a percentile of what callers or calls have in all arms together."""
+    cap = None
+    if metric.cap:
+        values = Statement(connection.dialect.name, query).values_of(metric).subquery()
+        place, number = func.row_number().over(order_by=values.c.value), func.count().over()
+        ordered = select(values.c.value, place.label("place"), number.label("number")).subquery().c
+        beyond = ordered.place > cast(metric.cap, Double) * (ordered.number - 1)
+        cut = select(func.min(case((beyond, ordered.value))), func.avg(case((~beyond, ordered.value))))
+        cap, mean_below = connection.execute(cut).one()
+        mean = cap if mean_below is None else mean_below
+    return Scale(float(f"{mean:.{_DIGITS}g}"), cap=cap)
 
 
 # --- from a row of the statement ----------------------------------------------------------------------------------------

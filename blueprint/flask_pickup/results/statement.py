@@ -8,7 +8,7 @@ that were turned away before an arm could be heard do not count.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
     join,
     or_,
     select,
+    true,
 )
 from sqlalchemy.orm import aliased
 
@@ -64,13 +65,13 @@ class Scale:
 class Statement:
     """Three steps: calls with what came of them and their caller's arm, what they come to for a caller, for an arm.
 
-    :param scales: metric to its scale.
+    :param scales: metric to its scale; None where the statement is to find them.
     """
 
-    def __init__(self, dialect: str, query: CountQuery, scales: Mapping[str, Scale]) -> None:
+    def __init__(self, dialect: str, query: CountQuery, scales: Mapping[str, Scale] | None = None) -> None:
         self._is_sqlite = dialect == "sqlite"
-        self._query = query
-        self._scales = scales
+        self._query = query if scales is None else replace(query, scaled_by=frozenset())
+        self._scales = scales or {}
         names = sorted({metric.outcome for metric in query.metrics})
         self._outcomes = {name: aliased(Outcome, name=f"outcome_{index}") for index, name in enumerate(names)}
         self._calls = self._called()
@@ -104,13 +105,21 @@ class Statement:
         pairs = [(found[f"s_{i}_0"].label(name), found[f"d_{i}_0"].label(f"{name}_of")) for i, name in enumerate(names)]
         return select(*who, *(column for pair in pairs for column in pair)).where(found.since < self._query.until)
 
+    def means_of_calls(self) -> Select[Any]:
+        """Return the statement: two columns a metric, the mean of its values, and 1 if one of them is neither 0 nor 1."""
+        columns: list[ColumnElement[Any]] = []
+        for metric in self._query.metrics:
+            value = case((and_(*self._sets_scale(metric)), self._value(metric)))
+            columns += [func.avg(value), func.max(case((value.not_in((0, 1)), 1), else_=0))]
+        return select(*columns).where(self._counted())
+
     def values_of(self, metric: MetricDefinition) -> Select[Any]:
         """Return the values of a metric, one for each call or caller that has any."""
         value = self._value(metric)
-        in_time = and_(self._counted(), value.is_not(None), *self._in_time(metric))
+        has = and_(self._counted(), value.is_not(None), *self._sets_scale(metric))
         if metric.per == "call":
-            return select(value.label("value")).where(in_time)
-        return select(func.sum(value).label("value")).where(in_time).group_by(self._calls.c.caller)
+            return select(value.label("value")).where(has)
+        return select(func.sum(value).label("value")).where(has).group_by(self._calls.c.caller)
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -121,6 +130,8 @@ class Statement:
         # Where a report brought an assignment back, its row is younger than the call.
         at = func.coalesce(Call.decided_at, Assignment.assigned_at)
         since = at if query.experiment is None else case((is_drawn, at))
+        sets_scale = and_(is_drawn, Assignment.definition.in_(sorted(query.scaled_by)))
+        since_scaled = func.min(case((sets_scale, at)), type_=Moment()).over(partition_by=unit).label("since_scaled")
         statement = (
             select(
                 unit.label("caller"),
@@ -131,6 +142,7 @@ class Statement:
                 Call.reported_at,
                 Assignment.call_id.label("assigned"),
                 Assignment.delivered,
+                *([since_scaled] if query.scaled_by else []),
                 *self._outcome_columns(),
             )
             .select_from(self._joined())
@@ -187,6 +199,15 @@ class Statement:
             return found
         happened = calls.c[f"time_{self._place(metric)}"]
         return [*found, self._days(happened, calls.c.since) < metric.within]
+
+    def _sets_scale(self, metric: MetricDefinition) -> list[ColumnElement[bool]]:
+        """Return the conditions under which a call's value is one by which the metric's scale is set."""
+        calls, found = self._calls.c, [true(), *self._in_time(metric)]
+        if metric.within is not None:
+            found.append(calls.since <= self._query.until - timedelta(days=metric.within))
+        if self._query.scaled_by:
+            found.append(calls.since == calls.since_scaled)
+        return found
 
     def _days(self, later: Any, earlier: Any) -> ColumnElement[Any]:
         if self._is_sqlite:
