@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import fields
 
 from flask_pickup.catalog.complaints import Complaint, suggest
+from flask_pickup.catalog.meant import DAYS, country_meant, day_meant
 from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, must_be, string
 
-DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAY_MINUTES = 24 * 60
+_LONGEST_NIGHT = 16 * 60
+"""Minutes. Hours that end on the day after, and are longer, are rather an afternoon's on a twelve-hour clock."""
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 Spans = tuple[tuple[time, time], ...]
@@ -64,8 +68,9 @@ def _span(text: object) -> tuple[time, time] | None:
 
 
 def _date(text: str) -> date | None:
+    # Python reads 20261224 and 2026-W52-4 too, which an author hardly means.
     with suppress(ValueError):
-        return date.fromisoformat(text)
+        return found if (found := date.fromisoformat(text)).isoformat() == text else None
     return None
 
 
@@ -78,6 +83,15 @@ def _zone(name: object) -> ZoneInfo | None:
 def _day() -> Value:
     rule = 'opening hours such as "09:00-17:00", ["09:00-12:30", "13:00-17:00"] or "closed"'
     return Value(must_be(rule), _spans)
+
+
+class WeekSchema(TableSchema.from_dict({day: _day() for day in DAYS})):  # type: ignore[misc]
+    """``[week]``."""
+
+    def remedy(self, key: str) -> str:
+        """Say which day was probably meant, in whatever language."""
+        day = day_meant(key)
+        return f"did you mean '{day}'?" if day else super().remedy(key)  # type: ignore[no-any-return]
 
 
 class HolidaysSchema(TableSchema):
@@ -96,9 +110,14 @@ class HoursSchema(TableSchema):
         required=True,
         error_messages={"required": 'timezone is missing; write timezone = "Europe/Amsterdam", or yours'},
     )
-    week = fields.Nested(TableSchema.from_dict({day: _day() for day in DAYS}))
+    week = fields.Nested(WeekSchema)
     dates = TableOf(keys=Value("invalid date; write it as 2026-12-24", _date), values=_day())
     holidays = fields.Nested(HolidaysSchema)
+
+    def remedy(self, key: str) -> str:
+        """Say that a day belongs in its table."""
+        day = day_meant(key)
+        return f"write '{day}' under [week]" if day else super().remedy(key)
 
 
 def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
@@ -109,11 +128,38 @@ def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
     week = values.get("week", {})
     days = tuple(week.get(day, ()) for day in DAYS)
     dates = values.get("dates", {})
+    for table, hours in (("week", week), ("dates", dates)):
+        for day, spans in hours.items():
+            for problem, remedy in _doubtful(spans):
+                toml.complain(f'"{day}": {problem}', remedy, table, str(day), level="warning")
     holidays = _holidays(toml, values["holidays"]) if "holidays" in values else ()
     # Another mistake in the file may be the reason.
     if len(complaints) == before and not any((*days, *dates.values())):
         toml.complain("it is never open", 'write hours under [week], such as monday = "09:00-17:00"', level="warning")
     return Hours(values.get("timezone", ZoneInfo("UTC")), days, {**dict.fromkeys(holidays, ()), **dates})
+
+
+def _doubtful(spans: Spans) -> Iterable[tuple[str, str]]:
+    """Yield problem and remedy for hours that can be read but are hardly meant."""
+    minutes = sorted((_minute(start), _minute(end) or _DAY_MINUTES) for start, end in spans)
+    for start, end in minutes:
+        if end < start and end + _DAY_MINUTES - start >= _LONGEST_NIGHT:
+            split = f'split them at midnight: "{_clock(start)}-24:00", and "00:00-{_clock(end)}" on the day after'
+            afternoon = f'write "{_clock(start)}-{_clock(end + 12 * 60)}" for the afternoon, or '
+            duration = f"{(end + _DAY_MINUTES - start) / 60:.3g} hours later"
+            problem = f"{_clock(start)}-{_clock(end)} ends on the day after, {duration}"
+            yield problem, (afternoon if start < end + 12 * 60 < _DAY_MINUTES else "") + split
+    for (_, end), (start, _) in pairwise((start, end if start < end else end + _DAY_MINUTES) for start, end in minutes):
+        if start < end:
+            yield f"hours overlap from {_clock(start)} on", "write them so that each begins after the one before"
+
+
+def _minute(at: time) -> int:
+    return at.hour * 60 + at.minute
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def _holidays(toml: TomlFile, table: Mapping[str, str]) -> Collection[date]:
@@ -126,18 +172,29 @@ def _holidays(toml: TomlFile, table: Mapping[str, str]) -> Collection[date]:
         remedy = "install it with: pip install 'Flask-Pickup[holidays]'"
         toml.complain("public holidays need the library holidays", remedy, "holidays")
         return ()
-    known = list_supported_countries(include_aliases=True)
-    if country and country not in known:
-        problem = f"unknown country '{country}': its public holidays are not known"
-        toml.complain(problem, 'write a code such as "NL"', "holidays", "country")
-    elif country and subdivision and subdivision not in known[country]:
-        problem = f"unknown subdivision '{subdivision}' of {country}"
-        toml.complain(problem, suggest(subdivision, known[country]), "holidays", "subdivision")
-    elif country:
-        this_year = datetime.now(UTC).year
+
+    def days(part: str, *years: int) -> Collection[date]:
         with warnings.catch_warnings():
             # The library warns of years for which it does not know a country's movable holidays.
             warnings.simplefilter("ignore")
-            years = range(this_year - 1, this_year + 11)
-            return country_holidays(country, subdiv=subdivision or None, years=years).keys()
+            return country_holidays(country, subdiv=part or None, years=years).keys()
+
+    if country and country not in list_supported_countries(include_aliases=True):
+        meant = country_meant(country)
+        remedy = f"did you mean '{meant}'?" if meant else 'write a code such as "NL"'
+        problem = f"unknown country '{country}': its public holidays are not known"
+        toml.complain(problem, remedy, "holidays", "country")
+    elif country:
+        this_year = datetime.now(UTC).year
+        calendar = country_holidays(country)
+        parts = {*calendar.subdivisions, *calendar.subdivisions_aliases}
+        if subdivision in {"", *parts}:
+            national = days("", this_year)
+            regional = [part for part in calendar.subdivisions if days(part, this_year) != national]
+            if regional and "subdivision" not in table:
+                remedy = f'write subdivision = "{regional[0]}", or yours of {", ".join(regional)}; "" for none of them'
+                toml.complain(f"{country} has regional holidays too", remedy, "holidays", "country", level="warning")
+            return days(subdivision, *range(this_year - 1, this_year + 11))
+        problem = f"unknown subdivision '{subdivision}' of {country}"
+        toml.complain(problem, suggest(subdivision, parts), "holidays", "subdivision")
     return ()

@@ -42,8 +42,11 @@ class TableSchema(Schema):
         """Say of an unknown key which one was probably meant."""
         for key, messages in error.messages_dict.items():
             if messages == [_UNKNOWN]:
-                known = (field.data_key or name for name, field in self.fields.items())
-                messages[:] = [f"{_UNKNOWN} '{{key}}'; {suggest(_masked(key), known)}"]
+                messages[:] = [f"{_UNKNOWN} '{{key}}'; {self.remedy(_masked(key))}"]
+
+    def remedy(self, key: str) -> str:
+        """Return what to write for an unknown key."""
+        return suggest(key, (field.data_key or name for name, field in self.fields.items()))
 
 
 def key(rule: fields.Field[Any], **options: Any) -> Any:
