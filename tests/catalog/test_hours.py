@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_pickup.catalog.complaints import Complaint
-from flask_pickup.catalog.hours import DAYS, Hours, read_hours
+from flask_pickup.catalog.hours import Hours, read_hours
+from flask_pickup.catalog.meant import DAYS
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 OFFICE = """

@@ -85,13 +85,15 @@ def _day() -> Value:
     return Value(must_be(rule), _spans)
 
 
-class WeekSchema(TableSchema.from_dict({day: _day() for day in DAYS})):  # type: ignore[misc]
+class WeekSchema(TableSchema):
     """``[week]``."""
+
+    monday, tuesday, wednesday, thursday, friday, saturday, sunday = (_day() for _ in DAYS)
 
     def remedy(self, key: str) -> str:
         """Say which day was probably meant, in whatever language."""
         day = day_meant(key)
-        return f"did you mean '{day}'?" if day else super().remedy(key)  # type: ignore[no-any-return]
+        return f"did you mean '{day}'?" if day else super().remedy(key)
 
 
 class HolidaysSchema(TableSchema):

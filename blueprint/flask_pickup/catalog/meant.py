@@ -19,13 +19,12 @@ COUNTRIES = phonenumbers.SUPPORTED_REGIONS
 
 def country_meant(text: str, languages: Iterable[str] = ()) -> str | None:
     """Return the country's code for another code, a dialling code, or a name in English or one of ``languages``."""
-    replaced = get_global("territory_aliases").get(text.upper(), [text.upper()])
-    if len(replaced) == 1 and replaced[0] in COUNTRIES:
-        return replaced[0]
     digits = text.lstrip("+0")
-    if digits.isdecimal() and (region := phonenumbers.region_code_for_country_code(int(digits))) in COUNTRIES:
-        return region
-    return _coded(text, (locale.territories for locale in _locales(languages)), COUNTRIES)
+    of_number = phonenumbers.region_code_for_country_code(int(digits)) if digits.isdecimal() else ""
+    # A country that was divided has several codes now.
+    [code, *others] = get_global("territory_aliases").get(text.upper(), [text.upper()])
+    found: str | None = next((each for each in (code, of_number) if each in COUNTRIES and not others), None)
+    return found or _coded(text, (locale.territories for locale in _locales(languages)), COUNTRIES)
 
 
 def language_meant(text: str, languages: Collection[str]) -> str | None:
