@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from conftest import CALLER, CONTENT, NOW, MakePhone, Phone
 from flask_pickup import Pickup
+from flask_pickup.models import Outcome, Transcript
 from flask_pickup.results.model import CSV_COLUMNS
 
 TOKEN = "a-token-of-at-least-128-bits"
@@ -193,6 +195,47 @@ def test_each_table_can_be_exported(author_of_each: Phone, monkeypatch: pytest.M
     as_csv = list(csv.DictReader(io.StringIO(author_of_each.client.get(f"/pickup/download/{table}.csv").text)))
     assert (len(as_json), len(as_csv)) == (expected, expected)
     assert not as_json or list(as_json[0]) == list(as_csv[0])
+
+
+FORMULAS = (
+    '=HYPERLINK("http://example.com")',
+    "+cmd|'/c calc'!A1",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\uff1d1+1",
+    "+31 6=1",
+)
+
+
+def test_no_cell_is_computed(author: Phone) -> None:
+    """Whatever separates cells for a spreadsheet, none begins as a formula does; text is otherwise as it was."""
+    texts = [before + formula for before in ("", "Hi;", "Hi\t", "Hi\n", "Hi\r\n") for formula in FORMULAS]
+    values = [{"call_id": f"call-{place:02}", "summary": text, "messages": [text]} for place, text in enumerate(texts)]
+    with author.app.extensions["pickup"].engine.begin() as connection:
+        connection.execute(sa.insert(Transcript), values)
+    text = author.client.get("/pickup/download/transcripts.csv").text
+    readers = [csv.reader(io.StringIO(text, newline=None), delimiter=separator) for separator in ",;\t"]
+    cells = [cell for reader in readers for row in reader for cell in row]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\uff1d"))] == []
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    assert [row["summary"].replace("'", "") for row in rows] == [text.replace("'", "") for text in texts]
+
+
+def test_numbers_stay_numbers(author: Phone) -> None:
+    """An amount below zero and the number of a line are written as they are."""
+    author.ring("call-1")
+    with author.app.extensions["pickup"].engine.begin() as connection:
+        values = {
+            "call_id": "call-1",
+            "name": "refund",
+            "value": -49.9,
+            "reported_at": datetime(2025, 12, 13, tzinfo=UTC),
+        }
+        connection.execute(sa.insert(Outcome).values(values))
+    assert ",refund,-49.9,2025-12-13T00:00:00+00:00" in author.client.get("/pickup/download/outcomes.csv").text
+    assert ",+31850835037," in author.client.get("/pickup/download/calls.csv").text
 
 
 def test_excluded_calls_are_counted_by_reason(author_of_each: Phone) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
@@ -18,6 +16,7 @@ from flask_pickup.errors import UnknownExperiment
 from flask_pickup.results import wording
 from flask_pickup.results.assembling import recorded
 from flask_pickup.results.model import CSV_COLUMNS, ArmCounts, Comparison, Metric, Results, Unidentified, csv_rows
+from flask_pickup.spreadsheets import csv_text
 
 _WIDTH = 80
 _COLOURS = {"better": "green", "worse": "red", "broken": "red", "no difference": "cyan"}
@@ -47,7 +46,7 @@ def results_command(state: State, name: str | None, *, pool: bool, rehearsals: b
     broken = any(each.verdict and each.verdict.state == "broken" for each in found)
     if style == "csv":
         lines = [line for each in found for line in csv_rows(each.as_data())]
-        csv.writer(sys.stdout).writerows([CSV_COLUMNS, *lines])
+        click.echo(csv_text([CSV_COLUMNS, *lines]), nl=False)
         raise click.exceptions.Exit(FAILED if broken else 0)
     values = [each.as_json() for each in found]
     texts = [part for each in found for part in _parts(each)] or ["All experiments are drafts."]
@@ -68,10 +67,9 @@ def export_command(state: State, name: str, *, rehearsals: bool, style: str) -> 
     caller's sum and its divisor (``…_of``); both are empty if the metric excludes the caller. docs/results.md shows how
     to compute the results from them.
     """
-    writer = csv.writer(sys.stdout)
     try:
         for index, row in enumerate(state.export(name, rehearsals=rehearsals)):
-            writer.writerows([row.values()] if index else [row, row.values()])
+            click.echo(csv_text([row.values()] if index else [row, row.values()]), nl=False)
     except UnknownExperiment as error:
         _fail(error, state)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -15,6 +13,7 @@ from sqlalchemy import Engine, Table, select, tuple_
 from flask_pickup.dashboard.rows import STATEMENT_TIMEOUT
 from flask_pickup.engines import reading
 from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
+from flask_pickup.spreadsheets import csv_text
 
 TABLES: Mapping[str, Table] = {
     model.__tablename__.removeprefix("pickup_"): model.__table__  # type: ignore[misc]
@@ -54,11 +53,8 @@ def table_chunks(engine: Engine, table: Table) -> Iterator[Sequence[Sequence[Any
 
 
 def _csv(columns: Sequence[str], chunks: _Chunks) -> Iterator[str]:
-    yield ",".join(columns) + "\r\n"
-    for chunk in chunks:
-        lines = io.StringIO()
-        csv.writer(lines).writerows([_cell(value) for value in row] for row in chunk)
-        yield lines.getvalue()
+    yield csv_text([columns])
+    yield from map(csv_text, chunks)
 
 
 def _json(columns: Sequence[str], chunks: _Chunks) -> Iterator[str]:
@@ -69,9 +65,3 @@ def _json(columns: Sequence[str], chunks: _Chunks) -> Iterator[str]:
             yield before + json.dumps(found, default=datetime.isoformat, ensure_ascii=False)
             before = ",\n"
     yield "]\n" if before != "[" else "[]\n"
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    return value.isoformat() if isinstance(value, datetime) else value
