@@ -50,6 +50,18 @@ def test_faults_are_counted(make_phone: MakePhone) -> None:
     assert found["pickup_rows_waiting", ("spool",)] >= 1
 
 
+def test_unread_values_are_counted(make_phone: MakePhone) -> None:
+    """What is not read of any event is counted by kind, over all calls."""
+    phone = make_phone(PICKUP_METRICS_TOKEN=TOKEN)
+    phone.ring(timestamp="noon")
+    phone.report(messages=["hello", "good day"], end_reason="gremlins", duration_seconds="long", analysis=[7])
+    phone.report("call-2", analysis={"note": "She was friendly."})
+    phone.client.post_tool_call("lookup", tool_call_list=[{"function": {"name": "x", "arguments": "order"}}])
+    counted = {labels[0]: value for (name, labels), value in scrape(phone).items() if name == "pickup_unread_total"}
+    ones = dict.fromkeys(("time", "end reason", "duration", "analysis value", "text", "tool call"), 1)
+    assert counted == phone.client.get("/pickup/health").get_json()["unread"] == {**ones, "message": 2}
+
+
 @pytest.mark.parametrize("token", [None, TOKEN])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer "}])
 def test_only_the_token_opens_it(make_phone: MakePhone, token: str | None, headers: dict[str, str]) -> None:

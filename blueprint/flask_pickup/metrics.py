@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from flask import Request, Response
 
 from flask_pickup.assignment import Assigned
 from flask_pickup.errors import ConfigurationError
+from flask_pickup.platforms import Unread
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 """Seconds; the platform gives up at five."""
 
 
 class Metrics:
-    """One app's counts for Prometheus; without a token every method does nothing.
+    """One app's counts for Prometheus; without a token nothing but :attr:`unread` is counted.
 
     :raises ConfigurationError: if there is a token and the extra is not installed.
     """
 
     def __init__(self, token: str | None) -> None:
         self._token = token
+        self.unread: Counter[str] = Counter()
+        """What platforms sent and was not read, by kind; ``/health`` shows it as well."""
         if token is None:
             return
         try:
@@ -40,6 +44,7 @@ class Metrics:
         self._arms = client.Counter("pickup_assignments", "Arms given to calls.", ["experiment", "arm"], registry=here)
         self._seconds = client.Histogram("pickup_answer_seconds", "Time to an answer.", buckets=_BUCKETS, registry=here)
         self._faults = client.Counter("pickup_faults", "Faults on the way to an answer.", ["kind"], registry=here)
+        self._unread = client.Counter("pickup_unread", "Values that were not read.", ["kind"], registry=here)
         self._waiting = client.Gauge(
             *("pickup_rows_waiting", "Rows not in the database yet.", ["where"]),
             multiprocess_mode="livemax", registry=here,
@@ -58,6 +63,12 @@ class Metrics:
         """Count a fault."""
         if self._token is not None:
             self._faults.labels(kind).inc()
+
+    def count_unread(self, kinds: Mapping[Unread, int]) -> None:
+        """Count what was not read of an event."""
+        self.unread.update(kinds)
+        for kind, number in kinds.items() if self._token is not None else ():
+            self._unread.labels(kind).inc(number)
 
     def waiting(self, rows: Mapping[str, int]) -> None:
         """Set how many rows wait in this process's memory, and in the spool of all processes."""

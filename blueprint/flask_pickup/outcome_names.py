@@ -1,8 +1,14 @@
-"""The outcomes that reports bring: their names, and the values that an outcome can have."""
+"""The outcomes that reports bring: their names, what an analysis can find, and the values that an outcome can have."""
 
 from __future__ import annotations
 
-REPORTED_NUMBERS = ("duration_seconds", "user_messages")
+from collections.abc import Mapping
+from typing import Any
+
+UNREAD_MESSAGES, UNREAD_ANALYSIS = "unread.messages", "unread.analysis"
+"""How many messages of a transcript, and values of an analysis, could not be read; absent if all could."""
+
+REPORTED_NUMBERS = ("duration_seconds", "user_messages", UNREAD_MESSAGES, UNREAD_ANALYSIS)
 REPORTED_FLAGS = ("early_hang_up", "completed", "transferred", "voicemail", "silence", "error")
 ANALYSED = "analysis."
 """How the names of outcomes begin that the platform's analysis of a call found."""
@@ -18,3 +24,18 @@ def is_reported(outcome: str) -> bool:
 def is_measurable(value: float) -> bool:
     """Return whether a number can be the value of an outcome: the sum of its squares overflows in no database."""
     return value == 0 or _SMALLEST <= abs(value) <= _LARGEST
+
+
+def schema_values(*schemas: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the types and the words that JSON Schemas of one value allow, also those in ``anyOf`` and ``oneOf``."""
+    types, words = list[str](), list[str]()
+    for schema in schemas:
+        parts = [each for key in ("anyOf", "oneOf") for each in _as_list(schema.get(key)) if isinstance(each, Mapping)]
+        for part in (schema, *parts):
+            types += map(str, _as_list(part.get("type")))
+            words += [word for word in _as_list(part.get("enum")) if isinstance(word, str)]
+    return types, words
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

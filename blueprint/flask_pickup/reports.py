@@ -17,10 +17,11 @@ from flask_pickup.catalog.greeting_length import longest_greeting
 from flask_pickup.ledger import ReportEntry
 from flask_pickup.metadata import Metadata
 from flask_pickup.models import Call
-from flask_pickup.outcome_names import ANALYSED, is_measurable
-from flask_pickup.platforms import CallEnded, Ending, JsonObject, Platform, StatusChanged
+from flask_pickup.outcome_names import ANALYSED, UNREAD_ANALYSIS, UNREAD_MESSAGES, is_measurable, schema_values
+from flask_pickup.platforms import CallEnded, Ending, JsonObject, Platform, StatusChanged, Unread
+from flask_pickup.platforms.reading import as_boolean, as_number
 
-Choices = Mapping[str, Sequence[str]]
+Schemas = Mapping[str, Sequence[JsonObject]]
 
 ENDINGS: Mapping[str, frozenset[Ending]] = {
     "completed": frozenset({"caller", "agent", "completed"}),
@@ -41,6 +42,8 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_CHOICE = 64
 _MOST_CHOICES = 50
 _MOST_OUTCOMES = 200
+_READERS = {"boolean": as_boolean, "number": as_number, "integer": as_number}
+"""Types of JSON Schema, and how their values are read."""
 
 
 def call_row(call: CallFacts, **values: Any) -> dict[str, Any]:
@@ -75,8 +78,10 @@ def status_entry(event: StatusChanged, call: CallFacts) -> ReportEntry:
     return ReportEntry(call_row(call, status=event.status, end_reason=event.end_reason, ended_at=ended_at), call.at)
 
 
-def report_entry(event: CallEnded, call: CallFacts, returned: Metadata | None, reading: Reading) -> ReportEntry:
-    """Return the rows of a report.
+def report_entry(
+    event: CallEnded, call: CallFacts, returned: Metadata | None, reading: Reading
+) -> tuple[ReportEntry, Mapping[Unread, int]]:
+    """Return the rows of a report, and how many of its values make no outcome, by kind.
 
     :param returned: our metadata as the report brought it back.
     """
@@ -92,14 +97,16 @@ def report_entry(event: CallEnded, call: CallFacts, returned: Metadata | None, r
         shared = {"call_id": call.id, "caller_key": returned.caller_key, "delivered": delivered}
         assignments = assignment_rows(returned.assignments, **shared, assigned_at=reported_at)
     transcript = {"call_id": call.id, "summary": event.summary, "messages": event.transcript}
-    return ReportEntry(
+    outcomes, unread = outcomes_of(event, reading, call.caller.number)
+    entry = ReportEntry(
         row,
         reported_at,
         assignments=without_nul(assignments),
-        outcomes=outcomes_of(event, reading, call.caller.number),
+        outcomes=outcomes,
         delivered=delivered,
         transcript=without_nul(transcript) if reading.transcripts else None,
     )
+    return entry, unread
 
 
 @dataclass(frozen=True)
@@ -107,64 +114,62 @@ class Reading:
     """What reading a report needs beside the report itself.
 
     :param early: a caller who hangs up within so many seconds has said nothing; None if the greetings' length is unknown.
-    :param choices: the words that the folders' analysis plans let the analysis choose from, by key.
+    :param schemas: what the folders' analysis plans let the analysis find, by key.
     :param transcripts: whether they are kept.
-    :param dropped: counts what made no outcome, by the reason why.
     """
 
     early: float | None = None
-    choices: Choices = field(default_factory=dict)
+    schemas: Schemas = field(default_factory=dict)
     transcripts: bool = False
-    dropped: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, catalog: Catalog, platforms: Collection[Platform], *, transcripts: bool) -> Reading:
         """Return how to read the reports of calls that were answered from ``catalog``."""
         spoken = longest_greeting(catalog, platforms)
-        choices: dict[str, tuple[str, ...]] = {}
+        schemas: dict[str, list[JsonObject]] = {}
         for platform in platforms:
             for _, patch in catalog.overrides():
-                for key, words in _choices(platform.analysis_fields(patch)).items():
-                    choices[key] = (*choices.get(key, ()), *words)
-        return cls(None if spoken is None else spoken + _TIME_TO_SPEAK, choices, transcripts)
+                for key, schema in platform.analysis_fields(patch).items():
+                    schemas.setdefault(key, []).append(schema)
+        return cls(None if spoken is None else spoken + _TIME_TO_SPEAK, schemas, transcripts)
 
 
-def outcomes_of(event: CallEnded, reading: Reading, number: str | None = None) -> dict[str, float]:
-    """Return a report's outcomes: one number per name; ``docs/outcomes.md`` lists them.
+def outcomes_of(
+    event: CallEnded, reading: Reading, phone_number: str | None = None
+) -> tuple[dict[str, float], Counter[Unread]]:
+    """Return a report's outcomes, one number per name, and how many values make none; ``docs/outcomes.md`` lists both.
 
-    :param number: the caller's in E.164, which makes none.
+    :param phone_number: the caller's in E.164, which makes no outcome.
     """
-    found: dict[str, float] = {}
+    found, unread = dict[str, float](), Counter[Unread]()
     if event.duration_seconds is not None:
-        found |= _measured("duration_seconds", event.duration_seconds, reading.dropped)
+        found |= _measured("duration_seconds", event.duration_seconds, "duration", unread)
     if event.user_messages is not None:
         found["user_messages"] = float(event.user_messages)
-    found |= _endings(event, reading)
-    choices = _choices(event.analysis_fields) or reading.choices
-    for key, value in event.analysis.items():
-        if isinstance(value, int | float) and is_written_as(number, value):
-            reading.dropped["phone number"] += 1
-            continue
-        found |= _analysed(key, value, choices, reading.dropped)
-    if len(found) > _MOST_OUTCOMES:
-        reading.dropped["too many"] += len(found) - _MOST_OUTCOMES
-    return dict(islice(found.items(), _MOST_OUTCOMES))
-
-
-def _endings(event: CallEnded, reading: Reading) -> dict[str, float]:
-    found = {}
     if event.ending is not None:
-        found = {name: float(event.ending in endings) for name, endings in ENDINGS.items()}
+        found |= {name: float(event.ending in endings) for name, endings in ENDINGS.items()}
     elif event.end_reason:
-        reading.dropped["end reason"] += 1
+        unread["end reason"] += 1
     early = _is_early_hang_up(event, reading.early)
-    return found if early is None else {**found, "early_hang_up": float(early)}
+    if early is not None:
+        found["early_hang_up"] = float(early)
+    schemas = {key: [schema] for key, schema in event.analysis_fields.items()} or reading.schemas
+    for key, value in event.analysis.items():
+        found |= _analysed(key, value, schemas.get(key, ()), phone_number, unread)
+    if len(found) > _MOST_OUTCOMES:
+        unread["too many"] += len(found) - _MOST_OUTCOMES
+    found = dict(islice(found.items(), _MOST_OUTCOMES))
+    total = unread + Counter(event.unread)
+    told = {UNREAD_MESSAGES: total["message"], UNREAD_ANALYSIS: total["analysis value"]}
+    return found | {name: float(count) for name, count in told.items() if count}, unread
 
 
 def _is_early_hang_up(event: CallEnded, threshold: float | None) -> bool | None:
     """Return whether the caller hung up without a word; None where that is unknown."""
-    if event.ending not in {None, "caller", "completed"}:
+    if event.has_caller_spoken or event.ending not in {None, "caller", "completed"}:
         return False
+    if event.unread.get("message"):
+        return None
     if event.user_messages is not None:
         silent = event.user_messages == 0
     elif threshold is None or event.duration_seconds is None:
@@ -172,37 +177,44 @@ def _is_early_hang_up(event: CallEnded, threshold: float | None) -> bool | None:
     else:
         silent = event.duration_seconds < threshold
     # An unknown reason does not say who ended the call; without a reason, callers end most calls.
-    return None if silent and event.ending is None and event.end_reason else silent
+    has_unknown_reason = event.ending is None and (event.end_reason or event.unread.get("end reason"))
+    return None if silent and has_unknown_reason else silent
 
 
-def _analysed(key: str, value: object, choices: Choices, dropped: Counter[str]) -> dict[str, float]:
+def _analysed(
+    key: str, value: Any, schemas: Sequence[JsonObject], phone_number: str | None, unread: Counter[Unread]
+) -> dict[str, float]:
     """Return the outcomes of one finding. Free text makes none: it would put a person's words into the tables."""
+    types, words = schema_values(*schemas)
+    choices = [word for word in words[:_MOST_CHOICES] if _is_name(word)]
+    amount = _amount(value, types)
     if not _KEY.fullmatch(key) or could_hold_number(key):
-        dropped["key"] += 1
-    elif isinstance(value, bool | int | float):
-        return _measured(f"{ANALYSED}{key}", value, dropped)
-    elif isinstance(value, str) and value in choices.get(key, ()):
-        return {f"{ANALYSED}{key}.{word}": float(word == value) for word in choices[key]}
+        unread["key"] += 1
+    elif isinstance(value, str) and value in choices:
+        return {f"{ANALYSED}{key}.{word}": float(word == value) for word in choices}
+    elif amount is not None and is_written_as(phone_number, amount):
+        unread["phone number"] += 1
+    elif amount is not None:
+        return _measured(f"{ANALYSED}{key}", amount, "analysis value", unread)
     elif value is not None:
-        dropped["text"] += 1
+        is_text = not words and ("string" in types or _READERS.keys().isdisjoint(types))
+        unread["text" if is_text else "analysis value"] += 1
     return {}
 
 
-def _measured(name: str, value: float, dropped: Counter[str]) -> dict[str, float]:
+def _amount(value: Any, types: Collection[str]) -> float | None:
+    """Return a finding as the number that its schema expects; if it expects none, a number is one all the same."""
+    if _READERS.keys().isdisjoint(types):
+        return float(value) if isinstance(value, bool | int | float) else None
+    read = (_READERS[name](value) for name in types if name in _READERS)
+    return next((amount for amount in read if amount is not None), None)
+
+
+def _measured(name: str, value: float, kind: Unread, unread: Counter[Unread]) -> dict[str, float]:
     if is_measurable(value):
         return {name: float(value)}
-    dropped["number"] += 1
+    unread[kind] += 1
     return {}
-
-
-def _choices(analysis_fields: Mapping[str, JsonObject]) -> Choices:
-    """Return the words that an analysis chooses from; they are the author's, not a caller's."""
-    found = {}
-    for key, schema in analysis_fields.items():
-        words = schema.get("enum")
-        if isinstance(words, list):
-            found[key] = tuple(word for word in words[:_MOST_CHOICES] if isinstance(word, str) and _is_name(word))
-    return found
 
 
 def _is_name(word: str) -> bool:

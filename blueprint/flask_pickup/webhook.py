@@ -164,7 +164,7 @@ class Webhook:
             **ledger,
             "calls": dict(self.decisions),
             "refused": dict(self.refusals),
-            "reports": {"dropped": dict(self.reading.dropped)},
+            "unread": dict(self.metrics.unread),
             "own_faults": self.faults,
             "signals": {"dropped": self.signals.dropped},
             "customer": {"skipped": self.lookup.skipped, "faults": self.lookup.faults},
@@ -189,14 +189,16 @@ class Webhook:
         return self._dispatch(event, delivery, platform, self.clock() if stamp is None else stamp)
 
     def _dispatch(self, event: Event, delivery: Delivery, platform: Platform, stamp: float) -> Response:
+        self.metrics.count_unread(event.unread)
         returned = Metadata.read(event.metadata) if isinstance(event, CallEnded) else None
         at = datetime.fromtimestamp(stamp, UTC)
         if isinstance(event, IncomingCall):
             return self._answer_or_fall_back(event, delivery, platform, at)
         call = call_of(event, delivery, at, platform.name, self.catalog, self.options, returned)
         if isinstance(event, CallEnded):
-            entry = reports.report_entry(event, call, returned, self.reading)
+            entry, unread = reports.report_entry(event, call, returned, self.reading)
             self._keep(entry)
+            self.metrics.count_unread(unread)
             names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
             self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
         elif isinstance(event, StatusChanged) and event.has_ended:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
 from flask_pickup.catalog.toml import TomlFile
-from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
+from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, schema_values
 
 Kind = Literal["flag", "number"]
 """A flag is 0 or 1: it happened, or it did not."""
@@ -25,12 +25,9 @@ def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple
     :param analysis_fields: key to JSON Schema.
     """
     for key, schema in analysis_fields.items():
-        types = schema.get("type")
-        for name in types if isinstance(types, list) else [types]:
-            if kind := _OF_TYPES.get(str(name)):
-                yield f"{ANALYSED}{key}", kind
-        words = schema.get("enum")
-        yield from ((f"{ANALYSED}{key}.{word}", "flag") for word in (words if isinstance(words, list) else ()))
+        types, words = schema_values(schema)
+        yield from ((f"{ANALYSED}{key}", _OF_TYPES[name]) for name in types if name in _OF_TYPES)
+        yield from ((f"{ANALYSED}{key}.{word}", "flag") for word in words)
 
 
 def define_metrics(

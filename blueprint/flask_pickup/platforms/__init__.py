@@ -22,6 +22,7 @@ from flask_pickup.platforms.events import (
     StatusChanged,
     ToolCall,
     ToolCalls,
+    Unread,
     Words,
 )
 from flask_pickup.platforms.flireo import Flireo
@@ -45,6 +46,7 @@ __all__ = [
     "StatusChanged",
     "ToolCall",
     "ToolCalls",
+    "Unread",
     "Words",
     "content_platform",
     "enabled_platforms",

@@ -18,6 +18,11 @@ JsonObject = Mapping[str, Any]
 Ending = Literal["caller", "agent", "completed", "transferred", "voicemail", "silence", "limit", "error"]
 """Who or what ended a call; ``completed`` where the platform says only that it ended normally."""
 
+Unread = Literal[
+    "analysis value", "duration", "end reason", "key", "message", "phone number", "text", "time", "too many", "tool call"
+]  # fmt: skip
+"""Kinds of what a platform sends and Pickup does not read; ``docs/outcomes.md`` explains them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -40,6 +45,7 @@ class Event:
     :param caller_number: as the carrier spelled it.
     :param line_number: the number that was called.
     :param body: what the platform sent, in its own keys.
+    :param unread: how many values of each kind could not be read.
     """
 
     name: ClassVar[str]
@@ -52,6 +58,7 @@ class Event:
     line_number: str | None = None
     line_name: str | None = None
     body: JsonObject = field(default_factory=dict, repr=False)
+    unread: Mapping[Unread, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +85,10 @@ class StatusChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """One use of a tool by the agent; its ``id`` goes back with the result."""
+    """One use of a tool by the agent; its ``id`` goes back with the result.
+
+    :param arguments: empty if they could not be read; the event's ``body`` has them as they were sent.
+    """
 
     id: str
     name: str
@@ -111,7 +121,8 @@ class CallEnded(Event):
     :param user_messages: how often the caller said something; ``None`` if that is unknown.
     :param analysis: what the platform's analysis found, flat.
     :param analysis_fields: key to JSON Schema of what the analysis could find, if the report shows it.
-    :param transcript: what was said, each with ``role`` and ``content``; ``None`` if the report has none.
+    :param transcript: what was said, each with ``role`` (``user`` for the caller) and ``content``; ``None`` if the report
+        has none.
     :param metadata: Pickup's own metadata as it came back; empty if nothing came back.
     :param applied: the greeting and prompt that the platform used; ``None`` if the report does not show them.
     """
@@ -130,6 +141,11 @@ class CallEnded(Event):
     summary: str | None = field(default=None, repr=False)
     metadata: JsonObject = field(default_factory=dict, repr=False)
     applied: Words | None = field(default=None, repr=False)
+
+    @property
+    def has_caller_spoken(self) -> bool:
+        """Whether the caller is known to have said something; other messages may be unread."""
+        return bool(self.user_messages) or any(each.get("role") == "user" for each in self.transcript or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
+from marshmallow import ValidationError, fields
 
 from flask_pickup.errors import BadWebhook
+from flask_pickup.platforms.events import JsonObject, Unread
+
+T = TypeVar("T")
 
 LONGEST_ID = 256
 LONGEST_NAME = 200
 LONGEST_REASON = 1000
 
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NUMBER, _BOOLEAN = fields.Float(allow_nan=False), fields.Boolean()
+
 
 def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in a verified body.
 
-    A lone surrogate becomes U+FFFD; NaN and infinities become null.
+    What is not UTF-8 and a lone surrogate become U+FFFD; NaN, infinities and numbers beyond a float become null.
 
-    :raises BadWebhook: if the body is not UTF-8, not JSON, or no object.
+    :raises BadWebhook: if the body is not JSON, or no object.
     """
     value = _read(body)
     if not isinstance(value, dict):
@@ -37,7 +47,13 @@ def _read(body: bytes) -> Any:
         return orjson.loads(body)
     # Python accepts what orjson does not, so that no signed report is lost.
     with suppress(ValueError, RecursionError):
-        value = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
+        value = json.loads(
+            body.decode("utf-8-sig", "replace"),
+            parse_constant=lambda _: None,
+            parse_float=_finite,
+            parse_int=lambda digits: None if _finite(digits) is None else int(digits),
+            strict=False,
+        )
         text = json.dumps(value, ensure_ascii=False)
         return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     # Not within the handler of an error, which holds the whole body.
@@ -45,8 +61,8 @@ def _read(body: bytes) -> Any:
 
 
 def _finite(digits: str) -> float | None:
-    number = float(digits)
-    return number if isfinite(number) else None
+    found = float(digits)
+    return found if isfinite(found) else None
 
 
 def text(value: Any, longest: int | None = LONGEST_NAME) -> str | None:
@@ -78,7 +94,56 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
+def as_number(value: Any) -> float | None:
+    """Return a finite number, also one that is written as a text, such as ``"67"`` or ``"7.5"``."""
+    return _deserialized(_NUMBER, value)
+
+
+def as_boolean(value: Any) -> bool | None:
+    """Return true or false, also where it is written as a text or as 1 or 0."""
+    return _deserialized(_BOOLEAN, value)
+
+
+def _deserialized(field: fields.Field[T], value: Any) -> T | None:
+    try:
+        found: T = field.deserialize(value.strip().lower() if isinstance(value, str) else value)
+    except ValidationError:
+        return None
+    return found
+
+
 def seconds(value: Any) -> float | None:
-    """Return a finite number of at least 0."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value <= sys.float_info.max else None
+    """Return a number of at least 0."""
+    found = as_number(value)
+    return found if found is not None and found >= 0 else None
+
+
+def json_object(value: Any) -> JsonObject | None:
+    """Return an object, also one that is written as a JSON text; an empty text or ``null`` is an empty one."""
+    if isinstance(value, str):
+        try:
+            value = _read(value.encode()) if value.strip() else None
+        except BadWebhook:
+            return None
+    return {} if value is None else value if isinstance(value, Mapping) else None
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name in lower case, split at anything that is no letter or digit, and in camelCase."""
+    return _WORD.findall(_HUMP.sub(" ", name).lower())
+
+
+@dataclass(frozen=True)
+class SentValues:
+    """The values of an object. Those that were sent and cannot be read are counted by kind."""
+
+    of: JsonObject
+    unread: Counter[Unread] = field(default_factory=Counter)
+
+    def get(self, key: str, read: Callable[[Any], T | None], kind: Unread) -> T | None:
+        """Return the value of a key as ``read`` reads it; ``None`` if it is missing or cannot be read."""
+        sent = self.of.get(key)
+        found = read(sent)
+        if found is None and sent is not None:
+            self.unread[kind] += 1
+        return found

@@ -51,8 +51,10 @@ def report(**message: Any) -> CallEnded:
 
 
 def facts_in(event: Event, *without: str) -> dict[str, Any]:
-    """Every field of an event but its body, which keeps what else the platform sent."""
-    return {field.name: getattr(event, field.name) for field in fields(event) if field.name not in {"body", *without}}
+    """Every field of an event but its body, which keeps what else the platform sent; all of it is read."""
+    assert not event.unread
+    hidden = {"body", "unread", *without}
+    return {field.name: getattr(event, field.name) for field in fields(event) if field.name not in hidden}
 
 
 COMMON = {
@@ -198,7 +200,9 @@ json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["id", "number", "role", "content", "metadata", "pickup"]), inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["id", "number", "role", "content", "text", "metadata", "pickup"]), inner, max_size=2
+        )
     ),
     max_leaves=5,
 )
@@ -223,14 +227,99 @@ MOMENT = datetime(2025, 12, 13, 12, tzinfo=UTC)
     ("field", "values"),
     [
         ("timestamp", {"2025-12-13T12:00:00.000Z": MOMENT, "2025-12-13T13:00:00+01:00": MOMENT, "2025-12-13T12:00:00": MOMENT}),
-        ("timestamp", dict.fromkeys(("9999-12-31T23:59:59-23:59", "yesterday", "", 1765627200, None))),
-        ("duration_seconds", {84: 84.0, 12.5: 12.5, 0: 0.0}),
-        ("duration_seconds", dict.fromkeys((-1, True, "84", None, 10**400))),
+        ("timestamp", dict.fromkeys(("9999-12-31T23:59:59-23:59", "yesterday", "", 1765627200))),
+        ("duration_seconds", {84: 84.0, 12.5: 12.5, 0: 0.0, "67": 67.0, " 67.5 ": 67.5, "1e2": 100.0}),
+        ("duration_seconds", dict.fromkeys((-1, True, "-1", "67,5", "1:07", "PT67S", "nan", "1e999"))),
     ],
 )  # fmt: skip
 def test_invalid_values_are_unknown(field: str, values: dict[Any, Any]) -> None:
-    """A time is read in any zone and a duration is a number from 0; another value is unknown."""
-    assert {value: getattr(report(**{field: value}), field) for value in values} == values
+    """A time is read in any zone, and a duration from 0 as a number or a text; another value is unknown, and counted."""
+    kind = {"timestamp": "time", "duration_seconds": "duration"}[field]
+    for value, expected in values.items():
+        event = report(**{field: value})
+        assert getattr(event, field) == expected
+        assert event.unread == ({} if expected is not None else {kind: 1})
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), 10**400])
+def test_null_is_missing(value: Any) -> None:
+    """Null is missing, not unread, and so is a number that no JSON reader has."""
+    event = report(duration_seconds=value, messages=None, analysis=None, end_reason=None)
+    assert (event.duration_seconds, event.unread) == (None, {})
+
+
+AGENT = {"role": "assistant", "content": "Good day."}
+PARTS = [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "input_audio", "transcript": "When are you open?"}]
+
+
+@pytest.mark.parametrize("role", ["user", "User", "USER", "customer", "Human", "caller", "end_user", "endUser"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"content": "When are you open?"},
+        {"message": "When are you open?", "content": None},
+        {"text": "When are you open?", "content": ""},
+        {"content": [{"type": "text", "text": "When are"}, "you open?"]},
+        {"content": {"type": "text", "text": {"value": "When are you open?"}}},
+        {"content": PARTS},
+    ],
+)
+def test_what_the_caller_said_is_read(role: str, words: dict[str, Any]) -> None:
+    """A transcript is read in each shape that platforms and models use; blank messages and uses of tools do not count."""
+    others = [
+        {"role": "user", "content": [" "]},
+        {"role": "tool", "content": {"a": 1}},
+        {"role": "human_agent", **words},
+    ]
+    event = report(messages=[AGENT, *others, {"role": role, "words": [{"start": 0.1}], **words}])
+    assert (event.user_messages, event.unread) == (1, {})
+    assert {"role": "user", "content": "When are you open?"} in (event.transcript or ())
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        "AI: Good day. User: When are you open?", {"user": "When are you open?"}, [AGENT, "When are you open?"],
+        [AGENT, {"role": "user", "utterance": "When are you open?"}], [AGENT, {"role": "user", "content": [{"audio": "x"}]}],
+        [AGENT, {"role": "user", "content": 7}], [AGENT, {"role": "beller", "content": "Hallo?"}],
+        [AGENT, {"speaker": "user", "content": "When are you open?"}], [AGENT, {"role": ["user"], "content": "Hello?"}],
+    ],
+)  # fmt: skip
+def test_unreadable_transcript_is_unknown(messages: Any) -> None:
+    """Where a message cannot be read, how often the caller spoke is unknown, and the message is counted."""
+    event = report(messages=messages)
+    assert (event.user_messages, event.unread) == (None, {"message": 1})
+
+
+def tool_calls(*functions: Any) -> ToolCalls:
+    calls = [{"id": "t", "type": "function", "function": each} for each in functions]
+    found = load({"message": {"type": "tool-calls", "call": {"id": "x"}, "tool_call_list": calls}})
+    assert isinstance(found, ToolCalls)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "unread"),
+    [
+        ({"order": "1042"}, {"order": "1042"}, 0),
+        ('{"order": "1042"}', {"order": "1042"}, 0),
+        (' {"order": {"id": 1042}, "at": NaN} ', {"order": {"id": 1042}, "at": None}, 0),
+        *((nothing, {}, 0) for nothing in (None, "", " ", "{}", "null")),
+        *((damaged, {}, 1) for damaged in ('{"order": "10', "order 1042", "[1042]", '"1042"', "1042", 1042, ["1042"])),
+    ],
+)
+def test_arguments_may_be_a_json_text(arguments: Any, expected: dict[str, Any], unread: int) -> None:
+    """A tool's arguments are an object, or a text that holds one; anything else is empty, and counted."""
+    event = tool_calls({"name": "look_up", "arguments": arguments}, {"name": "other"})
+    assert [call.arguments for call in event.tool_calls] == [expected, {}]
+    assert event.unread == ({"tool call": unread} if unread else {})
+    assert event.body["tool_call_list"][0]["function"]["arguments"] == arguments
+
+
+def test_analysis_may_be_a_json_text() -> None:
+    """An analysis in a text is read, and one that is no object is counted."""
+    assert report(analysis='{"booked": true}').analysis == {"booked": True}
+    assert report(analysis="booked").unread == {"analysis value": 1}
 
 
 def test_long_number_is_unknown() -> None:
@@ -251,6 +340,33 @@ def test_nothing_private_is_printed() -> None:
 
 
 # --- over HTTP --------------------------------------------------------------------------------------------------------
+
+WORDS = [{"word": "hello", "start": 0.1 * index, "end": 0.1, "isFinal": True} for index in range(1200)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        json.dumps(WORDS).encode(),
+        json.dumps({f"key{index}": index for index in range(50_000)}).encode(),
+        b'"' + b"x" * 1_000_000 + b'"',
+        b"[" * 900 + b"]" * 900,
+        b'{"aB": ' * 900 + b"1" + b"}" * 900,
+        b"-" + b"9" * 5000,
+        b'"caf\xe9 \xf0\x9f"',
+        b'"line\nfeed\ttab\x00"',
+    ],
+    ids=["words", "keys", "text", "lists", "objects", "number", "not UTF-8", "control characters"],
+)
+@pytest.mark.parametrize("place", [b'"other": %b', b'"messages": [{"role": "user", "content": "Hello?", "other": %b}]'])
+def test_report_is_recorded_whatever_else_it_has(make_phone: MakePhone, other: bytes, place: bytes) -> None:
+    """Below PICKUP_MAX_BODY no report is refused for its size, or for parts that are not read."""
+    phone = make_phone(PICKUP_TRANSCRIPTS=True)
+    body = b'{"message": {"type": "end-of-call-report", "call": {"id": "a"}, "duration_seconds": 67, %b}}' % (
+        place % other
+    )
+    assert phone.post(body).status_code == 200
+    assert phone.rows("SELECT value FROM pickup_outcomes WHERE name = 'duration_seconds'") == [(67,)]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from flask_pickup.errors import BadWebhook
 # Customers choose the names below these keys, not the platform.
 _NAMED_BY_CUSTOMERS = frozenset({"analysis", "metadata", "arguments", "schema", "parameters"})
 
+_DEPTH = 12
+
 _FLAT_NAMES = {"event_type": "type", "call_length_seconds": "duration_seconds", "summary_text": "summary"}
 
 _CAMEL = re.compile(r"[a-z][a-z0-9]*[A-Z][A-Za-z0-9]*")
@@ -37,8 +39,8 @@ def current_message(payload: Mapping[str, Any]) -> dict[str, Any]:
     message["type"] = _hyphens(message.get("type"))
     if isinstance(call := message.get("call"), dict):
         message["call"] = {**call, "type": _snake(call.get("type")), "status": _hyphens(call.get("status"))}
-    if "end_reason" in message:
-        message["end_reason"] = _snake(message["end_reason"])
+    if reason := _snake(message.get("end_reason")):
+        message["end_reason"] = reason
     return message
 
 
@@ -62,13 +64,14 @@ def _hyphens(name: object) -> str | None:
     return (_snake(name) or "").replace("_", "-") or None
 
 
-def _snake_keys(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_snake_keys(item) for item in value]
-    if not isinstance(value, dict):
+def _snake_keys(value: Any, depth: int = _DEPTH) -> Any:
+    """Return a value with the current keys; what lies too deep to be read stays as it is."""
+    if not depth or not isinstance(value, list | dict):
         return value
+    if isinstance(value, list):
+        return [_snake_keys(item, depth - 1) for item in value]
     snake = ((_snake(key), child) for key, child in value.items())
-    return {key: child if key in _NAMED_BY_CUSTOMERS else _snake_keys(child) for key, child in snake}
+    return {key: child if key in _NAMED_BY_CUSTOMERS else _snake_keys(child, depth - 1) for key, child in snake}
 
 
 def _snake(name: object) -> str | None:

@@ -1,0 +1,28 @@
+"""Reading who or what ended a call from the words of a platform's reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask_pickup.platforms.events import Ending
+from flask_pickup.platforms.reading import words_of
+
+_ENDED = {"ended", "hang", "hangup", "hung"}
+_RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
+    ("error", [{"error", "errors", "failed", "failure"}]),
+    ("voicemail", [{"voicemail"}]),
+    ("silence", [{"silence", "inactivity"}]),
+    ("limit", [{"max", "maximum"}, {"duration"}]),
+    ("caller", [{"user", "caller", "customer"}, _ENDED]),
+    ("agent", [{"agent", "assistant"}, _ENDED]),
+    ("transferred", [{"transferred", "forwarded"}]),
+    ("transferred", [{"call"}, {"transfer"}]),
+    ("completed", [{"completed"}]),
+)
+"""An ending, and sets of words: the reason has at least one word of each set. The first rule that fits holds."""
+
+
+def ending_of(reason: str | None) -> Ending | None:
+    """Return the ending that a reason names; ``None`` if its words are unknown."""
+    words = words_of(reason or "")
+    return next((ending for ending, sets in _RULES if not any(each.isdisjoint(words) for each in sets)), None)

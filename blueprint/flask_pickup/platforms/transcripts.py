@@ -1,0 +1,57 @@
+"""Reading what was said on a call, in the shapes of platforms and of the models behind them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from flask_pickup.platforms.events import JsonObject, Unread
+from flask_pickup.platforms.reading import words_of
+
+_CALLER = "user"
+_CALLERS = {_CALLER, "caller", "client", "customer", "human"}
+_OTHERS = {"agent", "ai", "assistant", "bot", "developer", "function", "model", "system", "tool", "transfer"}
+_TEXTS = ("content", "message", "text", "transcript", "value")
+_DEPTH = 6
+
+
+def read_transcript(value: Any, unread: Counter[Unread]) -> tuple[tuple[JsonObject, ...] | None, int | None]:
+    """Return the messages of a transcript, and how often the caller said something; None of what is unknown.
+
+    A message has ``role``, which is ``user`` for the caller, and ``content``; one without words is left out.
+
+    :param value: what the platform sent; an empty list is no transcript.
+    :param unread: counts the messages that cannot be read.
+    """
+    if not value:
+        return None, None
+    read = [(_role(each), _words(each)) for each in value] if isinstance(value, list) else [(None, None)]
+    messages = tuple({"role": role, "content": words} for role, words in read if role and words)
+    # Without its words another's message does not matter: it may be the use of a tool.
+    if lost := sum(role is None or (role == _CALLER and words is None) for role, words in read):
+        unread["message"] += lost
+        return messages, None
+    return messages, sum(each["role"] == _CALLER for each in messages)
+
+
+def _role(message: Any) -> str | None:
+    """Return who said something, as far as that matters; ``None`` if it is unknown."""
+    role = message.get("role") if isinstance(message, Mapping) else None
+    words = set(words_of(role)) if isinstance(role, str) else set()
+    # In this order, because a human agent is an agent.
+    return role if words & _OTHERS else _CALLER if words & _CALLERS else None
+
+
+def _words(value: Any, depth: int = _DEPTH) -> str | None:
+    """Return the words of a message, a part of it, or a list of parts; ``None`` if they cannot be read."""
+    if value is None or isinstance(value, str):
+        return (value or "").strip()
+    if not isinstance(value, list | Mapping) or not depth:
+        return None
+    parts = value if isinstance(value, list) else [value[key] for key in _TEXTS if key in value]
+    read = [words for each in parts if (words := _words(each, depth - 1)) is not None]
+    if isinstance(value, Mapping):
+        # Usually one key has the words, and another is empty.
+        return max(read, key=bool, default=None)
+    return " ".join(filter(None, read)) if read or not value else None
