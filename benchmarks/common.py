@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import signal
 import socket
 import statistics
@@ -146,6 +147,16 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
+def experiments(folder: Path) -> Path:
+    """Copy the sample experiments; the one that runs has all callers, as with the receivers it is compared with."""
+    content = folder / "experiments"
+    if not content.exists():
+        shutil.copytree(ROOT / "experiments", content)
+        file = content / "warm-opening" / "experiment.toml"
+        file.write_text(file.read_text("utf-8").replace("layer_range = [0.0, 0.5]", ""), "utf-8")
+    return content
+
+
 def environment(folder: Path, database: str, **more: str) -> dict[str, str]:
     """Return the environment of a process that mounts Pickup with the sample content."""
     return {
@@ -155,7 +166,7 @@ def environment(folder: Path, database: str, **more: str) -> dict[str, str]:
         "PICKUP_CALLER_SECRET": CALLER_SECRET,
         "PICKUP_SIGNATURE_TOLERANCE": "86400",
         "PICKUP_SPOOL": str(folder / "spool"),
-        "PICKUP_EXPERIMENTS": str(ROOT / "experiments"),
+        "PICKUP_EXPERIMENTS": str(experiments(folder)),
         "PICKUP_GREETINGS": str(ROOT / "greetings"),
         "PICKUP_DATABASE_URL": database,
         **more,

@@ -34,6 +34,7 @@ _AUDIENCES = 10_000
 _TOML = """\
 status = "running"
 layer = "layer-{layer}"
+layer_range = {layer_range}
 audience = "caller.country in ['GB', 'IE'] and call.type != 'test-{number}' and line.number != '+4420794600{number}'"
 primary = "duration_seconds"
 [arms]
@@ -77,7 +78,7 @@ def _mounted(folder: Path, experiments: int) -> Iterator[Flask]:
     """Mount Pickup with the sample greeting and so many experiments in ten layers, each with an audience of its own."""
     content, url = folder / f"of-{experiments}", f"sqlite:///{folder / f'{experiments}.db'}"
     for index in range(experiments):
-        _write_experiment(content / "experiments", index)
+        _write_experiment(content / "experiments", index, max(1, experiments // LAYERS))
     shutil.copytree(common.ROOT / "greetings", content / "greetings")
     (content / "greetings" / "hours.toml").unlink()
     app = Flask(__name__)
@@ -95,11 +96,14 @@ def _mounted(folder: Path, experiments: int) -> Iterator[Flask]:
     state.close()
 
 
-def _write_experiment(folder: Path, index: int) -> None:
-    layer = index % LAYERS
+def _write_experiment(folder: Path, index: int, in_each: int) -> None:
+    layer, place = index % LAYERS, index // LAYERS
+    layer_range = [place / in_each, (place + 1) / in_each]
     arm = folder / f"experiment-{index:03}" / "other"
     arm.mkdir(parents=True)
-    (arm.parent / "experiment.toml").write_text(_TOML.format(layer=layer, number=f"{index:02}"), "utf-8")
+    (arm.parent / "experiment.toml").write_text(
+        _TOML.format(layer=layer, layer_range=layer_range, number=f"{index:02}"), "utf-8"
+    )
     # Each layer writes a field of its own; in a layer no caller is in two.
     override = {"assistant": {"metadata": {f"layer_{layer}": f"{index} says {{{{ caller.country }}}}"}}}
     (arm / "override.json").write_text(json.dumps(override), "utf-8")

@@ -100,8 +100,7 @@ def _arguments() -> argparse.Namespace:
 
 def _content(folder: Path) -> Path:
     """Copy the sample experiments; three of them run."""
-    content = folder / "experiments"
-    shutil.copytree(common.ROOT / "experiments", content)
+    content = common.experiments(folder)
     for name, share in RUNNING.items():
         file = content / name / "experiment.toml"
         written = file.read_text("utf-8").replace('status = "draft"', 'status = "running"')

@@ -7,7 +7,7 @@ depends on another's, adding an option or changing a weight moves callers only t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from math import log
@@ -58,9 +58,9 @@ def draw_arm(seed: str, weights: Mapping[str, float], key: str) -> str:
     return draw("arm", seed, weights, key)
 
 
-def draw_layer(layer: str, experiments: Iterable[str], key: str) -> str:
-    """Return the one experiment of ``layer`` that may have ``key``."""
-    return draw("layer", layer, dict.fromkeys(experiments, 1.0), key)
+def place_in_layer(layer: str, key: str) -> float:
+    """Return where in ``layer`` the caller ``key`` is: the experiment whose range holds the place may have them."""
+    return uniform("layer", layer, key)
 
 
 def is_enrolled(seed: str, traffic: float, key: str) -> bool:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Any
 
-from flask_pickup.assignment import Assigned, Recorded, draw_arm, draw_layer, is_enrolled
+from flask_pickup.assignment import Assigned, Recorded, draw_arm, is_enrolled, place_in_layer
 from flask_pickup.caller import plain_language
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import CONTROL, AnswerPlan, Catalog, Experiment
@@ -175,7 +176,7 @@ class Deciding:
         if key is None and experiment.unidentified == "exclude":
             return None, "unidentified"
         draws_by = key or self.call.id
-        if experiment.layer and self._layer_choice(experiment.layer, draws_by) != experiment.name:
+        if experiment.layer and self._layer_owner(experiment.layer, draws_by) != experiment.name:
             return None, "layer"
         if not is_enrolled(experiment.seed, experiment.traffic, draws_by):
             return None, "traffic"
@@ -189,13 +190,14 @@ class Deciding:
     def _assigned(self, experiment: Experiment, arm: str, source: str) -> Assigned:
         return Assigned(experiment.name, arm, source, experiment.fingerprint)
 
-    def _layer_choice(self, layer: str, key: str) -> str:
-        """Return a layer's one experiment for the caller; a pin comes before the draw."""
-        # Each experiment of a layer asks; drawing anew for each would take as many draws as their square.
+    def _layer_owner(self, layer: str, key: str) -> str:
+        """Return the one experiment of a layer that may have the caller, or none: a pin comes before the ranges."""
+        # Each experiment of a layer asks.
         if layer not in self._layers:
-            contenders = self.catalog.layers[layer]
-            pinned = (name for name, each in contenders.items() if each.is_running and key in each.pins)
-            self._layers[layer] = next(pinned, None) or draw_layer(layer, contenders, key)
+            sharing, place = self.catalog.layers[layer], place_in_layer(layer, key)
+            pinned = (name for name, each in sharing.items() if each.is_running and key in each.pins)
+            within = (name for name, each in sharing.items() if each.layer_range.holds(place))
+            self._layers[layer] = next(chain(pinned, within), "")
         return self._layers[layer]
 
     def outside(self, experiment: Experiment) -> str:

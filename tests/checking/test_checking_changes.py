@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
+from commands import run
 from complaints import command_complains, complaints_about
 from conftest import CONTENT, EXPERIMENT, NOW, MakePhone, Phone
 from flask_pickup import Pickup
 from flask_pickup.checking import ask, last_definitions
+from result_rows import Rows, body, tables
 
 TOML = "experiments/warm-opening/experiment.toml"
 OPENING = "experiments/warm-opening/warm/first_message.j2"
@@ -88,6 +92,45 @@ def test_harmless_change_has_no_complaint(make_phone: MakePhone, tmp_path: Path,
     url = f"sqlite:///{tmp_path / 'pickup.db'}"
     serve(make_phone, url)
     assert changes(tmp_path / "now", url, files) == []
+
+
+@pytest.mark.parametrize(
+    ("days", "layer_range", "options", "is_warned"),
+    [
+        (29, [0.0, 0.6], {}, True),
+        (29, None, {}, True),
+        (31, [0.0, 0.6], {}, False),
+        (1, [0.0, 0.5], {}, False),
+        (1, [0.0, 1.0], {"source": "pin"}, False),
+        (1, [0.0, 1.0], {"call_id": "pickup-rehearsal-a"}, False),
+    ],
+)
+def test_carry_over_is_warned_of(  # noqa: PLR0913, PLR0917 (a row of the table)
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    days: int,
+    layer_range: list[float] | None,
+    options: Mapping[str, Any],
+    *,
+    is_warned: bool,
+) -> None:
+    """A range from which another experiment had callers within 30 days has a warning of check and of new."""
+    rows, last = Rows(), datetime.now(UTC) - timedelta(days=days)
+    rows.call("ann", last - timedelta(days=3), "warm", **{**options, "call_id": options.get("call_id", "") + "1"})
+    rows.call("ann", last, "warm", **{**options, "call_id": options.get("call_id", "") + "2"})
+    was = {"layer": "opening", "status": "concluded"} | ({"layer_range": layer_range} if layer_range else {})
+    engine = tables(database_url)
+    rows.write(engine, [("d", body({}, **was))])
+    engine.dispose()
+    toml = f'layer = "opening"\nlayer_range = [0.5, 1.0]\n{EXPERIMENT}'
+    found = command_complains(tmp_path / "now", {**CONTENT, TOML: toml}, PICKUP_DATABASE_URL=database_url)
+    problem = f"carry-over: callers of [0.5, 1.0] were in 'opening' until {last:%Y-%m-%d}"
+    assert [(each["line"], each["level"], each["problem"]) for each in found] == [(1, "warning", problem)] * is_warned
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PICKUP_DATABASE_URL", database_url)
+    made = json.loads(run("new", "n", "--arms", "a", "--range", "0.5", "1", "--format", "json").stdout)
+    assert [problem in warning for warning in made["warnings"]] == [True] * is_warned
 
 
 def test_last_definition_counts(make_phone: MakePhone, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ RUNNING = f'status = "running"\nprimary = "duration_seconds"\n{DRAFT}{METRIC}'
 
 FAULTS = {
     "unknown-key": toml(f"trafic = 0.5\n{DRAFT}", "unknown key 'trafic'; did you mean 'traffic'?", 1),
+    "range-without-layer": toml(f"layer_range = [0.0, 0.5]\n{DRAFT}", '"layer_range" needs a layer; write layer = "opening" above it', 1),
     "unknown-status": toml(f'status = "runing"\n{DRAFT}', 'must be one of "draft", "running"', 1),
     "no-toml": toml("status = \n", "invalid TOML", 1),
     "negative-weight": toml("[arms]\ncontrol = 1\nwarm = -1\n", 'weight of "warm" must be a positive number, not -1; write keys that', 3),
@@ -60,6 +61,18 @@ def test_each_fault_is_found(tmp_path: Path) -> None:
     assert not_found(all_complaints(tmp_path, FAULTS, CONTENT), FAULTS) == []
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["[0.5, 0.1]", "[0.5, 0.5]", "[0, 1.1]", "[-0.1, 0.5]", "[0.5]", "[0, 0.1, 0.2]", "0.5", '"0-0.5"', '["0", "1"]',
+     "[false, true]", "[nan, 1]", "[0, inf]", "[]", "{a = 0, b = 1}"],
+)  # fmt: skip
+def test_invalid_range_is_refused(tmp_path: Path, written: str) -> None:
+    """A range is two numbers from 0 to 1, the smaller one first."""
+    [found] = all_complaints(tmp_path, {"e": toml(f'layer = "a"\nlayer_range = {written}\n{DRAFT}', "", 2)})
+    assert (found["line"], found["level"], found["remedy"]) == (2, "error", "fix the value")
+    assert found["problem"].startswith('"layer_range" must be two numbers from 0 to 1, the smaller one first, such as')
+
+
 def test_invalid_weight_is_one_complaint(tmp_path: Path) -> None:
     """An arm whose weight is invalid is an arm all the same: nothing else is said of it."""
     files = toml('[arms]\ncontrol = 1\nwarm = "50%"\n[pins]\n"+31612345678" = "warm"\n', "", 0).written("a")
@@ -87,10 +100,49 @@ def test_experiments_that_conflict(tmp_path: Path) -> None:
     assert sorted(each["file"].split("/")[1] for each in found) == list(wrong)
 
 
+def in_layer(written: str, status: str = "running", layer: str = "opening") -> Fault:
+    return toml(f'layer = "{layer}"\n{written}\n{RUNNING.replace("running", status)}', "", 0)
+
+
 def test_shared_layer_is_enough(tmp_path: Path) -> None:
-    """Experiments of one layer may write the same field: no caller is in two of them."""
-    in_layer = toml(f'layer = "opening"\n{RUNNING}', "", 0)
-    assert all_complaints(tmp_path, {"one": in_layer, "two": in_layer}) == []
+    """Experiments of one layer may write the same field while their ranges have no caller in common."""
+    faults = {
+        "one": in_layer("layer_range = [0, 0.5]"),
+        "two": in_layer("layer_range = [0.5, 1]", "paused"),
+        "draft": in_layer("layer_range = [0.25, 0.75]", "draft"),
+        "other-layer": in_layer("", "paused", "voices"),
+    }
+    assert all_complaints(tmp_path, faults) == []
+
+
+@pytest.mark.parametrize(
+    ("ranges", "overlap", "remedy"),
+    [
+        (["[0, 0.5]", "[0, 1]"], "[0.0, 1.0] of layer 'opening' overlaps [0.0, 0.5] of 'a'", "[0.5, 1.0] for 'b'"),
+        (["[0, 0.6]", "[0.4, 1]"], "[0.4, 1.0] of layer 'opening' overlaps [0.0, 0.6] of 'a'",
+         "[0.0, 0.4] for 'a', [0.6, 1.0] for 'b'"),
+        (["[0, 0.2]", "[0.4, 0.6]", "[0.5, 0.9]"], "[0.5, 0.9] of layer 'opening' overlaps [0.4, 0.6] of 'b'",
+         "[0.2, 0.5] or [0.9, 1.0] for 'b', [0.2, 0.4] or [0.6, 1.0] for 'c'"),
+        (["[0, 1]", "[0, 1]"], "[0.0, 1.0] of layer 'opening' overlaps [0.0, 1.0] of 'a'", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("status", ["running", "paused"])
+def test_overlapping_ranges_are_refused(
+    tmp_path: Path, ranges: list[str], status: str, overlap: str, remedy: str
+) -> None:
+    """Two ranges of a layer with callers in common are an error that says what is free."""
+    faults = {name: in_layer(f"layer_range = {written}", status) for name, written in zip("abc", ranges, strict=False)}
+    [found] = all_complaints(tmp_path, faults)
+    assert (found["level"], found["file"].split("/")[1], found["problem"]) == ("error", max(faults), overlap)
+    none = "no range is free: narrow or conclude one of them"
+    assert found["remedy"] == (f"give the newer one a free range: {remedy}" if remedy else none)
+
+
+@pytest.mark.parametrize(("line", "at"), [("layer_range = [0.2, 0.3]", 2), ("", 1)])
+def test_overlap_is_complained_about_where_the_range_is(tmp_path: Path, line: str, at: int) -> None:
+    """The complaint is at the range, or at the layer where the range is not written."""
+    [found] = all_complaints(tmp_path, {"a": in_layer(""), "b": in_layer(line)})
+    assert found["line"] == at
 
 
 BASE_FAULTS = [

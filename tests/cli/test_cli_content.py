@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import pipe, plain, run, terminal
-from conftest import CALLER, CONTENT, MakePhone, write
+from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone, write
 
 BROKEN = {
     "greetings/first_message.j2": "Good day {{ custommer.first_name }}.",
@@ -141,6 +141,10 @@ def test_new_begins_with_what_callers_hear(here: Path) -> None:
         (("first", "--arms", "warm,Brisk arm"), "'Brisk arm' cannot be a name"),
         (("first", "--arms", "control"), "at least one arm beside control"),
         (("first", "--arms", " , "), "at least one arm beside control"),
+        (("first", "--arms", "warm", "--layer", "The opening"), "'The opening' cannot be a name"),
+        (("first", "--arms", "warm", "--range", "0.6", "0.4"), "two numbers from 0 to 1, the smaller one first"),
+        (("first", "--arms", "warm", "--range", "0", "nan"), "two numbers from 0 to 1, the smaller one first"),
+        (("first", "--arms", "warm", "--range", "0.5"), "--range"),
         (("first",), "--arms"),
         ((), "NAME"),
     ],
@@ -159,6 +163,37 @@ def test_new_changes_nothing_that_is_there(here: Path) -> None:
     result = run("new", "warm-opening", "--arms", "brisk")
     assert (result.exit_code, "already" in result.stderr) == (1, True)
     assert not (here / "experiments/warm-opening/brisk").exists()
+
+
+@pytest.mark.parametrize(
+    ("others", "arguments", "written", "says"),
+    [
+        ([], (), "[0.0, 1.0]", "'opening': free [0.0, 1.0]."),
+        (["running [0, 0.5]"], (), "[0.5, 1.0]", "'opening': a [0.0, 0.5], free [0.5, 1.0]."),
+        (["paused [0.1, 0.4]", "running [0.5, 0.8]"], (), "[0.8, 1.0]", "free [0.0, 0.1], free [0.4, 0.5], free [0.8, 1.0]."),
+        (["draft [0, 0.5]", "concluded [0, 0.5]"], (), "[0.0, 1.0]", "'opening': free [0.0, 1.0]."),
+        (["running [0, 0.5]"], ("--range", "0.6", "0.7"), "[0.6, 0.7]", "'opening': a [0.0, 0.5], free [0.5, 1.0]."),
+        (["running [0, 0.5]"], ("--layer", "voice"), "[0.0, 1.0]", "It has [0.0, 1.0] of the layer 'voice': free [0.0, 1.0]."),
+        (["running [0, 0.5]"], ("--range", "0", "0.2"), "[0.0, 0.2]",
+         "warning: [0.0, 0.2] overlaps a [0.0, 0.5]; use a free range ([0.5, 1.0]), or conclude or narrow one"),
+        (["running [0, 1]"], (), "[0.0, 1.0]",
+         "warning: [0.0, 1.0] overlaps a [0.0, 1.0]; no range is free: conclude or narrow one before this one runs"),
+    ],
+)  # fmt: skip
+def test_new_writes_a_free_range(
+    here: Path, others: list[str], arguments: tuple[str, ...], written: str, says: str
+) -> None:
+    """A new experiment has the widest free range of its layer, or the one that was asked for, and says so."""
+    for name, (status, range_) in zip("ab", (each.split(" ", 1) for each in others), strict=False):
+        toml = f'layer = "opening"\nlayer_range = {range_}\n{EXPERIMENT.replace("running", status)}'
+        write(here, {f"experiments/{name}/experiment.toml": toml, f"experiments/{name}/warm/first_message.j2": "Hi."})
+    result = run("new", "first", "--arms", "warm", *arguments)
+    assert (result.exit_code, says in result.stdout) == (0, True), result.stdout
+    assert ("warning" in result.stdout) == says.startswith("warning")
+    toml_file = here / "experiments/first/experiment.toml"
+    assert f"\nlayer_range = {written}" in toml_file.read_text()
+    toml_file.write_text(toml_file.read_text().replace('"draft"', '"running"'))
+    assert (" overlaps " in run("check").stdout) == says.startswith("warning")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from flask_pickup.catalog.complaints import Complaint
 from flask_pickup.catalog.definition import Experiment
 from flask_pickup.catalog.experiment import Arm
 from flask_pickup.catalog.hours import Hours
+from flask_pickup.catalog.layers import Range, free_ranges
 from flask_pickup.catalog.plan import AnswerPlan
 from flask_pickup.catalog.settings import Line, Settings
 from flask_pickup.override import merge
@@ -63,9 +64,13 @@ class Catalog:
         """The experiments that share a layer's callers: those that are running or paused, by layer and name."""
         found: dict[str, dict[str, Experiment]] = {}
         for experiment in self.experiments:
-            if experiment.layer and experiment.status in {"running", "paused"}:
+            if experiment.holds_range:
                 found.setdefault(experiment.layer, {})[experiment.name] = experiment
         return found
+
+    def free_ranges(self, layer: str) -> list[Range]:
+        """Return the ranges of a layer that no experiment has."""
+        return free_ranges(each.layer_range for each in self.layers.get(layer, {}).values())
 
     def overrides(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield each ``override.json`` with its patch."""

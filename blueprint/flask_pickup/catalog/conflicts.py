@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations, product
 
 from flask_pickup.catalog.experiment import Arm, Loaded
+from flask_pickup.catalog.layers import WHOLE, free_ranges
 
 
 def check_conflicts(loaded: Sequence[Loaded]) -> None:
@@ -31,6 +32,27 @@ def check_conflicts(loaded: Sequence[Loaded]) -> None:
             problem = f"'{first.name}' is running too and can write the same field, {'.'.join(field)}"
             remedy = 'give both one layer, such as layer = "opening"'
             other.toml.complain(problem, remedy, "layer" if second.layer else "status")
+
+
+def check_ranges(loaded: Sequence[Loaded]) -> None:
+    """Complain about ranges that overlap. Both experiments load: the first by name has the callers of both ranges."""
+    for one, other in combinations((each for each in loaded if each.experiment.holds_range), 2):
+        first, second = one.experiment, other.experiment
+        if first.layer == second.layer and first.layer_range.overlaps(second.layer_range):
+            problem = f"{second.layer_range} of layer '{second.layer}' overlaps {first.layer_range} of '{first.name}'"
+            path = "layer" if second.layer_range == WHOLE else "layer_range"
+            other.toml.complain(problem, _make_room(loaded, one, other), path)
+
+
+def _make_room(loaded: Sequence[Loaded], *overlapping: Loaded) -> str:
+    """Return the remedy for ranges that overlap: what the others of the layer leave free for each."""
+    free = {}
+    for one in (each.experiment for each in overlapping):
+        others = [each.experiment for each in loaded if each.experiment.holds_range and each.experiment is not one]
+        ranges = free_ranges(each.layer_range for each in others if each.layer == one.layer)
+        free[one.name] = " or ".join(map(str, ranges))
+    found = ", ".join(f"{ranges} for '{name}'" for name, ranges in free.items() if ranges)
+    return f"give the newer one a free range: {found}" if found else "no range is free: narrow or conclude one of them"
 
 
 def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from marshmallow.fields import Nested
 
+from flask_pickup.catalog.layers import WHOLE, Range
 from flask_pickup.catalog.toml import (
     TableOf,
     Value,
@@ -37,6 +38,7 @@ Per = Literal["caller", "call"]
 _WITHIN = re.compile(r"([1-9][0-9]{0,3})([hdw])")
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7}
 _CONFIDENCE = "a share of at least 0.5 and below 1, such as 0.95"
+_RANGE = "two numbers from 0 to 1, the smaller one first, such as [0.0, 0.5]"
 _WEIGHT = 'weight of "{key}" must be a positive number, not {value}; write keys that are not arms above [arms]'
 
 
@@ -94,6 +96,7 @@ class Experiment:
     :param weights: arm to weight, in the order of the definition; ``control`` among them.
     :param primary: the metric that the verdict is about; empty where the author has not said.
     :param audience: the source of a Jinja expression; empty for everybody.
+    :param layer_range: the layer's callers that it may have.
     :param pins: a caller's key to the arm that they always hear.
     :param files: arm to the text of each of its files.
     :param callers: a hash that changes with the caller secret.
@@ -110,6 +113,7 @@ class Experiment:
     traffic: float = key(number("a number above 0, at most 1", lambda share: 0 < share <= 1), default=1)
     audience: str = key(string(), default="")
     layer: str = key(slug(), default="")
+    layer_range: Range = key(Value(must_be(_RANGE), Range.of), default=WHOLE)
     unidentified: Literal["exclude", "control", "per-call"] = key(
         choice("exclude", CONTROL, "per-call"), default="exclude"
     )
@@ -127,6 +131,7 @@ class Experiment:
             | {
                 "name": body["experiment"],
                 "weights": body["arms"],
+                "layer_range": Range.of(body.get("layer_range")) or WHOLE,
                 "metrics": tuple(MetricDefinition(name, **metric) for name, metric in body["metrics"].items()),
                 "decision": DecisionRules(**body["decision"]),
             }
@@ -137,6 +142,7 @@ class Experiment:
         """The experiment as JSON, as ``pickup_definitions`` keeps it: of pins, how many each arm has, and nobody's key."""
         body = asdict(self)
         body["pins"] = dict(Counter(self.pins.values()))
+        body["layer_range"] = list(self.layer_range)
         body["experiment"], body["arms"] = body.pop("name"), body.pop("weights")
         body["metrics"] = {metric.pop("name"): metric for metric in body["metrics"]}
         return body
@@ -156,6 +162,11 @@ class Experiment:
     def is_running(self) -> bool:
         """Whether callers are being enrolled."""
         return self.status == "running"
+
+    @property
+    def holds_range(self) -> bool:
+        """Whether callers of a layer are kept for it."""
+        return bool(self.layer) and self.status in {"running", "paused"}
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

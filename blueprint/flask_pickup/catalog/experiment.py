@@ -75,6 +75,8 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
     named = toml.keys("arms")
     _check_arms(toml, experiment, named, folders)
     _check_winner(toml, values, named)
+    if "layer_range" in values and "layer" not in values:
+        toml.complain('"layer_range" needs a layer', 'write layer = "opening" above it', "layer_range")
     folders = {CONTROL: Arm(CONTROL, f"experiments/{experiment}/{CONTROL}", {}, frozenset()), **folders}
     arms = tuple(folders[arm] for arm in weights if arm in folders)
     found = Experiment(

@@ -14,7 +14,7 @@ from jinja2 import TemplateSyntaxError, meta
 
 from flask_pickup.catalog.catalog import Catalog
 from flask_pickup.catalog.complaints import Complaint, unreadable
-from flask_pickup.catalog.conflicts import check_conflicts
+from flask_pickup.catalog.conflicts import check_conflicts, check_ranges
 from flask_pickup.catalog.experiment import Arm, Loaded, PinKey, read_experiment
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import read_hours
@@ -100,6 +100,7 @@ class _Loader:
         excluded = {file.split("/")[1] for file in wrong if file.startswith(EXPERIMENTS + "/")}
         excluded |= {name for name, each in found.items() if each is None and "." not in name}
         loaded = [each for name, each in found.items() if each and name not in excluded]
+        check_ranges(loaded)
         return Catalog(
             settings=settings,
             experiments=tuple(each.experiment for each in loaded),

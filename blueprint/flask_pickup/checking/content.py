@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from jinja2 import nodes
 
 from flask_pickup.catalog import Catalog
-from flask_pickup.checking.recorded import LastDefinitions
+from flask_pickup.checking.recorded import LastDefinitions, UsedRange
 from flask_pickup.platforms import Platform
 from flask_pickup.rendering import BASE
 
@@ -35,6 +35,7 @@ class Content:
 
     :param at: is told, before each step, the next file or folder.
     :param recorded: the last definition that was served of each experiment.
+    :param used: the ranges of layers from which experiments lately had callers.
     :param retention: the days that calls are kept.
     """
 
@@ -43,6 +44,7 @@ class Content:
     region: str
     at: Callable[[str], None]
     recorded: LastDefinitions = field(default_factory=dict)
+    used: Sequence[UsedRange] = ()
     retention: float | None = None
 
     @cached_property

@@ -9,6 +9,7 @@ from typing import Any
 from flask_pickup.catalog import CONTROL, Arm, Catalog, Complaint, Experiment
 from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.checking.content import Content
+from flask_pickup.checking.recorded import carry_over
 from flask_pickup.rendering import BASE
 
 _NEW_PERIOD = "this begins a new period of the results: earlier callers are counted separately"
@@ -32,6 +33,9 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
             yield from _missing_variants(catalog, arm)
         yield from _outlives(catalog, experiment, content.retention)
         before = content.recorded.get(experiment.name)
+        if experiment.is_running and experiment.layer:
+            for carried in carry_over(experiment.name, experiment.layer, experiment.layer_range, content.used):
+                yield _warning(catalog, experiment, ("layer",), *carried)
         if experiment.is_running and before and before.get("status") in {"running", "paused"}:
             yield from _changes(catalog, experiment, before)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Engine, create_engine, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from flask_pickup.models import Call, Definition
+from flask_pickup.caller import REHEARSAL
+from flask_pickup.catalog.layers import WHOLE, Range
+from flask_pickup.models import Assignment, Call, Definition
 
 T = TypeVar("T")
 
@@ -20,6 +23,9 @@ LastDefinitions = Mapping[str, Mapping[str, Any]]
 
 FEWEST = 30
 """Calls with a caller below which detectable effects are not worth computing."""
+
+CARRY_OVER = timedelta(days=30)
+"""How long what a caller heard in one experiment can show in another."""
 
 _TIMEOUT = 2
 """Seconds that a database has to answer. Without an answer everything else is checked."""
@@ -59,6 +65,46 @@ def last_definitions(engine: Engine) -> LastDefinitions:
     with engine.connect() as connection:
         # The last row of each experiment stays.
         return dict(tuple(row) for row in connection.execute(query))
+
+
+class UsedRange(NamedTuple):
+    """A range of a layer, and the day on which an experiment last gave an arm to a caller of it."""
+
+    experiment: str
+    layer: str
+    layer_range: Sequence[float]
+    last: str
+
+
+def used_ranges(engine: Engine) -> list[UsedRange]:
+    """Return the ranges of layers from which experiments had callers within the last 30 days."""
+    last = (
+        select(Assignment.definition, func.max(Assignment.assigned_at).label("at"))
+        # Calls have an index on their time, assignments have none.
+        .join(Call, Call.call_id == Assignment.call_id)
+        .where(Call.decided_at >= datetime.now(UTC) - CARRY_OVER)
+        .where(Assignment.source == "hash", ~Assignment.call_id.startswith(REHEARSAL))
+        .group_by(Assignment.definition)
+        .subquery()
+    )
+    query = select(Definition.body, last.c.at).join(last, last.c.definition == Definition.fingerprint)
+    with engine.connect() as connection:
+        return [
+            UsedRange(body["experiment"], body["layer"], body.get("layer_range", WHOLE), f"{at:%Y-%m-%d}")
+            for body, at in connection.execute(query)
+            if body.get("layer")
+        ]
+
+
+def carry_over(name: str, layer: str, layer_range: Range, used: Iterable[UsedRange]) -> Iterator[tuple[str, str]]:
+    """Yield a problem and its remedy for each other experiment that lately had callers of an experiment's range."""
+    last: dict[str, str] = {}
+    for each in used:
+        if each.layer == layer and each.experiment != name and layer_range.overlaps(Range(*each.layer_range)):
+            last[each.experiment] = max(each.last, last.get(each.experiment, ""))
+    for other, day in sorted(last.items()):
+        problem = f"carry-over: callers of {layer_range} were in '{other}' until {day}"
+        yield problem, "what they heard there can still show: start 30 days after that, or use a range without them"
 
 
 def _engine(url: str) -> Engine:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from flask_pickup.caller import key_of
-from flask_pickup.catalog import Complaint, load
+from flask_pickup.catalog import Catalog, Complaint, load
 from flask_pickup.checking.answers import check_answers
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.experiments import check_experiments
 from flask_pickup.checking.overrides import check_overrides
-from flask_pickup.checking.recorded import LastDefinitions
+from flask_pickup.checking.recorded import LastDefinitions, UsedRange
 from flask_pickup.checking.references import check_references
 from flask_pickup.checking.templates import check_templates
 from flask_pickup.errors import ChecksFailed
@@ -46,12 +46,22 @@ class Found:
     experiments: int
 
 
+def load_content(
+    experiments: Path, greetings: Path, *, region: str, at: Callable[[str], None] = lambda _: None
+) -> Catalog:
+    """Read both folders without an app."""
+    # The pins' numbers are checked; their keys are not used, so that any secret will do.
+    pin_key = partial(key_of, region=region, secret=secrets.token_hex())
+    return load(experiments, greetings, pin_key=pin_key, region=region, platforms=[content_platform()], at=at)
+
+
 def check_here(  # noqa: PLR0913 (all that the checks follow from)
     experiments: Path,
     greetings: Path,
     *,
     region: str,
     recorded: LastDefinitions | None = None,
+    used: Sequence[UsedRange] = (),
     retention: float | None = None,
     found: Callable[[Complaint], None],
     at: Callable[[str], None] = lambda _: None,
@@ -59,29 +69,29 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     """Check both folders in this process, without limits. Return the number of experiments that load.
 
     :param recorded: the last definition that the database has of each experiment.
+    :param used: the ranges of layers from which experiments lately had callers, according to the database.
     :param retention: the days that calls are kept.
     :param found: is given each complaint, some of them twice.
     :param at: is told, before each step, the next file or folder.
     """
     platform = content_platform()
-    # The pins' numbers are checked; their keys are not used, so that any secret will do.
-    pin_key = partial(key_of, region=region, secret=secrets.token_hex())
-    catalog = load(experiments, greetings, pin_key=pin_key, region=region, platforms=[platform], at=at)
+    catalog = load_content(experiments, greetings, region=region, at=at)
     for complaint in catalog.complaints:
         found(complaint)
-    content = Content(catalog, platform, region, at, recorded or {}, retention)
+    content = Content(catalog, platform, region, at, recorded or {}, [UsedRange(*each) for each in used], retention)
     for check in (check_references, check_templates, check_overrides, check_experiments, check_answers):
         for complaint in check(content):
             found(complaint)
     return len(catalog.experiments)
 
 
-def check_folders(
+def check_folders(  # noqa: PLR0913 (those of check_here that a child can be given)
     experiments: Path,
     greetings: Path,
     *,
     region: str,
     recorded: LastDefinitions | None = None,
+    used: Sequence[UsedRange] = (),
     retention: float | None = None,
 ) -> Found:
     """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.
@@ -95,6 +105,7 @@ def check_folders(
         "greetings": str(greetings),
         "region": region,
         "recorded": recorded,
+        "used": used,
         "retention": retention,
     }
     # Safe path (-P): the folder that is checked can hold modules named like ours.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -15,11 +15,12 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from flask_pickup import checking
-from flask_pickup.catalog import CONTROL, Complaint
+from flask_pickup.catalog import CONTROL, Catalog, Complaint
+from flask_pickup.catalog.layers import WHOLE, Range
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.toml import NAME
-from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, plural, show
+from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, layer_ranges, plural, show
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.rendering import BASE
@@ -49,7 +50,9 @@ def check_command(root: Path | None, style: str) -> None:
             experiments,
             greetings,
             region=options.region("NL"),
-            recorded=_asked(options, checking.last_definitions),
+            recorded=(recorded := _asked(options, checking.last_definitions)),
+            # A database that does not answer is not asked again.
+            used=(_asked(options, checking.used_ranges) if recorded else None) or (),
             retention=options.optional_number("retention"),
         )
     except ChecksFailed as error:
@@ -69,33 +72,74 @@ def check_command(root: Path | None, style: str) -> None:
 @click.command()
 @click.argument("name")
 @click.option("--arms", metavar="ARMS", required=True, help="The arms beside control, with commas between: warm,brisk.")
+@click.option("--layer", default="opening", show_default=True, help="Experiments of one layer share no caller.")
+@click.option(
+    "--range",
+    "numbers",
+    metavar="START END",
+    type=float,
+    nargs=2,
+    help="Its part of the layer; by default the widest free one.",
+)
 @formatted
-def new_command(name: str, arms: str, style: str) -> None:
+def new_command(name: str, arms: str, layer: str, numbers: tuple[float, float] | None, style: str) -> None:
     """Write a new experiment to edit.
 
-    Creates the folder NAME in the experiments: a draft, with a folder for each arm that holds the current greetings.
-    Needs no app.
+    Creates the folder NAME in the experiments: a draft, with a folder for each arm that holds the current greetings,
+    and a range of the layer that no running or paused experiment has. Needs no app.
 
     \b
     flask pickup new short-opening --arms short,shorter
+    flask pickup new quick-opening --arms quick --range 0.5 0.75
     """
     names = dict.fromkeys(arm.strip() for arm in arms.split(",") if arm.strip())
     names.pop(CONTROL, None)
-    for word in (name, *names):
+    for word in (name, layer, *names):
         if not NAME.fullmatch(word):
             fail(f"'{word}' cannot be a name: use lower-case letters, digits, '-' and '_'.", USAGE_ERROR)
     if not names:
         fail("Name at least one arm beside control: --arms warm", USAGE_ERROR)
-    folder, greetings = _folders(ConfigReader(os.environ))
+    if numbers and not Range.of(numbers):
+        fail("--range needs two numbers from 0 to 1, the smaller one first: --range 0.5 1.0", USAGE_ERROR)
+    options = ConfigReader(os.environ)
+    folder, greetings = _folders(options)
+    catalog = checking.load_content(folder, greetings, region=options.region("NL"))
+    free = max(catalog.free_ranges(layer), key=lambda each: each.end - each.start, default=WHOLE)
+    chosen = Range.of(numbers) or free
+    openings = sorted(greetings.glob("first_message*.j2"))
     try:
-        written = write_experiment(folder, name, list(names), sorted(greetings.glob("first_message*.j2")))
+        written = write_experiment(folder, name, arms=list(names), layer=layer, layer_range=chosen, greetings=openings)
     except FileExistsError:
         fail(f"'{folder / name}' exists already. Choose another name.")
     except OSError as error:
         fail(f"'{folder / name}' cannot be written: {error.strerror}.")
-    value = {"experiment": name, "arms": [CONTROL, *names], "files": [str(path) for path in written]}
-    todo = f'\nEdit the greetings, then set status = "running" in {written[0]} and run: flask pickup check'
-    show(style, value, *(f"wrote {path}" for path in written), todo)
+    warnings = [*_overlaps(catalog, layer, chosen)]
+    warnings += map("; ".join, checking.carry_over(name, layer, chosen, _asked(options, checking.used_ranges) or ()))
+    value = {
+        "experiment": name,
+        "arms": [CONTROL, *names],
+        "layer": layer,
+        "layer_range": chosen,
+        "warnings": warnings,
+        "files": [str(path) for path in written],
+    }
+    show(
+        style,
+        value,
+        *(f"wrote {path}" for path in written),
+        f"\nIt has {chosen} of the layer '{layer}': {layer_ranges(catalog, layer)}.",
+        *(Text.assemble(("warning: ", "yellow"), warning) for warning in warnings),
+        f'\nEdit the greetings, then set status = "running" in {written[0]} and run: flask pickup check',
+    )
+
+
+def _overlaps(catalog: Catalog, layer: str, chosen: Range) -> Iterator[str]:
+    """Yield a warning if running or paused experiments have callers of a new one's range."""
+    sharing = catalog.layers.get(layer, {}).values()
+    if others := [f"{each.name} {each.layer_range}" for each in sharing if each.layer_range.overlaps(chosen)]:
+        free = ", ".join(map(str, catalog.free_ranges(layer)))
+        instead = f"use a free range ({free}), or" if free else "no range is free:"
+        yield f"{chosen} overlaps {' and '.join(others)}; {instead} conclude or narrow one before this one runs"
 
 
 def _folders(options: ConfigReader) -> tuple[Path, Path]:

@@ -17,7 +17,7 @@ from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.blueprint import EXTENSION, State
-from flask_pickup.catalog import Experiment
+from flask_pickup.catalog import Catalog, Experiment
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.ledger.spool import SpoolUnavailable
 
@@ -117,6 +117,12 @@ def labelled(facts: Mapping[str, str]) -> Table:
     for label, value in facts.items():
         table.add_row(Text(label, "bold"), Text(value))
     return table
+
+
+def layer_ranges(catalog: Catalog, layer: str) -> str:
+    """Return who has which range of a layer, and what is free: "warm-opening [0.0, 0.5], free [0.5, 1.0]"."""
+    taken = [f"{each.name} {each.layer_range}" for each in catalog.layers.get(layer, {}).values()]
+    return ", ".join([*taken, *(f"free {each}" for each in catalog.free_ranges(layer))])
 
 
 def fail(message: str, status: int = FAILED) -> NoReturn:
