@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from commands import run
-from conftest import CALLER, CONTENT, MakePhone, Phone
+from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone, Phone
 
 WORDS = {"control": "Good day.", "warm": "Hello there, how lovely that you call!"}
 HOURS = 'timezone = "Europe/Amsterdam"\n[week]\nmonday = "09:00-17:00"\n'
@@ -51,6 +51,21 @@ def test_an_arm_can_be_shown(make_phone: MakePhone) -> None:
     for arm, greeting in WORDS.items():
         shown = preview(phone, "--from", CALLER, "--experiment", "warm-opening", "--arm", arm)
         assert shown["answer"]["assistant"]["first_message"] == greeting  # type: ignore[index]
+
+
+def test_ranges_of_layers_are_shown(make_phone: MakePhone) -> None:
+    """The preview shows who has which range of a layer, running or paused, and what is free."""
+    others = {"a": ("paused", "[0.0, 0.25]"), "b": ("running", "[0.5, 0.75]"), "c": ("draft", "[0.25, 0.5]")}
+    files = dict(CONTENT)
+    for name, (status, layer_range) in others.items():
+        toml = f'layer = "voice"\nlayer_range = {layer_range}\n{EXPERIMENT.replace("running", status)}'
+        files |= {f"experiments/{name}/experiment.toml": toml, f"experiments/{name}/warm/override.json": {"a": {}}}
+    phone = make_phone(files)
+    text = " ".join(run("preview", "--from", CALLER, app=phone.app).stdout.split())
+    assert "layer voice a [0.0, 0.25], b [0.5, 0.75], free [0.25, 0.5], free [0.75, 1.0]" in text
+    assert preview(phone, "--from", CALLER)["layers"] == {
+        "voice": {"experiments": {"a": [0, 0.25], "b": [0.5, 0.75]}, "free": [[0.25, 0.5], [0.75, 1]]}
+    }
 
 
 def test_another_time_can_be_shown(make_phone: MakePhone) -> None:

@@ -97,6 +97,15 @@ def test_overview_names_what_does_not_load(open_app: Open) -> None:
     assert "run flask pickup check: broken-0, broken-1, broken-2." in page(author, "/").text
 
 
+def test_overview_has_the_ranges_of_layers(open_app: Open) -> None:
+    """The overview shows who has which range of a layer, and what is free."""
+    assert "Layers" not in page(open_app(CONTENT), "/").text
+    toml = 'status = "running"\nlayer = "voice"\nlayer_range = [0.25, 0.5]\n[arms]\ncontrol = 1\n'
+    overview = page(open_app({**CONTENT, "experiments/brisk/experiment.toml": toml}), "/")
+    shown = " ".join(re.sub("<[^>]+>", "", overview.text).split())
+    assert "Layers voice: brisk [0.25, 0.5], free [0.0, 0.25], free [0.5, 1.0]" in shown
+
+
 @pytest.mark.parametrize(
     ("status", "heard"), [("running", 2), ("paused", 0), ("draft", 0), ('concluded"\nwinner = "warm', 1)]
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, RowMapping, select
 
+from flask_pickup.catalog.layers import WHOLE, Range
 from flask_pickup.dashboard.rows import PAGE, STATEMENT_TIMEOUT
 from flask_pickup.engines import reading
 from flask_pickup.models import Definition
@@ -45,6 +46,7 @@ def setting_values(body: _Body) -> dict[str, Any]:
         gettext("audience"): body.get("audience"),
         gettext("share of the audience that is enrolled"): traffic and format_number(traffic, "0.## %"),
         gettext("layer"): body.get("layer"),
+        gettext("range of the layer"): body.get("layer") and str(Range.of(body.get("layer_range")) or WHOLE),
         gettext("callers without a number"): body.get("unidentified"),
         gettext("seed"): body.get("seed"),
         gettext("primary metric"): body.get("primary"),

@@ -139,6 +139,8 @@ class Dashboard:
             experiments=experiments,
             greetings={one.name: current_greetings(self.catalog, platform, one) for one in experiments},
             results=results,
+            layers=self.catalog.layers,
+            free_ranges=self.catalog.free_ranges,
             computing=len(latest) < len(names),
             failed=len(results) < len(latest),
             health=self.webhook.facts(),
