@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from conftest import CALLER, CALLER_SECRET, MakePhone, Phone
+from conftest import CALLER, CALLER_SECRET, NOW, MakePhone, Phone
 from flask_pickup import Caller, Pickup
 from flask_pickup.caller import caller_key
 from flask_pickup.cli import pickup as commands
+from flask_pickup.results.assembling import results
 
 TEAM = "+12015550123"
 METRIC = '[metrics.score]\noutcome = "analysis.score"\n'
@@ -57,7 +59,8 @@ def test_audience_knows_the_customer(make_phone: MakePhone, database_url: str) -
     assert phone.rows("SELECT COUNT(*) FROM pickup_assignments") == [(1,)]
 
 
-PINNED = running(f'layer = "opening"\ntraffic = 0.000001\n[pins]\n"{TEAM}" = "warm"\n"0612345678" = "control"\n')
+FIRST_HALF, SECOND_HALF = (f'layer = "opening"\nlayer_range = {half}\n' for half in ("[0.0, 0.5]", "[0.5, 1.0]"))
+PINNED = running(f'{FIRST_HALF}traffic = 0.000001\n[pins]\n"{TEAM}" = "warm"\n"0612345678" = "control"\n')
 
 
 def test_pinned_numbers_hear_their_arm_and_are_never_counted(make_phone: MakePhone, database_url: str) -> None:
@@ -113,9 +116,9 @@ def complaints_of(phone: Phone) -> list[str]:
 
 def test_second_pin_in_a_layer_is_an_error(make_phone: MakePhone) -> None:
     """A number that is pinned in two experiments of a layer cannot hear both: the second is excluded, and says so."""
-    second = running(f'layer = "opening"\n[pins]\n"+12015550199" = "warm"\n"{TEAM}" = "warm"\n')
+    second = running(f'{SECOND_HALF}[pins]\n"+12015550199" = "warm"\n"{TEAM}" = "warm"\n')
     phone = make_phone(content(opening=PINNED, second=second))
-    problem = "experiments/second/experiment.toml:4: pin 2 is also pinned in 'opening' of the same layer"
+    problem = "experiments/second/experiment.toml:5: pin 2 is also pinned in 'opening' of the same layer"
     remedy = "keep one of the two: a layer's experiments share no caller"
     assert complaints_of(phone) == [f"{problem}; {remedy}"]
     assert phone.client.get("/pickup/health").get_json()["content"]["left_out"] == ["second"]
@@ -125,7 +128,7 @@ def test_second_pin_in_a_layer_is_an_error(make_phone: MakePhone) -> None:
 @pytest.mark.parametrize("second", [{"layer": "other"}, {"status": "concluded"}])
 def test_pins_of_other_layers_and_of_the_past_are_apart(make_phone: MakePhone, second: dict[str, str]) -> None:
     """One number may be pinned in two layers, and in an experiment that has ended."""
-    layer = f'layer = "{second.get("layer", "opening")}"\n'
+    layer = SECOND_HALF.replace("opening", second.get("layer", "opening"))
     toml = running(f'{layer}[pins]\n"{TEAM}" = "warm"\n', status=second.get("status", "running"))
     files = content(opening=PINNED)
     files |= {
@@ -139,9 +142,29 @@ def test_pins_of_other_layers_and_of_the_past_are_apart(make_phone: MakePhone, s
     assert answer.get("max_duration_seconds") == (9 if "layer" in second else None)
 
 
+def test_range_changes_while_callers_are_in_it(make_phone: MakePhone, database_url: str) -> None:
+    """Who leaves an experiment's range hears the base, counts with the calls in the range, and is in the same period."""
+    ranges = ['layer = "opening"\n', SECOND_HALF, FIRST_HALF]
+    for hour, layer in enumerate(ranges):
+        now = NOW + 3600 * hour
+        arms = "[arms]\ncontrol = 0.000001\nwarm = 1\n"
+        phone = make_phone(
+            content(opening=running(layer, arms=arms)), url=database_url, pickup=Pickup(clock=partial(float, now))
+        )
+        phone.now = now
+        assert heard(phone, f"call-{hour}") == ("Good day." if layer == SECOND_HALF else "Hello from opening.")
+        phone.report(f"call-{hour}", analysis={"score": 1 + hour})
+        phone.app.extensions["pickup"].close()
+    found = results(phone.app.extensions["pickup"].engine, "opening")
+    assert (found.earlier_periods, [(arm.callers, arm.calls) for arm in found.arms]) == ((), [(0, 0), (1, 2)])
+    assert phone.rows("SELECT reasons ->> 'opening' FROM pickup_calls ORDER BY call_id") == [
+        ("enrolled",), ("layer",), ("enrolled",),
+    ]  # fmt: skip
+
+
 def test_preview_says_why_a_caller_is_not_in_it(make_phone: MakePhone) -> None:
     """Preview shows for each experiment the caller's arm, or why they have none."""
-    phone = make_phone(content(opening=PINNED, second=running('layer = "opening"')))
+    phone = make_phone(content(opening=PINNED, second=running(SECOND_HALF)))
     result = phone.app.test_cli_runner().invoke(commands, ["preview", "--from", TEAM])
     shown = " ".join(result.output.split())
     assert "opening warm" in shown

@@ -178,6 +178,29 @@ def test_which_calls_count(engine: Engine, *, rehearsals: bool) -> None:
     assert ("rehearsal" in {warning.code for warning in found.warnings}) is rehearsals
 
 
+def test_callers_count_to_their_last_call_in_the_range(engine: Engine) -> None:
+    """A changed range begins no period, and calls outside it do not count: another experiment may answer them."""
+    rows, outside, elsewhere = Rows(), {"opening": "layer"}, {"opening": "audience"}
+    rows.call("ann", at(1), "warm", {})
+    rows.call("ann", at(3), None, {"analysis.booked": 1}, reasons=outside)
+    rows.call("bob", at(1), "warm", {})
+    rows.call("bob", at(3), None, {"analysis.booked": 1}, reasons=elsewhere)
+    rows.call("cas", at(0), None, {"analysis.booked": 1}, reasons=outside)
+    rows.call("cas", at(1), "warm", {})
+    rows.call("cas", at(2), None, {"analysis.booked": 1}, reasons=outside)
+    rows.call("cas", at(3), "warm", {}, definition="e")
+    named = {"m0": {"outcome": "analysis.booked"}}
+    ranges = {"d": [0.0, 1.0], "e": [0.0, 0.5]}
+    rows.write(engine, [(name, body(named, layer="opening", layer_range=each)) for name, each in ranges.items()])
+    found = results(engine, "opening", options=ResultOptions(now=NOW))
+    assert (found.earlier_periods, [warning.code for warning in found.warnings if warning.code == "changed"]) == (
+        (),
+        [],
+    )
+    assert [arms(found, name)["warm"] for name in ("callers", "calls", "unassigned")] == [3, 5, 1]
+    assert metric_of(found, "m0").arm("warm").mean == pytest.approx(1 / 3)
+
+
 def test_weeks_begin_with_the_first_who_counts(engine: Engine) -> None:
     """A rehearsal, a pinned number and a call without one, days before the first caller, move no verdict."""
     rows = Rows()

@@ -37,7 +37,11 @@ def made_up() -> Rows:
             if chance.random() < 0.7:
                 told["analysis.appointment_booked"] = float(chance.random() < 0.4)
             language = chance.choice(["nl", "en"])
-            rows.call(f"caller-{caller}", at + timedelta(days=call), arm if call < 2 else None, told, language=language)
+            reasons = None if call < 2 else {"opening": chance.choice(["audience", "layer"])}
+            days = timedelta(days=call)
+            rows.call(
+                f"caller-{caller}", at + days, arm if call < 2 else None, told, language=language, reasons=reasons
+            )
     rows.call("team", START, "warm", {"duration_seconds": 9999.0}, source="pin")
     rows.call("test", START, "warm", {"duration_seconds": 9999.0}, call_id="pickup-rehearsal-x")
     rows.call("caller-1", START + timedelta(days=50), None, decision="closed")

@@ -39,7 +39,7 @@ class ArmCounts:
     :param unidentified: calls drawn one by one (``unidentified = "per-call"``), which do not count.
     :param pinned: calls of pinned numbers, which do not count.
     :param without_report: the share of calls without any report, of those of which one should be here by now.
-    :param unassigned: later calls of counted callers that were in no arm: outside the audience, the layer, the traffic.
+    :param unassigned: later calls of counted callers that were in no arm: outside the audience or the traffic.
     """
 
     arm: str

@@ -1,8 +1,9 @@
 """The statement behind all results: from calls to what they come to for each caller, and for each arm.
 
 A caller belongs to the arm and the definition of their first hashed assignment, and counts with all calls from then on:
-also those after they left the audience, the layer or the traffic, because an arm may change who stays in them. Calls
-that were turned away before an arm could be heard do not count.
+also those after they left the audience or the traffic, because an arm may change who stays in them. Calls that were
+turned away before an arm could be heard do not count. Nor do those outside the experiment's range of a layer: no arm
+changes who is in it, and another experiment may have answered them.
 """
 
 from __future__ import annotations
@@ -151,6 +152,8 @@ class Statement:
             .where(query.includes(Call.call_id))
             .where(unit.is_not(None) if query.experiment is None else unit.in_(self._enrolled()))
         )
+        if query.experiment is not None:
+            statement = statement.where(or_(Assignment.call_id.is_not(None), self._reason() != "layer"))
         if query.after is not None:
             statement = statement.where(Call.decided_at > query.after)
         return statement.subquery("calls")
@@ -162,6 +165,16 @@ class Statement:
         for name, outcome in self._outcomes.items():
             found = found.outerjoin(outcome, and_(outcome.call_id == Call.call_id, outcome.name == name))
         return found
+
+    def _reason(self) -> ColumnElement[str]:
+        """Return why a call is not in the experiment, as SQL that can be copied; empty where that is not known."""
+        reasons, name = Call.reasons, self._query.experiment
+        found = (
+            func.json_extract(reasons, f'$."{name}"')
+            if self._is_sqlite
+            else func.jsonb_extract_path_text(reasons, name)
+        )
+        return func.coalesce(found, "")
 
     def _outcome_columns(self) -> Iterator[ColumnElement[Any]]:
         timed = {metric.outcome for metric in self._query.metrics if metric.within is not None}
