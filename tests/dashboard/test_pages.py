@@ -162,6 +162,19 @@ def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:
     text = page(author_of_each, WARM).text
     for each in ("6 callers since", "WITH callers AS", "Called before", "duration_seconds (per call) of callers who"):
         assert each in text
+    assert "could not be read" not in text
+
+
+def test_unread_reports_are_told_once(author: Phone) -> None:
+    """The page says once, in the reader's language, how many calls have a report that could not be read."""
+    for index in range(2):
+        author.ring(f"call-{index}")
+        author.report(f"call-{index}", messages="Hello?", analysis=["booked"][index:] or None)
+    english = page(author, WARM).text
+    dutch = author.client.get(f"/pickup{WARM}", headers={"Accept-Language": "nl"}).text
+    assert english.count("2 calls have transcripts that could not be read") == 1
+    assert english.count("1 call has an analysis with values that could not be read") == 1
+    assert dutch.count("2 gesprekken hebben een transcript dat niet te lezen was") == 1
 
 
 def test_calls_without_a_number_stand_apart(open_app: Open, database_url: str) -> None:

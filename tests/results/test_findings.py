@@ -224,6 +224,26 @@ def test_one_caller_with_many_calls_is_told(small: Engine) -> None:
     assert "21 of the 220 calls" in codes(shown(small, rows))["one-caller"]
 
 
+def test_unread_reports_are_told(engine: Engine) -> None:
+    """The calls whose transcript or analysis could not be read are told, and change no verdict; rehearsals are not."""
+    rows = both(SAME, {"number": 600, "booked": 0.5, "hang_up": 0.05})
+    rehearsal = rows.call("ann", START, "warm", {}, call_id="pickup-rehearsal-a")
+    for call_id, name in (
+        ("call-0", "messages"),
+        ("call-0", "analysis"),
+        ("call-1", "analysis"),
+        (rehearsal, "analysis"),
+    ):
+        rows.outcome(call_id, f"unread.{name}", 3, START + DAY)
+    found = shown(engine, rows)
+    assert codes(found)["unread"] == (
+        "1 call has a transcript that could not be read: how often that caller spoke is unknown. "
+        "2 calls have analyses with values that could not be read: they count as missing."
+    )
+    assert found.verdict
+    assert found.verdict.state == "better"
+
+
 @pytest.mark.parametrize(
     ("audience", "call_id", "told"),
     [("not customer.vip", "a", True), ("caller.country == 'NL'", "a", False), ("customer.vip", "pickup-rehearsal-a", False)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select,
 
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog.definition import MetricDefinition
-from flask_pickup.models import Assignment, Call
+from flask_pickup.models import Assignment, Call, Outcome
+from flask_pickup.outcome_names import UNREAD_ANALYSIS, UNREAD_MESSAGES
 from flask_pickup.results.aggregates import ArmAggregates
 from flask_pickup.results.model import Coverage
 
@@ -87,6 +88,19 @@ def rehearsed_calls(connection: Connection, query: CountQuery) -> int:
     """Return how many calls of the experiment were rehearsed."""
     statement = select(func.count()).where(*_assigned(query), Assignment.call_id.startswith(REHEARSAL))
     return connection.execute(statement).scalar_one()
+
+
+def unread_calls(connection: Connection, query: CountQuery, definitions: Collection[str]) -> Mapping[str, int]:
+    """Return how many calls that count have a report that was not read as a whole, by the outcome that says so."""
+    name, is_counted = Outcome.name, Assignment.definition.in_(sorted(definitions))
+    statement = (
+        select(name, func.count())
+        .join(Assignment, Assignment.call_id == Outcome.call_id)
+        .where(name.in_((UNREAD_MESSAGES, UNREAD_ANALYSIS)))
+        .where(*_assigned(query, query.source), is_counted, Assignment.assigned_at < query.until)
+        .group_by(name)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def calls_by_reason(connection: Connection, query: CountQuery, since: datetime) -> Mapping[str, int]:

@@ -271,6 +271,16 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
         "1 call has no arm because the customer hook failed, and the audience needs the customer.",
         "%(n)s calls have no arm because the customer hook failed, and the audience needs the customer.",
     ),
+    "unread:transcripts": _plural(
+        "transcripts",
+        "1 call has a transcript that could not be read: how often that caller spoke is unknown.",
+        "%(n)s calls have transcripts that could not be read: how often those callers spoke is unknown.",
+    ),
+    "unread:analyses": _plural(
+        "analyses",
+        "1 call has an analysis with values that could not be read: they count as missing.",
+        "%(n)s calls have analyses with values that could not be read: they count as missing.",
+    ),
     "rehearsal": _plural(
         "calls",
         "1 call of a rehearsal is included, as requested.",
