@@ -167,7 +167,10 @@ BASE_FAULTS = [
         },
         [("greetings/settings.toml", 1, "speaks fails"), ("greetings/closed.j2", 2, "ZeroDivisionError")],
     ),
-    ({"greetings/settings.toml": "speaks = 'a b'\n"}, [("greetings/settings.toml", 1, "write an expression such as")]),
+    (
+        {"greetings/settings.toml": "speaks = 'a b'\n"},
+        [("greetings/settings.toml", 1, "the expression goes on after its end")],
+    ),
 ]
 
 

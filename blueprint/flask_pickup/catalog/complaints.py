@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from jinja2 import TemplateSyntaxError
-
-from flask_pickup.rendering import REFUSED_FILTERS, Environment
-
 Level = Literal["error", "warning"]
 
 
@@ -41,25 +37,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known are {', '.join(names)}" if names else "remove it"
-
-
-def unknown(kind: str, name: str, environment: Environment) -> tuple[str, str]:
-    """Return problem and remedy for a ``filter`` or ``test`` that does not exist."""
-    known = environment.filters if kind == "filter" else environment.tests
-    problem = f"unknown {kind} '{name}'"
-    if kind == "filter" and name in REFUSED_FILTERS:
-        return problem, REFUSED_FILTERS[name]
-    return problem, suggest(name, (each for each in known if each.isidentifier()))
-
-
-def unreadable(
-    error: TemplateSyntaxError, environment: Environment, what: str = "the template", remedy: str = "fix the line"
-) -> tuple[str, str]:
-    """Return problem and remedy for a template that does not compile; ``remedy`` where the error says no more."""
-    message = error.message or "invalid syntax"
-    if missing := re.fullmatch(r"No (filter|test) named '(.+)'\.", message):
-        return unknown(missing[1], missing[2], environment)
-    return f"{what} cannot be read: {message}", "make it simpler" if "nested too deeply" in message else remedy
 
 
 def toml_line(source: str, *path: str) -> int:

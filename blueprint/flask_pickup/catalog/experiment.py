@@ -9,9 +9,10 @@ from typing import Any
 
 from jinja2 import TemplateSyntaxError
 
-from flask_pickup.catalog.complaints import suggest, unreadable
+from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.catalog.metrics import Kinds, define_decision, define_metrics
+from flask_pickup.catalog.syntax import unreadable_expression
 from flask_pickup.catalog.toml import NAME, NAME_RULE, TomlFile, schema_of
 from flask_pickup.rendering import Environment, Expression, expression
 
@@ -139,8 +140,7 @@ def _audience(toml: TomlFile, source: str, environment: Environment) -> Expressi
     try:
         return expression(environment, source)
     except TemplateSyntaxError as error:
-        example = "write a Jinja expression such as \"caller.country == 'NL'\""
-        toml.complain(*unreadable(error, environment, "the audience", example), "audience")
+        toml.complain(*unreadable_expression(error, environment, "caller.country == 'NL'"), "audience")
         return None
 
 

@@ -13,13 +13,14 @@ import orjson
 from jinja2 import TemplateSyntaxError, meta
 
 from flask_pickup.catalog.catalog import Catalog
-from flask_pickup.catalog.complaints import Complaint, unreadable
+from flask_pickup.catalog.complaints import Complaint
 from flask_pickup.catalog.conflicts import check_conflicts, check_ranges
 from flask_pickup.catalog.experiment import Arm, Loaded, PinKey, read_experiment
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import read_hours
 from flask_pickup.catalog.metrics import Kinds, analysed
 from flask_pickup.catalog.settings import Settings, read_settings
+from flask_pickup.catalog.syntax import line_of, unreadable
 from flask_pickup.catalog.toml import TomlFile
 from flask_pickup.override import leaves, templates
 from flask_pickup.platforms import Answer, Platform, Words
@@ -124,7 +125,7 @@ class _Loader:
         try:
             code: CodeType = self.environment.compile(source, name, path)
         except TemplateSyntaxError as error:
-            self._complain(path, line or error.lineno, *unreadable(error, self.environment))
+            self._complain(path, line or line_of(error), *unreadable(error, self.environment))
             return None
         return code
 

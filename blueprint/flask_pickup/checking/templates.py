@@ -16,8 +16,9 @@ from jinja2.runtime import LoopContext
 
 from flask_pickup.caller import e164
 from flask_pickup.catalog import Catalog, Complaint
-from flask_pickup.catalog.complaints import Level, json_line, suggest, toml_line, unknown
+from flask_pickup.catalog.complaints import Level, json_line, suggest, toml_line
 from flask_pickup.catalog.settings import SPEAKS
+from flask_pickup.catalog.syntax import unknown
 from flask_pickup.checking.content import Content
 from flask_pickup.override import templates
 from flask_pickup.rendering import BASE, TEMPLATE_NAMES, Environment, asks_the_clock
