@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import sqlite3
 import subprocess
 import threading
@@ -219,16 +220,28 @@ def test_back_is_a_database_that_would_take_a_row(
     eventually(lambda: phone.client.get("/pickup/health").get_json()["database"] == "ok")
 
 
-def delete_all(path: Path) -> None:
-    for file in path.parent.glob("pickup.db*"):
-        file.unlink()
+def delete(*suffixes: str) -> Callable[[Path], None]:
+    def lose(path: Path) -> None:
+        for suffix in suffixes:
+            path.with_name(f"pickup.db{suffix}").unlink()
+
+    return lose
 
 
-def delete_the_wal(path: Path) -> None:
-    path.with_name("pickup.db-wal").unlink()
+def empty_the_wal(path: Path) -> None:
+    os.truncate(f"{path}-wal", 0)
 
 
-@pytest.mark.parametrize("lose", [delete_all, delete_the_wal])
+LOSSES = {
+    "all": delete("", "-wal", "-shm"),
+    "the WAL": delete("-wal"),
+    "the WAL's index": delete("-shm"),
+    "the WAL and its index": delete("-wal", "-shm"),
+    "what is in the WAL": empty_the_wal,
+}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
 def test_lost_file_is_noticed_at_the_next_commit(
     lose: Callable[[Path], None], make_phone: MakePhone, tmp_path: Path
 ) -> None:
@@ -236,6 +249,9 @@ def test_lost_file_is_noticed_at_the_next_commit(
     url, path = file_database(tmp_path)
     phone = make_phone(url=url, migrate=False)
     ring_in_time(phone, "before")
+    # What was only in a WAL is lost with it.
+    eventually(lambda: rows(url, "PRAGMA wal_checkpoint(TRUNCATE)")[0][0] == 0)
+    ring_in_time(phone, "in the WAL")
     lose(path)
     ring_in_time(phone, "after")
     health = phone.client.get("/pickup/health").get_json()

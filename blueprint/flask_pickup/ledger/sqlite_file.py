@@ -12,6 +12,10 @@ from sqlalchemy import Engine
 Inode = tuple[int, int] | None
 
 
+_WAL_BEGINS = {b"", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"}
+"""The first bytes of a WAL, by SQLite's file format; an empty one has not been written yet."""
+
+
 class FileReplaced(OSError):
     """The database's file or its WAL is not the one that was opened."""
 
@@ -24,9 +28,16 @@ def path_of(engine: Engine) -> str | None:
     return database
 
 
-def identity(path: str) -> tuple[Inode, Inode]:
-    """Return what changes when the file at ``path`` or its WAL is deleted or replaced."""
-    return _inode(path), _inode(f"{path}-wal")
+def identity(path: str) -> tuple[Inode, ...]:
+    """Return what changes when the file at ``path``, its WAL or the WAL's index is deleted or replaced."""
+    return _inode(path), _inode(f"{path}-wal"), _inode(f"{path}-shm")
+
+
+def is_wal_overwritten(path: str) -> bool:
+    """Return whether the WAL has lost its beginning, without which the next process reads nothing of it."""
+    with suppress(OSError), open(f"{path}-wal", "rb", buffering=0) as wal:  # noqa: PTH123 (called at each commit)
+        return wal.read(4) not in _WAL_BEGINS
+    return False
 
 
 def _inode(path: str) -> Inode:

@@ -21,7 +21,7 @@ from flask_pickup.engines import begin_writing
 from flask_pickup.ledger import tombstones
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry
 from flask_pickup.ledger.single_statement import insert_new_calls
-from flask_pickup.ledger.sqlite_file import FileReplaced, identity, kernel_lock, path_of
+from flask_pickup.ledger.sqlite_file import FileReplaced, identity, is_wal_overwritten, kernel_lock, path_of
 from flask_pickup.models import DECIDED, Assignment, Base, Call, Definition, Outcome, Transcript
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
@@ -98,10 +98,9 @@ class Store:
             with self.transaction() as connection:
                 connection.execute(update(Call).where(false()).values(decision=None))
             self._look_for_last_call()
-        except (DatabaseError, sqlite3.DatabaseError) as error:
-            # SQLite's own type, not a subclass, is a malformed file. A connection that met one while it was copied keeps
-            # the pages that it read.
-            if type(error) in {DatabaseError, sqlite3.DatabaseError} and self._path:
+        except (DatabaseError, sqlite3.DatabaseError):
+            # A connection that met a malformed file, as while one is copied, keeps the pages that it read.
+            if self._path:
                 self._engine.dispose()
             raise
 
@@ -149,7 +148,7 @@ class Store:
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction for writing; processes that write to one SQLite file take turns.
 
-        :raises FileReplaced: if SQLite's file or WAL was deleted or replaced: a commit would go where no reader looks.
+        :raises FileReplaced: if SQLite's file or WAL was deleted or replaced: the commit went where no reader looks.
         """
         with kernel_lock(self._path) if self._path else nullcontext(), self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":
@@ -158,12 +157,15 @@ class Store:
                 connection.execution_options(isolation_level="READ COMMITTED")
             with connection.begin():
                 begin_writing(connection)
-                self._check_file(connection)
                 yield connection
+            self._check_file(connection)
 
     def _check_file(self, connection: Connection) -> None:
-        # Compared after the transaction has begun, when SQLite has opened the WAL.
-        if self._path and connection.info.setdefault(_IDENTITY, now := identity(self._path)) != now:
+        if not self._path:
+            return
+        # After the commit, which went to the files that the connection opened.
+        opened = connection.info.setdefault(_IDENTITY, now := identity(self._path))
+        if opened != now or is_wal_overwritten(self._path):
             self._engine.dispose()
             connection.invalidate()
             raise FileReplaced("the database's file was deleted or replaced")
