@@ -14,14 +14,17 @@ from flask_pickup.errors import ConfigurationError
 T = TypeVar("T")
 
 
+_GREENLET_WORKERS = ("gunicorn.workers.ggevent", "gunicorn.workers.geventlet")
+
+
 def refuse_greenlets() -> None:
     """Raise ``ConfigurationError`` where greenlets stand in for threads: with them a deadline does not pass.
 
-    A gevent worker of gunicorn's replaces the threads only after a preloaded app is mounted, so its module counts too.
+    Such a worker of gunicorn's replaces the threads only after a preloaded app is mounted, so its module counts too.
     """
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if (
-        "gunicorn.workers.ggevent" in sys.modules
+        not sys.modules.keys().isdisjoint(_GREENLET_WORKERS)
         or (gevent and gevent.is_module_patched("threading"))
         or (eventlet and eventlet.is_monkey_patched("thread"))
     ):

@@ -13,12 +13,13 @@ from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic, sleep
+from types import ModuleType
 
 import pytest
 
-from conftest import CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
+from conftest import CALLER_SECRET, CONTENT, WEBHOOK_SECRET, MakePhone, write
 from faulty import ROOT, free_port, request_message, signed
-from flask_pickup import migrating
+from flask_pickup import ConfigurationError, migrating
 from flask_pickup.engines import make_engine
 
 HOST = f"""\
@@ -103,15 +104,24 @@ def _ring(port: int, call: str) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [["--preload"], ["--config", f"{ROOT}/gunicorn.conf.py"]])
-def test_gevent_is_refused_at_start(options: list[str], tmp_path: Path) -> None:
-    """Gunicorn's gevent worker does not start, and the log says why and what to use."""
+@pytest.mark.parametrize(
+    "options", ["gevent", "gevent --preload", "gevent_pywsgi --preload", f"gevent --config={ROOT}/gunicorn.conf.py"]
+)
+def test_gevent_is_refused_at_start(options: str, tmp_path: Path) -> None:
+    """Gunicorn's gevent workers do not start, and the log says why and what to use."""
     write(tmp_path, {**CONTENT, "host.py": HOST})
-    command = [part.format(port=free_port()) for part in GUNICORN] + ["--worker-class=gevent", *options]
+    command = [part.format(port=free_port()) for part in GUNICORN] + ["--worker-class", *options.split()]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     assert "Pickup needs real threads" in ended.stderr
     assert "Use gunicorn's gthread worker" in ended.stderr
+
+
+def test_eventlet_is_refused_as_well(monkeypatch: pytest.MonkeyPatch, make_phone: MakePhone) -> None:
+    """An older gunicorn's eventlet worker, which a preloaded app is mounted before, is known by its module."""
+    monkeypatch.setitem(sys.modules, "gunicorn.workers.geventlet", ModuleType("geventlet"))
+    with pytest.raises(ConfigurationError, match="Pickup needs real threads"):
+        make_phone(migrate=False)
 
 
 def test_documentation_names_these_servers() -> None:
