@@ -141,7 +141,8 @@ class Store:
                 for report in alike:
                     if isinstance(report, ReportEntry):
                         self._report(connection, report, marks)
-            self._add_outcomes(connection, [entry for entry in entries if isinstance(entry, OutcomeEntry)])
+            if outcomes := [entry for entry in entries if isinstance(entry, OutcomeEntry)]:
+                self._add_outcomes(connection, outcomes)
         return found
 
     @contextmanager
