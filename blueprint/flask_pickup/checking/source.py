@@ -1,0 +1,99 @@
+"""A template where an author wrote it, and the names that it reads from outside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from jinja2 import nodes
+from jinja2.compiler import Frame
+from jinja2.idtracking import VAR_LOAD_RESOLVE
+from jinja2.meta import TrackingCodeGenerator
+
+from flask_pickup.catalog import Complaint
+from flask_pickup.catalog.complaints import Level
+from flask_pickup.rendering import Environment
+
+
+class _Free(TrackingCodeGenerator):
+    """Finds the names that a template reads from outside it."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        # It would fold constants in the very tree that is checked.
+        self.optimizer = None
+        self.found: list[nodes.Name] = []
+        self.exported: set[str] = set()
+
+    def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802 (Jinja's)
+        """Keep a name that nothing in the template defines, and one that its blocks see."""
+        if node.ctx == "store" and frame.toplevel:
+            self.exported.add(node.name)
+        if node.ctx == "load":
+            load = frame.symbols.find_load(frame.symbols.ref(node.name))
+            if load is not None and load[0] == VAR_LOAD_RESOLVE:
+                self.found.append(node)
+        super().visit_Name(node, frame)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A template, a string of an override, or an expression.
+
+    :param line: the line of its file that holds all of it; 0 where its own lines are the file's.
+    :param is_spoken: whether it is part of an answer; an expression that only decides may read everything.
+    :param seen: names that it sees besides its own and those of every template.
+    """
+
+    environment: Environment
+    path: str
+    tree: nodes.Template
+    line: int = 0
+    is_spoken: bool = True
+    seen: frozenset[str] = frozenset()
+
+    @cached_property
+    def names(self) -> _Free:
+        """The names that it reads from outside it."""
+        free = _Free(self.environment)
+        free.visit(self.tree)
+        return free
+
+    @cached_property
+    def free(self) -> frozenset[int]:
+        """The identities of the nodes with these names."""
+        return frozenset(map(id, self.names.found))
+
+    @cached_property
+    def attributes(self) -> list[tuple[nodes.Expr, nodes.Expr, str]]:
+        """Each attribute that it reads by name: the node, whose attribute it is, and the name."""
+        return [read for node in self.tree.find_all((nodes.Getattr, nodes.Getitem)) if (read := _attribute(node))]
+
+    def fact(self, node: nodes.Node) -> str:
+        """Return what a node reads of the call, such as ``language`` or ``caller.country``; else nothing."""
+        if isinstance(node, nodes.Name):
+            return node.name if id(node) in self.free else ""
+        owner = _attribute(node)
+        return f"{whose}.{owner[2]}" if owner and (whose := self.fact(owner[1])) else ""
+
+    def complain(self, node: nodes.Node, problem: str, remedy: str, level: Level = "error") -> Complaint:
+        """Return a complaint about a node."""
+        return Complaint(self.path, self.line or node.lineno, problem, remedy, level)
+
+
+def _attribute(node: nodes.Node) -> tuple[nodes.Expr, nodes.Expr, str] | None:
+    if isinstance(node, nodes.Getattr):
+        return node, node.node, node.attr
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+        return node, node.node, node.arg.value
+    return None
+
+
+def constants(*expressions: nodes.Node) -> Iterator[object]:
+    """Yield the values that are written out in expressions, also in their lists."""
+    for each in expressions:
+        if isinstance(each, nodes.Const):
+            yield each.value
+        elif isinstance(each, nodes.List | nodes.Tuple):
+            yield from constants(*each.items)
