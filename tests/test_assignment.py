@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_pickup.assignment import draw, draw_arm, is_enrolled, place_in_layer, uniform
+from flask_pickup.assignment import draw_arm, is_enrolled, place_in_layer, uniform
 from flask_pickup.caller import caller_key
 
 KEYS = 50_000
@@ -140,16 +140,16 @@ def test_changed_weight_moves_no_caller_between_others(
     weights: dict[str, float], option: str, weight: float, seed: str, key: str
 ) -> None:
     """An option that is added or removed, or whose weight changes, gains or loses callers: no two others swap any."""
-    before = draw("arm", seed, weights, key)
-    after = draw("arm", seed, {**weights, option: weight}, key)
+    before = draw_arm(seed, weights, key)
+    after = draw_arm(seed, {**weights, option: weight}, key)
     assert after == before or option in {before, after}
 
 
 @given(weightings, positive, names, keys)
 def test_greater_weight_loses_no_caller(weights: dict[str, float], more: float, seed: str, key: str) -> None:
     """A caller still hears their arm when its weight is raised."""
-    arm = draw("arm", seed, weights, key)
-    assert draw("arm", seed, {**weights, arm: weights[arm] + more}, key) == arm
+    arm = draw_arm(seed, weights, key)
+    assert draw_arm(seed, {**weights, arm: weights[arm] + more}, key) == arm
 
 
 @given(names, keys, st.floats(0, 1), st.floats(0, 1))
@@ -163,14 +163,14 @@ def test_more_traffic_loses_no_caller(seed: str, key: str, one: float, other: fl
 def test_order_is_nothing(data: st.DataObject, weights: dict[str, float], seed: str, key: str) -> None:
     """In which order the arms stand in the file changes no caller's arm."""
     shuffled = dict(data.draw(st.permutations(list(weights.items()))))
-    assert draw("arm", seed, shuffled, key) == draw("arm", seed, weights, key)
+    assert draw_arm(seed, shuffled, key) == draw_arm(seed, weights, key)
 
 
 @given(weightings, st.integers(-20, 20), names, keys)
 def test_only_the_proportion_of_weights_counts(weights: dict[str, float], power: int, seed: str, key: str) -> None:
     """Weights of 1 and 1 are those of 4 and 4."""
     scaled = {option: weight * 2.0**power for option, weight in weights.items()}
-    assert draw("arm", seed, scaled, key) == draw("arm", seed, weights, key)
+    assert draw_arm(seed, scaled, key) == draw_arm(seed, weights, key)
 
 
 # --- what a draw is made of -------------------------------------------------------------------------------------------

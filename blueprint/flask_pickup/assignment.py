@@ -1,8 +1,8 @@
 """The hash that says which arm a caller hears: pure functions, the same in every process and release.
 
-A draw is a weighted rendezvous: each option draws an exponential variate with its weight as rate, and the least wins.
-The shares come out exactly as the weights (the minimum of independent exponentials), and because no option's variate
-depends on another's, adding an option or changing a weight moves callers only to or from that option.
+An arm is drawn by a weighted rendezvous: each draws an exponential variate with its weight as rate, and the least wins.
+The shares come out exactly as the weights (the minimum of independent exponentials), and because no arm's variate
+depends on another's, adding an arm or changing a weight moves callers only to or from that arm.
 """
 
 from __future__ import annotations
@@ -45,17 +45,12 @@ def uniform(*parts: str) -> float:
     return ((int.from_bytes(digest[:8], "big") >> 12) + 0.5) / _STEPS
 
 
-def draw(kind: str, seed: str, weights: Mapping[str, float], key: str) -> str:
-    """Return the option that ``key`` draws, in shares as weighted.
-
-    :param weights: option to weight, each positive; at least one option.
-    """
-    return min(weights, key=lambda option: -log(uniform(kind, seed, option, key)) / weights[option])
-
-
 def draw_arm(seed: str, weights: Mapping[str, float], key: str) -> str:
-    """Return the arm of an experiment that ``key`` hears."""
-    return draw("arm", seed, weights, key)
+    """Return the arm of an experiment that ``key`` hears, in shares as weighted.
+
+    :param weights: arm to weight, each positive; at least one arm.
+    """
+    return min(weights, key=lambda arm: -log(uniform("arm", seed, arm, key)) / weights[arm])
 
 
 def place_in_layer(layer: str, key: str) -> float:

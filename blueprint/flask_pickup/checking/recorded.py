@@ -77,7 +77,7 @@ class UsedRange(NamedTuple):
 
 
 def used_ranges(engine: Engine) -> list[UsedRange]:
-    """Return the ranges of layers from which experiments had callers within the last 30 days."""
+    """Return the ranges of layers from which experiments had callers within the last 30 days, the latest last."""
     last = (
         select(Assignment.definition, func.max(Assignment.assigned_at).label("at"))
         # Calls have an index on their time, assignments have none.
@@ -87,7 +87,7 @@ def used_ranges(engine: Engine) -> list[UsedRange]:
         .group_by(Assignment.definition)
         .subquery()
     )
-    query = select(Definition.body, last.c.at).join(last, last.c.definition == Definition.fingerprint)
+    query = select(Definition.body, last.c.at).join(last, last.c.definition == Definition.fingerprint).order_by("at")
     with engine.connect() as connection:
         return [
             UsedRange(body["experiment"], body["layer"], body.get("layer_range", WHOLE), f"{at:%Y-%m-%d}")
@@ -98,11 +98,8 @@ def used_ranges(engine: Engine) -> list[UsedRange]:
 
 def carry_over(name: str, layer: str, layer_range: Range, used: Iterable[UsedRange]) -> Iterator[tuple[str, str]]:
     """Yield a problem and its remedy for each other experiment that lately had callers of an experiment's range."""
-    last: dict[str, str] = {}
-    for each in used:
-        if each.layer == layer and each.experiment != name and layer_range.overlaps(Range(*each.layer_range)):
-            last[each.experiment] = max(each.last, last.get(each.experiment, ""))
-    for other, day in sorted(last.items()):
+    shared = (each for each in used if each.layer == layer and layer_range.overlaps(Range(*each.layer_range)))
+    for other, day in {each.experiment: each.last for each in shared if each.experiment != name}.items():
         problem = f"carry-over: callers of {layer_range} were in '{other}' until {day}"
         yield problem, "what they heard there can still show: start 30 days after that, or use a range without them"
 

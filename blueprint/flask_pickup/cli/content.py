@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from flask_pickup import checking
-from flask_pickup.catalog import CONTROL, Catalog, Complaint
+from flask_pickup.catalog import CONTROL, Complaint
 from flask_pickup.catalog.layers import WHOLE, Range
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
@@ -113,7 +113,9 @@ def new_command(name: str, arms: str, layer: str, numbers: tuple[float, float] |
         fail(f"'{folder / name}' exists already. Choose another name.")
     except OSError as error:
         fail(f"'{folder / name}' cannot be written: {error.strerror}.")
-    warnings = [*_overlaps(catalog, layer, chosen)]
+    sharing = catalog.layers.get(layer, {})
+    others = " and ".join(other for other, each in sharing.items() if each.layer_range.overlaps(chosen))
+    warnings = [f"{chosen} overlaps {others}; conclude or narrow one of them before this one runs"] if others else []
     warnings += map("; ".join, checking.carry_over(name, layer, chosen, _asked(options, checking.used_ranges) or ()))
     value = {
         "experiment": name,
@@ -131,15 +133,6 @@ def new_command(name: str, arms: str, layer: str, numbers: tuple[float, float] |
         *(Text.assemble(("warning: ", "yellow"), warning) for warning in warnings),
         f'\nEdit the greetings, then set status = "running" in {written[0]} and run: flask pickup check',
     )
-
-
-def _overlaps(catalog: Catalog, layer: str, chosen: Range) -> Iterator[str]:
-    """Yield a warning if running or paused experiments have callers of a new one's range."""
-    sharing = catalog.layers.get(layer, {}).values()
-    if others := [f"{each.name} {each.layer_range}" for each in sharing if each.layer_range.overlaps(chosen)]:
-        free = ", ".join(map(str, catalog.free_ranges(layer)))
-        instead = f"use a free range ({free}), or" if free else "no range is free:"
-        yield f"{chosen} overlaps {' and '.join(others)}; {instead} conclude or narrow one before this one runs"
 
 
 def _folders(options: ConfigReader) -> tuple[Path, Path]:

@@ -122,7 +122,8 @@ def labelled(facts: Mapping[str, str]) -> Table:
 def layer_ranges(catalog: Catalog, layer: str) -> str:
     """Return who has which range of a layer, and what is free: "warm-opening [0.0, 0.5], free [0.5, 1.0]"."""
     taken = [f"{each.name} {each.layer_range}" for each in catalog.layers.get(layer, {}).values()]
-    return ", ".join([*taken, *(f"free {each}" for each in catalog.free_ranges(layer))])
+    free = [f"free {each}" for each in catalog.free_ranges(layer)]
+    return ", ".join([*taken, *(free or ["nothing free"])])
 
 
 def fail(message: str, status: int = FAILED) -> NoReturn:
