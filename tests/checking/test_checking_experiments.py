@@ -87,7 +87,11 @@ def test_experiments_that_conflict(tmp_path: Path) -> None:
         "other-field": Fault(
             {"experiment.toml": RUNNING, "warm/override.json": {"max_duration_seconds": 9}}, "", 0, ""
         ),
-        "same-field": toml(RUNNING, "'one' is running too and can write the same field, assistant.first_message", 1),
+        "same-field": toml(
+            RUNNING,
+            "'one' is running too and can write the same field, assistant.first_message; give both one layer, and each a layer_range",
+            1,
+        ),
         "same-seed": toml(
             f'description = "x"\nseed = "one"\n{DRAFT}',
             "the seed is the same as that of 'one'; give each experiment its own",

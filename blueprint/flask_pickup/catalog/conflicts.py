@@ -30,7 +30,7 @@ def check_conflicts(loaded: Sequence[Loaded]) -> None:
         is_apart = first.layer and first.layer == second.layer
         if first.is_running and second.is_running and not is_apart and (field := overlap(one.arms, other.arms)):
             problem = f"'{first.name}' is running too and can write the same field, {'.'.join(field)}"
-            remedy = 'give both one layer, such as layer = "opening"'
+            remedy = "give both one layer, and each a layer_range of its own: [0.0, 0.5] and [0.5, 1.0]"
             other.toml.complain(problem, remedy, "layer" if second.layer else "status")
 
 

@@ -16,8 +16,8 @@ Body = Mapping[str, Any]
 """An experiment as it stood, as ``pickup_definitions`` keeps it."""
 
 _BEGINS_ANOTHER = ("arms", "files", "audience", "seed", "callers")
-"""What of a definition begins a new period. ``traffic`` does not: more callers come in, under the same conditions for
-all arms. Nor do the base's templates, which are not in the definition: they change for all arms at once."""
+"""What of a definition begins a new period. ``traffic`` and ``layer_range`` do not: other callers come in, under the same
+conditions for all arms. Nor do the base's templates, which are not in the definition: they change for all arms at once."""
 
 
 @dataclass(frozen=True)
