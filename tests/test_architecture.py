@@ -18,19 +18,9 @@ from flask_pickup import platforms
 PACKAGE = Path(flask_pickup.__file__).parent
 
 LAYERS = [
-    *(
-        "errors",
-        "processes",
-        "translation",
-        "models",
-        "engines",
-        "migrating",
-        "options",
-        "outcome_names",
-        "spreadsheets",
-        "caller",
-    ),
+    *("errors", "processes", "translation", "models", "engines", "migrating", "options", "outcome_names", "caller"),
     *("cleaning", "assignment", "override", "platforms", "metadata", "rendering", "catalog", "customer", "calls"),
+    "spreadsheets",
     *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),
     *("privacy", "rehearsal", "previewing", "simulation", "dashboard", "blueprint", "testing", "cli"),
 ]

@@ -116,6 +116,9 @@ def test_a_draft_is_measured_on_everybody(make_phone: MakePhone) -> None:
     assert planned(phone, "--baseline", "0.3")["baseline"]["new_callers_a_week"] == 20
 
 
+_EXTREMES = (("--lift", "1e-200"), ("--lift", "1e-9", "--callers-a-week", "1e-300"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -126,6 +129,7 @@ def test_a_draft_is_measured_on_everybody(make_phone: MakePhone) -> None:
         ),
         (("--baseline", "1.2"), "Nothing can be planned from a baseline of 1.2: a rate lies between 0 and 1"),
         (("--lift", "0"), "--lift"),
+        *((("--baseline", "0.3", *extreme), "Nothing can be planned from a baseline of 0.3") for extreme in _EXTREMES),
     ],
 )
 def test_what_cannot_be_planned_is_said(empty: Phone, arguments: tuple[str, ...], says: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any, Literal
 
 from flask_pickup.caller import UNIDENTIFIED
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
+from flask_pickup.dashboard.parameters import chosen, entered_moment
 from flask_pickup.decision import Decision
 from flask_pickup.platforms import Platform
 from flask_pickup.previewing import SOMEBODY, imagine
@@ -37,10 +38,13 @@ def arm_decisions(
     """Return what is decided in each arm, control first, for the caller that a page's form describes.
 
     An empty form is a caller during opening hours of whom nothing is known.
+
+    :raises BadParameter: if the form has a value that the page does not offer.
     """
     who, customer = UNIDENTIFIED, None
-    if form.get("who") != "withheld":
-        who, customer = replace(SOMEBODY, language=form.get("language") or None), _customer(form)
+    language = chosen(form, "language", catalog.languages)
+    if chosen(form, "who", ("withheld",)) is None:
+        who, customer = replace(SOMEBODY, language=language), _customer(form)
     at, arms = _moment(catalog, form), sorted(experiment.weights, key=lambda arm: arm != CONTROL)
     return {arm: imagine(catalog, platform, (experiment, arm), who, customer=customer, at=at).decision for arm in arms}
 
@@ -62,15 +66,6 @@ def customer_fields(catalog: Catalog, experiment: str) -> list[str]:
     return sorted({name for text in texts for name in _CUSTOMER_FIELD.findall(text)} - {"language"})
 
 
-def parse_moment(written: str | None) -> datetime | None:
-    """Return the moment in a form's field; None if it is invalid, or at an end of the calendar."""
-    try:
-        found = datetime.fromisoformat(written or "")
-    except ValueError:
-        return None
-    return found if MINYEAR < found.year < MAXYEAR else None
-
-
 def _customer(form: Mapping[str, str]) -> dict[str, Any] | None:
     entered = {
         name.removeprefix("customer."): text.strip() for name, text in form.items() if name.startswith("customer.")
@@ -83,10 +78,11 @@ def _customer(form: Mapping[str, str]) -> dict[str, Any] | None:
 
 def _moment(catalog: Catalog, form: Mapping[str, str]) -> datetime:
     """Return the chosen moment, or the next one at which it is open or closed."""
-    if at := parse_moment(form.get("at")):
+    wanted = chosen(form, "hours", ("open", "closed", "now")) or "open"
+    if at := entered_moment(form, "at"):
         return at if at.tzinfo else at.replace(tzinfo=catalog.zone(Line(None)))
-    now, hours, wanted = datetime.now(UTC), catalog.hours(Line(None)), form.get("hours", "open")
-    if hours is None or wanted not in {"open", "closed"}:
+    now, hours = datetime.now(UTC), catalog.hours(Line(None))
+    if hours is None or wanted == "now":
         return now
     next_two_weeks = (now + timedelta(minutes=30 * step) for step in range(2 * 24 * 14))
     return next((at for at in next_two_weeks if hours.is_open(at) is (wanted == "open")), now)

@@ -22,11 +22,11 @@ from flask_pickup.dashboard.arm_preview import (
     arm_decisions,
     current_greetings,
     customer_fields,
-    parse_moment,
     word_diff,
 )
 from flask_pickup.dashboard.definitions import definition, definition_changes, definitions, setting_values
 from flask_pickup.dashboard.downloads import TABLES, download, table_chunks
+from flask_pickup.dashboard.parameters import BadParameter, chosen, entered_moment, refuse_null_characters
 from flask_pickup.dashboard.plan import planned
 from flask_pickup.dashboard.plots import plots_of
 from flask_pickup.previewing import preview
@@ -105,7 +105,10 @@ class Dashboard:
         if request.method not in {"GET", "HEAD"} and not is_same_site_form(request):
             return self._problem(gettext("This form came from another site."), 403)
         try:
+            refuse_null_characters((*arguments.values(), *request.values.values()))
             return view(**arguments)
+        except BadParameter as error:
+            return self._problem(str(error), 400)
         except HTTPException as error:
             return self._problem(gettext("There is no such page."), error.code or 404)
         except SQLAlchemyError as error:
@@ -195,7 +198,9 @@ class Dashboard:
 
     def _calls(self) -> Response:
         before = request.args.get("before", "")
-        found, has_more = rows.latest_calls(self.webhook.engine, before)
+        if (latest := rows.latest_calls(self.webhook.engine, before)) is None:
+            raise BadParameter(gettext("The call after which the page begins is not there, or not any more."))
+        found, has_more = latest
         return self._page("calls", calls=found, has_more=has_more, first=not before)
 
     def _call(self, call_id: str) -> Response:
@@ -203,14 +208,15 @@ class Dashboard:
         return self._page("call", row=row, transcript=transcript)
 
     def _plan(self) -> Response:
-        return self._page("plan", form=request.args, **planned(request.args))
+        found = planned(request.args)
+        return self._page("plan", 400 if "problem" in found else 200, form=request.args, **found)
 
     def _preview(self) -> Response:
         # A number in an address would end in logs: it comes in a form's body alone.
         form, lines = request.form, self.catalog.settings.lines
         if request.method != "POST":
             return self._page("preview", shown=None, form=form, lines=lines)
-        number, line, at = form.get("number") or None, form.get("line") or None, parse_moment(form.get("at"))
+        number, line, at = form.get("number") or None, chosen(form, "line", lines), entered_moment(form, "at")
         shown = preview(self.webhook, number=number, line=line, at=at)
         answer = json.dumps(shown.answer, indent=2, ensure_ascii=False)
         return self._page("preview", shown=shown, answer=answer, form=form, lines=lines)

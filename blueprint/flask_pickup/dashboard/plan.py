@@ -11,6 +11,8 @@ from flask_pickup.results import planning
 from flask_pickup.translation import gettext
 
 _FIELDS = ("baseline", "lift", "callers_a_week")
+_LEAST = 0.0001
+_FEWEST_CALLERS, _MOST_CALLERS = 0.1, 1e9
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
 
 
@@ -22,10 +24,10 @@ def planned(form: Mapping[str, str]) -> dict[str, Any]:
         baseline, lift, callers = (_number(form.get(name, ""), name) for name in _FIELDS)
     except ValueError:
         return {"problem": gettext("Enter three numbers.")}
-    if not 0 < baseline < 1:
-        return {"problem": gettext("The rate must be between 0 and 100.")}
-    if not (0 < lift < 1 and 0 < callers < float("inf")):
-        return {"problem": gettext("The difference and the callers must be more than 0.")}
+    if not (_LEAST <= baseline <= 1 - _LEAST and _LEAST <= lift < 1):
+        return {"problem": gettext("The rate and the difference must be between 0.01 and 99.99.")}
+    if not _FEWEST_CALLERS <= callers <= _MOST_CALLERS:
+        return {"problem": gettext("The callers must be between 0.1 and a billion.")}
     return {"plan": _plan(baseline, lift, callers)}
 
 

@@ -26,8 +26,8 @@ class CallRow:
     outcomes: Mapping[str, float]
 
 
-def latest_calls(engine: Engine, before: str) -> tuple[list[CallRow], bool]:
-    """Return a page of calls, the latest first, and whether there are more.
+def latest_calls(engine: Engine, before: str) -> tuple[list[CallRow], bool] | None:
+    """Return a page of calls, the latest first, and whether there are more; None if ``before`` is unknown.
 
     :param before: the id of the last call of the page before; empty for the first page.
     """
@@ -36,6 +36,8 @@ def latest_calls(engine: Engine, before: str) -> tuple[list[CallRow], bool]:
     with reading(engine, STATEMENT_TIMEOUT) as connection:
         if before:
             decided_at = connection.scalar(select(Call.decided_at).where(Call.call_id == before))
+            if decided_at is None:
+                return None
             query = query.where(tuple_(Call.decided_at, Call.call_id) < (decided_at, before))
         calls = connection.execute(query).mappings().all()
         return _with_details(connection, calls[:PAGE]), len(calls) > PAGE

@@ -126,21 +126,24 @@ def plan(experiment: Experiment, metric: MetricDefinition, baseline: Baseline, l
         for confidence in CONFIDENCES
         for interval in ("always valid", "fixed")
     ]
-    return Plan(
-        experiment=experiment.name,
-        metric=metric.name,
-        per=metric.per,
-        arms=len(experiment.weights),
-        baseline=baseline,
-        lift=lift,
-        needed=tuple(_needed(*kind, lift) for kind in kinds if lift is not None),
-        detectable=tuple(
-            Detectable(weeks, round(pace * weeks), confidence, interval, compared.detectable(weeks, interval))
-            for weeks in WEEKS
-            for compared, confidence, interval in kinds
-            if pace
-        ),
-    )
+    try:
+        return Plan(
+            experiment=experiment.name,
+            metric=metric.name,
+            per=metric.per,
+            arms=len(experiment.weights),
+            baseline=baseline,
+            lift=lift,
+            needed=tuple(_needed(*kind, lift) for kind in kinds if lift is not None),
+            detectable=tuple(
+                Detectable(weeks, round(pace * weeks), confidence, interval, compared.detectable(weeks, interval))
+                for weeks in WEEKS
+                for compared, confidence, interval in kinds
+                if pace
+            ),
+        )
+    except OverflowError as error:
+        raise ValueError("the difference is too small, or the callers are too few") from error
 
 
 @dataclass(frozen=True)
