@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ PLAN = {
                         "asked": {"type": ["boolean", "null"]},
                         "score": {"type": "number"},
                         "mood": {"type": "string", "enum": ["good", "bad"]},
+                        "note": {"type": "string"},
                     }
                 }
             }
@@ -29,9 +31,11 @@ PLAN = {
 }
 
 
-def read(folder: Path, toml: str, *, status: str = "draft", secret: str = "s") -> Catalog:
+def read(
+    folder: Path, toml: str, *, status: str = "draft", secret: str = "s", plan: Mapping[str, Any] = PLAN
+) -> Catalog:
     files = {
-        "greetings/override.json": PLAN,
+        "greetings/override.json": plan,
         "experiments/e/experiment.toml": f'status = "{status}"\n{toml}\n[arms]\ncontrol = 1\nwarm = 1\n',
         "experiments/e/warm/first_message.j2": "Hi!",
     }
@@ -50,8 +54,8 @@ def metric(folder: Path, toml: str) -> dict[str, Any]:
     return dict(experiment.body["metrics"]["m"])
 
 
-def complaints(folder: Path, toml: str) -> list[str]:
-    return [str(each) for each in read(folder, toml).complaints if each.file.endswith("experiment.toml")]
+def complaints(folder: Path, toml: str, plan: Mapping[str, Any] = PLAN) -> list[str]:
+    return [str(each) for each in read(folder, toml, plan=plan).complaints if each.file.endswith("experiment.toml")]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,42 @@ def test_decision_has_defaults(tmp_path: Path) -> None:
 def test_mistake_is_complained_about(tmp_path: Path, toml: str, words: str) -> None:
     """Each mistake is said with its line and what would be right."""
     assert words in "\n".join(complaints(tmp_path, toml))
+
+
+UNFOUND = "no analysis plan here finds it; "
+
+
+@pytest.mark.parametrize(
+    ("outcome", "with_plan", "without"),
+    [
+        ("analysis.booked", "", "add it to the analysis plan"),
+        ("booked", "did you mean 'analysis.booked'?", ""),
+        ("Boked", "did you mean 'analysis.booked'?", ""),
+        ("analysis_booked", "did you mean 'analysis.booked'?", ""),
+        ("analysis.boked", f"{UNFOUND}did you mean 'analysis.booked'?", "add it to the analysis plan"),
+        ("analysis.sale", f"{UNFOUND}known are analysis.asked, analysis.booked", "add it to the analysis plan"),
+        ("mood.good", "did you mean 'analysis.mood.good'?", ""),
+        ("analysis.mood", "did you mean 'analysis.mood.bad'?", "add it to the analysis plan"),
+        ("analysis.mood.god", f"{UNFOUND}did you mean 'analysis.mood.good'?", "add it to the analysis plan"),
+        ("analysis.note", "'analysis.note' is text, which makes no outcome; make it", "add it to the analysis plan"),
+        ("analysis.completed", f"{UNFOUND}did you mean 'completed'?", f"{UNFOUND}did you mean 'completed'?"),
+        *((outcome, f"did you mean '{meant}'?", f"did you mean '{meant}'?") for outcome, meant in (
+            ("early_hangup", "early_hang_up"), ("Early hang-up", "early_hang_up"), ("duration", "duration_seconds"),
+            ("duration_second", "duration_seconds"), ("user_message", "user_messages"), ("transfered", "transferred"),
+            ("voice_mail", "voicemail"), ("errors", "error"))),
+        *((outcome, "", "") for outcome in ("early_hang_up", "sale", "revenue", "complaint", "no_show", "visit", "nps")),
+    ],
+)  # fmt: skip
+def test_outcome_that_no_report_brings(tmp_path: Path, outcome: str, with_plan: str, without: str) -> None:
+    """An outcome that no plan finds, or that is nearly one of reports, has one warning; the host's own have none."""
+    toml = f'primary = "m"\n[metrics.m]\nsmallest = 0.1\noutcome = "{outcome}"'
+    for name, plan, says in (("with", PLAN, with_plan), ("without", {}, without)):
+        found = complaints(tmp_path / name, toml, plan=plan)
+        assert (
+            (len(found) == 1 and found[0].startswith("experiments/e/experiment.toml:5") and says in found[0])
+            if says
+            else found == []
+        )
 
 
 def test_sensible_metrics_are_not_complained_about(tmp_path: Path) -> None:

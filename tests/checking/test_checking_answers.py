@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from complaints import BASE, DRAFT, Fault, all_complaints, complaints_about, greeting, not_found, toml
 
 LONG = "This is a rather long sentence of about ten words. " * 10
@@ -60,6 +62,42 @@ def test_arm_is_rendered_for_its_audience_only(tmp_path: Path) -> None:
     good = toml(f"audience = 'customer.first_name'\n{DRAFT}", "", 0)
     good = Fault({**good.files, "warm/first_message.j2": "{% if customer %}Hello.{% endif %}"}, "", 0, "")
     assert all_complaints(tmp_path, {"known": good}) == []
+
+
+ASKS = "Hello{% if customer.first_name %} {{ customer.first_name }}{% endif %} from {{ caller.country }}."
+SAME: dict[str, dict[str, Any]] = {
+    "copy": {"warm/first_message.j2": f" {ASKS} \n{{# as before #}}"},
+    "included": {"warm/first_message.j2": "{% include 'greetings/first_message.j2' %}"},
+    "extended": {
+        "warm/system_prompt.j2": "{% extends 'greetings/system_prompt.j2' %}{% block tone %}{{ super() }}{% endblock %}"
+    },
+    "in-a-partial": {"warm/first_message.j2": "{% include 'a.j2' %}", "warm/a.j2": "{{ 'Hello' }}" + ASKS[5:]},
+    "setting": {"warm/override.json": {"assistant": {"llm_config": {"model": "gpt-4o"}}}},
+    "templated-setting": {"warm/override.json": {"assistant": {"llm_config": {"model": "{{ 'gpt-4o' }}"}}}},
+    "removes-nothing": {"warm/override.json": {"assistant": {"tts_config": None}}},
+    "unused": {"warm/note.j2": "A note."},
+    "like-control": {"warm/first_message.j2": "Hi.", "control/first_message.j2": "Hi."},
+    "for-an-audience": {"experiment.toml": f"audience = 'open'\n{DRAFT}", "warm/first_message.j2": ASKS},
+}
+OTHER: dict[str, dict[str, Any]] = {
+    "one-word": {"warm/first_message.j2": ASKS.replace("Hello", "Hi")},
+    "for-a-customer": {"warm/first_message.j2": f"{ASKS}{{% if customer.tier == 'gold' %}} Welcome!{{% endif %}}"},
+    "for-a-country": {"warm/first_message.j2": f"{ASKS}{{% if caller.country == 'DE' %}} Willkommen!{{% endif %}}"},
+    "in-december": {"warm/first_message.j2": f"{ASKS}{{% if now.month == 12 %}} Merry Christmas!{{% endif %}}"},
+    "unlike-control": {"warm/first_message.j2": ASKS, "control/first_message.j2": "Hi."},
+    "setting": {"warm/override.json": {"max_duration_seconds": 9}},
+    "over": {"experiment.toml": f"status = 'concluded'\nwinner = 'warm'\n{DRAFT}", "warm/first_message.j2": ASKS},
+}
+
+
+@pytest.mark.parametrize(("arms", "expected"), [(SAME, 1), (OTHER, 0)])
+def test_arm_that_is_the_same_as_control(tmp_path: Path, arms: dict[str, dict[str, Any]], expected: int) -> None:
+    """An arm whose callers hear and get what control's do has one warning; one that may differ for others has none."""
+    faults = {name: Fault(files, "experiment.toml", 3, "") for name, files in arms.items()}
+    found = all_complaints(tmp_path, faults, {**BASE, "greetings/first_message.j2": ASKS})
+    said = [each["file"] for each in found if "arm 'warm' changes nothing" in each["problem"]]
+    assert said == sorted(f"experiments/{name}/experiment.toml" for name in arms) * expected
+    assert len(found) == len(said)
 
 
 def test_greeting_may_come_from_the_override(tmp_path: Path) -> None:

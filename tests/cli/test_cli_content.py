@@ -104,12 +104,22 @@ def test_check_in_a_terminal_and_in_a_pipe(here: Path) -> None:
     assert piped.stderr == ""
 
 
-def test_new_experiment_is_silent_and_runs(here: Path, make_phone: MakePhone) -> None:
-    """What new writes has no complaint, as a draft and running, and callers hear its arms."""
+BOOKED = {"structured_data_plan": {"schema": {"properties": {"appointment_booked": {"type": "boolean"}}}}}
+
+
+def test_new_experiment_is_to_be_edited_and_runs(here: Path, make_phone: MakePhone) -> None:
+    """What new writes is complained about until each arm has words of its own; then it runs, and callers hear its arms."""
     base = {path: text for path, text in CONTENT.items() if path.startswith("greetings/")}
-    write(here, base)
+    assistant = {**CONTENT["greetings/override.json"]["assistant"], "analysis_plan": BOOKED}
+    write(here, {**base, "greetings/override.json": {"assistant": assistant}})
     result = run("new", "first", "--arms", "warm, brisk,control,warm")
     assert result.exit_code == 0
+    found = json.loads(run("check", "--format", "json").stdout)
+    assert [each["problem"].split(":")[0] for each in found] == [
+        "arm 'warm' changes nothing",
+        "arm 'brisk' changes nothing",
+    ]
+    write(here, {f"experiments/first/{arm}/first_message.j2": f"{arm}." for arm in ("warm", "brisk")})
     assert run("check").stdout == "1 experiment checked: no problems.\n"
     toml = here / "experiments/first/experiment.toml"
     toml.write_text(toml.read_text().replace('status = "draft"', 'status = "running"'))
@@ -118,7 +128,7 @@ def test_new_experiment_is_silent_and_runs(here: Path, make_phone: MakePhone) ->
     phone = make_phone(texts)
     for number in range(12):
         answer = phone.ring(f"call-{'abcdefghijkl'[number]}", caller=f"{CALLER[:-2]}{number + 10}").get_json()
-        assert answer["assistant"]["first_message"] == "Good day."
+        assert answer["assistant"]["first_message"] in {"Good day.", "warm.", "brisk."}
     assert {row[0] for row in phone.rows("SELECT arm FROM pickup_assignments")} == {"control", "warm", "brisk"}
 
 
@@ -203,4 +213,5 @@ def test_new_and_check_need_no_app(here: Path) -> None:
     made = pipe("new", "first", "--arms", "warm", folder=here)
     assert (made.returncode, made.stderr) == (0, "")
     checked = pipe("check", folder=here)
-    assert (checked.stdout, checked.stderr, checked.returncode) == ("1 experiment checked: no problems.\n", "", 0)
+    assert checked.stdout.endswith("1 experiment checked: 0 errors, 2 warnings.\n")
+    assert (checked.stderr, checked.returncode) == ("", 0)

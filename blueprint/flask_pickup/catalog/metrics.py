@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from flask_pickup.catalog.complaints import suggest
@@ -10,13 +12,15 @@ from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
 from flask_pickup.catalog.toml import TomlFile
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, schema_values
 
-Kind = Literal["flag", "number"]
-"""A flag is 0 or 1: it happened, or it did not."""
+Kind = Literal["flag", "number", "text"]
+"""A flag is 0 or 1: it happened, or it did not. Text makes no outcome."""
 
 Kinds = Mapping[str, Kind]
 """Outcome to its kind, of those that an analysis plan can find."""
 
-_OF_TYPES: Mapping[str, Kind] = {"boolean": "flag", "number": "number", "integer": "number"}
+_REPORTED = (*REPORTED_NUMBERS, *REPORTED_FLAGS)
+
+_OF_TYPES: Mapping[str, Kind] = {"boolean": "flag", "number": "number", "integer": "number", "string": "text"}
 
 
 def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Kind]]:
@@ -26,7 +30,9 @@ def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple
     """
     for key, schema in analysis_fields.items():
         types, words = schema_values(schema)
-        yield from ((f"{ANALYSED}{key}", _OF_TYPES[name]) for name in types if name in _OF_TYPES)
+        known = [_OF_TYPES[name] for name in types if name in _OF_TYPES]
+        # A value that may be text or a number makes an outcome where it is a number.
+        yield from ((f"{ANALYSED}{key}", kind) for kind in sorted(known, key="text".__ne__))
         yield from ((f"{ANALYSED}{key}.{word}", "flag") for word in words)
 
 
@@ -36,7 +42,7 @@ def define_metrics(
     """Return the metrics, defaults filled in.
 
     :param tables: what :class:`MetricSchema` made of each.
-    :param kinds: what the analysis plans can find; with none of them, nobody knows what the saved agent's finds.
+    :param kinds: what the analysis plans can find.
     """
     metrics = tuple(_define(toml, name, table, kinds) for name, table in tables.items())
     if primary:
@@ -61,16 +67,47 @@ def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds) -
     kind: Kind = "number" if outcome in REPORTED_NUMBERS else kinds.get(outcome, "flag")
     defaults = {"per": "call", "missing": "leave out"} if kind == "number" else {}
     metric = MetricDefinition(**{"name": name, "outcome": name, **defaults, **table})
-    is_analysed = outcome.startswith(ANALYSED)
-    if is_analysed and kinds and outcome not in kinds:
-        problem = f"unknown outcome '{outcome}': no analysis plan here finds it"
-        toml.complain(problem, suggest(outcome, kinds), "metrics", name, "outcome", level="warning")
+    for problem, remedy in _doubtful_outcome(outcome, kinds):
+        toml.complain(problem, remedy, "metrics", name, "outcome", level="warning")
     if metric.guardrail and not metric.margin:
         remedy = "write margin = 0.03, or the harm that you accept: no data can exclude every harm"
         toml.complain("the guardrail has no margin", remedy, "metrics", name, level="warning")
-    if kind == "flag" and (is_analysed or outcome in REPORTED_FLAGS):
+    if kind == "flag" and (outcome.startswith(ANALYSED) or outcome in REPORTED_FLAGS):
         _check_rate(toml, metric)
     return metric
+
+
+def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
+    """Yield problem and remedy for an outcome that no report is likely to bring; other names are the host's own."""
+    found = sorted(each for each, kind in kinds.items() if kind != "text")
+    if outcome in _REPORTED or outcome in found:
+        return
+    meant = _meant(outcome, found)
+    if kinds.get(outcome) == "text" and not meant:
+        yield (
+            f"'{outcome}' is text, which makes no outcome",
+            "make it a boolean, a number or an enum in the analysis plan",
+        )
+    elif outcome.startswith(ANALYSED):
+        remedy = f"known are {', '.join(found)}" if found else "add it to the analysis plan, here or of the saved agent"
+        yield (
+            f"unknown outcome '{outcome}': no analysis plan here finds it",
+            f"did you mean '{meant}'?" if meant else remedy,
+        )
+    elif meant:
+        yield f"no report brings '{outcome}', unless you record it yourself", f"did you mean '{meant}'?"
+
+
+def _meant(outcome: str, found: Iterable[str]) -> str | None:
+    """Return the outcome of reports that a name is nearly, or is without its prefix."""
+    known = {name: name for name in _REPORTED}
+    for name in found:
+        bare = name.removeprefix(ANALYSED)
+        known = {bare.partition(".")[0]: name, bare: name, name: name} | known
+    written = re.sub(r"[^a-z0-9.]+", "_", outcome.lower()).removeprefix(ANALYSED)
+    begun = [name for name in _REPORTED if name.startswith(f"{written}_")]
+    close = begun or get_close_matches(written, known, n=1, cutoff=0.8)
+    return known[close[0]] if close else None
 
 
 def _check_rate(toml: TomlFile, metric: MetricDefinition) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from flask_pickup.catalog import CONTROL, Arm, Catalog, Complaint, Experiment
+from flask_pickup.catalog import Arm, Catalog, Complaint, Experiment
 from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.recorded import carry_over
@@ -52,10 +52,6 @@ def _incomplete(catalog: Catalog, experiment: Experiment) -> Iterator[Complaint]
     if experiment.status == "concluded" and not experiment.winner:
         problem = "the experiment is concluded without a winner"
         yield _warning(catalog, experiment, ("status",), problem, 'write winner = "control", or an arm')
-    for arm in catalog.arms[experiment.name]:
-        if not arm.writes and arm.name != CONTROL:
-            problem = f"arm '{arm.name}' changes nothing"
-            yield _warning(catalog, experiment, ("arms", arm.name), problem, "add a greeting, prompt or override")
 
 
 def _missing_variants(catalog: Catalog, arm: Arm) -> Iterator[Complaint]:
