@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from faulty import PostgreSQL
 
 WEBHOOK_SECRET = "a-webhook-secret"
-CALLER_SECRET = "a-caller-secret"
+CALLER_SECRET = "a-caller-secret-41879"
 NOW = 1_765_627_200
 """2025-12-13 12:00:00 UTC, a Saturday."""
 CALLER = "+31612345678"

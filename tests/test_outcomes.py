@@ -19,6 +19,7 @@ from flask_pickup.errors import BadOutcome
 from flask_pickup.models import Call
 
 AT = datetime.fromtimestamp(NOW, UTC)
+OLD = "the-older-secret"
 
 
 @pytest.fixture
@@ -96,9 +97,9 @@ def test_outcome_of_nobody_is_counted(shop: Phone, pickup: Pickup) -> None:
 
 def test_call_under_an_earlier_secret_is_found(make_phone: MakePhone, database_url: str) -> None:
     """After the caller secret changed, the outcome of an earlier call still finds it."""
-    make_phone(url=database_url, PICKUP_CALLER_SECRET="old").ring("call-1")
+    make_phone(url=database_url, PICKUP_CALLER_SECRET=OLD).ring("call-1")
     pickup = Pickup(clock=lambda: NOW)
-    phone = make_phone(url=database_url, pickup=pickup, PICKUP_CALLER_SECRET="new,old")
+    phone = make_phone(url=database_url, pickup=pickup, PICKUP_CALLER_SECRET=f"the-newer-secret,{OLD}")
     record(phone, pickup, "sale", 1, caller=CALLER)
     assert told(phone) == [("call-1", "sale", 1.0)]
 

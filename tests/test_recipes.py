@@ -47,7 +47,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
         for name in [name for name in os.environ if name.startswith("PICKUP_")]:
             patch.delenv(name)
         patch.setenv("PICKUP_WEBHOOK_SECRET", "a-webhook-secret")
-        patch.setenv("PICKUP_CALLER_SECRET", "a-caller-secret")
+        patch.setenv("PICKUP_CALLER_SECRET", "a-caller-secret-41879")
         patch.syspath_prepend(str(ROOT))
         app: Flask = import_module("app").create_app()
         app.instance_path = str(tmp_path_factory.mktemp("instance"))

@@ -24,7 +24,7 @@ def app(tmp_path: Path) -> Flask:
     closed = {"greetings/hours.toml": HOURS, "greetings/closed.j2": "We are closed."}
     write(tmp_path, {**CONTENT, **closed})
     app = Flask("host", root_path=str(tmp_path), instance_path=str(tmp_path / "instance"))
-    app.config.update(PICKUP_WEBHOOK_SECRET=[WEBHOOK_SECRET, "older"], PICKUP_CALLER_SECRET=CALLER_SECRET)
+    app.config.update(PICKUP_WEBHOOK_SECRET=[WEBHOOK_SECRET, "the-older-secret"], PICKUP_CALLER_SECRET=CALLER_SECRET)
     app.register_blueprint(Pickup(), url_prefix="/voice/agent")
     return app
 

@@ -15,7 +15,7 @@ WORDS = {"control": "Good day.", "warm": "Hello there, how lovely that you call!
 
 
 def arm_of(number: str) -> str:
-    return draw_arm("warm-opening", {"control": 1, "warm": 1}, caller_key("a-caller-secret", number))
+    return draw_arm("warm-opening", {"control": 1, "warm": 1}, caller_key("a-caller-secret-41879", number))
 
 
 def test_assignment_is_a_row(phone: Phone) -> None:
@@ -50,7 +50,7 @@ def test_call_without_number_keeps_what_it_was_told(phone: Phone) -> None:
     first = phone.ring("call-2").get_json()
     second = phone.ring("call-2", caller=None).get_json()
     assert second["assistant"]["first_message"] == first["assistant"]["first_message"]
-    assert phone.rows("SELECT caller_key FROM pickup_assignments") == [(caller_key("a-caller-secret", CALLER),)]
+    assert phone.rows("SELECT caller_key FROM pickup_assignments") == [(caller_key("a-caller-secret-41879", CALLER),)]
 
 
 def test_answer_carries_assignment(phone: Phone) -> None:
@@ -61,7 +61,7 @@ def test_answer_carries_assignment(phone: Phone) -> None:
         "warm-opening": {"arm": arm_of(CALLER), "definition": definition, "source": "hash"}
     }
     assert (pickup["v"], pickup["call"]) == (1, "call-1")
-    assert pickup["caller_key"] == caller_key("a-caller-secret", CALLER)
+    assert pickup["caller_key"] == caller_key("a-caller-secret-41879", CALLER)
 
 
 def test_report_is_joined(phone: Phone) -> None:

@@ -16,8 +16,10 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from flask_pickup.engines import DATABASES
 from flask_pickup.errors import ConfigurationError
 
-SHORTEST_TOKEN = 22
-"""Characters of an alphabet of 64 that hold 128 bits."""
+SHORTEST_SECRET = 16
+"""Characters of a secret or a token; shorter ones can be guessed."""
+
+_GENERATOR = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
 @dataclass(frozen=True)
@@ -142,14 +144,12 @@ class ConfigReader:
             raise _invalid(name, f"is neither a text nor a list of texts. Set it to {what}.")
         if not found or not all(part.strip() for part in found):
             raise _invalid(name, f"contains an empty secret. Set it to {what}.")
-        return tuple(part.strip() for part in found)
+        return tuple(_strong(name, part) for part in found)
 
     def token(self, name: str) -> str | None:
         """Return a random text; ``None`` if it is not set."""
         value = self.get(name)
-        if value is not None and len(str(value)) < SHORTEST_TOKEN:
-            raise _invalid(name, f"is too short to be a secret; set {SHORTEST_TOKEN} random characters or more.")
-        return None if value is None else str(value)
+        return None if value is None else _strong(name, str(value))
 
     def database_url(self, instance: str | os.PathLike[str]) -> str:
         """Return the database's URL, whose driver is installed.
@@ -171,6 +171,12 @@ class ConfigReader:
         if value not in phonenumbers.SUPPORTED_REGIONS:
             raise _invalid("region", f"is {value!r}; set a country's two letters, such as 'NL'.")
         return value
+
+
+def _strong(name: str, secret: str) -> str:
+    if len(secret.strip()) < SHORTEST_SECRET:
+        raise _invalid(name, f"has a secret of fewer than {SHORTEST_SECRET} characters. Make one: {_GENERATOR}")
+    return secret.strip()
 
 
 def _invalid(name: str, why: str) -> ConfigurationError:

@@ -15,7 +15,7 @@ FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": f'{BOOKED}per = 
 
 
 def checked(root: Path, url: str) -> str:
-    environment = {"PICKUP_DATABASE_URL": url, "PICKUP_CALLER_SECRET": "a-caller-secret"}
+    environment = {"PICKUP_DATABASE_URL": url, "PICKUP_CALLER_SECRET": "a-caller-secret-41879"}
     return CliRunner().invoke(commands, ["check", str(root)], env=environment).stdout
 
 

@@ -23,7 +23,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server
 
 from commands import FLASK, environment, pipe, plain, run, terminal
-from conftest import CONTENT, MakePhone, write
+from conftest import CALLER_SECRET, CONTENT, MakePhone, write
 from flask_pickup import Pickup
 from flask_pickup.platforms import SampleCall
 from flask_pickup.platforms.flireo import Flireo
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without app or secrets, but for the variable that every rehearsal needs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PICKUP_WEBHOOK_SECRET", f"{SECRET},an-older-one")
+    monkeypatch.setenv("PICKUP_WEBHOOK_SECRET", f"{SECRET},an-older-webhook-secret")
     return tmp_path
 
 
@@ -52,7 +52,7 @@ def pickup_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     variables = environment(
-        PORT=port, PICKUP_WEBHOOK_SECRET=SECRET, PICKUP_CALLER_SECRET="c", PICKUP_DATABASE_URL=database,
+        PORT=port, PICKUP_WEBHOOK_SECRET=SECRET, PICKUP_CALLER_SECRET=CALLER_SECRET, PICKUP_DATABASE_URL=database,
         PICKUP_EXPERIMENTS=str(content / "experiments"), PICKUP_GREETINGS=str(content / "greetings"),
         PICKUP_SPOOL=str(folder / "spool"),
     )  # fmt: skip

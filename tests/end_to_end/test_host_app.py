@@ -61,7 +61,9 @@ def test_one_pickup_in_several_apps(make_app: MakeApp) -> None:
     """Apps that share a Pickup share no setting, and an app has one Pickup: a second is refused."""
     pickup = Pickup(clock=lambda: NOW)
     dutch = mounted(make_app("dutch"), pickup, url_prefix="/a")
-    belgian = mounted(make_app("belgian", PICKUP_WEBHOOK_SECRET="other", PICKUP_REGION="BE"), pickup, url_prefix="/b")
+    belgian = mounted(
+        make_app("belgian", PICKUP_WEBHOOK_SECRET="another-webhook-secret", PICKUP_REGION="BE"), pickup, url_prefix="/b"
+    )
     with pytest.raises(ConfigurationError, match="has a Pickup already"):
         dutch.application.register_blueprint(Pickup("second"), url_prefix="/two")
     assert is_answered(dutch)

@@ -12,7 +12,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 
-from conftest import CONTENT, NOW, MakePhone, Phone, new_postgresql_database
+from conftest import CALLER_SECRET, CONTENT, NOW, WEBHOOK_SECRET, MakePhone, Phone, new_postgresql_database
 from flask_pickup import ConfigurationError, Pickup, migrating
 
 Host = tuple[Phone, SQLAlchemy]
@@ -97,7 +97,7 @@ def test_engine_of_several_apps_is_each_apps_own(make_host: Callable[..., Host],
     engines = set()
     for name in ("one", "two"):
         app = Flask(name, root_path=str(tmp_path))
-        app.config.update(PICKUP_WEBHOOK_SECRET="s", PICKUP_CALLER_SECRET="s")
+        app.config.update(PICKUP_WEBHOOK_SECRET=WEBHOOK_SECRET, PICKUP_CALLER_SECRET=CALLER_SECRET)
         app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path / name}.db"
         db.init_app(app)
         app.register_blueprint(pickup)

@@ -34,7 +34,7 @@ class User(db.Model):
 
 def create_app():
     app = Flask(__name__)
-    app.config.update(SQLALCHEMY_DATABASE_URI=sys.argv[1], PICKUP_WEBHOOK_SECRET="s", PICKUP_CALLER_SECRET="s")
+    app.config.update(SQLALCHEMY_DATABASE_URI=sys.argv[1], PICKUP_WEBHOOK_SECRET="s" * 16, PICKUP_CALLER_SECRET="s" * 16)
     db.init_app(app)
     {migrations}
     app.register_blueprint(pickup, url_prefix="/pickup")

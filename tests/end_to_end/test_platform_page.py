@@ -209,7 +209,7 @@ def test_ab_testing(serve: Any) -> None:
     )
     arms = {}
     for number in (f"+3161234567{last}" for last in range(10)):
-        arms[number] = draw_arm("two-agents", {"control": 1, "warm": 1}, caller_key("a-caller-secret", number))
+        arms[number] = draw_arm("two-agents", {"control": 1, "warm": 1}, caller_key("a-caller-secret-41879", number))
         for delivery in ("once", "again"):
             found = phone.ring(f"{delivery}-{'abcdefghij'[int(number[-1])]}", caller=number).get_json()["assistant_id"]
             assert found == {"control": "agent-a", "warm": "agent-b"}[arms[number]]

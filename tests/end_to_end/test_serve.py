@@ -80,8 +80,8 @@ def test_environment_decides(checkout: Path, postgresql: str, tmp_path: Path) ->
     content = write(tmp_path / "some where", {**CONTENT, "greetings/first_message.j2": "Another house."})
     with serving(
         checkout,
-        PICKUP_WEBHOOK_SECRET="whs-hunter2",
-        PICKUP_CALLER_SECRET="cs-hunter3",
+        PICKUP_WEBHOOK_SECRET="whs-hunter2-and-more",
+        PICKUP_CALLER_SECRET="cs-hunter3-and-more",
         PICKUP_DASHBOARD_TOKEN="a-token-that-is-long-enough",
         PICKUP_DATABASE_URL=database_url,
         PICKUP_EXPERIMENTS=str(content / "experiments"),

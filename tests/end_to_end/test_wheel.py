@@ -22,7 +22,7 @@ from flask_pickup import Pickup
 
 app = Flask(__name__)
 app.config["PICKUP_WEBHOOK_SECRET"] = "a-webhook-secret"
-app.config["PICKUP_CALLER_SECRET"] = "a-caller-secret"
+app.config["PICKUP_CALLER_SECRET"] = "a-caller-secret-41879"
 app.register_blueprint(Pickup(), url_prefix="/shop/pickup")
 """
 

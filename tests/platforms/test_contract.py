@@ -35,7 +35,7 @@ from flask_pickup.platforms import (
 from flask_pickup.testing import PickupClient
 
 ADDING = Path(__file__).parents[2] / "docs/platforms/adding.md"
-SECRETS = {"flireo": {"PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET}, "bell": {"PICKUP_BELL_TOKEN": "a-token-of-bell"}}
+SECRETS = {"flireo": {"PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET}, "bell": {"PICKUP_BELL_TOKEN": "the-token-of-bell"}}
 """Each platform's name, and what enables it."""
 
 CALL = SampleCall("call-1", CALLER, LINE, datetime.fromtimestamp(NOW, UTC))

@@ -14,9 +14,9 @@ class BadParameter(ValueError):
     """A parameter is out of range. The message is for the page's reader, in their language."""
 
 
-def refuse_null_characters(values: Iterable[str]) -> None:
+def refuse_null_characters(values: Iterable[object]) -> None:
     """Raise ``BadParameter`` for a value that PostgreSQL would refuse, as if the database had failed."""
-    if any("\0" in value for value in values):
+    if any("\0" in str(value) for value in values):
         raise BadParameter(gettext("The address or the form has a character that is not allowed."))
 
 
