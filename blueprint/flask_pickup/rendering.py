@@ -20,22 +20,14 @@ from types import CodeType, GeneratorType, NoneType
 from typing import Any, NoReturn
 
 from babel import dates, localedata
-from jinja2 import (
-    BaseLoader,
-    ChainableUndefined,
-    Template,
-    TemplateNotFound,
-    TemplateSyntaxError,
-    Undefined,
-    nodes,
-    pass_context,
-)
+from jinja2 import BaseLoader, ChainableUndefined, Template, TemplateNotFound, TemplateSyntaxError, Undefined, nodes
 from jinja2 import Environment as JinjaEnvironment
 from jinja2.compiler import CodeGenerator, Frame, operators
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import pass_context
 
 from flask_pickup.translation import FormatMoment, spoken_moment
 
@@ -116,9 +108,7 @@ def _tojson(value: Any, indent: int | None = None) -> str:
 def _in_language(format_named: FormatMoment, default: str) -> Callable[..., Any]:
     @pass_context
     def format_moment(context: Context, value: Any, format: str = default) -> Any:  # noqa: A002 (as Flask-Babel has it)
-        # A macro that is imported without the context sees no language.
-        environment: Any = context.environment
-        return spoken_moment(value, format_named, format, context.get("language") or environment.language)
+        return spoken_moment(value, format_named, format, context.get("language", "en"))
 
     return format_moment
 
@@ -166,19 +156,14 @@ class Environment(ImmutableSandboxedEnvironment):
 
     code_generator_class = _Code
     intercepted_binops = frozenset({"%"})
-    language = "en"
-    """That of days and times where a template knows no call."""
 
     def __init__(self) -> None:
         super().__init__(autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=_print)
         filters: Mapping[str, Any] = {**FILTERS, "tojson": _tojson, **DATE_FILTERS}
         self.filters = {name: _forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
         # Jinja's own test compares identities, which never looks at a customer whose look-up failed.
-        tests: Mapping[str, Any] = {
-            "none": lambda value: isinstance(value, NoneType),
-            "in": partial(self.compare, lambda one, other: one in other),
-        }
-        self.tests |= tests
+        self.tests["none"] = lambda value: isinstance(value, NoneType)
+        self.tests["in"] = lambda value, values: self.compare(lambda one, other: one in other, value, values)
         self.binop_table["%"] = _forgiving(mod)
         del self.globals["lipsum"]
 
@@ -271,7 +256,8 @@ class Stack(BaseLoader):
         self.is_personal = library.is_personal
         self._library = library
         self._environment: Environment = environment.overlay(loader=self)
-        self._environment.language = language
+        # A macro that is imported sees globals alone.
+        self._environment.globals = {**environment.globals, "language": language}
         self._environment.join_path = self.resolve  # type: ignore[method-assign, assignment]
         self._strings: dict[str, Template] = {}
 

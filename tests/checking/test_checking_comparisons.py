@@ -29,6 +29,7 @@ COMPARISONS = {
     "caller.country is in(['NLD'])": f"{COUNTRY}'NLD'{NEVER}did you mean 'NL'?",
     "caller.country is ne('UK')": f"{COUNTRY}'UK'{ALWAYS}",
     "caller.country == 'Netherlands'": f"{COUNTRY}'Netherlands'{NEVER}did you mean 'NL'?",
+    "caller.country == ' NL'": f"{COUNTRY}' NL'{NEVER}did you mean 'NL'?",
     "caller.country == 'Duitsland'": f"{COUNTRY}'Duitsland'{NEVER}did you mean 'DE'?",
     "caller.country == 31": f"{COUNTRY}31{NEVER}did you mean 'NL'?",
     "caller.country == '+44'": f"{COUNTRY}'+44'{NEVER}did you mean 'GB'?",

@@ -19,8 +19,9 @@ from flask_pickup.catalog.meant import DAYS, country_meant, day_meant
 from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, must_be, string
 
 _DAY_MINUTES = 24 * 60
+_NOON = 12 * 60
 _LONGEST_NIGHT = 16 * 60
-"""Minutes. Hours that end on the day after, and are longer, are rather an afternoon's on a twelve-hour clock."""
+"""Minutes."""
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 Spans = tuple[tuple[time, time], ...]
@@ -145,12 +146,14 @@ def _doubtful(spans: Spans) -> Iterable[tuple[str, str]]:
     """Yield problem and remedy for hours that can be read but are hardly meant."""
     minutes = sorted((_minute(start), _minute(end) or _DAY_MINUTES) for start, end in spans)
     for start, end in minutes:
-        if end < start and end + _DAY_MINUTES - start >= _LONGEST_NIGHT:
-            split = f'split them at midnight: "{_clock(start)}-24:00", and "00:00-{_clock(end)}" on the day after'
-            afternoon = f'write "{_clock(start)}-{_clock(end + 12 * 60)}" for the afternoon, or '
-            duration = f"{(end + _DAY_MINUTES - start) / 60:.3g} hours later"
-            problem = f"{_clock(start)}-{_clock(end)} ends on the day after, {duration}"
-            yield problem, (afternoon if start < end + 12 * 60 < _DAY_MINUTES else "") + split
+        length = (end - start) % _DAY_MINUTES
+        # Ten to two is rather said of a day on a twelve-hour clock, five to nine of a night.
+        if end < start and length >= _LONGEST_NIGHT and (length > _LONGEST_NIGHT or start < _NOON):
+            remedy = f'split them at midnight: "{_clock(start)}-24:00", and "00:00-{_clock(end)}" on the day after'
+            if start < end + _NOON < _DAY_MINUTES:
+                remedy = f'write "{_clock(start)}-{_clock(end + _NOON)}" for the afternoon, or {remedy}'
+            problem = f"{_clock(start)}-{_clock(end)} ends on the day after, {length / 60:.3g} hours later"
+            yield problem, remedy
     for (_, end), (start, _) in pairwise((start, end if start < end else end + _DAY_MINUTES) for start, end in minutes):
         if start < end:
             yield f"hours overlap from {_clock(start)} on", "write them so that each begins after the one before"

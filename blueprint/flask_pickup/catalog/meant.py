@@ -19,6 +19,7 @@ COUNTRIES = phonenumbers.SUPPORTED_REGIONS
 
 def country_meant(text: str, languages: Iterable[str] = ()) -> str | None:
     """Return the country's code for another code, a dialling code, or a name in English or one of ``languages``."""
+    text = text.strip()
     digits = text.lstrip("+0")
     of_number = phonenumbers.region_code_for_country_code(int(digits)) if digits.isdecimal() else ""
     # A country that was divided has several codes now.

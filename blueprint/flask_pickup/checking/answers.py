@@ -18,7 +18,6 @@ from flask_pickup.checking.content import Content, reachable
 from flask_pickup.checking.overrides import check_answer, walk, written_at
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import Deciding
-from flask_pickup.override import templates
 from flask_pickup.platforms import Answer, Rejection
 from flask_pickup.rendering import BASE, TEMPLATE_NAMES, failed_at
 
@@ -84,10 +83,9 @@ def _same_as_control(
     content: Content, experiment: Experiment, heard: Mapping[str, list[Answer | Rejection | None]]
 ) -> Iterator[Complaint]:
     """Yield each arm whose answers were control's, unless it asks what was not tried."""
-    known = _asks(content, BASE)
     for arm, answers in heard.items():
         is_same = arm != CONTROL and None not in answers and answers == heard.get(CONTROL)
-        if is_same and _asks(content, f"experiments/{experiment.name}/{arm}") <= known:
+        if is_same and _asks(content, f"experiments/{experiment.name}/{arm}") <= _asks(content, BASE):
             line = toml_line(content.catalog.texts[experiment.file], "arms", arm)
             problem = f"arm '{arm}' changes nothing: its callers hear what control's hear"
             yield Complaint(experiment.file, line, problem, "change its greeting, prompt or override", "warning")
@@ -95,14 +93,9 @@ def _same_as_control(
 
 def _asks(content: Content, folder: str) -> set[object]:
     """Return the names, attributes and values by which the templates in a folder can tell callers apart."""
-    paths = reachable((path for path in content.trees if path.startswith(f"{folder}/")), content.targets.__getitem__)
-    trees = [content.trees[path] for path in paths]
-    for path, patch in content.catalog.overrides():
-        if path.startswith(f"{folder}/"):
-            strings = (text for _, text in templates(patch, content.platform.untemplated))
-            trees += [
-                content.catalog.environment.parse(text) for text in strings if text in content.catalog.library.strings
-            ]
+    inside = (source.path for source in content.sources if source.path.startswith(f"{folder}/"))
+    paths = reachable(inside, lambda path: content.targets.get(path, ()))
+    trees = [source.tree for source in content.sources if source.path in paths]
     names = {node.name for tree in trees for node in tree.find_all(nodes.Name)} & TEMPLATE_NAMES
     attributes = {node.attr for tree in trees for node in tree.find_all(nodes.Getattr)}
     asking = [node for tree in trees for node in tree.find_all((nodes.Compare, nodes.Test, nodes.Call, nodes.Getitem))]

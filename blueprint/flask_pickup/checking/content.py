@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from jinja2 import nodes
+from jinja2 import TemplateSyntaxError, nodes
 
 from flask_pickup.catalog import Catalog
+from flask_pickup.catalog.complaints import json_line, toml_line
+from flask_pickup.catalog.settings import SPEAKS
 from flask_pickup.checking.recorded import LastDefinitions, UsedRange
+from flask_pickup.checking.source import Source, own_names
+from flask_pickup.override import templates
 from flask_pickup.platforms import Platform
 from flask_pickup.rendering import BASE
 
@@ -68,7 +73,35 @@ class Content:
         """The files that each template uses by name."""
         return {path: frozenset().union(*(one.targets for one in found)) for path, found in self.references.items()}
 
-    def seen_by(self, path: str) -> set[str]:
+    @cached_property
+    def sources(self) -> list[Source]:
+        """The templates, the strings of overrides, and the expressions."""
+        catalog, environment = self.catalog, self.catalog.environment
+        own = {path: own_names(tree) for path, tree in self.trees.items()}
+        found = [
+            Source(environment, path, tree, seen=frozenset().union(*(own[other] for other in self._seen_by(path))))
+            for path, tree in self.trees.items()
+        ]
+        for path, patch in catalog.overrides():
+            for keys, text in templates(patch, self.platform.untemplated):
+                if text in catalog.library.strings:
+                    line = json_line(catalog.texts[path], *keys)
+                    found.append(Source(environment, path, environment.parse(text), line))
+        for path, key, text in self._expressions():
+            with suppress(TemplateSyntaxError):
+                tree = environment.parse("{{ (" + text + "\n) }}")
+                found.append(Source(environment, path, tree, toml_line(catalog.texts[path], key), is_spoken=False))
+        return found
+
+    def _expressions(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the file, key and text of each expression that only decides."""
+        for experiment in self.catalog.experiments:
+            if experiment.audience:
+                yield experiment.file, "audience", experiment.audience
+        if self.catalog.settings.speaks_source != SPEAKS:
+            yield f"{BASE}/settings.toml", "speaks", self.catalog.settings.speaks_source
+
+    def _seen_by(self, path: str) -> set[str]:
         """Return the files whose variables ``path`` sees: those that use it, however far up, and those that it uses."""
 
         def users(of: str) -> Iterable[str]:

@@ -97,3 +97,16 @@ def constants(*expressions: nodes.Node) -> Iterator[object]:
             yield each.value
         elif isinstance(each, nodes.List | nodes.Tuple):
             yield from constants(*each.items)
+
+
+def own_names(tree: nodes.Template) -> frozenset[str]:
+    """Return the names that a template defines, anywhere in it."""
+    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx in {"store", "param"}}
+    return imported_names(tree) | names
+
+
+def imported_names(tree: nodes.Template) -> frozenset[str]:
+    """Return the names of a template's macros and imports."""
+    found = {node.name for node in tree.find_all(nodes.Macro)} | {node.target for node in tree.find_all(nodes.Import)}
+    several = [name for node in tree.find_all(nodes.FromImport) for name in node.names]
+    return frozenset(found | {name if isinstance(name, str) else name[1] for name in several})

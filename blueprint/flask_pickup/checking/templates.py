@@ -7,20 +7,18 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from html import unescape
 
-from jinja2 import TemplateSyntaxError, nodes
+from jinja2 import nodes
 from jinja2.runtime import LoopContext
 
 from flask_pickup.caller import e164
-from flask_pickup.catalog import Catalog, Complaint
-from flask_pickup.catalog.complaints import json_line, suggest, toml_line
-from flask_pickup.catalog.settings import SPEAKS
+from flask_pickup.catalog import Complaint
+from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.syntax import unknown
 from flask_pickup.checking.comparisons import Comparisons
 from flask_pickup.checking.content import Content
-from flask_pickup.checking.source import Source
+from flask_pickup.checking.source import Source, imported_names, own_names
 from flask_pickup.checking.spoken import check_spoken
-from flask_pickup.override import templates
-from flask_pickup.rendering import BASE, TEMPLATE_NAMES, asks_the_clock
+from flask_pickup.rendering import TEMPLATE_NAMES, asks_the_clock
 
 _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "caller": frozenset({"number", "country", "language", "identified"}),
@@ -46,7 +44,7 @@ _MISWRITTEN = re.compile(
 def check_templates(content: Content) -> Iterator[Complaint]:
     """Yield what is wrong with the text of each template, string of an override, and expression."""
     catalog, comparisons = content.catalog, Comparisons(content)
-    for source in _sources(content):
+    for source in content.sources:
         content.at(source.path)
         yield from _known_names(source)
         yield from _callers_in_macros(source)
@@ -55,32 +53,6 @@ def check_templates(content: Content) -> Iterator[Complaint]:
             yield from check_spoken(source, content)
     for path in (*content.trees, *dict(catalog.overrides())):
         yield from _check_lines(path, catalog.texts[path], content.region)
-
-
-def _sources(content: Content) -> Iterator[Source]:
-    catalog, environment = content.catalog, content.catalog.environment
-    own = {path: _own_names(tree) for path, tree in content.trees.items()}
-    for path, tree in content.trees.items():
-        seen = frozenset().union(*(own[other] for other in content.seen_by(path)))
-        yield Source(environment, path, tree, seen=seen)
-    for path, patch in catalog.overrides():
-        for keys, text in templates(patch, content.platform.untemplated):
-            if text in catalog.library.strings:
-                yield Source(environment, path, environment.parse(text), json_line(catalog.texts[path], *keys))
-    for path, key, text in _expressions(catalog):
-        try:
-            tree = environment.parse("{{ (" + text + "\n) }}")
-        except TemplateSyntaxError:
-            continue
-        yield Source(environment, path, tree, toml_line(catalog.texts[path], key), is_spoken=False)
-
-
-def _expressions(catalog: Catalog) -> Iterator[tuple[str, str, str]]:
-    for experiment in catalog.experiments:
-        if experiment.audience:
-            yield experiment.file, "audience", experiment.audience
-    if catalog.settings.speaks_source != SPEAKS:
-        yield f"{BASE}/settings.toml", "speaks", catalog.settings.speaks_source
 
 
 def _check_lines(path: str, text: str, region: str) -> Iterator[Complaint]:
@@ -98,26 +70,13 @@ def _check_lines(path: str, text: str, region: str) -> Iterator[Complaint]:
             yield Complaint(path, number, problem, "remove it if it is a caller's", "warning")
 
 
-def _own_names(tree: nodes.Template) -> frozenset[str]:
-    """Return the names that a template defines, anywhere in it."""
-    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx in {"store", "param"}}
-    return _imported(tree) | names
-
-
-def _imported(tree: nodes.Template) -> frozenset[str]:
-    """Return the names of a template's macros and imports."""
-    found = {node.name for node in tree.find_all(nodes.Macro)} | {node.target for node in tree.find_all(nodes.Import)}
-    several = [name for node in tree.find_all(nodes.FromImport) for name in node.names]
-    return frozenset(found | {name if isinstance(name, str) else name[1] for name in several})
-
-
 def _known_names(source: Source) -> Iterator[Complaint]:
     """Yield names, attributes, filters and tests that do not exist."""
     tree, environment = source.tree, source.environment
-    known = TEMPLATE_NAMES | environment.globals.keys() | source.seen | source.names.exported | _imported(tree)
+    known = TEMPLATE_NAMES | environment.globals.keys() | source.seen | source.names.exported | imported_names(tree)
     for node in source.names.found:
         if node.name not in known:
-            yield source.complain(node, f"unknown name '{node.name}'", suggest(node.name, known | _own_names(tree)))
+            yield source.complain(node, f"unknown name '{node.name}'", suggest(node.name, known | own_names(tree)))
     for kind, all_of_kind in ((nodes.Filter, environment.filters), (nodes.Test, environment.tests)):
         for used in tree.find_all(kind):
             if used.name not in all_of_kind:
