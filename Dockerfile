@@ -6,7 +6,7 @@ WORKDIR /srv/pickup
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --requirement requirements.txt
 COPY --chown=pickup . .
-RUN pip install --no-cache-dir --no-deps . && mkdir --parents instance && chown pickup instance
+RUN pip install --no-cache-dir --no-deps . && install --directory --mode 700 --owner pickup instance
 
 USER pickup
 ENV HOST=0.0.0.0 PORT=8000

@@ -27,10 +27,12 @@ def make_secrets() -> None:
     """Make the secrets that the environment does not give, once; ``flask`` and ``app.py`` read them from the file."""
     Path("instance").mkdir(mode=0o700, exist_ok=True)
     missing = [name for name in SECRETS if name not in {**dotenv_values(FILE), **os.environ}]
+    if missing:
+        Path(FILE).touch(mode=0o600)
+        Path(FILE).chmod(0o600)
     for name in missing:
         set_key(FILE, name, secrets.token_urlsafe(32), quote_mode="never")
     if missing:
-        Path(FILE).chmod(0o600)
         print(f"Made {', '.join(missing)} in {FILE}.")
     load_dotenv(FILE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -118,7 +118,9 @@ def make_engine(url: str) -> Engine:
         return create_engine(url, connect_args=_POSTGRESQL | unprepared, hide_parameters=True)
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT}, hide_parameters=True)
     if engine.dialect.name == "sqlite":
-        Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        if path := path_of(engine):
+            make_private_folder(Path(path).parent)
+            event.listen(engine, "do_connect", lambda *_: _make_private_file(Path(path)))
         event.listen(engine, "connect", _set_up_sqlite)
     return engine
 
@@ -135,6 +137,28 @@ _POSTGRESQL = {
 
 SQLITE_BUSY_TIMEOUT = 5.0
 """Seconds that SQLite waits for another program's lock."""
+
+
+def path_of(engine: Engine) -> str | None:
+    """Return the path of the engine's SQLite file, if other processes can open it by its path."""
+    database = engine.url.database
+    if engine.dialect.name != "sqlite" or not database or database == ":memory:" or database.startswith("file:"):
+        return None
+    return database
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing, for the app's user alone."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+
+
+def _make_private_file(path: Path) -> None:
+    # SQLite itself would let everybody read it. It gives the WAL the file's mode.
+    with suppress(OSError):
+        if not path.exists():
+            path.touch(mode=0o600)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

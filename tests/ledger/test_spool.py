@@ -177,16 +177,6 @@ def test_deleted_file_is_opened_anew(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_spool_is_for_this_user_alone(tmp_path: Path) -> None:
-    """The folder and its files can be read by the app's user alone."""
-    folder = tmp_path / "spool"
-    spool = Spool(folder)
-    spool.append(["row"])
-    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
-    assert folder.stat().st_mode & 0o777 == 0o700
-    spool.close()
-
-
 @pytest.mark.parametrize("use", [lambda spool: spool.append(["row"]), replay])
 def test_unusable_spool_says_so(use: object, tmp_path: Path) -> None:
     """A spool that cannot be written raises one kind of error, and leaves nothing open."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, event
 
-from conftest import facts, new_postgresql_database
+from conftest import MakePhone, facts, new_postgresql_database
 from faulty import migrate, rows
 from flask_pickup.ledger import CallEntry, DefinitionEntry, ReportEntry
 from flask_pickup.ledger.entries import Entry
+from flask_pickup.ledger.spool import Spool
 from flask_pickup.ledger.store import Store
 from flask_pickup.reports import call_row
 
@@ -114,3 +117,23 @@ def test_batch_of_old_and_new_calls(database_url: str) -> None:
     decided = [("new", "arm"), ("none", "arm"), ("overtaken", "arm"), ("there", "arm"), ("twice", "arm")]
     assert rows(database_url, query) == decided
     engine.dispose()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_files_are_for_the_apps_user_alone(make_phone: MakePhone, umask: int) -> None:
+    """Whatever the umask, others read nothing in the instance folder; nor a database that is made anew."""
+    before = os.umask(umask)
+    try:
+        phone = make_phone(PICKUP_DATABASE_URL=None)
+        folder = Path(phone.app.instance_path)
+        phone.ring()
+        Spool(folder / "spool").append(["row"])
+        for database in folder.glob("pickup.db*"):
+            database.unlink()
+        phone.ring("call-2")
+        phone.rows("SELECT 1")
+    finally:
+        os.umask(before)
+    modes = {path.relative_to(folder).as_posix(): path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
+    assert {"pickup.db", "pickup.db-pickup-lock", "spool/spool.db", "spool/spool.db-wal"} <= modes.keys()
+    assert modes == {name: 0o700 if name in {".", "spool"} else 0o600 for name in modes}

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from flask_pickup.engines import make_private_folder
 from flask_pickup.ledger.sqlite_file import identity, kernel_lock
 
 log = logging.getLogger("flask_pickup")
@@ -130,7 +131,7 @@ class Spool:
     @contextmanager
     def _access(self) -> Iterator[None]:
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._path.parent)
             with self._lock, kernel_lock(str(self._path)):
                 yield
         except (sqlite3.Error, OSError) as error:

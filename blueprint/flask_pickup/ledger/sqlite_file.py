@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from sqlalchemy import Engine
-
 Inode = tuple[int, int] | None
 
 
@@ -18,14 +16,6 @@ _WAL_BEGINS = {b"", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"}
 
 class FileReplaced(OSError):
     """The database's file or its WAL is not the one that was opened."""
-
-
-def path_of(engine: Engine) -> str | None:
-    """Return the path of the engine's SQLite file, if other processes can open it by its path."""
-    database = engine.url.database
-    if engine.dialect.name != "sqlite" or not database or database == ":memory:" or database.startswith("file:"):
-        return None
-    return database
 
 
 def identity(path: str) -> tuple[Inode, ...]:

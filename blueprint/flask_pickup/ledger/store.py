@@ -17,11 +17,11 @@ from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError,
 
 from flask_pickup.assignment import Assigned, Recorded
 from flask_pickup.caller import REHEARSAL
-from flask_pickup.engines import begin_writing
+from flask_pickup.engines import begin_writing, path_of
 from flask_pickup.ledger import tombstones
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry
 from flask_pickup.ledger.single_statement import insert_new_calls
-from flask_pickup.ledger.sqlite_file import FileReplaced, identity, is_wal_overwritten, kernel_lock, path_of
+from flask_pickup.ledger.sqlite_file import FileReplaced, identity, is_wal_overwritten, kernel_lock
 from flask_pickup.models import DECIDED, Assignment, Base, Call, Definition, Outcome, Transcript
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
 
