@@ -33,10 +33,13 @@ class Complaint:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the remedy for an unknown name: the one that was probably meant, else all that are known."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known are {', '.join(names)}" if names else "remove it"
+    close = next(iter(get_close_matches(name, names, n=1)), None)
+    return did_you_mean(close, f"known are {', '.join(names)}" if names else "remove it")
+
+
+def did_you_mean(name: str | None, otherwise: str) -> str:
+    """Return the remedy that proposes a name, or ``otherwise`` where there is none."""
+    return f"did you mean '{name}'?" if name else otherwise
 
 
 def toml_line(source: str, *path: str) -> int:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import fields
 
-from flask_pickup.catalog.complaints import Complaint, suggest
+from flask_pickup.catalog.complaints import Complaint, did_you_mean, suggest
 from flask_pickup.catalog.meant import DAYS, country_meant, day_meant
 from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, must_be, string
 
@@ -93,8 +93,7 @@ class WeekSchema(TableSchema):
 
     def remedy(self, key: str) -> str:
         """Say which day was probably meant, in whatever language."""
-        day = day_meant(key)
-        return f"did you mean '{day}'?" if day else super().remedy(key)
+        return did_you_mean(day_meant(key), super().remedy(key))
 
 
 class HolidaysSchema(TableSchema):
@@ -185,8 +184,7 @@ def _holidays(toml: TomlFile, table: Mapping[str, str]) -> Collection[date]:
             return country_holidays(country, subdiv=part or None, years=years).keys()
 
     if country and country not in list_supported_countries(include_aliases=True):
-        meant = country_meant(country)
-        remedy = f"did you mean '{meant}'?" if meant else 'write a code such as "NL"'
+        remedy = did_you_mean(country_meant(country), 'write a code such as "NL"')
         problem = f"unknown country '{country}': its public holidays are not known"
         toml.complain(problem, remedy, "holidays", "country")
     elif country:

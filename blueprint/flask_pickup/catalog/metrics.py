@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from flask_pickup.catalog.complaints import suggest
+from flask_pickup.catalog.complaints import did_you_mean, suggest
 from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
 from flask_pickup.catalog.toml import TomlFile
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, schema_values
@@ -84,16 +84,11 @@ def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
         return
     meant = _meant(outcome, found)
     if kinds.get(outcome) == "text" and not meant:
-        yield (
-            f"'{outcome}' is text, which makes no outcome",
-            "make it a boolean, a number or an enum in the analysis plan",
-        )
+        remedy = "make it a boolean, a number or an enum in the analysis plan"
+        yield f"'{outcome}' is text, which makes no outcome", remedy
     elif outcome.startswith(ANALYSED):
-        remedy = f"known are {', '.join(found)}" if found else "add it to the analysis plan, here or of the saved agent"
-        yield (
-            f"unknown outcome '{outcome}': no analysis plan here finds it",
-            f"did you mean '{meant}'?" if meant else remedy,
-        )
+        known = f"known are {', '.join(found)}" if found else "add it to the analysis plan, here or of the saved agent"
+        yield f"unknown outcome '{outcome}': no analysis plan here finds it", did_you_mean(meant, known)
     elif meant:
         yield f"no report brings '{outcome}', unless you record it yourself", f"did you mean '{meant}'?"
 

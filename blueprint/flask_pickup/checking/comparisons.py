@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 from jinja2 import nodes
 
 from flask_pickup.caller import e164
 from flask_pickup.catalog import Complaint
-from flask_pickup.catalog.complaints import suggest
+from flask_pickup.catalog.complaints import did_you_mean, suggest
 from flask_pickup.catalog.meant import COUNTRIES, country_meant, language_meant
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.source import Source, constants
@@ -43,7 +42,12 @@ class Comparisons:
         )
         spoken = _language(catalog.languages)
         self._facts: Mapping[str, _Fact] = {
-            "caller.country": _Fact(COUNTRIES.__contains__, partial(_country, catalog.languages)),
+            "caller.country": _Fact(
+                COUNTRIES.__contains__,
+                lambda value: did_you_mean(
+                    country_meant(value, catalog.languages), "write the two capital letters of a country, such as 'NL'"
+                ),
+            ),
             "caller.language": spoken,
             "language": spoken,
             "line.language": _language(of_lines),
@@ -96,14 +100,4 @@ def _pairs(tree: nodes.Template) -> Iterator[tuple[nodes.Expr, nodes.Expr, str]]
 
 def _language(languages: Collection[str]) -> _Fact:
     known = f"the languages here are {', '.join(sorted(languages))}" if languages else "no line has a language"
-
-    def remedy(value: str) -> str:
-        meant = language_meant(value, languages)
-        return f"did you mean '{meant}'?" if meant else known
-
-    return _Fact(languages.__contains__, remedy)
-
-
-def _country(languages: Collection[str], value: str) -> str:
-    meant = country_meant(value, languages)
-    return f"did you mean '{meant}'?" if meant else "write the two capital letters of a country, such as 'NL'"
+    return _Fact(languages.__contains__, lambda value: did_you_mean(language_meant(value, languages), known))

@@ -27,28 +27,10 @@ _FOR_HTML = frozenset({"e", "escape", "forceescape", "safe"})
 
 _OF_LOCALE = re.compile(r"%[-_^#]?([aAbBchpPrxX])")
 _BABELS = {
-    "A": "EEEE",
-    "a": "EEE",
-    "B": "MMMM",
-    "b": "MMM",
-    "h": "MMM",
-    "d": "d",
-    "e": "d",
-    "m": "MM",
-    "Y": "y",
-    "y": "yy",
-    "H": "HH",
-    "I": "h",
-    "M": "mm",
-    "S": "ss",
-    "p": "a",
-    "P": "a",
-    "j": "D",
-    "x": "d MMMM y",
-    "X": "HH:mm",
-    "c": "EEEE d MMMM y HH:mm",
-    "r": "h:mm a",
-}
+    "A": "EEEE", "a": "EEE", "B": "MMMM", "b": "MMM", "h": "MMM", "d": "d", "e": "d", "m": "MM", "Y": "y", "y": "yy",
+    "j": "D", "H": "HH", "I": "h", "M": "mm", "S": "ss", "p": "a", "P": "a", "r": "h:mm a",
+    "x": "d MMMM y", "X": "HH:mm", "c": "EEEE d MMMM y HH:mm",
+}  # fmt: skip
 """What Babel writes for a directive of ``strftime``."""
 
 
