@@ -22,7 +22,7 @@ LAYERS = [
     *("cleaning", "assignment", "override", "platforms", "metadata", "rendering", "catalog", "customer", "calls"),
     "spreadsheets",
     *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),
-    *("privacy", "rehearsal", "previewing", "simulation", "dashboard", "blueprint", "testing", "cli"),
+    *("privacy", "rehearsal", "previewing", "simulation", "enrolment", "dashboard", "blueprint", "testing", "cli"),
 ]
 """From the bottom up: a module imports only from those before it. A new module needs its place here."""
 

@@ -107,8 +107,7 @@ def identify(
     found, country = _written(number, region)
     if found is None or found in own:
         return UNIDENTIFIED
-    language = next((spoken for spoken in languages_of(country) if spoken in languages), None)
-    return Caller(found, country, language, key=caller_key(secret, found))
+    return Caller(found, country, language_in(country, languages), key=caller_key(secret, found))
 
 
 def caller_key(secret: str, number: str) -> str:
@@ -167,6 +166,11 @@ def e164(text: str | None, region: str) -> str | None:
     :param region: the country of numbers that are written without one.
     """
     return _written(text, region)[0]
+
+
+def language_in(country: str | None, languages: Collection[str]) -> str | None:
+    """Return the language that most people in a country speak of some ``languages``."""
+    return next((spoken for spoken in languages_of(country) if spoken in languages), None)
 
 
 @lru_cache(maxsize=512)

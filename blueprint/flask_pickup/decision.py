@@ -68,9 +68,14 @@ def decide(
 
 
 class Deciding:
-    """The steps of one decision. :func:`decide` takes them all and never raises; ``check`` takes them one by one."""
+    """The steps of one decision. :func:`decide` takes them all and never raises; ``check`` takes them one by one.
 
-    def __init__(self, catalog: Catalog, platform: Platform, call: CallFacts, customer: Customer) -> None:
+    :param language: the call's, where it is known already.
+    """
+
+    def __init__(
+        self, catalog: Catalog, platform: Platform, call: CallFacts, customer: Customer, language: str | None = None
+    ) -> None:
         self.catalog = catalog
         self.platform = platform
         self.call = call
@@ -82,7 +87,7 @@ class Deciding:
         hours = catalog.hours(call.line)
         self.open = hours is None or hours.is_open(call.at)
         self.names = self._names()
-        self.language = self._language()
+        self.language = language or self._language()
         self.names["language"] = self.language
 
     def decide(self, recorded: Recorded | None) -> Decision:
@@ -161,13 +166,14 @@ class Deciding:
         found = []
         for experiment in self.catalog.experiments:
             if experiment.status in {"running", "paused"}:
-                assigned, reason = self._place(experiment)
+                assigned, reason = self.place(experiment)
                 self.reasons[experiment.name] = reason
                 if assigned:
                     found.append(assigned)
         return tuple(found)
 
-    def _place(self, experiment: Experiment) -> tuple[Assigned | None, str]:
+    def place(self, experiment: Experiment) -> tuple[Assigned | None, str]:
+        """Return the arm of the caller in a running or paused experiment, if they have one, and the reason."""
         key = self.call.caller.key
         if not experiment.is_running:
             return None, "paused"

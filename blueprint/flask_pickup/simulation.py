@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select
 
 from flask_pickup import migrating
-from flask_pickup.caller import Caller, caller_key, languages_of
+from flask_pickup.caller import Caller, caller_key, language_in
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import CONTROL, Experiment, Line
 from flask_pickup.catalog.definition import MetricDefinition
@@ -152,11 +152,10 @@ class Simulation:
     def _caller(self, number: int) -> Caller:
         """Return somebody from the business's own country, whose pseudonym is of no number."""
         region = self.webhook.options.region
-        spoken = self.webhook.catalog.languages
         return Caller(
             number=None,
             country=region,
-            language=next((language for language in languages_of(region) if language in spoken), None),
+            language=language_in(region, self.webhook.catalog.languages),
             key=caller_key(self.webhook.options.caller_secret, f"{SIMULATED}{number}"),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from time import time
 
+import pytest
 from click.testing import CliRunner
 
 from conftest import BOOKED, CONTENT, MakePhone, Phone, write
@@ -29,8 +30,11 @@ def ring_often(phone: Phone, callers: int) -> None:
         )
 
 
-def test_says_what_twelve_weeks_can_find(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
+def test_says_what_twelve_weeks_can_find(
+    make_phone: MakePhone, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With enough callers in the database, check names the difference that twelve weeks can detect; with few, none."""
+    monkeypatch.setattr("flask_pickup.checking.recorded._TIMEOUT", 60)
     phone = make_phone(FILES, url=database_url, pickup=Pickup())
     phone.now = time()
     content = write(tmp_path / "content", FILES)

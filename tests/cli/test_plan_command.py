@@ -86,7 +86,7 @@ def test_plan_measures(called: Phone) -> None:
     assert (found["mean"], found["callers"], found["calls_per_caller"]) == (0.5, 40, 1.25)
     assert found["spread"] == pytest.approx(0.25 * 40 / 39)
     assert found["new_callers_a_week"] == 40
-    assert "measured on 40 callers, 1.25 calls per caller, 40 new callers a week" in plan(called).stdout
+    assert "measured on 40 callers, 1.25 calls per caller, 2 arms." in plan(called).stdout
 
     calls = [(60.0 + caller, 2 if caller % 4 == 0 else 1) for caller in range(40)]
     mean = sum(value * n for value, n in calls) / 50
@@ -107,16 +107,12 @@ def test_old_calls_are_not_measured(make_phone: MakePhone) -> None:
     assert plan(called).exit_code == 2
 
 
-def test_a_draft_is_measured_on_everybody(make_phone: MakePhone) -> None:
-    """Before it starts, an experiment's pace is everybody's, times the share that will be enrolled."""
-    draft = EXPERIMENT.replace('"running"', '"draft"\ntraffic = 0.5')
-    phone = make_phone({**FILES, "experiments/warm-opening/experiment.toml": draft})
-    for caller in range(40):
-        phone.ring(f"call-{caller}", caller=f"+316123456{caller:02}")
-    assert planned(phone, "--baseline", "0.3")["baseline"]["new_callers_a_week"] == 20
-
-
-_EXTREMES = (("--lift", "1e-200"), ("--lift", "1e-9", "--callers-a-week", "1e-300"))
+_RANGES = {
+    "--lift": ("0", "1e-200", "inf", "nan"),
+    "--callers-a-week": ("0.01", "1e+300", "nan"),
+    "--deviation": ("0", "1e+200", "nan"),
+    "--baseline": ("1e+308", "-inf", "nan"),
+}
 
 
 @pytest.mark.parametrize(
@@ -128,8 +124,7 @@ _EXTREMES = (("--lift", "1e-200"), ("--lift", "1e-9", "--callers-a-week", "1e-30
             "'warm-opening' has no metric 'sold'. Name one with --metric: booked, duration_seconds.",
         ),
         (("--baseline", "1.2"), "Nothing can be planned from a baseline of 1.2: a rate lies between 0 and 1"),
-        (("--lift", "0"), "--lift"),
-        *((("--baseline", "0.3", *extreme), "Nothing can be planned from a baseline of 0.3") for extreme in _EXTREMES),
+        *(((option, value), f"'{option}': {value}") for option, values in _RANGES.items() for value in values),
     ],
 )
 def test_what_cannot_be_planned_is_said(empty: Phone, arguments: tuple[str, ...], says: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,16 +16,16 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from flask_pickup import checking
-from flask_pickup.catalog import CONTROL, Complaint
+from flask_pickup.catalog import CONTROL, Catalog, Complaint
 from flask_pickup.catalog.layers import WHOLE, Range
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.toml import NAME
 from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, layer_ranges, plural, show
+from flask_pickup.enrolment import detectable_effects
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.rendering import BASE
-from flask_pickup.results.measuring import detectable_effects
 
 T = TypeVar("T")
 
@@ -60,7 +61,11 @@ def check_command(root: Path | None, style: str) -> None:
     complaints = [_placed(complaint, experiments, greetings) for complaint in found.complaints]
     errors = sum(complaint.level == "error" for complaint in complaints)
     counts = f"{plural(errors, 'error')}, {plural(len(complaints) - errors, 'warning')}"
-    detectable = _asked(options, _detectable) if style == "text" else None
+    detectable = None
+    if style == "text" and recorded:
+        # Loaded before the database is asked, which has little time to answer.
+        catalog = checking.load_content(experiments, greetings, region=options.region("NL"))
+        detectable = _asked(options, partial(_detectable, catalog))
     texts = [
         *map(_coloured, complaints),
         f"{plural(found.experiments, 'experiment')} checked: {counts if complaints else 'no problems'}.",
@@ -147,11 +152,9 @@ def _asked(options: ConfigReader, question: Callable[[Engine], T]) -> T | None:
     return None
 
 
-def _detectable(engine: Engine) -> list[str]:
+def _detectable(catalog: Catalog, engine: Engine) -> list[str]:
     """Return what running experiments can detect, if there are enough callers."""
-    if not checking.has_callers(engine):
-        return []
-    return list(detectable_effects(engine, checking.last_definitions(engine), now=datetime.now(UTC)))
+    return list(detectable_effects(engine, catalog, now=datetime.now(UTC))) if checking.has_callers(engine) else []
 
 
 def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complaint:

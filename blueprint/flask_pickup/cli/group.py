@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
+from math import isnan
 from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import click
@@ -38,6 +39,15 @@ formatted = click.option(
     show_default=True,
     help="Text, or JSON for programs.",
 )
+
+
+class Number(click.FloatRange):
+    """A number in a range. Click lets "nan" pass, which is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        found: float = super().convert(value, param, ctx)
+        return self.fail(f"{value} is not a number.", param, ctx) if isnan(found) else found
 
 
 class _Commands(click.Group):

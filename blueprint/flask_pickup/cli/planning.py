@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TypeVar
 
 import click
@@ -12,23 +12,26 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.blueprint import State
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
-from flask_pickup.cli.group import USAGE_ERROR, experiment_named, fail, formatted, show, with_state
+from flask_pickup.cli.group import USAGE_ERROR, Number, experiment_named, fail, formatted, show, with_state
+from flask_pickup.enrolment import Enrolment, enrolment
 from flask_pickup.results import measuring, planning
 from flask_pickup.results.planning import Plan
 from flask_pickup.results.wording import amount, percent
 
 T = TypeVar("T")
 
-_AT_LEAST_ONE = click.FloatRange(min=0, min_open=True)
+_POSITIVE = Number(1e-9, 1e9)
 
 
 @click.command()
 @click.argument("name")
 @click.option("--metric", "of", help="The metric to plan; by default the primary one.")
-@click.option("--baseline", type=float, help="The rate or mean today; by default the last twelve weeks', measured.")
-@click.option("--deviation", type=_AT_LEAST_ONE, help="A mean's standard deviation over callers, with --baseline.")
-@click.option("--lift", type=_AT_LEAST_ONE, help="The difference to detect; by default the metric's smallest.")
-@click.option("--callers-a-week", type=_AT_LEAST_ONE, help="New callers a week; by default the last four weeks'.")
+@click.option(
+    "--baseline", type=Number(-1e9, 1e9), help="The rate or mean today; by default the last twelve weeks', measured."
+)
+@click.option("--deviation", type=_POSITIVE, help="A mean's standard deviation over callers, with --baseline.")
+@click.option("--lift", type=_POSITIVE, help="The difference to detect; by default the metric's smallest.")
+@click.option("--callers-a-week", type=Number(0.1, 1e9), help="New callers a week; by default the last four weeks'.")
 @formatted
 @with_state
 def plan_command(
@@ -49,13 +52,15 @@ def plan_command(
         start = planning.stated(today["baseline"], deviation=today["deviation"])
     if start is None:
         fail(f"There are too few calls to measure {metric.name}. State its value today: --baseline 0.3", USAGE_ERROR)
-    pace = today["callers_a_week"]
-    pace = pace or _if_reached(lambda: measuring.new_callers_a_week(state.engine, experiment, now=now))
+    pace, expected = today["callers_a_week"], None
+    if pace is None:
+        expected = _if_reached(lambda: enrolment(state.engine, state.catalog, experiment, now=now))
+        pace = expected.enrolled if expected else None
     try:
         found = planning.plan(experiment, metric, replace(start, new_callers_a_week=pace), lift)
     except ValueError as error:
         fail(f"Nothing can be planned from a baseline of {start.mean:g}: {error}.", USAGE_ERROR)
-    show(style, found.as_json(), *_parts(found))
+    show(style, {**found.as_json(), "enrolment": expected and asdict(expected)}, *_parts(found, expected))
 
 
 def _metric(experiment: Experiment, name: str | None) -> MetricDefinition:
@@ -75,8 +80,9 @@ def _if_reached(action: Callable[[], T]) -> T | None:
         return None
 
 
-def _parts(found: Plan) -> Iterator[str | Table]:
-    yield f"{found.experiment}: {found.metric}, {_now(found)}."
+def _parts(found: Plan, expected: Enrolment | None) -> Iterator[str | Table]:
+    yield f"{found.experiment}: {found.metric}, {_now(found, expected)}."
+    yield from _enrolled(expected) if expected else ()
     if found.lift is None:
         yield "Set the smallest relevant difference: --lift, or smallest in the metric."
     else:
@@ -87,17 +93,31 @@ def _parts(found: Plan) -> Iterator[str | Table]:
         yield f"\nThe smallest detectable difference, {unit}:"
         yield _detectable(found)
     else:
-        yield "\n--callers-a-week adds the weeks, and the differences that each can detect."
+        none = "" if expected else "No calls are recorded, or the database does not answer. "
+        yield f"\n{none}--callers-a-week adds the weeks, and the differences that each can detect."
 
 
-def _now(found: Plan) -> str:
+def _enrolled(expected: Enrolment) -> Iterator[str]:
+    numbers = f"{expected.enrolled:,.0f} of {expected.callers:,.0f}"
+    yield f"By the calls of the last four weeks, {numbers} new callers a week would be enrolled."
+    if expected.is_upper_bound:
+        yield (
+            "This is the most there can be: the audience asks for the customer or the number, which are not recorded. "
+            "If you know how many there are: --callers-a-week 100"
+        )
+    if expected.unidentified:
+        yield f"{expected.unidentified:,.0f} calls a week without a number do not count."
+
+
+def _now(found: Plan, expected: Enrolment | None) -> str:
     baseline = found.baseline
+    stated = None if expected else baseline.new_callers_a_week
     facts = {
         f"now {percent(baseline.mean)} of {found.per}s": found.is_proportion,
         f"now {baseline.mean:,.4g} per {found.per}": not found.is_proportion,
         f"measured on {baseline.callers or 0:,} callers": baseline.callers,
         f"{baseline.calls_per_caller or 0:.2f} calls per caller": baseline.calls_per_caller,
-        f"{baseline.new_callers_a_week or 0:,.0f} new callers a week": baseline.new_callers_a_week,
+        f"{stated or 0:,.0f} new callers a week": stated,
         f"{found.arms} arms": True,
     }
     return ", ".join(fact for fact, known in facts.items() if known)

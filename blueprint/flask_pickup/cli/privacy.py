@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flask_pickup import privacy
 from flask_pickup.blueprint import State
-from flask_pickup.cli.group import USAGE_ERROR, as_json, fail, formatted, plural, show, with_state
+from flask_pickup.cli.group import USAGE_ERROR, Number, as_json, fail, formatted, plural, show, with_state
 
 
 @click.command()
@@ -53,7 +53,7 @@ def forget_command(state: State, number: str, style: str) -> None:
 
 
 @click.command()
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Days to keep; PICKUP_RETENTION by default.")
+@click.option("--days", type=Number(0, 36_500, min_open=True), help="Days to keep; PICKUP_RETENTION by default.")
 @formatted
 @with_state
 def purge_command(state: State, days: float | None, style: str) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from flask_pickup import simulation
 from flask_pickup.blueprint import State
 from flask_pickup.catalog.definition import CONTROL, Experiment
-from flask_pickup.cli.group import USAGE_ERROR, experiment_named, fail, formatted, show, with_state
+from flask_pickup.cli.group import USAGE_ERROR, Number, experiment_named, fail, formatted, show, with_state
 from flask_pickup.engines import make_engine
 from flask_pickup.results import wording
 from flask_pickup.results.model import Results
@@ -33,7 +33,9 @@ _EFFECT = re.compile(r"(?P<arm>[^:=]+)(?::(?P<metric>[^=]+))?=(?P<size>[+-]?(\d+
 @click.option("--callers", type=click.IntRange(1), default=2000, show_default=True, help="How many callers to make up.")
 @click.option("--weeks", type=click.IntRange(1, 520), default=12, show_default=True, help="How long they take to call.")
 @click.option("--effect", "effects", multiple=True, help="What is true: warm=+0.05, or warm:early_hang_up=-0.02.")
-@click.option("--baseline", type=float, help="The primary metric in control; by default 0.3, or 90 of a number.")
+@click.option(
+    "--baseline", type=Number(-1e9, 1e9), help="The primary metric in control; by default 0.3, or 90 of a number."
+)
 @click.option("--into", help="An empty database to fill, as an SQLAlchemy URL; by default one that is thrown away.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes up other callers.")
 @formatted

@@ -29,6 +29,7 @@ from flask_pickup.dashboard.downloads import TABLES, download, table_chunks
 from flask_pickup.dashboard.parameters import BadParameter, chosen, entered_moment, refuse_null_characters
 from flask_pickup.dashboard.plan import planned
 from flask_pickup.dashboard.plots import plots_of
+from flask_pickup.enrolment import Enrolment, enrolment
 from flask_pickup.previewing import preview
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Snapshots
@@ -208,8 +209,16 @@ class Dashboard:
         return self._page("call", row=row, transcript=transcript)
 
     def _plan(self) -> Response:
-        found = planned(request.args)
-        return self._page("plan", 400 if "problem" in found else 200, form=request.args, **found)
+        experiments = {each.name: each for each in self.catalog.experiments if each.status != "concluded"}
+        name, found = chosen(request.args, "experiment", experiments), planned(request.args)
+        counted = self._enrolment(experiments[name]) if name else None
+        form = {"callers_a_week": f"{counted.enrolled:.6g}" if counted else "", **request.args}
+        status = 400 if "problem" in found else 200
+        return self._page("plan", status, form=form, experiments=experiments, counted=counted, **found)
+
+    def _enrolment(self, experiment: Experiment) -> Enrolment | None:
+        state, seconds = self.webhook, rows.STATEMENT_TIMEOUT
+        return enrolment(state.engine, self.catalog, experiment, now=state.now, seconds=seconds)
 
     def _preview(self) -> Response:
         # A number in an address would end in logs: it comes in a form's body alone.
