@@ -32,7 +32,6 @@ _BATCH = 100
 MARKS_LAST = timedelta(days=7)
 """How long late rows of a forgotten caller are dropped: as long as a host's spool may have to wait."""
 
-_A_LONG_CALL = timedelta(days=1)
 _CALL_ID = re.compile(r'"call_id":("(?:[^"\\]|\\.)*")')
 _MOST = 100_000
 _PAUSE = 0.05
@@ -141,22 +140,21 @@ def _erase(store: Store, spool: Spool, keys: Sequence[str], now: datetime, erasu
 
 
 def _erase_recorded(store: Store, keys: Collection[str], now: datetime, rows: Counts) -> set[str]:
-    """Erase a caller's calls, count the rows, and return the ids of calls that may be going on."""
-    theirs = select(Call.call_id, Call.decided_at).where(Call.caller_key.in_(keys)).order_by(Call.call_id).limit(_BATCH)
-    going_on: set[str] = set()
+    """Erase a caller's calls, count the rows, and return the calls' ids."""
+    theirs = select(Call.call_id).where(Call.caller_key.in_(keys)).order_by(Call.call_id).limit(_BATCH)
+    erased: set[str] = set()
     while True:
         with store.transaction() as connection:
             if connection.dialect.name == "sqlite":
                 # Deleted rows are overwritten.
                 connection.exec_driver_sql("PRAGMA secure_delete = ON")
-            calls = connection.execute(theirs.with_for_update()).all()
+            calls = connection.execute(theirs.with_for_update()).scalars().all()
             if not calls:
-                return going_on
-            # A report may bring neither number nor metadata, so its call's id is marked too.
-            recent = {call_id for call_id, at in calls if at is None or at > now - _A_LONG_CALL}
-            _mark(connection, recent, now)
-            rows.update(erase_calls(connection, [call_id for call_id, _ in calls]))
-        going_on |= recent
+                return erased
+            # A report of a call that is going on may bring neither number nor metadata, so the ids are marked too.
+            _mark(connection, calls, now)
+            rows.update(erase_calls(connection, calls))
+        erased.update(calls)
 
 
 def _empty_wal(engine: Engine) -> bool:
