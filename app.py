@@ -6,6 +6,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 import crm
 from flask_pickup import Caller, Pickup
@@ -30,6 +31,8 @@ def create_app() -> Flask:
     app = Flask(__name__)
     app.config.from_mapping(environment())
     app.register_blueprint(pickup, url_prefix="/pickup")
+    # The proxy says whether a visitor came by TLS: the dashboard's cookie is then for TLS alone.
+    app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 

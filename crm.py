@@ -36,7 +36,8 @@ def find(number: str | None) -> dict[str, Any] | None:
 @cache
 def _file(folder: str) -> Path:
     path = Path(folder, "crm.db")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(_TABLE)
         database.executemany("INSERT OR IGNORE INTO patients VALUES (?, ?, ?, ?, ?)", _PATIENTS)

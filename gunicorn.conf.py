@@ -43,7 +43,8 @@ def when_ready(server: Arbiter) -> None:
     print(f"\nPickup answers at {url}webhook. Try it:\n")
     print(f"    .venv/bin/flask pickup rehearse {url}webhook --call {secrets.token_hex(3)}\n")
     print("The same line again is the same call again. Stop with Ctrl-C.\n", flush=True)
-    if token := {**dotenv_values(".env"), **os.environ}.get("PICKUP_DASHBOARD_TOKEN"):
+    token = {**dotenv_values(".env"), **os.environ}.get("PICKUP_DASHBOARD_TOKEN")
+    if token and sys.stdout.isatty():  # elsewhere it would stay in a log
         print(f"The dashboard: {url}?token={token}\n", flush=True)
     gc.freeze()  # the garbage collector of a worker would copy the pages that workers share
 

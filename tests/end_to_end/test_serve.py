@@ -69,8 +69,11 @@ def test_first_start(checkout: Path) -> None:
         found = rows(database, "SELECT experiment, callers, calls FROM pickup_results")
         assert found == [("warm-opening", 1, 1)] * is_in_it
         assert server.stop() == 0
-    secrets = checkout / ".env"
-    assert mode(secrets) == stat.S_IRUSR | stat.S_IWUSR
+        assert server.process.stdout
+        assert (dotenv_values(checkout / ".env")["PICKUP_DASHBOARD_TOKEN"] or "") not in server.process.stdout.read()
+    files = [checkout / ".env", *(path for path in (checkout / "instance").rglob("*") if path.is_file())]
+    assert {path.name: mode(path) for path in files} == dict.fromkeys((path.name for path in files), 0o600)
+    assert mode(checkout / "instance") == stat.S_IRWXU
     assert "Made PICKUP_WEBHOOK_SECRET, PICKUP_CALLER_SECRET" in server.said
 
 
