@@ -224,6 +224,7 @@ def test_importing_again_after_another_call_changes_nothing(shop: Phone, tmp_pat
         ("0612345678\0,sale,1,2025-12-13", "not a phone number"),
         ("0612345678;sale;1;2025-12-13", "more or fewer cells"),
         ("0612345678,sale,2,2025-12-13", "Add them up"),
+        ("caller,outcome,value,at", "'at' is not a time"),
         ("0612345678,sale,nan,2025-12-13", "finite number"),
         ("0612345678,completed,1,2025-12-13", "comes from the platform's reports"),
         ("0612345678,0612345678 sale,1,2025-12-13", "An outcome's name"),

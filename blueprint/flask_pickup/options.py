@@ -140,10 +140,8 @@ class ConfigReader:
         if value is None:
             raise _invalid(name, f"is not set. Set it to {what}.")
         found = value.split(",") if isinstance(value, str) else value
-        if not isinstance(found, list | tuple) or not all(isinstance(part, str) for part in found):
+        if not (found and isinstance(found, list | tuple) and all(isinstance(part, str) for part in found)):
             raise _invalid(name, f"is neither a text nor a list of texts. Set it to {what}.")
-        if not found or not all(part.strip() for part in found):
-            raise _invalid(name, f"contains an empty secret. Set it to {what}.")
         return tuple(_strong(name, part) for part in found)
 
     def token(self, name: str) -> str | None:

@@ -120,7 +120,7 @@ def test_wrong_setting_stops_it(checkout: Path) -> None:
     """An invalid setting is a sentence, not a traceback, and nothing is served."""
     ended = run_script(checkout, SHELL, "scripts/serve", PICKUP_WEBHOOK_SECRET="")
     assert ended.returncode == 1
-    assert "'PICKUP_WEBHOOK_SECRET' contains an empty secret." in ended.stdout
+    assert "'PICKUP_WEBHOOK_SECRET' has a secret of fewer than 16 characters." in ended.stdout
     assert "Traceback" not in ended.stdout
 
 

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import orjson
+
 from flask_pickup.catalog.definition import Goal, Per
 from flask_pickup.results import wording
 from flask_pickup.translation import in_language
@@ -251,7 +253,7 @@ class Results(PeriodResults):
 
     def as_data(self) -> dict[str, Any]:
         """Return plain values without words: to be kept, and shown in any language. Moments are in ISO 8601."""
-        return _plain(asdict(self))  # type: ignore[no-any-return]
+        return orjson.loads(orjson.dumps(self))  # type: ignore[no-any-return]
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``--format json`` prints: :meth:`as_data` with messages in English."""
@@ -279,13 +281,3 @@ def csv_rows(results: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
 def _compared(each: Mapping[str, Any]) -> tuple[Any, ...]:
     ends = (*(each["always_valid_interval"] or (None, None)), *(each["interval"] or (None, None)))
     return (each["against"], each["difference"], *ends, each["state"])
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {key: _plain(child) for key, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(child) for child in value]
-    return value
