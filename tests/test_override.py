@@ -17,44 +17,11 @@ from flask_pickup.override import fill, is_template, leaves, merge, templates
 
 # --- the merge --------------------------------------------------------------------------------------------------------
 
-# The RFC's appendix A, each row as target, patch, result.
-APPENDIX: list[tuple[Any, Any, Any]] = [
-    ({"a": "b"}, {"a": "c"}, {"a": "c"}),
-    ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-    ({"a": "b"}, {"a": None}, {}),
-    ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
-    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
-    ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
-    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
-    (["a", "b"], ["c", "d"], ["c", "d"]),
-    ({"a": "b"}, ["c"], ["c"]),
-    ({"a": "foo"}, None, None),
-    ({"a": "foo"}, "bar", "bar"),
-    ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-    ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
-    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
-]
-
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=4)
 )
 objects = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
-
-
-@pytest.mark.parametrize(("target", "patch", "result"), APPENDIX)
-def test_examples_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
-    """Each example in the RFC's appendix comes out as it stands there."""
-    assert merge(target, patch) == result
-
-
-@given(values, values)
-def test_neither_argument_is_changed(target: Any, patch: Any) -> None:
-    """The base is merged with one arm after another; a call must not leave its mark in it."""
-    before = copy.deepcopy((target, patch))
-    merge(target, patch)
-    assert (target, patch) == before
 
 
 def by_the_rfc(target: Any, patch: Any) -> Any:
@@ -73,8 +40,10 @@ def by_the_rfc(target: Any, patch: Any) -> Any:
 
 @given(values, values)
 def test_merge_is_that_of_the_rfc(target: Any, patch: Any) -> None:
-    """Every merge gives what the RFC's own algorithm gives."""
+    """Every merge gives what the RFC's own algorithm gives, and changes neither argument: others use them too."""
+    before = copy.deepcopy((target, patch))
     assert merge(target, patch) == by_the_rfc(copy.deepcopy(target), patch)
+    assert (target, patch) == before
 
 
 @given(objects)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +16,7 @@ from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone
 from flask_pickup import Pickup
 from flask_pickup.caller import UNIDENTIFIED
 from flask_pickup.catalog import Line
-from flask_pickup.rendering import Environment, SilentUndefined, expression, render, split_variant
+from flask_pickup.rendering import Environment, expression, render, split_variant
 
 ENVIRONMENT = Environment()
 NAMES: Mapping[str, Any] = {
@@ -103,13 +102,6 @@ def test_no_filter_raises_for_a_missing_value(name: str) -> None:
     """No filter of one value raises if that value is missing."""
     needs = {"batch": "2", "groupby": "'a'", "replace": "'a', 'b'", "slice": "2"}
     say(f"{{{{ customer.missing|{name}({needs.get(name, '')}) }}}}")
-
-
-def test_missing_value_is_not_a_number() -> None:
-    """Python's conversions raise the error that Jinja's filters turn into their default."""
-    for convert in (int, float, complex, math.sqrt):
-        with pytest.raises(TypeError):
-            convert(SilentUndefined(name="age"))
 
 
 @pytest.mark.parametrize("source", ["{{ customer.name|round }}", "{{ range(customer.name) }}"])
@@ -329,19 +321,30 @@ def test_arm_uses_the_base(hear: Hear, arm: str, words: str) -> None:
     assert hear(base, {**own, "first_message.j2": arm}) == words
 
 
-def test_base_uses_the_arms_partial(hear: Hear) -> None:
-    """A partial that an arm has too is the arm's, wherever the base includes it."""
-    base = {"first_message.j2": 'Hello. {% include "partials/bye.j2" %}', "partials/bye.j2": "Goodbye."}
-    assert hear(base, {"partials/bye.j2": "See you!"}) == "Hello. See you!"
-    assert hear(base, {"partials/bye.j2": "See you!"}, caller=None) == "Hello. Goodbye."
+WRAPPED = '{% include "greetings/partials/bye.j2" %}'
 
 
-def test_arm_wraps_the_partial_that_it_replaces(hear: Hear) -> None:
-    """In an arm ``greetings/…`` means the file of the layers below, so that no file includes itself."""
-    base = {"first_message.j2": 'Hello. {% include "partials/bye.j2" %}', "partials/bye.j2": "Goodbye."}
-    assert (
-        hear(base, {"partials/bye.j2": '{% include "greetings/partials/bye.j2" %} Truly.'}) == "Hello. Goodbye. Truly."
-    )
+@pytest.mark.parametrize(
+    ("line", "arm", "words"),
+    [
+        (None, None, "Goodbye."),
+        (None, "See you!", "See you!"),
+        (None, f"{WRAPPED} Truly.", "Goodbye. Truly."),
+        (f"{WRAPPED} From the desk.", None, "Goodbye. From the desk."),
+        (f"{WRAPPED} From the desk.", f"{WRAPPED} Truly.", "Goodbye. From the desk. Truly."),
+    ],
+)
+def test_layers_share_a_partial(hear: Hear, line: str | None, arm: str | None, words: str) -> None:
+    """A partial is the top layer's, wherever the base includes it; ``greetings/…`` is that of the layers below."""
+    base = {
+        "settings.toml": '[lines."+31850835037"]\ngreetings = "lines/desk"\n',
+        "first_message.j2": 'Hello. {% include "partials/bye.j2" %}',
+        "partials/bye.j2": "Goodbye.",
+        "lines/desk/partials/other.j2": "",
+        **({"lines/desk/partials/bye.j2": line} if line else {}),
+    }
+    own = {"partials/bye.j2": arm} if arm else None
+    assert hear(base, own) == f"Hello. {words}"
 
 
 def test_names_follow_the_language(hear: Hear) -> None:
@@ -354,19 +357,6 @@ def test_names_follow_the_language(hear: Hear) -> None:
     }
     arm = {"first_message.j2": '{% include "greetings/first_message.j2" %} {% include "aside.j2" %}'}
     assert hear(base, {**arm, "aside.j2": "Bye.", "aside.nl.j2": "Doei."}) == "Hallo. Tot ziens. Doei."
-
-
-def test_line_lies_over_the_base_and_below_the_arm(hear: Hear) -> None:
-    """A called number's folder is a layer of its own: over the base, under every arm."""
-    base = {
-        "settings.toml": '[lines."+31850835037"]\ngreetings = "lines/desk"\n',
-        "first_message.j2": 'Hello. {% include "partials/bye.j2" %}',
-        "partials/bye.j2": "Goodbye.",
-        "lines/desk/partials/bye.j2": '{% include "greetings/partials/bye.j2" %} From the desk.',
-    }
-    arm = {"partials/bye.j2": '{% include "greetings/partials/bye.j2" %} Truly.'}
-    assert hear(base, caller=None) == "Hello. Goodbye. From the desk."
-    assert hear(base, arm) == "Hello. Goodbye. From the desk. Truly."
 
 
 def test_override_includes_files(make_phone: MakePhone) -> None:

@@ -160,7 +160,7 @@ def test_platforms_own_braces_come_through_byte_for_byte(serve: Any, place: str)
     assert response.get_json()["assistant"]["first_message"] == "Jan"
 
 
-# --- the use cases ----------------------------------------------------------------------------------------------------
+# --- the use cases: of these, business hours are in test_closed.py, and languages in test_language.py -----------------
 
 
 def each_caller(phone: Phone) -> list[dict[str, Any]]:
@@ -178,24 +178,6 @@ def test_crm_integration(serve: Any) -> None:
     answers = each_caller(phone)
     assert [said["first_message"] for said in answers] == ["Hallo Jan!", "Hallo Piet!", "Hallo!", "Hallo!"]
     assert [said["llm_config"]["model"] for said in answers] == ["gpt-4o", *["gpt-4o-mini"] * 3]
-
-
-@pytest.mark.parametrize(
-    ("at", "is_open"),
-    [(datetime(2025, 12, 12, 15, 59, 59, tzinfo=UTC), True), (datetime(2025, 12, 12, 16, tzinfo=UTC), False)],
-)
-def test_business_hours(serve: Any, at: datetime, is_open: bool) -> None:  # noqa: FBT001
-    """Outside the hours the call is turned away with the page's own words, and the row says closed."""
-    phone = serve(
-        {
-            "greetings/first_message.j2": "Goedendag.",
-            "greetings/closed.j2": SORRY + "\n",
-            "greetings/hours.toml": 'timezone = "Europe/Amsterdam"\n[week]\nfriday = "09:00-17:00"\n',
-        },
-        at,
-    )
-    assert answer(phone) == ({"assistant": {"first_message": "Goedendag."}} if is_open else {"error": SORRY})
-    assert phone.rows("SELECT decision FROM pickup_calls") == [("base" if is_open else "closed",)]
 
 
 def test_ab_testing(serve: Any) -> None:
@@ -218,19 +200,6 @@ def test_ab_testing(serve: Any) -> None:
     assert set(arms.values()) == {"control", "warm"}
 
 
-def test_language_detection(serve: Any) -> None:
-    """A caller from another country is answered in its language, where the greeting is written in it."""
-    files = {
-        "greetings/settings.toml": 'language = "nl"\n',
-        "greetings/first_message.j2": "Goedendag.",
-        "greetings/first_message.de.j2": "Guten Tag.",
-        "greetings/override.json": {"assistant": {"stt_config": {**MODEL, "language": "{{ language }}"}}},
-    }
-    phone = serve(files)
-    heard = [(said["first_message"], said["stt_config"]["language"]) for said in each_caller(phone)]
-    assert heard == [("Goedendag.", "nl"), ("Goedendag.", "nl"), ("Guten Tag.", "de"), ("Goedendag.", "nl")]
-
-
 # --- validated on its way out -----------------------------------------------------------------------------------------
 
 WRONG_OVERRIDES: list[dict[str, Any]] = [
@@ -249,28 +218,20 @@ BASE = {"assistant": {"note": "base", "llm_config": MODEL}}
 
 
 @pytest.mark.parametrize("override", WRONG_OVERRIDES, ids=str)
-def test_invalid_arm_falls_back_to_the_base(serve: Any, override: dict[str, Any]) -> None:
-    """An invalid arm is not sent: the caller hears the base, also at the second delivery, and the row says why."""
-    files = {
-        "greetings/override.json": BASE,
-        "experiments/warm-opening/experiment.toml": f'{EXPERIMENT}[pins]\n"{CALLER}" = "warm"\n',
-        "experiments/warm-opening/warm/override.json": override,
-    }
-    phone = serve(files)
-    assert answer(phone) == answer(phone) == BASE
-    assert_is_fallback(phone, "experiments/warm-opening/warm")
-    assert [bool(row[0]) for row in phone.rows("SELECT delivered FROM pickup_assignments")] == [False]
-    both_fail = serve({**files, "greetings/override.json": override})
-    assert answer(both_fail) == {}
-    assert_is_fallback(both_fail, "experiments/warm-opening/warm")
-
-
-@pytest.mark.parametrize("override", WRONG_OVERRIDES, ids=str)
-def test_invalid_base_falls_back_to_the_saved_agent(serve: Any, override: dict[str, Any]) -> None:
-    """An invalid base is not sent: the answer is ``{}``, which means the saved agent."""
-    phone = serve({"greetings/override.json": override})
-    assert answer(phone) == {}
-    assert_is_fallback(phone, "greetings")
+def test_invalid_answer_is_not_sent(serve: Any, override: dict[str, Any]) -> None:
+    """For an invalid arm the caller hears the base, for an invalid base the saved agent (``{}``); the row says why."""
+    base, arm = "greetings/override.json", "experiments/warm-opening/warm/override.json"
+    pinned = {"experiments/warm-opening/experiment.toml": f'{EXPERIMENT}[pins]\n"{CALLER}" = "warm"\n'}
+    for files, heard, where in (
+        ({**pinned, base: BASE, arm: override}, BASE, "experiments/warm-opening/warm"),
+        ({**pinned, base: override, arm: override}, {}, "experiments/warm-opening/warm"),
+        ({base: override}, {}, "greetings"),
+    ):
+        phone = serve(files)
+        # The second delivery of the call says the same.
+        assert answer(phone) == answer(phone) == heard
+        assert_is_fallback(phone, where)
+        assert {bool(row[0]) for row in phone.rows("SELECT delivered FROM pickup_assignments")} <= {False}
 
 
 def assert_is_fallback(phone: Phone, where: str) -> None:

@@ -254,7 +254,9 @@ def test_refused_row_costs_no_other(make_phone: MakePhone, database_url: str, tm
     assert sorted(row[0] for row in phone.rows(ARMS)) == ["good-0", "good-1", "good-2"]
 
 
-def test_what_cannot_be_replayed_is_a_dead_letter(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
+def test_what_cannot_be_replayed_is_a_dead_letter(
+    make_phone: MakePhone, database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A spooled row that the database refuses becomes a dead letter, which /health counts; those beside it are written."""
     phone = hosted(make_phone, database_url, migrate=False, tmp_path=tmp_path)
     for call_id in ("good-0", "poison", "good-1"):
@@ -265,6 +267,7 @@ def test_what_cannot_be_replayed_is_a_dead_letter(make_phone: MakePhone, databas
     eventually(lambda: phone.client.get("/pickup/health").get_json()["dead_letters"] == 1)
     [dead] = Spool(phone.app.extensions["pickup"].options.spool).find(["{"])["dead_letter"]
     assert "poison" in dead
+    assert "kept in the table dead_letter" in caplog.text
     assert "612345678" not in dead
 
 

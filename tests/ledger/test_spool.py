@@ -14,14 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_pickup.ledger import spool as spool_module
-from flask_pickup.ledger.spool import Spool, SpoolUnavailable
+from flask_pickup.ledger.spool import Spool
 
 
 class Database(list[str]):
-    """Takes entries until it is away, and refuses some for good."""
+    """Takes entries until it is away."""
 
     away_after: int | None = None
-    refused: tuple[str, ...] = ()
 
     def __call__(self, entries: Sequence[str]) -> list[str]:
         """Commit a batch."""
@@ -29,8 +28,8 @@ class Database(list[str]):
             if not self.away_after:
                 raise OSError("the database is away")
             self.away_after -= 1
-        self.extend(entry for entry in entries if entry not in self.refused)
-        return [entry for entry in entries if entry in self.refused]
+        self.extend(entries)
+        return []
 
 
 def replayed(folder: Path) -> list[str]:
@@ -38,10 +37,6 @@ def replayed(folder: Path) -> list[str]:
     database = Database()
     Spool(folder).replay(database)
     return database
-
-
-def replay(spool: Spool) -> None:
-    spool.replay(Database())
 
 
 def traces(folder: Path, text: str) -> list[str]:
@@ -127,20 +122,6 @@ def test_processes_replay_while_others_write(tmp_path: Path) -> None:
     assert replayed(tmp_path) == []
 
 
-def test_refused_entries_become_dead_letters(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What the database refuses is kept apart, logged and counted, and the entries beside it are replayed."""
-    spool, database = Spool(tmp_path), Database()
-    database.refused = ("bad",)
-    spool.append(["good", "bad", "better"])
-    spool.replay(database)
-    assert (list(database), spool.rows, spool.dead_letters) == (["good", "better"], 0, 1)
-    assert spool.find(["a"]) == {"spool": [], "dead_letter": ["bad"]}
-    assert "dead_letter" in caplog.text
-    other = Spool(tmp_path)
-    other.replay(database)
-    assert other.dead_letters == 1
-
-
 def test_replay_pauses_for_what_is_more_urgent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A replay stops after a batch if calls are waiting; the rest comes next time."""
     monkeypatch.setattr(spool_module, "_BATCH", 2)
@@ -175,15 +156,3 @@ def test_deleted_file_is_opened_anew(tmp_path: Path) -> None:
     spool.append(["kept"])
     assert replayed(tmp_path) == ["kept"]
     spool.close()
-
-
-@pytest.mark.parametrize("use", [lambda spool: spool.append(["row"]), replay])
-def test_unusable_spool_says_so(use: object, tmp_path: Path) -> None:
-    """A spool that cannot be written raises one kind of error, and leaves nothing open."""
-    (tmp_path / "spool.db").write_bytes(b"not a database" * 1000)
-    assert callable(use)
-    with pytest.raises(SpoolUnavailable):
-        use(Spool(tmp_path))
-    (tmp_path / "file").touch()
-    with pytest.raises(SpoolUnavailable):
-        use(Spool(tmp_path / "file" / "spool"))

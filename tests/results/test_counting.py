@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Engine, update
 
 from flask_pickup.models import Outcome
-from flask_pickup.results.assembling import ResultOptions, results
+from flask_pickup.results.assembling import ResultOptions, analysis, results
+from flask_pickup.results.details import details_of
 from flask_pickup.results.model import Metric, Results
 from result_rows import PLAIN, START, Rows, body
 
@@ -23,7 +24,7 @@ NOW = START + timedelta(days=60)
 METRICS: Mapping[str, Mapping[str, Any]] = {
     "booked": {"outcome": "analysis.booked"},
     "booked_known": {"outcome": "analysis.booked", "missing": "leave out"},
-    "booked_calls": {"outcome": "analysis.booked", "per": "call"},
+    "booked-calls": {"outcome": "analysis.booked", "per": "call"},
     "seconds": {"outcome": "duration_seconds", "per": "call", "missing": "leave out"},
     "seconds_zero": {"outcome": "duration_seconds", "per": "call"},
     "seconds_total": {"outcome": "duration_seconds", "per": "caller", "missing": "leave out"},
@@ -274,8 +275,24 @@ def test_only_callers_who_count_influence_a_result(engine: Engine) -> None:
 
 
 def figures(engine: Engine) -> list[float | None]:
-    found = results(engine, "opening", options=ResultOptions(now=NOW)).metrics
-    arms = (arm for metric in found for arm in metric.arms)
+    """Return what results show; the SQL to copy gives the same."""
+    with analysis(engine, "opening", None, ResultOptions(now=NOW)) as read:
+        found = read.results()
+        assert found.since
+        sql = details_of(read, found.since).sql
+    assert all(sign not in sql for sign in ("%%", "%(", " :", "?"))
+    with engine.connect().execution_options(no_parameters=True) as connection:
+        copied = {row["arm"]: row for row in connection.exec_driver_sql(sql).mappings()}
+    assert {arm.arm: (arm.callers, arm.calls) for arm in found.arms} == {
+        arm: (row["callers"], row["calls"]) for arm, row in copied.items()
+    }
+    for metric in found.metrics:
+        for arm in metric.arms:
+            mean, error = (copied[arm.arm][f"{metric.metric}_{name}"] for name in ("mean", "squared_error"))
+            assert mean == pytest.approx(arm.mean, rel=1e-9)
+            # Near 1.7e9 a double has hardly more than seven digits after the point.
+            assert error**0.5 == pytest.approx(arm.standard_error, rel=1e-9 if metric.metric != "moment" else 1e-5)
+    arms = (arm for metric in found.metrics for arm in metric.arms)
     return [value for arm in arms for value in (arm.callers, arm.calls, arm.missing, arm.mean, arm.standard_error)]
 
 

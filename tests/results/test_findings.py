@@ -257,13 +257,15 @@ def test_failed_hook_is_told(engine: Engine, audience: str, call_id: str, *, tol
 
 
 def test_broken_split_delivery_and_missing_reports_are_told(small: Engine) -> None:
-    """An uneven split, uneven delivery and uneven reports each have their code."""
+    """An uneven split, uneven delivery and uneven reports each have their code, and the arms' shares are named."""
     rows = Rows()
     callers(rows, "control", 300, 0.3)
     callers(rows, "warm", 500, 0.3, delivered=False)
     for row in rows.calls[400:]:
         row["reported_at"] = None
-    assert {"split", "delivery", "missing"} <= codes(shown(small, rows)).keys()
+    told = codes(shown(small, rows))
+    assert {"split", "delivery", "missing"} <= told.keys()
+    assert "control 100.0 %, warm 0.0 %" in told["delivery"]
 
 
 def test_uneven_missing_values_suppress_the_metric(small: Engine) -> None:

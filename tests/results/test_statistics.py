@@ -122,14 +122,6 @@ def test_split_is_tested(control: int, warm: int, more: Mapping[str, Any], wante
     assert (shown.metrics[0].comparisons[0].state == "suppressed") is bool(wanted)
 
 
-def test_unequal_delivery_is_found() -> None:
-    """Arms that differ in how often their words were spoken are named with their shares."""
-    delivery = tuple(replace(rate(lost, 1000), asked=1000, incomplete=lost) for lost in (2, 60))
-    [finding] = found(1000, 1000, more={"delivery": delivery}).warnings
-    assert finding.code == "delivery"
-    assert "control 99.8 %, warm 94.0 %" in finding.message
-
-
 def test_moved_calls_are_found() -> None:
     """Where callers of an arm call more often, metrics per call have a warning."""
     of = design(BOOKED, LENGTH)
