@@ -58,8 +58,8 @@ def test_unread_values_are_counted(make_phone: MakePhone) -> None:
     phone.report("call-2", analysis={"note": "She was friendly."})
     phone.client.post_tool_call("lookup", tool_call_list=[{"function": {"name": "x", "arguments": "order"}}])
     counted = {labels[0]: value for (name, labels), value in scrape(phone).items() if name == "pickup_unread_total"}
-    ones = dict.fromkeys(("time", "end reason", "duration", "analysis value", "text", "tool call"), 1)
-    assert counted == phone.client.get("/pickup/health").get_json()["unread"] == {**ones, "message": 2}
+    ones = dict.fromkeys(("end reasons", "analysis", "text", "tool calls"), 1)
+    assert counted == phone.client.get("/pickup/health").get_json()["unread"] == {**ones, "messages": 2, "times": 2}
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])

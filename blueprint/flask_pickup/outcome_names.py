@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-UNREAD_MESSAGES, UNREAD_ANALYSIS = "unread.messages", "unread.analysis"
-"""How many messages of a transcript, and values of an analysis, could not be read; absent if all could."""
+UNREAD: Mapping[Literal["messages", "analysis"], str] = {"messages": "unread.messages", "analysis": "unread.analysis"}
+"""Parts of a report, and the outcomes that say how many of their values could not be read; absent if all could."""
 
-REPORTED_NUMBERS = ("duration_seconds", "user_messages", UNREAD_MESSAGES, UNREAD_ANALYSIS)
+REPORTED_NUMBERS = ("duration_seconds", "user_messages", *UNREAD.values())
 REPORTED_FLAGS = ("early_hang_up", "completed", "transferred", "voicemail", "silence", "error")
 ANALYSED = "analysis."
 """How the names of outcomes begin that the platform's analysis of a call found."""

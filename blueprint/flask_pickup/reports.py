@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -17,7 +17,7 @@ from flask_pickup.catalog.greeting_length import longest_greeting
 from flask_pickup.ledger import ReportEntry
 from flask_pickup.metadata import Metadata
 from flask_pickup.models import Call
-from flask_pickup.outcome_names import ANALYSED, UNREAD_ANALYSIS, UNREAD_MESSAGES, is_measurable, schema_values
+from flask_pickup.outcome_names import ANALYSED, UNREAD, is_measurable, schema_values
 from flask_pickup.platforms import CallEnded, Ending, JsonObject, Platform, StatusChanged, Unread
 from flask_pickup.platforms.reading import as_boolean, as_number
 
@@ -141,44 +141,36 @@ def outcomes_of(
 
     :param phone_number: the caller's in E.164, which makes no outcome.
     """
-    found, unread = dict[str, float](), Counter[Unread]()
-    if event.duration_seconds is not None:
-        found |= _measured("duration_seconds", event.duration_seconds, "duration", unread)
-    if event.user_messages is not None:
-        found["user_messages"] = float(event.user_messages)
-    if event.ending is not None:
-        found |= {name: float(event.ending in endings) for name, endings in ENDINGS.items()}
-    elif event.end_reason:
-        unread["end reason"] += 1
-    early = _is_early_hang_up(event, reading.early)
-    if early is not None:
-        found["early_hang_up"] = float(early)
+    facts: dict[str, float | None] = {
+        "duration_seconds": event.duration_seconds,
+        "user_messages": event.user_messages,
+        **{name: None if event.ending is None else event.ending in endings for name, endings in ENDINGS.items()},
+        "early_hang_up": _is_early_hang_up(event, reading.early),
+    }
+    found, unread = {name: float(fact) for name, fact in facts.items() if fact is not None}, Counter[Unread]()
     schemas = {key: [schema] for key, schema in event.analysis_fields.items()} or reading.schemas
     for key, value in event.analysis.items():
         found |= _analysed(key, value, schemas.get(key, ()), phone_number, unread)
-    if len(found) > _MOST_OUTCOMES:
-        unread["too many"] += len(found) - _MOST_OUTCOMES
+    unread["analysis"] += max(len(found) - _MOST_OUTCOMES, 0)
     found = dict(islice(found.items(), _MOST_OUTCOMES))
     total = unread + Counter(event.unread)
-    told = {UNREAD_MESSAGES: total["message"], UNREAD_ANALYSIS: total["analysis value"]}
-    return found | {name: float(count) for name, count in told.items() if count}, unread
+    return found | {name: float(total[kind]) for kind, name in UNREAD.items() if total[kind]}, +unread
 
 
 def _is_early_hang_up(event: CallEnded, threshold: float | None) -> bool | None:
     """Return whether the caller hung up without a word; None where that is unknown."""
-    if event.has_caller_spoken or event.ending not in {None, "caller", "completed"}:
+    has_spoken = event.user_messages or any(said.get("role") == "user" for said in event.transcript or ())
+    if has_spoken or event.ending not in {None, "caller", "completed"}:
         return False
-    if event.unread.get("message"):
+    if event.unread.get("messages"):
         return None
-    if event.user_messages is not None:
-        silent = event.user_messages == 0
-    elif threshold is None or event.duration_seconds is None:
-        return None
-    else:
-        silent = event.duration_seconds < threshold
+    if event.user_messages is None:
+        if threshold is None or event.duration_seconds is None:
+            return None
+        if event.duration_seconds >= threshold:
+            return False
     # An unknown reason does not say who ended the call; without a reason, callers end most calls.
-    has_unknown_reason = event.ending is None and (event.end_reason or event.unread.get("end reason"))
-    return None if silent and has_unknown_reason else silent
+    return None if event.unread.get("end reasons") else True
 
 
 def _analysed(
@@ -186,35 +178,25 @@ def _analysed(
 ) -> dict[str, float]:
     """Return the outcomes of one finding. Free text makes none: it would put a person's words into the tables."""
     types, words = schema_values(*schemas)
+    readers = [_READERS[name] for name in types if name in _READERS]
     choices = [word for word in words[:_MOST_CHOICES] if _is_name(word)]
-    amount = _amount(value, types)
-    if not _KEY.fullmatch(key) or could_hold_number(key):
-        unread["key"] += 1
-    elif isinstance(value, str) and value in choices:
-        return {f"{ANALYSED}{key}.{word}": float(word == value) for word in choices}
-    elif amount is not None and is_written_as(phone_number, amount):
-        unread["phone number"] += 1
-    elif amount is not None:
-        return _measured(f"{ANALYSED}{key}", amount, "analysis value", unread)
-    elif value is not None:
-        is_text = not words and ("string" in types or _READERS.keys().isdisjoint(types))
-        unread["text" if is_text else "analysis value"] += 1
+    amount = _amount(value, readers)
+    if _KEY.fullmatch(key) and not could_hold_number(key):
+        if isinstance(value, str) and value in choices:
+            return {f"{ANALYSED}{key}.{word}": float(word == value) for word in choices}
+        if amount is not None and is_measurable(amount) and not is_written_as(phone_number, amount):
+            return {f"{ANALYSED}{key}": amount}
+    if value is not None:
+        is_text = amount is None and not words and ("string" in types or not readers)
+        unread["text" if is_text else "analysis"] += 1
     return {}
 
 
-def _amount(value: Any, types: Collection[str]) -> float | None:
+def _amount(value: Any, readers: Sequence[Callable[[Any], float | None]]) -> float | None:
     """Return a finding as the number that its schema expects; if it expects none, a number is one all the same."""
-    if _READERS.keys().isdisjoint(types):
+    if not readers:
         return float(value) if isinstance(value, bool | int | float) else None
-    read = (_READERS[name](value) for name in types if name in _READERS)
-    return next((amount for amount in read if amount is not None), None)
-
-
-def _measured(name: str, value: float, kind: Unread, unread: Counter[Unread]) -> dict[str, float]:
-    if is_measurable(value):
-        return {name: float(value)}
-    unread[kind] += 1
-    return {}
+    return next((float(amount) for read in readers if (amount := read(value)) is not None), None)
 
 
 def _is_name(word: str) -> bool:

@@ -16,9 +16,9 @@ import pytest
 
 from commands import run
 from complaints import command_complains, complaints_about
-from conftest import CONTENT, EXPERIMENT, NOW, MakePhone, Phone
+from conftest import CONTENT, EXPERIMENT, NOW, MakePhone, Phone, write
 from flask_pickup import Pickup
-from flask_pickup.checking import ask, last_definitions
+from flask_pickup.checking import ask, history_of_experiments
 from result_rows import Rows, body, tables
 
 TOML = "experiments/warm-opening/experiment.toml"
@@ -39,7 +39,7 @@ def serve(make_phone: MakePhone, url: str, files: Mapping[str, Any] = CONTENT, *
 
 def changes(root: Path, url: str, files: Mapping[str, Any]) -> list[tuple[str, int, str, str]]:
     """Return the complaints about changed files, if the database has what was served."""
-    found = complaints_about(root, {**CONTENT, **files}, recorded=ask(url, last_definitions))
+    found = complaints_about(root, {**CONTENT, **files}, recorded=ask(url, history_of_experiments))
     assert {each["level"] for each in found} <= {"warning"}
     return [(each["file"], each["line"], each["problem"], each["remedy"]) for each in found]
 
@@ -127,9 +127,9 @@ def test_carry_over_is_warned_of(  # noqa: PLR0913, PLR0917 (a row of the table)
     found = command_complains(tmp_path / "now", {**CONTENT, TOML: toml}, PICKUP_DATABASE_URL=database_url)
     problem = f"carry-over: callers of [0.5, 1.0] were in 'opening' until {last:%Y-%m-%d}"
     assert [(each["line"], each["level"], each["problem"]) for each in found] == [(1, "warning", problem)] * is_warned
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(write(tmp_path, {**CONTENT, TOML: toml.replace("[0.5, 1.0]", "[0.0, 0.5]")}))
     monkeypatch.setenv("PICKUP_DATABASE_URL", database_url)
-    made = json.loads(run("new", "n", "--arms", "a", "--range", "0.5", "1", "--format", "json").stdout)
+    made = json.loads(run("new", "n", "--arms", "a", "--format", "json").stdout)
     assert [problem in warning for warning in made["warnings"]] == [True] * is_warned
 
 
@@ -161,7 +161,7 @@ def test_missing_answer_is_no_fault(tmp_path: Path, url: str) -> None:
     """Without tables, or without a database, everything else is checked."""
     (tmp_path / "empty.db").touch()
     (tmp_path / "text.db").write_text("This is no database, however long it may be. " * 100)
-    assert ask(url.format(root=tmp_path), last_definitions) is None
+    assert ask(url.format(root=tmp_path), history_of_experiments) is None
 
 
 def test_database_that_is_locked_is_not_waited_for(make_phone: MakePhone, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_database_that_is_locked_is_not_waited_for(make_phone: MakePhone, tmp_pa
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN EXCLUSIVE")
         began = monotonic()
-        assert ask(f"sqlite:///{file}", last_definitions) is None
+        assert ask(f"sqlite:///{file}", history_of_experiments) is None
         assert monotonic() - began < 4
 
 
@@ -181,5 +181,5 @@ def test_database_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = monotonic()
         url = f"postgresql+psycopg://u:p@127.0.0.1:{silent.getsockname()[1]}/db"
-        assert ask(url, last_definitions) is None
+        assert ask(url, history_of_experiments) is None
         assert monotonic() - began < 4

@@ -1,25 +1,23 @@
 """Everything about the content that could go wrong on a call, found before it."""
 
 from flask_pickup.checking.recorded import (
-    LastDefinitions,
-    UsedRange,
+    NO_HISTORY,
+    History,
     ask,
     carry_over,
     has_callers,
-    last_definitions,
-    used_ranges,
+    history_of_experiments,
 )
 from flask_pickup.checking.runner import Found, check_folders, load_content
 
 __all__ = [
+    "NO_HISTORY",
     "Found",
-    "LastDefinitions",
-    "UsedRange",
+    "History",
     "ask",
     "carry_over",
     "check_folders",
     "has_callers",
-    "last_definitions",
+    "history_of_experiments",
     "load_content",
-    "used_ranges",
 ]

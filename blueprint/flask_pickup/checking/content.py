@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -12,7 +12,7 @@ from jinja2 import TemplateSyntaxError, nodes
 from flask_pickup.catalog import Catalog
 from flask_pickup.catalog.complaints import json_line, toml_line
 from flask_pickup.catalog.settings import SPEAKS
-from flask_pickup.checking.recorded import LastDefinitions, UsedRange
+from flask_pickup.checking.recorded import NO_HISTORY, History
 from flask_pickup.checking.source import Source, own_names
 from flask_pickup.override import templates
 from flask_pickup.platforms import Platform
@@ -39,8 +39,6 @@ class Content:
     """All that the checks follow from.
 
     :param at: is told, before each step, the next file or folder.
-    :param recorded: the last definition that was served of each experiment.
-    :param used: the ranges of layers from which experiments lately had callers.
     :param retention: the days that calls are kept.
     """
 
@@ -48,8 +46,7 @@ class Content:
     platform: Platform
     region: str
     at: Callable[[str], None]
-    recorded: LastDefinitions = field(default_factory=dict)
-    used: Sequence[UsedRange] = ()
+    recorded: History = NO_HISTORY
     retention: float | None = None
 
     @cached_property

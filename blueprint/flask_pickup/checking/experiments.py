@@ -32,9 +32,9 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
         for arm in catalog.arms[experiment.name]:
             yield from _missing_variants(catalog, arm)
         yield from _outlives(catalog, experiment, content.retention)
-        before = content.recorded.get(experiment.name)
+        before = content.recorded.definitions.get(experiment.name)
         if experiment.is_running and experiment.layer:
-            for carried in carry_over(experiment.name, experiment.layer, experiment.layer_range, content.used):
+            for carried in carry_over(experiment.name, experiment.layer, experiment.layer_range, content.recorded):
                 yield _warning(catalog, experiment, ("layer",), *carried)
         if experiment.is_running and before and before.get("status") in {"running", "paused"}:
             yield from _changes(catalog, experiment, before)

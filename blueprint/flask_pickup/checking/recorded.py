@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Thread
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Engine, create_engine, func, select
 from sqlalchemy.engine import make_url
@@ -15,11 +16,9 @@ from sqlalchemy.pool import NullPool
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog.layers import WHOLE, Range
 from flask_pickup.models import Assignment, Call, Definition
+from flask_pickup.platforms import JsonObject
 
 T = TypeVar("T")
-
-LastDefinitions = Mapping[str, Mapping[str, Any]]
-"""The last definition that was served of each experiment, by its name."""
 
 FEWEST = 30
 """Calls with a caller below which detectable effects are not worth computing."""
@@ -56,28 +55,29 @@ def has_callers(engine: Engine) -> bool:
         return connection.execute(select(func.count()).select_from(some)).scalar_one() >= FEWEST
 
 
-def last_definitions(engine: Engine) -> LastDefinitions:
-    """Return the last definition that each experiment was served from.
+@dataclass(frozen=True)
+class History:
+    """What the database knows of the experiments.
 
-    :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
+    :param definitions: the last definition that each was served from, by its name.
+    :param recent: the definitions that gave arms to callers within the last 30 days, each after the last day, in order.
     """
-    query = select(Definition.experiment, Definition.body).order_by(Definition.first_seen_at, Definition.fingerprint)
-    with engine.connect() as connection:
-        # The last row of each experiment stays.
-        return dict(tuple(row) for row in connection.execute(query))
+
+    definitions: Mapping[str, JsonObject] = field(default_factory=dict)
+    recent: Sequence[tuple[str, JsonObject]] = ()
 
 
-class UsedRange(NamedTuple):
-    """A range of a layer, and the day on which an experiment last gave an arm to a caller of it."""
-
-    experiment: str
-    layer: str
-    layer_range: Sequence[float]
-    last: str
+NO_HISTORY = History()
 
 
-def used_ranges(engine: Engine) -> list[UsedRange]:
-    """Return the ranges of layers from which experiments had callers within the last 30 days, the latest last."""
+def history_of_experiments(engine: Engine) -> History:
+    """Return what the database knows of the experiments.
+
+    :raises sqlalchemy.exc.SQLAlchemyError: if it does not answer.
+    """
+    definitions = select(Definition.experiment, Definition.body).order_by(
+        Definition.first_seen_at, Definition.fingerprint
+    )
     last = (
         select(Assignment.definition, func.max(Assignment.assigned_at).label("at"))
         # Calls have an index on their time, assignments have none.
@@ -87,19 +87,20 @@ def used_ranges(engine: Engine) -> list[UsedRange]:
         .group_by(Assignment.definition)
         .subquery()
     )
-    query = select(Definition.body, last.c.at).join(last, last.c.definition == Definition.fingerprint).order_by("at")
+    query = select(last.c.at, Definition.body).join(last, last.c.definition == Definition.fingerprint).order_by("at")
     with engine.connect() as connection:
-        return [
-            UsedRange(body["experiment"], body["layer"], body.get("layer_range", WHOLE), f"{at:%Y-%m-%d}")
-            for body, at in connection.execute(query)
-            if body.get("layer")
-        ]
+        recent = [(f"{at:%Y-%m-%d}", body) for at, body in connection.execute(query)]
+        # The last row of each experiment stays.
+        return History(dict(tuple(row) for row in connection.execute(definitions)), recent)
 
 
-def carry_over(name: str, layer: str, layer_range: Range, used: Iterable[UsedRange]) -> Iterator[tuple[str, str]]:
+def carry_over(name: str, layer: str, layer_range: Range, recorded: History) -> Iterator[tuple[str, str]]:
     """Yield a problem and its remedy for each other experiment that lately had callers of an experiment's range."""
-    shared = (each for each in used if each.layer == layer and layer_range.overlaps(Range(*each.layer_range)))
-    for other, day in {each.experiment: each.last for each in shared if each.experiment != name}.items():
+    in_layer = (
+        (day, body) for day, body in recorded.recent if body.get("layer") == layer and body["experiment"] != name
+    )
+    sharing = ((day, body) for day, body in in_layer if layer_range.overlaps(Range(*body.get("layer_range", WHOLE))))
+    for other, day in {body["experiment"]: day for day, body in sharing}.items():
         problem = f"carry-over: callers of {layer_range} were in '{other}' until {day}"
         yield problem, "what they heard there can still show: start 30 days after that, or use a range without them"
 

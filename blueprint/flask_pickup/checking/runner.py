@@ -23,7 +23,7 @@ from flask_pickup.checking.answers import check_answers
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.experiments import check_experiments
 from flask_pickup.checking.overrides import check_overrides
-from flask_pickup.checking.recorded import LastDefinitions, UsedRange
+from flask_pickup.checking.recorded import NO_HISTORY, History
 from flask_pickup.checking.references import check_references
 from flask_pickup.checking.templates import check_templates
 from flask_pickup.errors import ChecksFailed
@@ -60,16 +60,13 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     greetings: Path,
     *,
     region: str,
-    recorded: LastDefinitions | None = None,
-    used: Sequence[UsedRange] = (),
+    recorded: History = NO_HISTORY,
     retention: float | None = None,
     found: Callable[[Complaint], None],
     at: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Check both folders in this process, without limits. Return the number of experiments that load.
 
-    :param recorded: the last definition that the database has of each experiment.
-    :param used: the ranges of layers from which experiments lately had callers, according to the database.
     :param retention: the days that calls are kept.
     :param found: is given each complaint, some of them twice.
     :param at: is told, before each step, the next file or folder.
@@ -78,20 +75,19 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     catalog = load_content(experiments, greetings, region=region, at=at)
     for complaint in catalog.complaints:
         found(complaint)
-    content = Content(catalog, platform, region, at, recorded or {}, [UsedRange(*each) for each in used], retention)
+    content = Content(catalog, platform, region, at, recorded, retention)
     for check in (check_references, check_templates, check_overrides, check_experiments, check_answers):
         for complaint in check(content):
             found(complaint)
     return len(catalog.experiments)
 
 
-def check_folders(  # noqa: PLR0913 (those of check_here that a child can be given)
+def check_folders(
     experiments: Path,
     greetings: Path,
     *,
     region: str,
-    recorded: LastDefinitions | None = None,
-    used: Sequence[UsedRange] = (),
+    recorded: History = NO_HISTORY,
     retention: float | None = None,
 ) -> Found:
     """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.
@@ -104,8 +100,7 @@ def check_folders(  # noqa: PLR0913 (those of check_here that a child can be giv
         "experiments": str(experiments),
         "greetings": str(greetings),
         "region": region,
-        "recorded": recorded,
-        "used": used,
+        "recorded": asdict(recorded),
         "retention": retention,
     }
     # Safe path (-P): the folder that is checked can hold modules named like ours.
@@ -129,7 +124,10 @@ def in_the_child() -> None:
     _limit(resource.RLIMIT_CORE, 0)
     request = json.load(sys.stdin)
     folders = (Path(request.pop("experiments")), Path(request.pop("greetings")))
-    number = check_here(*folders, **request, found=lambda complaint: _print(asdict(complaint)), at=_begin_step)
+    recorded = History(**request.pop("recorded"))
+    number = check_here(
+        *folders, **request, recorded=recorded, found=lambda complaint: _print(asdict(complaint)), at=_begin_step
+    )
     _print({"experiments": number})
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from flask_pickup import checking
 from flask_pickup.catalog import CONTROL, Catalog, Complaint
-from flask_pickup.catalog.layers import WHOLE, Range
+from flask_pickup.catalog.layers import WHOLE
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.toml import NAME
@@ -51,9 +51,7 @@ def check_command(root: Path | None, style: str) -> None:
             experiments,
             greetings,
             region=options.region("NL"),
-            recorded=(recorded := _asked(options, checking.last_definitions)),
-            # A database that does not answer is not asked again.
-            used=(_asked(options, checking.used_ranges) if recorded else None) or (),
+            recorded=(recorded := _recorded(options)),
             retention=options.optional_number("retention"),
         )
     except ChecksFailed as error:
@@ -62,7 +60,7 @@ def check_command(root: Path | None, style: str) -> None:
     errors = sum(complaint.level == "error" for complaint in complaints)
     counts = f"{plural(errors, 'error')}, {plural(len(complaints) - errors, 'warning')}"
     detectable = None
-    if style == "text" and recorded:
+    if style == "text" and recorded.definitions:
         # Loaded before the database is asked, which has little time to answer.
         catalog = checking.load_content(experiments, greetings, region=options.region("NL"))
         detectable = _asked(options, partial(_detectable, catalog))
@@ -78,24 +76,15 @@ def check_command(root: Path | None, style: str) -> None:
 @click.argument("name")
 @click.option("--arms", metavar="ARMS", required=True, help="The arms beside control, with commas between: warm,brisk.")
 @click.option("--layer", default="opening", show_default=True, help="Experiments of one layer share no caller.")
-@click.option(
-    "--range",
-    "numbers",
-    metavar="START END",
-    type=float,
-    nargs=2,
-    help="Its part of the layer; by default the widest free one.",
-)
 @formatted
-def new_command(name: str, arms: str, layer: str, numbers: tuple[float, float] | None, style: str) -> None:
+def new_command(name: str, arms: str, layer: str, style: str) -> None:
     """Write a new experiment to edit.
 
     Creates the folder NAME in the experiments: a draft, with a folder for each arm that holds the current greetings,
-    and a range of the layer that no running or paused experiment has. Needs no app.
+    and the widest range of the layer that no running or paused experiment has. Needs no app.
 
     \b
     flask pickup new short-opening --arms short,shorter
-    flask pickup new quick-opening --arms quick --range 0.5 0.75
     """
     names = dict.fromkeys(arm.strip() for arm in arms.split(",") if arm.strip())
     names.pop(CONTROL, None)
@@ -104,13 +93,11 @@ def new_command(name: str, arms: str, layer: str, numbers: tuple[float, float] |
             fail(f"'{word}' cannot be a name: use lower-case letters, digits, '-' and '_'.", USAGE_ERROR)
     if not names:
         fail("Name at least one arm beside control: --arms warm", USAGE_ERROR)
-    if numbers and not Range.of(numbers):
-        fail("--range needs two numbers from 0 to 1, the smaller one first: --range 0.5 1.0", USAGE_ERROR)
     options = ConfigReader(os.environ)
     folder, greetings = _folders(options)
     catalog = checking.load_content(folder, greetings, region=options.region("NL"))
-    free = max(catalog.free_ranges(layer), key=lambda each: each.end - each.start, default=WHOLE)
-    chosen = Range.of(numbers) or free
+    free = catalog.free_ranges(layer)
+    chosen = max(free, key=lambda each: each.end - each.start, default=WHOLE)
     openings = sorted(greetings.glob("first_message*.j2"))
     try:
         written = write_experiment(folder, name, arms=list(names), layer=layer, layer_range=chosen, greetings=openings)
@@ -118,10 +105,10 @@ def new_command(name: str, arms: str, layer: str, numbers: tuple[float, float] |
         fail(f"'{folder / name}' exists already. Choose another name.")
     except OSError as error:
         fail(f"'{folder / name}' cannot be written: {error.strerror}.")
-    sharing = catalog.layers.get(layer, {})
-    others = " and ".join(other for other, each in sharing.items() if each.layer_range.overlaps(chosen))
-    warnings = [f"{chosen} overlaps {others}; conclude or narrow one of them before this one runs"] if others else []
-    warnings += map("; ".join, checking.carry_over(name, layer, chosen, _asked(options, checking.used_ranges) or ()))
+    warnings = (
+        [] if free else ["no range is free; conclude an experiment of the layer, or narrow one, before this one runs"]
+    )
+    warnings += map("; ".join, checking.carry_over(name, layer, chosen, _recorded(options)))
     value = {
         "experiment": name,
         "arms": [CONTROL, *names],
@@ -150,6 +137,10 @@ def _asked(options: ConfigReader, question: Callable[[Engine], T]) -> T | None:
     with suppress(ConfigurationError):
         return checking.ask(options.database_url(instance), question)
     return None
+
+
+def _recorded(options: ConfigReader) -> checking.History:
+    return _asked(options, checking.history_of_experiments) or checking.NO_HISTORY
 
 
 def _detectable(catalog: Catalog, engine: Engine) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask_pickup.platforms.events import Ending
 from flask_pickup.platforms.reading import words_of
@@ -22,7 +23,7 @@ _RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
 """An ending, and sets of words: the reason has at least one word of each set. The first rule that fits holds."""
 
 
-def ending_of(reason: str | None) -> Ending | None:
+def ending_of(reason: Any) -> Ending | None:
     """Return the ending that a reason names; ``None`` if its words are unknown."""
-    words = words_of(reason or "")
+    words = words_of(reason) if isinstance(reason, str) else []
     return next((ending for ending, sets in _RULES if not any(each.isdisjoint(words) for each in sets)), None)

@@ -18,9 +18,7 @@ JsonObject = Mapping[str, Any]
 Ending = Literal["caller", "agent", "completed", "transferred", "voicemail", "silence", "limit", "error"]
 """Who or what ended a call; ``completed`` where the platform says only that it ended normally."""
 
-Unread = Literal[
-    "analysis value", "duration", "end reason", "key", "message", "phone number", "text", "time", "too many", "tool call"
-]  # fmt: skip
+Unread = Literal["analysis", "end reasons", "messages", "text", "times", "tool calls"]
 """Kinds of what a platform sends and Pickup does not read; ``docs/outcomes.md`` explains them."""
 
 
@@ -141,11 +139,6 @@ class CallEnded(Event):
     summary: str | None = field(default=None, repr=False)
     metadata: JsonObject = field(default_factory=dict, repr=False)
     applied: Words | None = field(default=None, repr=False)
-
-    @property
-    def has_caller_spoken(self) -> bool:
-        """Whether the caller is known to have said something; other messages may be unread."""
-        return bool(self.user_messages) or any(each.get("role") == "user" for each in self.transcript or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

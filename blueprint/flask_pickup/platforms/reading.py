@@ -16,6 +16,7 @@ import orjson
 from marshmallow import ValidationError, fields
 
 from flask_pickup.errors import BadWebhook
+from flask_pickup.outcome_names import is_measurable
 from flask_pickup.platforms.events import JsonObject, Unread
 
 T = TypeVar("T")
@@ -113,16 +114,16 @@ def _deserialized(field: fields.Field[T], value: Any) -> T | None:
 
 
 def seconds(value: Any) -> float | None:
-    """Return a number of at least 0."""
+    """Return a number of at least 0 that can be an outcome."""
     found = as_number(value)
-    return found if found is not None and found >= 0 else None
+    return found if found is not None and found >= 0 and is_measurable(found) else None
 
 
 def json_object(value: Any) -> JsonObject | None:
-    """Return an object, also one that is written as a JSON text; an empty text or ``null`` is an empty one."""
+    """Return an object, also one that is written as a JSON text; ``null`` is an empty one."""
     if isinstance(value, str):
         try:
-            value = _read(value.encode()) if value.strip() else None
+            value = _read(value.encode())
         except BadWebhook:
             return None
     return {} if value is None else value if isinstance(value, Mapping) else None
@@ -141,9 +142,11 @@ class SentValues:
     unread: Counter[Unread] = field(default_factory=Counter)
 
     def get(self, key: str, read: Callable[[Any], T | None], kind: Unread) -> T | None:
-        """Return the value of a key as ``read`` reads it; ``None`` if it is missing or cannot be read."""
+        """Return the value of a key as ``read`` reads it; ``None`` if it is missing, blank or cannot be read."""
         sent = self.of.get(key)
+        if sent is None or (isinstance(sent, str) and not sent.strip()):
+            return None
         found = read(sent)
-        if found is None and sent is not None:
+        if found is None:
             self.unread[kind] += 1
         return found

@@ -30,7 +30,7 @@ def read_transcript(value: Any, unread: Counter[Unread]) -> tuple[tuple[JsonObje
     messages = tuple({"role": role, "content": words} for role, words in read if role and words)
     # Without its words another's message does not matter: it may be the use of a tool.
     if lost := sum(role is None or (role == _CALLER and words is None) for role, words in read):
-        unread["message"] += lost
+        unread["messages"] += lost
         return messages, None
     return messages, sum(each["role"] == _CALLER for each in messages)
 

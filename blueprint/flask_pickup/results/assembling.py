@@ -15,7 +15,7 @@ from flask_pickup.catalog.definition import Experiment
 from flask_pickup.engines import reading
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.models import Definition
-from flask_pickup.outcome_names import UNREAD_ANALYSIS, UNREAD_MESSAGES
+from flask_pickup.outcome_names import UNREAD
 from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates
 from flask_pickup.results.calls import (
     CountQuery,
@@ -241,7 +241,7 @@ class Analysis:
             if failed := reasons.get("customer_failed", 0):
                 yield Finding("hook-failed", {"calls": failed})
         if unread := unread_calls(self.connection, self.query, self.period.definitions):
-            found = {"transcripts": unread.get(UNREAD_MESSAGES, 0), "analyses": unread.get(UNREAD_ANALYSIS, 0)}
+            found = {"transcripts": unread.get(UNREAD["messages"], 0), "analyses": unread.get(UNREAD["analysis"], 0)}
             yield Finding("unread", found)
         if self.options.rehearsals and (rehearsed := rehearsed_calls(self.connection, self.query)):
             yield Finding("rehearsal", {"calls": rehearsed})

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select,
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.models import Assignment, Call, Outcome
-from flask_pickup.outcome_names import UNREAD_ANALYSIS, UNREAD_MESSAGES
+from flask_pickup.outcome_names import UNREAD
 from flask_pickup.results.aggregates import ArmAggregates
 from flask_pickup.results.model import Coverage
 
@@ -96,7 +96,7 @@ def unread_calls(connection: Connection, query: CountQuery, definitions: Collect
     statement = (
         select(name, func.count())
         .join(Assignment, Assignment.call_id == Outcome.call_id)
-        .where(name.in_((UNREAD_MESSAGES, UNREAD_ANALYSIS)))
+        .where(name.in_(UNREAD.values()))
         .where(*_assigned(query, query.source), is_counted, Assignment.assigned_at < query.until)
         .group_by(name)
     )

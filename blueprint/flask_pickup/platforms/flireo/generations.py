@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_pickup.errors import BadWebhook
+from flask_pickup.platforms.reading import words_of
 
 # Customers choose the names below these keys, not the platform.
 _NAMED_BY_CUSTOMERS = frozenset({"analysis", "metadata", "arguments", "schema", "parameters"})
@@ -20,7 +21,6 @@ _DEPTH = 12
 _FLAT_NAMES = {"event_type": "type", "call_length_seconds": "duration_seconds", "summary_text": "summary"}
 
 _CAMEL = re.compile(r"[a-z][a-z0-9]*[A-Z][A-Za-z0-9]*")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def current_message(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,4 +77,4 @@ def _snake_keys(value: Any, depth: int = _DEPTH) -> Any:
 def _snake(name: object) -> str | None:
     if not isinstance(name, str):
         return None
-    return _HUMP.sub("_", name).lower() if _CAMEL.fullmatch(name) else name
+    return "_".join(words_of(name)) if _CAMEL.fullmatch(name) else name

@@ -44,11 +44,11 @@ def read_event(message: JsonObject) -> Event:
     """Return the event in a message; one of an unknown type is an :class:`.OtherEvent`."""
     call, line, values = mapping(message.get("call")), mapping(message.get("phone_number")), SentValues(message)
     status = text(call.get("status"))
-    end_reason = values.get("end_reason", partial(text, longest=LONGEST_REASON), "end reason")
+    end_reason = text(message.get("end_reason"), LONGEST_REASON)
     event: Callable[..., Event] = partial(
         _EVENTS.get(message["type"], OtherEvent),
         call_id=identifier(call.get("id")) or "",
-        timestamp=values.get("timestamp", moment, "time"),
+        timestamp=values.get("timestamp", moment, "times"),
         call_type=text(call.get("type")),
         caller_number=identifier(mapping(message.get("customer")).get("number")),
         line_number=identifier(line.get("number")),
@@ -60,35 +60,35 @@ def read_event(message: JsonObject) -> Event:
         case StatusChanged.name:
             return event(status=status, has_ended=status in {"ended", _ENDED_WITH_ERROR}, end_reason=end_reason)
         case ToolCalls.name:
-            calls = values.get("tool_call_list", mappings, "tool call") or ()
+            calls = values.get("tool_call_list", mappings, "tool calls") or ()
             return event(tool_calls=tuple(_tool_call(call, values.unread) for call in calls))
         case CallEnded.name:
-            return event(status=status, end_reason=end_reason, **_report(values, status, end_reason))
+            return event(status=status, end_reason=end_reason, **_report(values, status))
     return event()
 
 
 def _tool_call(call: JsonObject, unread: Counter[Unread]) -> ToolCall:
     function = SentValues(mapping(call.get("function")), unread)
-    arguments = function.get("arguments", json_object, "tool call")
+    arguments = function.get("arguments", json_object, "tool calls")
     return ToolCall(
         id=identifier(call.get("id")) or "",
-        name=function.get("name", text, "tool call") or "",
+        name=function.get("name", text, "tool calls") or "",
         arguments=arguments or {},
     )
 
 
-def _report(values: SentValues, status: str | None, end_reason: str | None) -> dict[str, Any]:
+def _report(values: SentValues, status: str | None) -> dict[str, Any]:
     message = values.of
     # An override replaces the agent's own metadata, so it comes first.
     assistants = [mapping(message.get(key)) for key in ("assistant_override", "assistant")]
     metadata = next(filter(None, (mapping(assistant.get("metadata")) for assistant in assistants)), {})
     transcript, user_messages = read_transcript(message.get("messages"), values.unread)
     return {
-        "ended_at": values.get("ended_at", moment, "time"),
-        "duration_seconds": values.get("duration_seconds", seconds, "duration"),
-        "ending": "error" if status == _ENDED_WITH_ERROR else ending_of(end_reason),
+        "ended_at": values.get("ended_at", moment, "times"),
+        "duration_seconds": values.get("duration_seconds", seconds, "times"),
+        "ending": "error" if status == _ENDED_WITH_ERROR else values.get("end_reason", ending_of, "end reasons"),
         "user_messages": user_messages,
-        "analysis": values.get("analysis", json_object, "analysis value") or {},
+        "analysis": values.get("analysis", json_object, "analysis") or {},
         "analysis_fields": analysis_fields(message),
         "transcript": transcript,
         "summary": text(message.get("summary"), None),
