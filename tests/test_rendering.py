@@ -147,14 +147,13 @@ def test_missing_value_in_an_expression(source: str, value: object) -> None:
         ("{{ now.date()|dateformat('MMM') }}", "dec", "Dec"),
         ("{{ now|timeformat }}", "12:00", "12:00\u202fPM"),
         ("{{ now.time()|timeformat('HH') }}", "12", "12"),
-        ("{{ '2026-03-02T08:30'|dateformat('EEEE') }}", "maandag", "Monday"),
         ("{{ customer.since|dateformat }}{{ customer.nothing|timeformat }}{{ now|dateformat(customer.how) }}", "", ""),
-        ("{{ 'next week'|dateformat }} {{ 7|timeformat }}", "next week 7", "next week 7"),
+        ("{{ 'next week'|dateformat }} {{ now.date()|timeformat }}", "next week 2025-12-13", "next week 2025-12-13"),
     ],
 )
 def test_days_and_times_in_the_calls_language(source: str, dutch: str, english: str) -> None:
     """A day is said in the language of the call, in Babel's formats; what is no day is said as it is."""
-    assert [say(source, language=language) for language in ("nl", "en", "xx")] == [dutch, english, english]
+    assert [say(source, language=language) for language in ("nl", "en")] == [dutch, english]
 
 
 # --- spoken text ------------------------------------------------------------------------------------------------------

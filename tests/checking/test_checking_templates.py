@@ -45,9 +45,9 @@ FAULTS = {
     "test-in-loop": greeting("{% for i in [1] if i is od %}A{% endfor %}", "did you mean 'odd'?"),
     "random": greeting("{{ ['A', 'B']|random }}", "a caller who rings again must hear the same words"),
     "attr": greeting("A{{ customer|attr('name') }}", "write customer.name"),
-    "too-deep": greeting("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "make it simpler"),
+    "too-deep": greeting("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "nested too deeply"),
     "deep-audience": Fault({"experiment.toml": f"audience = '{'(' * 5000}1{')' * 5000}'\n{DRAFT}"},
-                           "experiment.toml", 1, "make it simpler"),
+                           "experiment.toml", 1, "nested too deeply"),
     # unused, or spoken as written
     "block": Fault({"warm/first_message.j2": "A", "warm/system_prompt.j2":
                     "{% extends 'greetings/system_prompt.j2' %}\n\n{% block tune %}Hum.{% endblock %}"},

@@ -41,18 +41,10 @@ def check_ranges(loaded: Sequence[Loaded]) -> None:
         if first.layer == second.layer and first.layer_range.overlaps(second.layer_range):
             problem = f"{second.layer_range} of layer '{second.layer}' overlaps {first.layer_range} of '{first.name}'"
             path = "layer" if second.layer_range == WHOLE else "layer_range"
-            other.toml.complain(problem, _make_room(loaded, one, other), path)
-
-
-def _make_room(loaded: Sequence[Loaded], *overlapping: Loaded) -> str:
-    """Return the remedy for ranges that overlap: what the others of the layer leave free for each."""
-    free = {}
-    for one in (each.experiment for each in overlapping):
-        others = [each.experiment for each in loaded if each.experiment.holds_range and each.experiment is not one]
-        ranges = free_ranges(each.layer_range for each in others if each.layer == one.layer)
-        free[one.name] = " or ".join(map(str, ranges))
-    found = ", ".join(f"{ranges} for '{name}'" for name, ranges in free.items() if ranges)
-    return f"give the newer one a free range: {found}" if found else "no range is free: narrow or conclude one of them"
+            holding = (each.experiment for each in loaded if each.experiment.holds_range and each is not other)
+            free = free_ranges(each.layer_range for each in holding if each.layer == second.layer)
+            remedy = f"give it a free range: {' or '.join(map(str, free))}"
+            other.toml.complain(problem, remedy if free else "no range is free: narrow or conclude one of them", path)
 
 
 def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:

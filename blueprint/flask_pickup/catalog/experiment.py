@@ -12,7 +12,7 @@ from jinja2 import TemplateSyntaxError
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.catalog.metrics import Kinds, define_decision, define_metrics
-from flask_pickup.catalog.syntax import unreadable_expression
+from flask_pickup.catalog.syntax import unreadable
 from flask_pickup.catalog.toml import NAME, NAME_RULE, TomlFile, schema_of
 from flask_pickup.rendering import Environment, Expression, expression
 
@@ -140,7 +140,7 @@ def _audience(toml: TomlFile, source: str, environment: Environment) -> Expressi
     try:
         return expression(environment, source)
     except TemplateSyntaxError as error:
-        toml.complain(*unreadable_expression(error, environment, "caller.country == 'NL'"), "audience")
+        toml.complain(*unreadable(error, environment), "audience")
         return None
 
 

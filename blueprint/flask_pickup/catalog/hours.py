@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,10 +17,8 @@ from flask_pickup.catalog.complaints import Complaint, did_you_mean, suggest
 from flask_pickup.catalog.meant import DAYS, country_meant, day_meant
 from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, Value, must_be, string
 
-_DAY_MINUTES = 24 * 60
-_NOON = 12 * 60
-_LONGEST_NIGHT = 16 * 60
-"""Minutes."""
+_FEWEST_CLOSED = 8
+"""Hours between the end of a night and its next beginning, below which it is probably a slip."""
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 
 Spans = tuple[tuple[time, time], ...]
@@ -132,8 +129,7 @@ def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
     dates = values.get("dates", {})
     for table, hours in (("week", week), ("dates", dates)):
         for day, spans in hours.items():
-            for problem, remedy in _doubtful(spans):
-                toml.complain(f'"{day}": {problem}', remedy, table, str(day), level="warning")
+            _check_nights(toml, spans, table, str(day))
     holidays = _holidays(toml, values["holidays"]) if "holidays" in values else ()
     # Another mistake in the file may be the reason.
     if len(complaints) == before and not any((*days, *dates.values())):
@@ -141,29 +137,12 @@ def read_hours(file: str, source: str, complaints: list[Complaint]) -> Hours:
     return Hours(values.get("timezone", ZoneInfo("UTC")), days, {**dict.fromkeys(holidays, ()), **dates})
 
 
-def _doubtful(spans: Spans) -> Iterable[tuple[str, str]]:
-    """Yield problem and remedy for hours that can be read but are hardly meant."""
-    minutes = sorted((_minute(start), _minute(end) or _DAY_MINUTES) for start, end in spans)
-    for start, end in minutes:
-        length = (end - start) % _DAY_MINUTES
-        # Ten to two is rather said of a day on a twelve-hour clock, five to nine of a night.
-        if end < start and length >= _LONGEST_NIGHT and (length > _LONGEST_NIGHT or start < _NOON):
-            remedy = f'split them at midnight: "{_clock(start)}-24:00", and "00:00-{_clock(end)}" on the day after'
-            if start < end + _NOON < _DAY_MINUTES:
-                remedy = f'write "{_clock(start)}-{_clock(end + _NOON)}" for the afternoon, or {remedy}'
-            problem = f"{_clock(start)}-{_clock(end)} ends on the day after, {length / 60:.3g} hours later"
-            yield problem, remedy
-    for (_, end), (start, _) in pairwise((start, end if start < end else end + _DAY_MINUTES) for start, end in minutes):
-        if start < end:
-            yield f"hours overlap from {_clock(start)} on", "write them so that each begins after the one before"
-
-
-def _minute(at: time) -> int:
-    return at.hour * 60 + at.minute
-
-
-def _clock(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"
+def _check_nights(toml: TomlFile, spans: Spans, *path: str) -> None:
+    for start, end in spans:
+        if time() < end < start and start.hour - end.hour < _FEWEST_CLOSED:
+            problem = f"{start:%H:%M}-{end:%H:%M} ends on the day after, and it is hardly closed in between"
+            remedy = f'write hours of the afternoon as 13:00 to 24:00, or split it: "{start:%H:%M}-24:00", and the rest on the day after'
+            toml.complain(problem, remedy, *path, level="warning")
 
 
 def _holidays(toml: TomlFile, table: Mapping[str, str]) -> Collection[date]:

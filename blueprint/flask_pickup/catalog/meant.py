@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from functools import cache
 
@@ -17,21 +17,18 @@ COUNTRIES = phonenumbers.SUPPORTED_REGIONS
 """The countries that a caller's number can be of, as two capital letters."""
 
 
-def country_meant(text: str, languages: Iterable[str] = ()) -> str | None:
-    """Return the country's code for another code, a dialling code, or a name in English or one of ``languages``."""
-    text = text.strip()
-    digits = text.lstrip("+0")
-    of_number = phonenumbers.region_code_for_country_code(int(digits)) if digits.isdecimal() else ""
-    # A country that was divided has several codes now.
-    [code, *others] = get_global("territory_aliases").get(text.upper(), [text.upper()])
-    found: str | None = next((each for each in (code, of_number) if each in COUNTRIES and not others), None)
-    return found or _coded(text, (locale.territories for locale in _locales(languages)), COUNTRIES)
+def country_meant(text: str) -> str | None:
+    """Return the country's code for another code, or for its name in English."""
+    code = text.strip().upper()
+    names = {name.upper(): code for code, name in Locale("en").territories.items()}
+    found = names.get(code) or get_global("territory_aliases").get(code, [code])[0]
+    return found if found in COUNTRIES else None
 
 
 def language_meant(text: str, languages: Collection[str]) -> str | None:
-    """Return the one of ``languages`` that another code or a name, in English or one of them, stands for."""
-    code = get_global("language_aliases").get(text.lower(), text)
-    return plain_language(code, languages) or _coded(text, (each.languages for each in _locales(languages)), languages)
+    """Return the one of ``languages`` that another spelling of its code, or its name in English, stands for."""
+    names = {name.lower(): code for code, name in Locale("en").languages.items()}
+    return plain_language(names.get(text.lower(), text), languages)
 
 
 def day_meant(text: str) -> str | None:
@@ -41,20 +38,8 @@ def day_meant(text: str) -> str | None:
     return names[close[0]] if close else None
 
 
-def _coded(name: str, names: Iterable[Mapping[str, str]], codes: Collection[str]) -> str | None:
-    """Return the code of a name, in any of several languages' names by code."""
-    return next((code for each in names for code in codes if each.get(code, "").lower() == name.lower()), None)
-
-
-def _locales(languages: Iterable[str]) -> list[Locale]:
-    return [Locale.parse(code) for code in sorted({"en", *languages}) if localedata.exists(code)]
-
-
 @cache
 def _days() -> Mapping[str, str]:
-    """Return each weekday's full name and English abbreviation, with the English name."""
     official = {language for country in COUNTRIES for language in languages_of(country)}
-    names = {day[:3]: day for day in DAYS}
-    for locale in _locales(official):
-        names = {name.lower(): DAYS[day] for day, name in locale.days["format"]["wide"].items()} | names
-    return names
+    locales = [Locale(code) for code in sorted(official) if localedata.exists(code)]
+    return {name.lower(): DAYS[day] for each in locales for day, name in each.days["format"]["wide"].items()}

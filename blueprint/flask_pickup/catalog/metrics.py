@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -12,15 +11,15 @@ from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
 from flask_pickup.catalog.toml import TomlFile
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, schema_values
 
-Kind = Literal["flag", "number", "text"]
-"""A flag is 0 or 1: it happened, or it did not. Text makes no outcome."""
+Kind = Literal["flag", "number"]
+"""A flag is 0 or 1: it happened, or it did not."""
 
 Kinds = Mapping[str, Kind]
 """Outcome to its kind, of those that an analysis plan can find."""
 
 _REPORTED = (*REPORTED_NUMBERS, *REPORTED_FLAGS)
 
-_OF_TYPES: Mapping[str, Kind] = {"boolean": "flag", "number": "number", "integer": "number", "string": "text"}
+_OF_TYPES: Mapping[str, Kind] = {"boolean": "flag", "number": "number", "integer": "number"}
 
 
 def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Kind]]:
@@ -30,9 +29,7 @@ def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple
     """
     for key, schema in analysis_fields.items():
         types, words = schema_values(schema)
-        known = [_OF_TYPES[name] for name in types if name in _OF_TYPES]
-        # A value that may be text or a number makes an outcome where it is a number.
-        yield from ((f"{ANALYSED}{key}", kind) for kind in sorted(known, key="text".__ne__))
+        yield from ((f"{ANALYSED}{key}", _OF_TYPES[name]) for name in types if name in _OF_TYPES)
         yield from ((f"{ANALYSED}{key}.{word}", "flag") for word in words)
 
 
@@ -79,30 +76,20 @@ def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds) -
 
 def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
     """Yield problem and remedy for an outcome that no report is likely to bring; other names are the host's own."""
-    found = sorted(each for each, kind in kinds.items() if kind != "text")
-    if outcome in _REPORTED or outcome in found:
+    known = {name.removeprefix(ANALYSED): name for name in kinds} | {name: name for name in _REPORTED}
+    if outcome in kinds or outcome in _REPORTED:
         return
-    meant = _meant(outcome, found)
-    if kinds.get(outcome) == "text" and not meant:
-        remedy = "make it a boolean, a number or an enum in the analysis plan"
-        yield f"'{outcome}' is text, which makes no outcome", remedy
-    elif outcome.startswith(ANALYSED):
-        known = f"known are {', '.join(found)}" if found else "add it to the analysis plan, here or of the saved agent"
-        yield f"unknown outcome '{outcome}': no analysis plan here finds it", did_you_mean(meant, known)
+    close = get_close_matches(outcome.removeprefix(ANALYSED), known, n=1, cutoff=0.8)
+    meant = known[close[0]] if close else None
+    if outcome.startswith(ANALYSED):
+        found = (
+            f"known are {', '.join(sorted(kinds))}"
+            if kinds
+            else "add it to the analysis plan, here or of the saved agent"
+        )
+        yield f"unknown outcome '{outcome}': no analysis plan here finds it", did_you_mean(meant, found)
     elif meant:
         yield f"no report brings '{outcome}', unless you record it yourself", f"did you mean '{meant}'?"
-
-
-def _meant(outcome: str, found: Iterable[str]) -> str | None:
-    """Return the outcome of reports that a name is nearly, or is without its prefix."""
-    known = {name: name for name in _REPORTED}
-    for name in found:
-        bare = name.removeprefix(ANALYSED)
-        known = {bare.partition(".")[0]: name, bare: name, name: name} | known
-    written = re.sub(r"[^a-z0-9.]+", "_", outcome.lower()).removeprefix(ANALYSED)
-    begun = [name for name in _REPORTED if name.startswith(f"{written}_")]
-    close = begun or get_close_matches(written, known, n=1, cutoff=0.8)
-    return known[close[0]] if close else None
 
 
 def _check_rate(toml: TomlFile, metric: MetricDefinition) -> None:

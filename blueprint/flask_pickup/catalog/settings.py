@@ -10,7 +10,7 @@ from jinja2 import TemplateSyntaxError
 from marshmallow import fields
 
 from flask_pickup.caller import e164
-from flask_pickup.catalog.syntax import unreadable_expression
+from flask_pickup.catalog.syntax import unreadable
 from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, key, matching, schema_of, string
 from flask_pickup.rendering import BASE, Environment, Expression, expression
 
@@ -73,6 +73,6 @@ def read_settings(toml: TomlFile, *, environment: Environment, region: str) -> S
     try:
         speaks = expression(environment, source)
     except TemplateSyntaxError as error:
-        toml.complain(*unreadable_expression(error, environment, SPEAKS), "speaks")
+        toml.complain(*unreadable(error, environment), "speaks")
         source, speaks = SPEAKS, expression(environment, SPEAKS)
     return Settings(values.get("language", "en"), speaks, source, lines)

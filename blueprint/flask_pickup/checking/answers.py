@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from babel.core import get_global
-from jinja2 import nodes
 from jinja2.exceptions import SecurityError, TemplateNotFound
 
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
-from flask_pickup.catalog import CONTROL, Catalog, Complaint, Experiment, Line
+from flask_pickup.catalog import Catalog, Complaint, Line
 from flask_pickup.catalog.complaints import toml_line
-from flask_pickup.checking.content import Content, reachable
+from flask_pickup.checking.content import Content
 from flask_pickup.checking.overrides import check_answer, walk, written_at
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import Deciding
-from flask_pickup.platforms import Answer, Rejection
-from flask_pickup.rendering import BASE, TEMPLATE_NAMES, failed_at
+from flask_pickup.platforms import Answer
+from flask_pickup.rendering import BASE, failed_at
 
 WORDS_A_MINUTE = 150
 """The pace of a voice."""
@@ -68,38 +67,10 @@ def _all(content: Content) -> Iterator[Complaint]:
         # An audience of none of these callers may have some like them.
         inside = [case for case in cases if not case.deciding.outside(experiment)][: len(sample)] or sample
         yield from _faults(content, cases)
-        heard: dict[str, list[Answer | Rejection | None]] = {}
         for arm in catalog.arms[experiment.name]:
-            heard[arm.name] = []
-            for case in inside if experiment.audience else sample:
+            for case in (inside if experiment.audience else sample) if arm.writes else ():
                 at(arm.folder)
-                answer = yield from _answer(content, case, (*case.deciding.base, arm.folder))
-                heard[arm.name].append(answer)
-        if experiment.status != "concluded":
-            yield from _same_as_control(content, experiment, heard)
-
-
-def _same_as_control(
-    content: Content, experiment: Experiment, heard: Mapping[str, list[Answer | Rejection | None]]
-) -> Iterator[Complaint]:
-    """Yield each arm whose answers were control's, unless it asks what was not tried."""
-    for arm, answers in heard.items():
-        is_same = arm != CONTROL and None not in answers and answers == heard.get(CONTROL)
-        if is_same and _asks(content, f"experiments/{experiment.name}/{arm}") <= _asks(content, BASE):
-            line = toml_line(content.catalog.texts[experiment.file], "arms", arm)
-            problem = f"arm '{arm}' changes nothing: its callers hear what control's hear"
-            yield Complaint(experiment.file, line, problem, "change its greeting, prompt or override", "warning")
-
-
-def _asks(content: Content, folder: str) -> set[object]:
-    """Return the names, attributes and values by which the templates in a folder can tell callers apart."""
-    inside = (source.path for source in content.sources if source.path.startswith(f"{folder}/"))
-    paths = reachable(inside, lambda path: content.targets.get(path, ()))
-    trees = [source.tree for source in content.sources if source.path in paths]
-    names = {node.name for tree in trees for node in tree.find_all(nodes.Name)} & TEMPLATE_NAMES
-    attributes = {node.attr for tree in trees for node in tree.find_all(nodes.Getattr)}
-    asking = [node for tree in trees for node in tree.find_all((nodes.Compare, nodes.Test, nodes.Call, nodes.Getitem))]
-    return names | attributes | {each.value for node in asking for each in node.find_all(nodes.Const)}
+                yield from _answer(content, case, (*case.deciding.base, arm.folder))
 
 
 def _regular(content: Content) -> Iterator[Case]:
@@ -167,19 +138,15 @@ def _faults(content: Content, cases: Iterable[Case]) -> Iterator[Complaint]:
             yield Complaint(file, line, problem, "make it shorter and simpler")
 
 
-def _answer(
-    content: Content, case: Case, folders: tuple[str, ...]
-) -> Generator[Complaint, None, Answer | Rejection | None]:
-    """Yield what is wrong with an answer, and return it; None if it fails."""
+def _answer(content: Content, case: Case, folders: tuple[str, ...]) -> Iterator[Complaint]:
     try:
         answer = case.deciding.answer(folders)
     except Exception as error:  # noqa: BLE001
         yield from _failure(content, case, folders, error)
-        return None
+        return
     yield from check_answer(content, folders, answer)
     if isinstance(answer, Answer):
         yield from _greeting(content, case, folders, answer)
-    return answer
 
 
 def _failure(content: Content, case: Case, folders: tuple[str, ...], error: Exception) -> Iterator[Complaint]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from flask_pickup.catalog import Arm, Catalog, Complaint, Experiment
+from flask_pickup.catalog import CONTROL, Arm, Catalog, Complaint, Experiment
 from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.recorded import carry_over
+from flask_pickup.override import merge
 from flask_pickup.rendering import BASE
 
 _NEW_PERIOD = "this begins a new period of the results: earlier callers are counted separately"
@@ -31,6 +32,10 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
         yield from _incomplete(catalog, experiment)
         for arm in catalog.arms[experiment.name]:
             yield from _missing_variants(catalog, arm)
+            if arm.name != CONTROL and experiment.status != "concluded" and _is_the_base(catalog, arm):
+                problem = f"arm '{arm.name}' changes nothing: it has the texts and settings of {BASE}/"
+                remedy = "change its greeting, prompt or override"
+                yield _warning(catalog, experiment, ("arms", arm.name), problem, remedy)
         yield from _outlives(catalog, experiment, content.retention)
         before = content.recorded.definitions.get(experiment.name)
         if experiment.is_running and experiment.layer:
@@ -52,6 +57,14 @@ def _incomplete(catalog: Catalog, experiment: Experiment) -> Iterator[Complaint]
     if experiment.status == "concluded" and not experiment.winner:
         problem = "the experiment is concluded without a winner"
         yield _warning(catalog, experiment, ("status",), problem, 'write winner = "control", or an arm')
+
+
+def _is_the_base(catalog: Catalog, arm: Arm) -> bool:
+    patches = dict(catalog.overrides())
+    base, patch = (patches.get(f"{folder}/override.json", {}) for folder in (BASE, arm.folder))
+    templates = {path: text.strip() for path, text in arm.files.items() if path.endswith(".j2")}
+    same = all(text == catalog.texts.get(f"{BASE}/{path}", "").strip() for path, text in templates.items())
+    return not arm.writes or (same and merge(base, patch) == base)
 
 
 def _missing_variants(catalog: Catalog, arm: Arm) -> Iterator[Complaint]:

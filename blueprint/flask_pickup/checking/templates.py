@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from html import unescape
 
 from jinja2 import nodes
 from jinja2.runtime import LoopContext
@@ -14,7 +13,7 @@ from flask_pickup.caller import e164
 from flask_pickup.catalog import Complaint
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.syntax import unknown
-from flask_pickup.checking.comparisons import Comparisons
+from flask_pickup.checking.comparisons import check_comparisons
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.source import Source, imported_names, own_names
 from flask_pickup.checking.spoken import check_spoken
@@ -35,7 +34,6 @@ _MISWRITTEN = re.compile(
     r"""
     (?<!\{) \{ (?![{%#]) \s* (?: [a-z_]+ (?:\.\w+)+ | language | open ) \b [^{}\n]* \}  # {customer.name}, { language }}
     | \{ \s+ % | % \s+ \} | <%  # { % if open % }
-    | & (?: [a-zA-Z]{2,8} | \#\w{2,6} ) ;  # &amp;
     """,
     re.VERBOSE,
 )
@@ -43,14 +41,14 @@ _MISWRITTEN = re.compile(
 
 def check_templates(content: Content) -> Iterator[Complaint]:
     """Yield what is wrong with the text of each template, string of an override, and expression."""
-    catalog, comparisons = content.catalog, Comparisons(content)
+    catalog = content.catalog
     for source in content.sources:
         content.at(source.path)
         yield from _known_names(source)
         yield from _callers_in_macros(source)
-        yield from comparisons.check(source)
+        yield from check_comparisons(source, catalog.languages)
         if source.is_spoken:
-            yield from check_spoken(source, content)
+            yield from check_spoken(source, catalog.settings.language)
     for path in (*content.trees, *dict(catalog.overrides())):
         yield from _check_lines(path, catalog.texts[path], content.region)
 
@@ -60,10 +58,7 @@ def _check_lines(path: str, text: str, region: str) -> Iterator[Complaint]:
     for number, line in enumerate(text.splitlines(), 1):
         if found := _MISWRITTEN.search(line):
             problem = f"'{found[0]}' would be spoken as it is written"
-            remedy = "write {{ … }} for a value, {% … %} for a condition"
-            if found[0].startswith("&"):
-                remedy = f"write '{unescape(found[0])}': text is not HTML"
-            yield Complaint(path, number, problem, remedy, "warning")
+            yield Complaint(path, number, problem, "write {{ … }} for a value, {% … %} for a condition", "warning")
         # An override may have the numbers that the platform transfers calls to. No complaint repeats a number.
         if path.endswith(".j2") and any(e164(each, region) for each in _LIKE_A_NUMBER.findall(line)):
             problem = "the text contains a phone number, and every definition is stored"
