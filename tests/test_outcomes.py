@@ -255,12 +255,14 @@ def test_files_of_spreadsheets_are_read(make_phone: MakePhone, tmp_path: Path) -
     assert told(phone) == [("call-1", "sale", 1.0)]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
 @pytest.mark.parametrize("value", ["49,90", "1.234,56", "1.234", "-1.234.567"])
-def test_decimal_commas_are_refused(make_phone: MakePhone, tmp_path: Path, value: str) -> None:
-    """Where semicolons separate cells, a number whose point or comma could be one of thousands is a bad line."""
+def test_decimal_commas_are_refused(make_phone: MakePhone, tmp_path: Path, value: str, separator: str) -> None:
+    """Where no commas separate cells, a number whose point or comma could be one of thousands is a bad line."""
     phone = make_phone()
     phone.ring("call-1")
-    found = imported(phone, tmp_path, f"caller;outcome;value;at\n0612345678;sale;{value};2025-12-13\n")
+    rows = ("caller", "outcome", "value", "at"), ("0612345678", "sale", value, "2025-12-13")
+    found = imported(phone, tmp_path, "\n".join(map(separator.join, rows)))
     assert (found.exit_code, "outcomes.csv:2: The value is " in found.stderr, told(phone)) == (1, True, [])
 
 

@@ -147,8 +147,8 @@ class _LineReader:
         return [cell.strip() for cell in cells]
 
     def _value(self, text: str) -> float:
-        # Where semicolons separate cells, 1.234 usually is a thousand and more.
-        if self._separator == ";" and _THOUSANDS.fullmatch(text):
+        # Where no commas separate cells, 1.234 often is a thousand and more.
+        if self._separator != "," and _THOUSANDS.fullmatch(text):
             raise BadOutcome("The value is ambiguous. Write 1.234 as 1234 or as 1.2340.")
         try:
             return _WORDS[text.lower()] if text.lower() in _WORDS else float(text)
