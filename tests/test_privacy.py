@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from flask.cli import FlaskGroup
 from sqlalchemy import create_engine, insert, text
 
 from conftest import CALLER, CALLER_SECRET, CONTENT, EXPERIMENT, NOW, MakePhone, Phone, new_postgresql_database
+from faulty import eventually
 from flask_pickup.caller import caller_key
 from flask_pickup.ledger.spool import Spool
 from flask_pickup.ledger.store import Store
@@ -221,7 +222,7 @@ def test_forget_erases_what_the_spool_holds(kept: Phone, running: bool) -> None:
     assert run(kept, "forget", CALLER).exit_code == 0
     assert traces(kept) == []
     kept.app.extensions["pickup"].start()
-    wait_until(lambda: kept.rows("SELECT call_id FROM pickup_calls") == [("other",)])
+    eventually(lambda: kept.rows("SELECT call_id FROM pickup_calls") == [("other",)])
 
 
 def traces_of_files(phone: Phone) -> list[str]:
@@ -240,16 +241,9 @@ def test_spool_of_another_host_brings_nothing_back(kept: Phone, make_phone: Make
     assert traces_of_files(elsewhere)
     elsewhere.app.extensions["pickup"].start()
     elsewhere.ring("other", caller=OTHER)
-    wait_until(lambda: bool(kept.rows("SELECT call_id FROM pickup_calls")))
+    eventually(lambda: bool(kept.rows("SELECT call_id FROM pickup_calls")))
     assert kept.rows("SELECT call_id FROM pickup_calls") == [("other",)]
-    wait_until(lambda: traces_of_files(elsewhere) == [])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + 15
-    while not condition():
-        assert monotonic() < deadline, "it took too long"
-        sleep(0.05)
+    eventually(lambda: traces_of_files(elsewhere) == [])
 
 
 def test_dead_letters_are_disclosed_and_forgotten(kept: Phone) -> None:

@@ -1,4 +1,4 @@
-"""How many callers an experiment would enrol, by the calls of the last weeks, and what it could then detect."""
+"""What the calls of the last weeks tell a plan: a metric's baseline, and how many callers an experiment would enrol."""
 
 from __future__ import annotations
 
@@ -13,17 +13,44 @@ from sqlalchemy import Engine, RowMapping, func, select
 from flask_pickup.caller import REHEARSAL, Caller, language_in
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Catalog, Experiment
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.customer import Customer, UnavailableCustomer
 from flask_pickup.decision import Deciding
 from flask_pickup.engines import reading
 from flask_pickup.models import Call
 from flask_pickup.platforms import content_platform
-from flask_pickup.results import measuring, planning
-from flask_pickup.results.aggregates import RECENT
+from flask_pickup.results import estimates, planning
+from flask_pickup.results.aggregates import RECENT, ArmAggregates
+from flask_pickup.results.calls import CountQuery
+from flask_pickup.results.counting import aggregate
+from flask_pickup.results.planning import Baseline
 from flask_pickup.results.wording import amount
 
 _WEEKS = 12
-"""For how many weeks ``check`` says what can be detected."""
+"""The baseline's, and those for which ``check`` says what can be detected."""
+_FEWEST = 30
+"""Callers below which nothing is measured."""
+
+
+def measured(engine: Engine, metric: MetricDefinition, *, now: datetime) -> Baseline | None:
+    """Return what the callers of the last twelve weeks did; None if they are too few to say.
+
+    :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
+    """
+    query = CountQuery(None, (metric,), until=now + timedelta(seconds=1), after=now - timedelta(weeks=_WEEKS))
+    with reading(engine) as connection:
+        [found] = aggregate(connection, query)
+    everybody = next(iter(found.values()), ArmAggregates())
+    sums = everybody.of(metric.name)
+    if sums.callers < _FEWEST:
+        return None
+    return Baseline(
+        mean=estimates.ratio(sums),
+        spread=estimates.variance(sums) * sums.callers,
+        is_proportion=sums.is_proportion,
+        calls_per_caller=everybody.calls / everybody.callers,
+        callers=sums.callers,
+    )
 
 
 @dataclass(frozen=True)
@@ -101,10 +128,11 @@ def detectable_effects(engine: Engine, catalog: Catalog, *, now: datetime) -> It
     """
     for experiment in catalog.experiments:
         metric = experiment.metric(experiment.primary)
-        baseline = measuring.measured(engine, metric, now=now) if metric and experiment.is_running else None
-        expected = enrolment(engine, catalog, experiment, now=now) if baseline else None
+        if not experiment.is_running or metric is None or not (baseline := measured(engine, metric, now=now)):
+            continue
+        expected = enrolment(engine, catalog, experiment, now=now)
         with suppress(ValueError):
-            if metric and baseline and expected and expected.enrolled:
+            if expected and expected.enrolled:
                 known = replace(baseline, new_callers_a_week=expected.enrolled)
                 yield _sentence(planning.plan(experiment, metric, known), expected.enrolled)
 

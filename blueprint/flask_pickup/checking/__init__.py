@@ -5,7 +5,6 @@ from flask_pickup.checking.recorded import (
     History,
     ask,
     carry_over,
-    has_callers,
     history_of_experiments,
 )
 from flask_pickup.checking.runner import Found, check_folders, load_content
@@ -17,7 +16,6 @@ __all__ = [
     "ask",
     "carry_over",
     "check_folders",
-    "has_callers",
     "history_of_experiments",
     "load_content",
 ]

@@ -20,9 +20,6 @@ from flask_pickup.platforms import JsonObject
 
 T = TypeVar("T")
 
-FEWEST = 30
-"""Calls with a caller below which detectable effects are not worth computing."""
-
 CARRY_OVER = timedelta(days=30)
 """How long what a caller heard in one experiment can show in another."""
 
@@ -46,13 +43,6 @@ def ask(url: str, question: Callable[[Engine], T]) -> T | None:
     thread.start()
     thread.join(_TIMEOUT)
     return answers[0] if answers else None
-
-
-def has_callers(engine: Engine) -> bool:
-    """Return whether there are enough calls to measure anything."""
-    some = select(Call.call_id).where(Call.caller_key.is_not(None)).limit(FEWEST).subquery()
-    with engine.connect() as connection:
-        return connection.execute(select(func.count()).select_from(some)).scalar_one() >= FEWEST
 
 
 @dataclass(frozen=True)

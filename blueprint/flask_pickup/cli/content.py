@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from rich.text import Text
 from sqlalchemy import Engine
 
 from flask_pickup import checking
-from flask_pickup.catalog import CONTROL, Catalog, Complaint
+from flask_pickup.catalog import CONTROL, Complaint
 from flask_pickup.catalog.layers import WHOLE
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
@@ -63,7 +62,8 @@ def check_command(root: Path | None, style: str) -> None:
     if style == "text" and recorded.definitions:
         # Loaded before the database is asked, which has little time to answer.
         catalog = checking.load_content(experiments, greetings, region=options.region("NL"))
-        detectable = _asked(options, partial(_detectable, catalog))
+        now = datetime.now(UTC)
+        detectable = _asked(options, lambda engine: list(detectable_effects(engine, catalog, now=now)))
     texts = [
         *map(_coloured, complaints),
         f"{plural(found.experiments, 'experiment')} checked: {counts if complaints else 'no problems'}.",
@@ -141,11 +141,6 @@ def _asked(options: ConfigReader, question: Callable[[Engine], T]) -> T | None:
 
 def _recorded(options: ConfigReader) -> checking.History:
     return _asked(options, checking.history_of_experiments) or checking.NO_HISTORY
-
-
-def _detectable(catalog: Catalog, engine: Engine) -> list[str]:
-    """Return what running experiments can detect, if there are enough callers."""
-    return list(detectable_effects(engine, catalog, now=datetime.now(UTC))) if checking.has_callers(engine) else []
 
 
 def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complaint:

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_pickup.blueprint import State
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.cli.group import USAGE_ERROR, Number, experiment_named, fail, formatted, show, with_state
-from flask_pickup.enrolment import Enrolment, enrolment
-from flask_pickup.results import measuring, planning
+from flask_pickup.enrolment import Enrolment, enrolment, measured
+from flask_pickup.results import planning
 from flask_pickup.results.planning import Plan
 from flask_pickup.results.wording import amount, percent
 
@@ -47,7 +47,7 @@ def plan_command(
     metric = _metric(experiment, of)
     now = state.now
     if today["baseline"] is None:
-        start = _if_reached(lambda: measuring.measured(state.engine, metric, now=now))
+        start = _if_reached(lambda: measured(state.engine, metric, now=now))
     else:
         start = planning.stated(today["baseline"], deviation=today["deviation"])
     if start is None:
