@@ -50,17 +50,6 @@ def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: py
     assert all((here / file).exists() for file in files)
 
 
-def test_experiment_that_outlives_the_retention(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An experiment that may run for longer than calls are kept has a warning."""
-    write(here, CONTENT)
-    assert "PICKUP_RETENTION" not in run("check").stdout
-    monkeypatch.setenv("PICKUP_RETENTION", "30")
-    assert "it may run for 180 days, and PICKUP_RETENTION is 30" in run("check").stdout
-    short = f"{CONTENT['experiments/warm-opening/experiment.toml']}[decision]\nmaximum_days = 28\n"
-    write(here, {"experiments/warm-opening/experiment.toml": short})
-    assert "PICKUP_RETENTION" not in run("check").stdout
-
-
 def test_exit_status_is_0_without_errors(here: Path) -> None:
     """Content without problems gives one line; a warning is printed; both leave the exit status 0."""
     write(here, CONTENT)

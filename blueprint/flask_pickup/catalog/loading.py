@@ -217,22 +217,13 @@ class _Loader:
     @cached_property
     def included(self) -> Mapping[str, frozenset[str]]:
         """The base's files that each of the answer's templates includes, itself among them, by logical name."""
-        return {name: frozenset(self._included(name)) for name in _WORDS}
+        return {name: frozenset(reachable([name], self._references)) for name in _WORDS}
 
-    def _included(self, name: str) -> set[str]:
-        found: set[str] = set()
-        waiting = [name]
-        while waiting:
-            logical = waiting.pop()
-            if logical not in found:
-                found.add(logical)
-                variants = (path for path in self.codes if split_variant(path)[0] == f"{BASE}/{logical}")
-                waiting += [used for path in variants for used in self._references(self.texts[path])]
-        return found
-
-    def _references(self, text: str) -> Iterator[str]:
-        used = meta.find_referenced_templates(self.environment.parse(text))
-        yield from (name.removeprefix(BASE + "/") for name in used if name)
+    def _references(self, logical: str) -> Iterator[str]:
+        for path in self.codes:
+            if split_variant(path)[0] == f"{BASE}/{logical}":
+                used = meta.find_referenced_templates(self.environment.parse(self.texts[path]))
+                yield from (name.removeprefix(BASE + "/") for name in used if name)
 
     def _complain(self, file: str, line: int, problem: str, remedy: str) -> None:
         self.complaints.append(Complaint(file, line, problem, remedy))
@@ -252,3 +243,14 @@ def _home(path: str, line_folders: Iterable[str]) -> str:
         return "/".join(path.split("/")[:3]) if path.count("/") > 2 else path.rpartition("/")[0]  # noqa: PLR2004
     inside = [folder for folder in line_folders if path.startswith(folder + "/")]
     return max(inside, key=len, default=BASE)
+
+
+def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return ``start`` and all that follows from it, however far."""
+    found: set[str] = set()
+    waiting = list(start)
+    while waiting:
+        if (path := waiting.pop()) not in found:
+            found.add(path)
+            waiting += following(path)
+    return found

@@ -159,7 +159,10 @@ def _failure(content: Content, case: Case, folders: tuple[str, ...], error: Exce
         line = int(number)
     problem = f"the answer fails for {case.words}: {type(error).__name__}: {error}"
     remedy = "see what it says with: flask pickup preview"
-    if isinstance(error, RecursionError | MemoryError | OverflowError):
+    if isinstance(error, RecursionError):
+        problem = f"the answer has no end for {case.words}"
+        remedy = "let no file include itself, nor a file that includes it, and no macro call itself"
+    elif isinstance(error, MemoryError | OverflowError):
         remedy = "an answer is a few sentences: make it shorter and simpler"
     elif isinstance(error, SecurityError):
         remedy = "use the names that templates see"

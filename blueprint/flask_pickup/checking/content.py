@@ -11,6 +11,7 @@ from jinja2 import TemplateSyntaxError, nodes
 
 from flask_pickup.catalog import Catalog
 from flask_pickup.catalog.complaints import json_line, toml_line
+from flask_pickup.catalog.loading import reachable
 from flask_pickup.catalog.settings import SPEAKS
 from flask_pickup.checking.recorded import NO_HISTORY, History
 from flask_pickup.checking.source import Source, own_names
@@ -39,7 +40,6 @@ class Content:
     """All that the checks follow from.
 
     :param at: is told, before each step, the next file or folder.
-    :param retention: the days that calls are kept.
     """
 
     catalog: Catalog
@@ -47,7 +47,6 @@ class Content:
     region: str
     at: Callable[[str], None]
     recorded: History = NO_HISTORY
-    retention: float | None = None
 
     @cached_property
     def trees(self) -> Mapping[str, nodes.Template]:
@@ -121,17 +120,6 @@ class Content:
         layers = tuple(dict.fromkeys((BASE, folder)))
         found = (catalog.plan(layers, each, frozenset()).stack.resolve(name, path) for each in catalog.languages)
         return (target for target in found if target in catalog.library.codes)
-
-
-def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> set[str]:
-    """Return ``start`` and all that follows from it, however far."""
-    found: set[str] = set()
-    waiting = list(start)
-    while waiting:
-        if (path := waiting.pop()) not in found:
-            found.add(path)
-            waiting += following(path)
-    return found
 
 
 def _names(node: nodes.Expr) -> tuple[str, ...]:

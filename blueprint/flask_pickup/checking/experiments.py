@@ -1,4 +1,4 @@
-"""What an experiment lacks, how long it may run, and what changed in it while callers are in it."""
+"""What an experiment lacks, and what changed in it while callers are in it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
                 problem = f"arm '{arm.name}' changes nothing: it has the texts and settings of {BASE}/"
                 remedy = "change its greeting, prompt or override"
                 yield _warning(catalog, experiment, ("arms", arm.name), problem, remedy)
-        yield from _outlives(catalog, experiment, content.retention)
         before = content.recorded.definitions.get(experiment.name)
         if experiment.is_running and experiment.layer:
             for carried in carry_over(experiment.name, experiment.layer, experiment.layer_range, content.recorded):
@@ -80,18 +79,6 @@ def _missing_variants(catalog: Catalog, arm: Arm) -> Iterator[Complaint]:
                 problem = f"the arm has no '{missing}', which {folder}/ has"
                 remedy = "create it, or callers of that language hear another"
                 yield Complaint(min(found.values()), 0, problem, remedy)
-
-
-def _outlives(catalog: Catalog, experiment: Experiment, days: float | None) -> Iterator[Complaint]:
-    """Yield an experiment that counts calls for longer than ``PICKUP_RETENTION``."""
-    longest = experiment.decision.maximum_days
-    if days is not None and experiment.status != "concluded" and longest > days:
-        problem = (
-            f"it may run for {longest} days, and PICKUP_RETENTION is {days:g}: its callers' calls are kept until it is "
-            "concluded"
-        )
-        remedy = f"write maximum_days = {int(days)} or less under [decision], or keep calls longer"
-        yield _warning(catalog, experiment, ("decision", "maximum_days"), problem, remedy)
 
 
 def _changes(catalog: Catalog, experiment: Experiment, before: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -1,18 +1,18 @@
-"""Missing files, circles, blocks that are never rendered, files that nothing uses."""
+"""Missing files, blocks that are never rendered, files that nothing uses."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
 from difflib import get_close_matches
-from graphlib import CycleError, TopologicalSorter
 
 from jinja2 import nodes
 
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.files import FILE_NAMES, unused_file
-from flask_pickup.checking.content import Content, Reference, reachable
+from flask_pickup.catalog.loading import reachable
+from flask_pickup.checking.content import Content, Reference
 from flask_pickup.rendering import BASE, split_variant
 
 _FROM_THE_TOP = (f"{BASE}/", "experiments/")
@@ -21,13 +21,12 @@ _DEPTH = 2
 
 
 def check_references(content: Content) -> Iterator[Complaint]:
-    """Yield missing files, each circle once, what is never rendered in files that extend another, and unused files."""
+    """Yield missing files, what is never rendered in files that extend another, and unused files."""
     for path, references in content.references.items():
         for reference in references:
             is_optional = getattr(reference.node, "ignore_missing", False)
             if reference.names and not (reference.targets or is_optional):
                 yield from _missing(content.catalog, path, reference)
-    yield from _circles(content)
     for path, tree in content.trees.items():
         if parents := content.extended(path):
             files = reachable(parents, content.extended)
@@ -50,26 +49,6 @@ def _missing(catalog: Catalog, path: str, reference: Reference) -> Iterator[Comp
         close = get_close_matches(name, known | {file.removeprefix(f"{beside}/") for file in known}, n=1)
         remedy = f"did you mean '{close[0]}'?" if close else "create it, or remove the reference"
         yield Complaint(path, line, f"missing file '{name}'", remedy)
-
-
-def _circles(content: Content) -> Iterator[Complaint]:
-    graph = {path: sorted(content.targets[path]) for path in sorted(content.targets)}
-    while True:
-        try:
-            return TopologicalSorter(graph).prepare()
-        except CycleError as error:
-            # The sorter lists a file before the one that uses it.
-            circle = error.args[1][:0:-1]
-            first = circle.index(min(circle))
-            circle = circle[first:] + circle[:first]
-            last = circle[-1]
-            graph[last].remove(circle[0])
-            line = next(one.node.lineno for one in content.references[last] if circle[0] in one.targets)
-            if len(circle) == 1:
-                yield Complaint(last, line, "the file includes itself", "include another file")
-            else:
-                way = " → ".join([*circle, circle[0]])
-                yield Complaint(last, line, f"the files include each other without end: {way}", "remove one of them")
 
 
 def _never_rendered(path: str, tree: nodes.Template, known: set[str]) -> Iterator[Complaint]:

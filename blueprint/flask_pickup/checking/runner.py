@@ -61,13 +61,11 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     *,
     region: str,
     recorded: History = NO_HISTORY,
-    retention: float | None = None,
     found: Callable[[Complaint], None],
     at: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Check both folders in this process, without limits. Return the number of experiments that load.
 
-    :param retention: the days that calls are kept.
     :param found: is given each complaint, some of them twice.
     :param at: is told, before each step, the next file or folder.
     """
@@ -75,7 +73,7 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     catalog = load_content(experiments, greetings, region=region, at=at)
     for complaint in catalog.complaints:
         found(complaint)
-    content = Content(catalog, platform, region, at, recorded, retention)
+    content = Content(catalog, platform, region, at, recorded)
     for check in (check_references, check_templates, check_overrides, check_experiments, check_answers):
         for complaint in check(content):
             found(complaint)
@@ -88,7 +86,6 @@ def check_folders(
     *,
     region: str,
     recorded: History = NO_HISTORY,
-    retention: float | None = None,
 ) -> Found:
     """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.
 
@@ -101,7 +98,6 @@ def check_folders(
         "greetings": str(greetings),
         "region": region,
         "recorded": asdict(recorded),
-        "retention": retention,
     }
     # Safe path (-P): the folder that is checked can hold modules named like ours.
     command = [sys.executable, "-P", "-c", "from flask_pickup.checking.runner import in_the_child; in_the_child()"]

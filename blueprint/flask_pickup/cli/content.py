@@ -51,7 +51,6 @@ def check_command(root: Path | None, style: str) -> None:
             greetings,
             region=options.region("NL"),
             recorded=(recorded := _recorded(options)),
-            retention=options.optional_number("retention"),
         )
     except ChecksFailed as error:
         fail(str(error))
