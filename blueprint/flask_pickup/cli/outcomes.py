@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.progress import Progress
+from rich import progress
 
 from flask_pickup import outcomes
 from flask_pickup.blueprint import State
@@ -43,9 +41,13 @@ def import_command(state: State, file: Path, style: str) -> None:
     explains them. Importing a file again changes nothing. The exit status is 1 if a line is invalid.
     """
     zone = state.catalog.zone(Line(None))
+    shown = progress.open(
+        file, "r", encoding="utf-8", errors="replace", newline="", description="Importing …", transient=True,
+        disable=not sys.stderr.isatty(),
+    )  # fmt: skip
     try:
-        with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-            imported = outcomes.import_file(state.engine, state.options, _with_progress(lines, file), zone, state.now)
+        with shown as lines:
+            imported = outcomes.import_file(state.engine, state.options, lines, zone, state.now)
     except BadOutcome as error:
         fail(f"{file}:1: {error}", USAGE_ERROR)
     if style == "text":
@@ -57,14 +59,6 @@ def import_command(state: State, file: Path, style: str) -> None:
     summary = f"{found or 'no outcome'}; {plural(len(imported.bad), 'line')} invalid."
     value = {**{state: imported.counts[state] for state in _STATES}, "bad": imported.bad}
     show(style, value, f"Outcomes: {summary}", failed=bool(imported.bad))
-
-
-def _with_progress(lines: io.TextIOWrapper, file: Path) -> Iterator[str]:
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("Importing …", total=file.stat().st_size)
-        for line in lines:
-            progress.advance(task, len(line.encode()))
-            yield line
 
 
 @click.command()
