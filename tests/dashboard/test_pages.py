@@ -302,6 +302,12 @@ def test_previewed_moment_is_heard(open_app: Open) -> None:
     assert 'value="2025-12-15T11:30"' in text
 
 
+def test_preview_shows_faults(open_app: Open) -> None:
+    """A template that fails is named on the preview, and what is said in its place is shown."""
+    author = open_app({"greetings/first_message.j2": "{{ 1 // 0 }}"})
+    assert "<li>greetings/first_message.j2" in post(author, "/preview", number=CALLER).text
+
+
 def test_markup_in_a_template_is_shown_as_characters(open_app: Open) -> None:
     """A greeting that contains a script is shown as these characters."""
     author = open_app({"greetings/first_message.j2": "<script>alert(1)</script>"})
