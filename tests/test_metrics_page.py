@@ -142,5 +142,5 @@ def test_each_call_has_a_line_with_fields(make_phone: MakePhone, caplog: pytest.
     assert {"call": "call-1", "caller": key[:8], "decision": "arm"}.items() <= record.pickup.items()
     assert record.pickup["arms"].keys() == {"warm-opening"}
     assert record.pickup["milliseconds"] > 0
-    assert record.getMessage().startswith(f"Call call-1, caller {key[:8]}: arm in ")
+    assert record.getMessage().startswith(f"Call 'call-1', caller {key[:8]}: arm in ")
     assert key not in str(record.__dict__)

@@ -251,7 +251,7 @@ class Webhook:
             "milliseconds": round(1000 * seconds, 1),
         }
         log.info(
-            "Call %(call)s, caller %(caller)s: %(decision)s in %(milliseconds).0f ms.", facts, extra={"pickup": facts}
+            "Call %(call)r, caller %(caller)s: %(decision)s in %(milliseconds).0f ms.", facts, extra={"pickup": facts}
         )
 
     def emit_fault(self, kind: str, what: str) -> None:

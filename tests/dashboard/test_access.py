@@ -22,7 +22,7 @@ RECIPE = re.findall(
 PAGES = (
     "/",
     "/calls",
-    "/calls/x",
+    "/calls/call",
     "/experiments/warm-opening",
     "/definitions/x",
     "/plan",

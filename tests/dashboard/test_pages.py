@@ -136,7 +136,7 @@ def test_pages_of_calls_go_on_where_the_last_one_ended(author_of_each: Phone) ->
     address = "/calls"
     while address:
         text = author_of_each.client.get(f"/pickup{address}").text
-        seen += [part.split('"')[0] for part in text.split('href="/pickup/calls/')[1:]]
+        seen += [part.split('"')[0] for part in text.split('href="/pickup/calls/call?id=')[1:]]
         author_of_each.ring(f"late-{len(seen)}")
         following = text.split('rel="next" href="/pickup')[1:]
         address = following[0].split('"')[0].replace("&amp;", "&") if following else ""
@@ -147,7 +147,7 @@ def test_call_says_what_was_decided_and_why(author_of_each: Phone) -> None:
     """A call's page has the decision, the arm, the reasons and the outcomes, and a link to the definition at the time."""
     author_of_each.ring("call-1")
     author_of_each.report("call-1", analysis={"appointment_booked": True})
-    text = page(author_of_each, "/calls/call-1").text
+    text = page(author_of_each, "/calls/call?id=call-1").text
     for each in ("chose the arm", "analysis.appointment_booked", "Netherlands"):
         assert each in text
     [(fingerprint,)] = author_of_each.rows("SELECT fingerprint FROM pickup_definitions")
@@ -352,7 +352,10 @@ OUT_OF_RANGE = [
     ),
     *((f"{WARM}?at={year}-01-01T00:00", "Enter a time between") for year in ("0001", "1969", "2200", "9999")),
     *((f"{WARM}?{name}=x", f'"{name}" has a value') for name in ("who", "hours", "language")),
-    *((f"{path}%00", "a character that") for path in ("/calls/x", "/calls?before=x", "/definitions/x", f"{WARM}?x=")),
+    *(
+        (f"{path}%00", "a character that")
+        for path in ("/calls/call?id=", "/calls?before=x", "/definitions/x", f"{WARM}?x=")
+    ),
 ]
 
 
@@ -376,7 +379,7 @@ def test_form_out_of_range_has_a_sentence(author: Phone, form: dict[str, str]) -
 
 NAMES = st.one_of(
     st.sampled_from(
-        ("before", "who", "language", "hours", "at", "baseline", "lift", "callers_a_week", "number", "line")
+        ("before", "id", "who", "language", "hours", "at", "baseline", "lift", "callers_a_week", "number", "line")
     ),
     st.sampled_from(("customer.first_name", "customer.language", "customer.vip")),
     st.text().map("customer.".__add__),
@@ -385,7 +388,7 @@ VALUES = st.one_of(
     st.text(), st.floats().map(str), st.integers().map(str), st.datetimes().map(datetime.isoformat),
     st.sampled_from((*"0%", "nl", "closed", "withheld", CALLER)),
 )  # fmt: skip
-PATHS = ("/", "/calls", WARM, "/plan", "/calls/call-1", "/definitions/x", f"{WARM}/numbers.csv", "/download/calls.json")
+PATHS = ("/", "/calls", WARM, "/plan", "/calls/call", "/definitions/x", f"{WARM}/numbers.csv", "/download/calls.json")
 
 
 def test_no_parameter_breaks_a_page(open_app: Open, database_url: str) -> None:
@@ -406,7 +409,7 @@ def test_no_parameter_breaks_a_page(open_app: Open, database_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/calls/x", "/experiments/x", "/definitions/x", "/download/x.csv", "/download/calls.xml", f"{WARM}/numbers.xml", "/assets/x.js"]
+    "path", ["/calls/call", "/calls/call?id=x", "/experiments/x", "/definitions/x", "/download/x.csv", "/download/calls.xml", f"{WARM}/numbers.xml", "/assets/x.js"]
 )  # fmt: skip
 def test_unknown_address_has_a_page(author: Phone, path: str) -> None:
     """An address of nothing is answered with a page."""
