@@ -18,7 +18,18 @@ from flask_pickup import platforms
 PACKAGE = Path(flask_pickup.__file__).parent
 
 LAYERS = [
-    *("errors", "processes", "translation", "models", "engines", "migrating", "options", "outcome_names", "caller"),
+    *(
+        "errors",
+        "processes",
+        "translation",
+        "models",
+        "engines",
+        "migrating",
+        "options",
+        "outcome_names",
+        "phone_numbers",
+        "caller",
+    ),
     *("cleaning", "assignment", "override", "platforms", "metadata", "rendering", "catalog", "customer", "calls"),
     "spreadsheets",
     *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),

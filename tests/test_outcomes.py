@@ -228,7 +228,10 @@ def test_importing_again_after_another_call_changes_nothing(shop: Phone, tmp_pat
         ("0612345678,sale,nan,2025-12-13", "finite number"),
         ("0612345678,completed,1,2025-12-13", "comes from the platform's reports"),
         ("0612345678,0612345678 sale,1,2025-12-13", "An outcome's name"),
-        ("nobody,sale,1,2025-12-13", "not a phone number"),
+        *(
+            (f'"{caller}",sale,1,2025-12-13', "format the column as text")
+            for caller in ("nobody", "+493012345.0", "3.16E+10", "3,16123E+10", "31.612.345.678", "-12345653")
+        ),
         (",sale,1,2025-12-13", "either the call or the caller"),
         ("0612345678,sale,12,50,2025-12-13", "more or fewer cells"),
     ],

@@ -271,12 +271,13 @@ def test_pinned_number_is_in_the_folder_alone(make_phone: MakePhone) -> None:
 
 
 @pytest.mark.parametrize("command", ["forget", "disclose"])
-def test_no_number_is_asked_wrongly(kept: Phone, command: str) -> None:
-    """What is no phone number is refused, and not repeated."""
-    result = run(kept, command, "06-secret")
+@pytest.mark.parametrize("text", ["06-secret", "+493012345.0", "3.16E+10", "31,612,345,678", "204900"])
+def test_no_number_is_asked_wrongly(kept: Phone, command: str, text: str) -> None:
+    """What is not a phone number is refused, and not repeated; so is what a spreadsheet made of one."""
+    result = run(kept, command, text)
     assert result.exit_code == 2
     assert "+31612345678" in result.output
-    assert "secret" not in result.output
+    assert text not in result.output.replace("+31612345678", "")
 
 
 @pytest.mark.parametrize("command", ["forget", "disclose"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from flask_pickup.caller import Caller
 from flask_pickup.catalog import Catalog, Line
 from flask_pickup.metadata import Metadata
 from flask_pickup.options import Options
+from flask_pickup.phone_numbers import e164, read_number
 from flask_pickup.platforms import Delivery, Event
 
 
@@ -17,7 +19,7 @@ from flask_pickup.platforms import Delivery, Event
 class CallFacts:
     """A call, as templates see it too.
 
-    :param id: the platform's; a pseudonym if that could hold somebody's number.
+    :param id: the platform's; a pseudonym if that holds the caller's number.
     :param platform: the platform's name.
     :param type: the platform's word, such as ``inbound_phone_call``.
     :param at: the time that the platform signed, aware.
@@ -39,13 +41,15 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
     catalog: Catalog,
     options: Options,
     returned: Metadata | None = None,
+    is_recorded: Callable[[str], bool] | None = None,
 ) -> CallFacts:
     """Return the facts of the call that an event is about.
 
     :param returned: our metadata as a report brought it back; its call id is the one that we gave the call.
+    :param is_recorded: whether the tables have a call with an id; ``None`` for a request, whose call is new.
     """
     # A line may have a short number or a SIP name.
-    line = catalog.line(caller.e164(event.line_number, options.region) or event.line_number, event.line_name)
+    line = catalog.line(e164(event.line_number, options.region) or event.line_number, event.line_name)
     who = caller.identify(
         event.caller_number,
         own=(line.number, *catalog.settings.lines),
@@ -53,10 +57,23 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
         secret=options.caller_secret,
         languages=catalog.languages_on(line),
     )
+    call_id = event.call_id.replace("\0", "")
     if returned is not None:
         call_id = returned.call_id
-    elif event.call_id:
-        call_id = caller.pseudonymous_call_id(options.caller_secret, event.call_id, who.number)
-    else:
-        call_id = caller.body_call_id(options.caller_secret, platform, f"{at.timestamp():.0f}".encode(), delivery.body)
-    return CallFacts(call_id.replace("\0", ""), platform, event.call_type, who, line, at)
+    elif not call_id:
+        stamp = f"{at.timestamp():.0f}".encode()
+        call_id = caller.body_call_id(options.caller_secret, platform, stamp, delivery.body)
+    elif _holds_callers_number(call_id, event.caller_number, options.region, is_recorded):
+        call_id = caller.pseudonymous_call_id(options.caller_secret, call_id)
+    return CallFacts(call_id, platform, event.call_type, who, line, at)
+
+
+def _holds_callers_number(
+    call_id: str, number: str | None, region: str, is_recorded: Callable[[str], bool] | None
+) -> bool:
+    if digits := read_number(number, region).digits:
+        return caller.holds_digits(call_id, digits)
+    if is_recorded is None:
+        return caller.holds_number(call_id, region)
+    # The call's request may have brought the number: then its row has the pseudonym.
+    return caller.without_numbers(call_id) != call_id and not is_recorded(call_id)

@@ -12,12 +12,13 @@ from itertools import islice
 
 from sqlalchemy import Engine
 
-from flask_pickup.caller import caller_key, e164, pseudonymous_call_id
+from flask_pickup.caller import caller_key, pseudonymous_call_id
 from flask_pickup.errors import BadOutcome
 from flask_pickup.ledger.entries import OutcomeEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.options import Options
 from flask_pickup.outcome_names import is_measurable, is_reported
+from flask_pickup.phone_numbers import e164
 
 _COLUMNS = ("call_id", "caller", "outcome", "value", "at")
 """The columns of a file: one of the first two, the outcome's name, its value (1 by default), and when it happened."""
@@ -57,10 +58,14 @@ def entry(  # noqa: PLR0913 (all of an outcome)
     if bool(call_id) is bool(caller):
         raise BadOutcome("Name either the call or the caller.")
     if call_id:
-        return OutcomeEntry(name, float(value), at, call_id=pseudonymous_call_id(options.caller_secret, call_id, None))
+        pseudonym = pseudonymous_call_id(options.caller_secret, call_id)
+        return OutcomeEntry(name, float(value), at, call_id=call_id, pseudonym=pseudonym)
     number = e164(str(caller), options.region)
     if not number:
-        raise BadOutcome("The caller is not a phone number. Write it in full, such as +1 201 555 0123.")
+        raise BadOutcome(
+            "The caller is not a phone number. Write it in full, such as +1 201 555 0123; in a spreadsheet, format the column "
+            "as text."
+        )
     keys = [caller_key(secret, number) for secret in options.caller_secrets]
     return OutcomeEntry(name, float(value), at, caller_keys=keys)
 

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, Engine, and_, delete, exists, func, insert, or_, select
 from sqlalchemy.orm import aliased
 
-from flask_pickup.caller import caller_key, e164
+from flask_pickup.caller import caller_key
 from flask_pickup.catalog import Catalog
 from flask_pickup.ledger import Ledger
 from flask_pickup.ledger.spool import Spool
@@ -22,6 +22,7 @@ from flask_pickup.ledger.store import Store
 from flask_pickup.ledger.tombstones import erase_calls, mark
 from flask_pickup.models import Assignment, Call, Forgotten, Outcome, Transcript
 from flask_pickup.options import Options
+from flask_pickup.phone_numbers import e164
 
 Counts = Counter[str]
 """Table to how many of its rows."""

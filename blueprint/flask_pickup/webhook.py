@@ -194,16 +194,22 @@ class Webhook:
         at = datetime.fromtimestamp(stamp, UTC)
         if isinstance(event, IncomingCall):
             return self._answer_or_fall_back(event, delivery, platform, at)
-        call = call_of(event, delivery, at, platform.name, self.catalog, self.options, returned)
+        if isinstance(event, CallEnded | StatusChanged):
+            call = call_of(
+                event, delivery, at, platform.name, self.catalog, self.options, returned, self.ledger.is_recorded
+            )
+            self._record(event, call, returned)
+        return json_response(self.handlers.answer(event, platform))
+
+    def _record(self, event: CallEnded | StatusChanged, call: CallFacts, returned: Metadata | None) -> None:
         if isinstance(event, CallEnded):
             entry, unread = reports.report_entry(event, call, returned, self.reading)
             self._keep(entry)
             self.metrics.count_unread(unread)
             names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
             self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
-        elif isinstance(event, StatusChanged) and event.has_ended:
+        elif event.has_ended:
             self._keep(reports.status_entry(event, call))
-        return json_response(self.handlers.answer(event, platform))
 
     def _answer_or_fall_back(
         self, event: IncomingCall, delivery: Delivery, platform: Platform, at: datetime

@@ -33,6 +33,25 @@ def test_preview_is_what_the_call_hears(make_phone: MakePhone) -> None:
     assert shown.keys() >= {"caller", "language", "open", "assignments", "answer"}
 
 
+@pytest.mark.parametrize(
+    ("number", "region", "country"),
+    [
+        ("12015550123", "NL", "US"),
+        ("32475123456", "NL", "BE"),
+        ("4915228817386", "DE", "DE"),
+        ("447700900123", "NL", "GB"),
+        ("31612345678", "US", "NL"),
+        ("5215512345678", "NL", "MX"),
+    ],
+)
+def test_number_without_plus_has_its_country(make_phone: MakePhone, number: str, region: str, country: str) -> None:
+    """A number without a plus that is not valid in the region is the caller with a plus, in their country."""
+    phone = make_phone(PICKUP_REGION=region)
+    shown, other = (preview(phone, "--from", text)["caller"] for text in (number, f"+{number}"))
+    assert shown == other
+    assert shown["country"] == country  # type: ignore[index]
+
+
 def test_preview_records_nothing(make_phone: MakePhone, tmp_path: Path) -> None:
     """No row, no file in the spool, not even a database comes of a preview."""
     phone = make_phone()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from jinja2 import TemplateSyntaxError
 from marshmallow import fields
 
-from flask_pickup.caller import e164
 from flask_pickup.catalog.syntax import unreadable
 from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, key, matching, schema_of, string
+from flask_pickup.phone_numbers import e164
 from flask_pickup.rendering import BASE, Environment, Expression, expression
 
 _CODE = re.compile("[a-z]{2,3}")

@@ -9,7 +9,6 @@ from datetime import datetime
 from jinja2 import nodes
 from jinja2.runtime import LoopContext
 
-from flask_pickup.caller import e164
 from flask_pickup.catalog import Complaint
 from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.syntax import unknown
@@ -17,6 +16,7 @@ from flask_pickup.checking.comparisons import check_comparisons
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.source import Source, imported_names, own_names
 from flask_pickup.checking.spoken import check_spoken
+from flask_pickup.phone_numbers import e164
 from flask_pickup.rendering import TEMPLATE_NAMES, asks_the_clock
 
 _ATTRIBUTES: Mapping[str, frozenset[str]] = {

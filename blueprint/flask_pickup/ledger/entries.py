@@ -54,6 +54,7 @@ class DefinitionEntry:
 class OutcomeEntry:
     """An outcome that the host reports, of a call or of a caller's latest call before it happened.
 
+    :param call_id: as the platform gave it; the call's row may have the ``pseudonym`` in place of it.
     :param caller_keys: the caller's pseudonyms under every secret; used without a ``call_id``.
     :param reported_at: when it happened.
     """
@@ -62,6 +63,7 @@ class OutcomeEntry:
     value: float
     reported_at: datetime
     call_id: str | None = None
+    pseudonym: str | None = None
     caller_keys: Sequence[str] = ()
 
 

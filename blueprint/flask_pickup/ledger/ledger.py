@@ -12,14 +12,16 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from flask_pickup.assignment import Recorded
+from flask_pickup.engines import reading
 from flask_pickup.errors import NotRecorded
 from flask_pickup.ledger.entries import DefinitionEntry, Entry, from_json, to_json
 from flask_pickup.ledger.spool import Spool, SpoolUnavailable
 from flask_pickup.ledger.store import Store, is_about_the_row
 from flask_pickup.ledger.writer import Writer
+from flask_pickup.models import Call
 
 log = logging.getLogger("flask_pickup")
 
@@ -108,6 +110,14 @@ class Ledger:
             self._fault("spool", error)
             raise NotRecorded("neither the database nor the spool took the row") from error
         return None
+
+    def is_recorded(self, call_id: str) -> bool:
+        """Return whether the tables have a call; False while the database is not available."""
+        with suppress(Exception):
+            if not self._skipping:
+                with reading(self._engine(), self._wait) as connection:
+                    return connection.scalar(select(Call.call_id).where(Call.call_id == call_id)) is not None
+        return False
 
     def health(self) -> dict[str, Any]:
         """Return this process's state for ``/health``."""

@@ -274,7 +274,7 @@ def _outcome_row(call_id: str, name: str, value: float, reported_at: datetime) -
 def _call_of(connection: Connection, entry: OutcomeEntry) -> str | None:
     """Return the call that an outcome belongs to, if it is there; a rehearsal is never a caller's latest call."""
     if entry.call_id is not None:
-        statement = select(Call.call_id).where(Call.call_id == entry.call_id)
+        statement = select(Call.call_id).where(Call.call_id.in_((entry.call_id, entry.pseudonym)))
     else:
         latest = (
             select(Call.call_id, Call.decided_at)

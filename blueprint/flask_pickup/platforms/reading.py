@@ -73,6 +73,8 @@ def text(value: Any, longest: int | None = LONGEST_NAME) -> str | None:
 
 def identifier(value: Any) -> str | None:
     """Return an id or a phone number as the platform spelled it; too long a one is unknown, as its beginning is another."""
+    if type(value) is int and 0 <= value < 10**LONGEST_ID:
+        return str(value)
     return value if isinstance(value, str) and len(value) <= LONGEST_ID else None
 
 

@@ -1,0 +1,158 @@
+"""Call ids: kept as the platform gives them, unless they hold the caller's number, and safe to show."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from html import unescape
+from typing import Any
+
+import pytest
+
+from conftest import CONTENT, NOW, MakePhone, Phone
+from flask_pickup import Pickup
+
+NORWEGIAN = "+4721234567"
+
+KEPT = [
+    *("load-0-15-645075", "5c4d030f-43e3-4e65-899e-8148521e660f", "0123456789abcdef0123456789abcdef"),
+    *(
+        "CA645075123906450751239064507512",
+        "call_123456789abcdef",
+        "1765627200.4711",
+        "7",
+        "v3:a645075123",
+        "20251213-120000",
+    ),
+]
+HOLDING = [
+    *("4721234567-7", "call-21234567-7", "x21234567y", "+47 21 23 45 67", "21-23-45-67@192.0.2.1", "00472123456799"),
+    *("sip:+4721234567@carrier.example", "pickup-rehearsal-21234567", "\N{FULLWIDTH DIGIT TWO}1234567"),
+]
+"""Ids that hold the Norwegian's number, whose national part has eight digits."""
+
+CLOSED = {"greetings/closed.j2": "We are closed.", "greetings/hours.toml": '"2025-12-13" = "closed"\n'}
+
+
+def ids(phone: Phone) -> list[str]:
+    return [call_id for (call_id,) in phone.rows("SELECT call_id FROM pickup_calls ORDER BY call_id")]
+
+
+@pytest.mark.parametrize("caller", [NORWEGIAN, "anonymous", None])
+def test_id_is_kept(phone: Phone, caller: str | None) -> None:
+    """An id without the caller's number is kept, whatever digits it has, and its report joins it."""
+    for call_id in KEPT:
+        phone.ring(call_id, caller=caller)
+        phone.report(call_id, caller=caller)
+        phone.report(call_id, caller=None)
+    assert ids(phone) == sorted(KEPT)
+    assert phone.rows("SELECT COUNT(*) FROM pickup_outcomes WHERE name = 'duration_seconds'") == [(len(KEPT),)]
+
+
+EVENTS: Mapping[str, Callable[[Phone, str, Any], object]] = {
+    "report with our metadata": lambda phone, call_id, told: phone.report(call_id, caller=None, assistant=told),
+    "report": lambda phone, call_id, _: phone.report(call_id, caller=None),
+    "report with the number in another spelling": lambda phone, call_id, _: phone.report(call_id, caller="tel:004721234567"),
+    "report with an extension": lambda phone, call_id, _: phone.report(call_id, caller="204"),
+    "status": lambda phone, call_id, _: phone.send({"type": "status-update", "call": {"id": call_id, "status": "ended"}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("content", [CONTENT, {**CONTENT, **CLOSED}, {"greetings/first_message.j2": "Good day."}])
+def test_id_with_the_number_is_one_row_without_it(
+    make_phone: MakePhone, database_url: str, event: str, content: Mapping[str, Any]
+) -> None:
+    """An id that holds the caller's number is replaced alike in all events of the call, also of a call without an arm."""
+    phone = make_phone(content, url=database_url)
+    for call_id in HOLDING:
+        EVENTS[event](phone, call_id, phone.ring(call_id, caller=NORWEGIAN).get_json().get("assistant"))
+    found = ids(phone)
+    assert len(found) == len(HOLDING)
+    assert all(re.fullmatch("(call|pickup-rehearsal)-[0-9a-f]{32}", call_id) for call_id in found)
+
+
+@pytest.mark.parametrize("call_id", ["call-4721234567-7", "4721234567", "+4721234567@carrier.example"])
+@pytest.mark.parametrize("first", ["request", "report"])
+def test_id_with_a_withheld_number_is_replaced(phone: Phone, call_id: str, first: str) -> None:
+    """An id with a number between its separators is replaced for a caller who withholds theirs."""
+    events = [phone.ring, phone.report] if first == "request" else [phone.report, phone.ring]
+    for send in events:
+        send(call_id, caller=None)
+    assert "21234567" not in str(ids(phone))
+    assert len(ids(phone)) == 1
+
+
+def test_report_that_overtakes_its_call_shows_no_number(phone: Phone) -> None:
+    """A report without the number that comes before its call makes the row that the call fills in."""
+    phone.report(HOLDING[0], caller=None)
+    phone.ring(HOLDING[0], caller=NORWEGIAN)
+    [(call_id, decision)] = phone.rows("SELECT call_id, decision FROM pickup_calls")
+    assert ("21234567" in call_id, decision) == (False, "arm")
+
+
+@pytest.mark.parametrize("call_id", [KEPT[0], KEPT[3], HOLDING[0], HOLDING[1]])
+def test_hosts_outcome_joins_by_the_platforms_id(make_phone: MakePhone, database_url: str, call_id: str) -> None:
+    """A host names a call as the platform does, whether its id is kept or replaced."""
+    pickup = Pickup(clock=lambda: NOW)
+    phone = make_phone(url=database_url, pickup=pickup)
+    phone.ring(call_id, caller=NORWEGIAN)
+    with phone.app.app_context():
+        pickup.record_outcome("sale", 1, call_id=call_id)
+    assert phone.rows("SELECT value FROM pickup_outcomes") == [(1.0,)]
+
+
+def test_ids_may_be_json_numbers(phone: Phone) -> None:
+    """An id and a number that the platform sends as JSON integers are read as their digits."""
+    message = {"call": {"id": 4711, "status": "ended"}, "customer": {"number": 4721234567}}
+    phone.send({"type": "assistant-request", **message})
+    phone.send({"type": "end-of-call-report", "duration_seconds": 3, **message})
+    assert phone.rows("SELECT call_id, country FROM pickup_calls") == [("4711", "NO")]
+
+
+HOSTILE = [
+    *(
+        "a\nb",
+        "a\r\nCRITICAL forged",
+        "\x1b[2Jcleared",
+        "..",
+        ".",
+        "../../plan",
+        "a/../b",
+        "a//b",
+        "/",
+        "//evil.example",
+    ),
+    *(
+        "a?b#c",
+        "%2e%2e",
+        "a&b=c",
+        "a b",
+        " ",
+        "a\N{RIGHT-TO-LEFT OVERRIDE}b",
+        "\N{LINE SEPARATOR}",
+        "'",
+        '"<b>',
+        "\x7f",
+    ),
+    *("a\0b", "ü", "\N{GRINNING FACE}" * 64, "x" * 256),
+]
+
+
+def test_hostile_id_is_quoted_and_has_a_page(make_phone: MakePhone, caplog: pytest.LogCaptureFixture) -> None:
+    """No control character of an id reaches the log, and the list of calls links to each one's page."""
+    caplog.set_level(logging.DEBUG)
+    phone = make_phone(PICKUP_DASHBOARD_TOKEN="a" * 22)
+    phone.client.get("/pickup/?token=" + "a" * 22)
+    for call_id in HOSTILE:
+        phone.ring(call_id)
+        phone.report(call_id, end_reason=call_id, status=call_id)
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+    links = re.findall(r'href="(/pickup/calls/call[^"]*)"', phone.client.get("/pickup/calls").text)
+    assert len(links) == len(HOSTILE) == len(ids(phone))
+    shown = [
+        unescape(re.findall("<code>(.*?)</code>", phone.client.get(unescape(link)).text, re.DOTALL)[0])
+        for link in links
+    ]
+    assert sorted(shown) == ids(phone)
