@@ -125,13 +125,6 @@ def test_draws_are_independent(one: str, other: str, drawn: Mapping[str, list[ob
     assert chi_square(found, expected) < CRITICAL[(len(rows) - 1) * (len(columns) - 1)]
 
 
-def test_arm_of_enrolled_is_as_weighted(callers: list[str]) -> None:
-    """Among the first tenth that is enrolled the shares are the arms' weights too."""
-    enrolled = [key for key in callers if is_enrolled("opening", 0.1, key)]
-    found = Counter(draw_arm("opening", WEIGHTS, key) for key in enrolled)
-    assert chi_square(found, {arm: len(enrolled) * weight / 3.5 for arm, weight in WEIGHTS.items()}) < CRITICAL[2]
-
-
 # --- movement ---------------------------------------------------------------------------------------------------------
 
 
@@ -164,13 +157,6 @@ def test_order_is_nothing(data: st.DataObject, weights: dict[str, float], seed: 
     """In which order the arms stand in the file changes no caller's arm."""
     shuffled = dict(data.draw(st.permutations(list(weights.items()))))
     assert draw_arm(seed, shuffled, key) == draw_arm(seed, weights, key)
-
-
-@given(weightings, st.integers(-20, 20), names, keys)
-def test_only_the_proportion_of_weights_counts(weights: dict[str, float], power: int, seed: str, key: str) -> None:
-    """Weights of 1 and 1 are those of 4 and 4."""
-    scaled = {option: weight * 2.0**power for option, weight in weights.items()}
-    assert draw_arm(seed, scaled, key) == draw_arm(seed, weights, key)
 
 
 # --- what a draw is made of -------------------------------------------------------------------------------------------

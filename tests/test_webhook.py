@@ -162,11 +162,3 @@ def test_no_number_in_any_table(phone: Phone) -> None:
     )
     assert "612345678" not in dump
     assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(1,)]
-
-
-def test_health_says_what_an_operator_needs(phone: Phone) -> None:
-    """The health page is 200 while calls can be answered, and counts them."""
-    phone.ring()
-    health = phone.client.get("/pickup/health")
-    assert (health.status_code, health.get_json()["status"]) == (200, "ok")
-    assert health.get_json()["calls"] == {"arm": 1}

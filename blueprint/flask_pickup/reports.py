@@ -53,9 +53,7 @@ def call_row(call: CallFacts, **values: Any) -> dict[str, Any]:
     """
     words = {name: without_numbers(values[name]) for name in _PLATFORMS_WORDS if values.get(name)}
     facts = {"call_id": call.id, "platform": call.platform, "caller_key": call.caller.key}
-    row = {**_EMPTY_CALL, **facts, **values, **words}
-    # Flat: all that lies deeper in a call's row is Pickup's own.
-    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in row.items()}
+    return without_nul({**_EMPTY_CALL, **facts, **values, **words})  # type: ignore[no-any-return]
 
 
 def without_nul(value: Any) -> Any:

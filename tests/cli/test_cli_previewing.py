@@ -82,9 +82,7 @@ def test_ranges_of_layers_are_shown(make_phone: MakePhone) -> None:
     phone = make_phone(files)
     text = " ".join(run("preview", "--from", CALLER, app=phone.app).stdout.split())
     assert "layer voice a [0.0, 0.25], b [0.5, 0.75], free [0.25, 0.5], free [0.75, 1.0]" in text
-    assert preview(phone, "--from", CALLER)["layers"] == {
-        "voice": {"experiments": {"a": [0, 0.25], "b": [0.5, 0.75]}, "free": [[0.25, 0.5], [0.75, 1]]}
-    }
+    assert preview(phone, "--from", CALLER)["layers"] == {"voice": {"a": [0, 0.25], "b": [0.5, 0.75]}}
 
 
 def test_another_time_can_be_shown(make_phone: MakePhone) -> None:

@@ -12,7 +12,6 @@ import pytest
 from conftest import CALLER, CALLER_SECRET, NOW, MakePhone, Phone
 from flask_pickup import Caller, Pickup
 from flask_pickup.caller import caller_key
-from flask_pickup.cli import pickup as commands
 from flask_pickup.results.assembling import results
 
 TEAM = "+12015550123"
@@ -160,12 +159,3 @@ def test_range_changes_while_callers_are_in_it(make_phone: MakePhone, database_u
     assert phone.rows("SELECT reasons ->> 'opening' FROM pickup_calls ORDER BY call_id") == [
         ("enrolled",), ("layer",), ("enrolled",),
     ]  # fmt: skip
-
-
-def test_preview_says_why_a_caller_is_not_in_it(make_phone: MakePhone) -> None:
-    """Preview shows for each experiment the caller's arm, or why they have none."""
-    phone = make_phone(content(opening=PINNED, second=running(SECOND_HALF)))
-    result = phone.app.test_cli_runner().invoke(commands, ["preview", "--from", TEAM])
-    shown = " ".join(result.output.split())
-    assert "opening warm" in shown
-    assert "second not enrolled (layer)" in shown

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import click
 
 from flask_pickup.blueprint import State
-from flask_pickup.catalog import Catalog, Experiment
+from flask_pickup.catalog import Experiment
 from flask_pickup.cli.group import (
     NO_CALLER,
     UNCHANGED_GREETING,
@@ -60,9 +59,12 @@ def preview_command(
     if number and not shown.call.caller.identified:
         click.echo(f"{NO_CALLER.capitalize()}.", err=True)
     answer = f"\nThe answer as the platform gets it:\n\n{as_json(shown.answer)}"
-    value = {**shown.as_json(), "layers": {layer: _ranges(state.catalog, layer) for layer in state.catalog.layers}}
+    ranges = {
+        layer: {name: each.layer_range for name, each in sharing.items()}
+        for layer, sharing in state.catalog.layers.items()
+    }
     layers = {f"layer {layer}": layer_ranges(state.catalog, layer) for layer in state.catalog.layers}
-    show(style, value, labelled({**_facts(shown), **layers}), answer)
+    show(style, {**shown.as_json(), "layers": ranges}, labelled({**_facts(shown), **layers}), answer)
     if faults := shown.decision.reasons.get(FAULTS):
         fail("\n".join(f"This failed and is missing from the answer: {fault}" for fault in faults))
 
@@ -83,11 +85,6 @@ def _arm(state: State, name: str | None, arm: str | None) -> tuple[Experiment, s
     if arm not in experiment.weights:
         fail(f"'{name}' has no arm '{arm}'. There are: {', '.join(experiment.weights)}.", USAGE_ERROR)
     return experiment, arm
-
-
-def _ranges(catalog: Catalog, layer: str) -> dict[str, Any]:
-    sharing = catalog.layers[layer].values()
-    return {"experiments": {each.name: each.layer_range for each in sharing}, "free": catalog.free_ranges(layer)}
 
 
 def _facts(shown: Preview) -> dict[str, str]:

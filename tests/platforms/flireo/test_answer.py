@@ -22,61 +22,37 @@ NEW = {"role": "system", "content": "New."}
 
 
 @pytest.mark.parametrize(
-    ("override", "opening", "prompt", "answer"),
+    ("override", "answer"),
     [
-        ({}, "", "", {}),
-        ({}, "Hello.", "", {"assistant": {"first_message": "Hello."}}),
-        ({}, "", "New.", {"assistant": {"llm_config": {"messages": [NEW]}}}),
-        ({"max_duration_seconds": 300}, "", "", {"max_duration_seconds": 300}),
-        ({"assistant": {}}, "", "", {"assistant": {}}),
+        ({}, {"assistant": {"first_message": "Hello.", "llm_config": {"messages": [NEW]}}}),
         (
-            {"assistant": {"first_message": "Old.", "x": 1}},
-            "Hello.",
-            "",
-            {"assistant": {"first_message": "Hello.", "x": 1}},
+            {"assistant": {"first_message": "Old.", "x": 1, "llm_config": {**MODEL, "messages": [OLD, USER]}}},
+            {"assistant": {"first_message": "Hello.", "x": 1, "llm_config": {**MODEL, "messages": [NEW, USER]}}},
         ),
         (
-            {"assistant": {"llm_config": {**MODEL, "temperature": 1}}},
-            "",
-            "New.",
-            {"assistant": {"llm_config": {**MODEL, "temperature": 1, "messages": [NEW]}}},
+            {"assistant_id": "a", "assistant": {"llm_config": {"messages": [USER, OLD]}}, "error": ""},
+            {"assistant_id": "a", "assistant_override": {"first_message": "Hello.", "llm_config": {"messages": [NEW, USER, OLD]}}},
         ),
-        (
-            {"assistant": {"llm_config": {"messages": [OLD, USER]}}},
-            "",
-            "New.",
-            {"assistant": {"llm_config": {"messages": [NEW, USER]}}},
-        ),
-        (
-            {"assistant": {"llm_config": {"messages": [USER, OLD]}}},
-            "",
-            "New.",
-            {"assistant": {"llm_config": {"messages": [NEW, USER, OLD]}}},
-        ),
-        ({"assistant_id": "a"}, "", "", {"assistant_id": "a"}),
-        ({"assistant_id": "a"}, "Hello.", "", {"assistant_id": "a", "assistant_override": {"first_message": "Hello."}}),
-        (
-            {"assistant_id": "a", "assistant": {"llm_config": MODEL}, "max_duration_seconds": 9},
-            "",
-            "New.",
-            {
-                "assistant_id": "a",
-                "assistant_override": {"llm_config": {**MODEL, "messages": [NEW]}},
-                "max_duration_seconds": 9,
-            },
-        ),
-        ({"error": "", "max_duration_seconds": 9}, "", "", {"max_duration_seconds": 9}),
         # What is wrong stays wrong, so that the schema finds it and no greeting covers it.
-        ({"assistant": "x"}, "Hello.", "New.", {"assistant": "x"}),
-        ({"assistant": {"llm_config": "x"}}, "", "New.", {"assistant": {"llm_config": "x"}}),
-        ({"assistant": {"llm_config": {"messages": {}}}}, "", "New.", {"assistant": {"llm_config": {"messages": {}}}}),
+        ({"assistant": "x"}, {"assistant": "x"}),
+        ({"assistant": {"llm_config": "x"}}, {"assistant": {"first_message": "Hello.", "llm_config": "x"}}),
+        (
+            {"assistant": {"llm_config": {"messages": {}}}},
+            {"assistant": {"first_message": "Hello.", "llm_config": {"messages": {}}}},
+        ),
     ],
-)
-def test_answer_is_written(override: dict[str, Any], opening: str, prompt: str, answer: dict[str, Any]) -> None:
+)  # fmt: skip
+def test_answer_is_written(override: dict[str, Any], answer: dict[str, Any]) -> None:
     """Override, greeting and prompt become the platform's answer, and the override is not changed."""
     before = copy.deepcopy(override)
-    assert write(Answer(Words(opening or None, prompt or None), "en", override)) == answer
+    assert write(Answer(Words("Hello.", "New."), "en", override)) == answer
     assert override == before
+
+
+@pytest.mark.parametrize("override", [{}, {"assistant": {}}, {"assistant_id": "a"}, {"max_duration_seconds": 300}])
+def test_override_alone_is_the_answer(override: dict[str, Any]) -> None:
+    """Without a greeting and a prompt the answer is what the author wrote."""
+    assert write(Answer(Words(), "en", override)) == override
 
 
 def test_rejection_leaves_alone() -> None:
