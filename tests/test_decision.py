@@ -25,8 +25,6 @@ from flask_pickup.decision import Decision, decide
 from flask_pickup.platforms import Answer
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-CHANCE = 10.83
-"""Chi-square's value for one degree of freedom that chance exceeds once in a thousand. The callers are always the same."""
 FEW = [f"{number:032x}" for number in range(600)]
 
 
@@ -64,21 +62,6 @@ def call(catalog: Catalog, key: str | None, *, customer: Customer = UNKNOWN, cou
 
 def arms(catalog: Catalog, key: str) -> dict[str, str]:
     return {assigned.experiment: assigned.arm for assigned in call(catalog, key).assignments}
-
-
-def test_layered_experiments_share_no_caller(tmp_path: Path) -> None:
-    """Each of 10,000 callers is in one experiment of a layer, in shares as its ranges, and in those of no layer."""
-    files: dict[str, Any] = {}
-    experiments = {"layered-1": in_layer(0, 0.3), "layered-2": in_layer(0.3, 1), "free": experiment("warm")}
-    for name, toml in experiments.items():
-        files[f"experiments/{name}/experiment.toml"] = toml
-        files[f"experiments/{name}/warm/override.json"] = {name: 1}
-    # Every call is rejected, which takes the least time.
-    files["greetings/override.json"] = {"error": "No."}
-    catalog = catalog_of(tmp_path, {}, **files)
-    found = Counter(tuple(sorted(arms(catalog, f"{number:032x}"))) for number in range(10_000))
-    assert found.keys() == {("free", "layered-1"), ("free", "layered-2")}
-    assert (found["free", "layered-1"] - 3_000) ** 2 / 2_100 < CHANCE
 
 
 def test_reasons_say_why_not(tmp_path: Path) -> None:

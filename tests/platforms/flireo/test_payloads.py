@@ -140,14 +140,6 @@ def test_every_event_may_be_camel_case(name: str) -> None:
     assert facts_in(load(spelled)) == facts_in(load(current))
 
 
-def test_camel_case_sample() -> None:
-    """The platform's own sample of that generation is read, and the names in its analysis stay as they are."""
-    found = load(sample("end-of-call-report.camel"))
-    assert isinstance(found, CallEnded)
-    assert (found.duration_seconds, found.analysis["gesprek_kwaliteit"]) == (84, "Goed")
-    assert facts_in(load(sample("assistant-request.camel"))) == facts_in(load(sample("assistant-request")))
-
-
 own_names = st.dictionaries(
     st.text("aBc_", min_size=1, max_size=6), st.booleans() | st.text("aB_", max_size=3), max_size=4
 )
@@ -167,13 +159,6 @@ def test_customers_own_names_are_never_respelled(own: dict[str, Any], is_camel: 
 
 
 # --- the first generation ---------------------------------------------------------------------------------------------
-
-
-def test_flat_request() -> None:
-    """The first generation has no call id and no time; its two numbers are caller and line."""
-    event = load(sample("assistant-request.flat"))
-    assert type(event) is IncomingCall
-    assert (event.call_id, event.caller_number, event.line_number) == ("", "+31601234567", "+31850123456")
 
 
 def test_flat_report() -> None:
