@@ -64,6 +64,15 @@ def load(server: Server, callers: int = 6) -> Iterator[list[Heard]]:
     assert not [each.exception() for each in crowds if each.exception()]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def faulty_database(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, PostgreSQL | None]:
+    """The URL of each kind of database in turn, and its server if it has one."""
+    server: PostgreSQL | None = request.getfixturevalue("faulty_postgresql") if request.param == "postgresql" else None
+    url = server.new_database() if server else f"sqlite:///{tmp_path / 'pickup.db'}"
+    migrate(url)
+    return url, server
+
+
 def kill_workers(server: Server, seconds: float, every: float = 0.3) -> None:
     """Kill a worker every 300 ms, or as often as is asked for."""
     until = time.monotonic() + seconds
@@ -74,12 +83,9 @@ def kill_workers(server: Server, seconds: float, every: float = 0.3) -> None:
         time.sleep(every)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_killing_workers_loses_nothing(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_killing_workers_loses_nothing(faulty_database: tuple[str, PostgreSQL | None], tmp_path: Path) -> None:
     """Workers are killed every 300 ms under load, and the database goes away meanwhile: what was answered is a row."""
-    postgresql: PostgreSQL | None = request.getfixturevalue("faulty_postgresql") if kind == "postgresql" else None
-    url = postgresql.new_database() if postgresql else f"sqlite:///{tmp_path / 'pickup.db'}"
-    migrate(url)
+    url, postgresql = faulty_database
     with Server(tmp_path, url, commit_wait=0.3) as server:
         with load(server) as answers:
             kill_workers(server, 2)
@@ -156,13 +162,11 @@ while not app.test_client().get("/pickup/health").json["last_commit"]:
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_survives_a_fork_after_its_threads_started(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_survives_a_fork_after_its_threads_started(
+    faulty_database: tuple[str, PostgreSQL | None], tmp_path: Path
+) -> None:
     """An app that is loaded, started and has committed before gunicorn forks loses nothing, and shares no connection."""
-    postgresql: PostgreSQL | None = request.getfixturevalue("faulty_postgresql") if kind == "postgresql" else None
-    url = postgresql.new_database() if postgresql else f"sqlite:///{tmp_path / 'pickup.db'}"
-    migrate(url)
-    with Server(tmp_path, url, preload=True, after=PRELOADED, commit_wait=10) as server:
+    with Server(tmp_path, faulty_database[0], preload=True, after=PRELOADED, commit_wait=10) as server:
         with load(server) as answers:
             time.sleep(0.7)
             kill_workers(server, 1)

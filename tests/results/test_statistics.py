@@ -34,30 +34,19 @@ def compared(metric: MetricDefinition, control: Sums, warm: Sums, **options: Any
 @pytest.mark.parametrize(
     ("metric", "control", "warm", "state"),
     [
-        (BOOKED, rate(300, 1000), rate(400, 1000), "better"),
-        (BOOKED, rate(400, 1000), rate(300, 1000), "worse"),
-        # Welch's interval for a single look excludes zero.
-        (BOOKED, rate(300, 1000), rate(345, 1000), "undecided"),
         # An arm without any event is not certain, and not silent.
         (BOOKED, rate(0, 1000), rate(60, 1000), "better"),
         (BOOKED, rate(0, 1000), rate(1000, 1000), "better"),
-        (BOOKED, rate(3000, 10_000), rate(3010, 10_000), "no difference"),
         (replace(BOOKED, smallest=None), rate(3000, 10_000), rate(3010, 10_000), "undecided"),
         (BOOKED, rate(30, 90), rate(50, 90), "too few"),
         (BOOKED, rate(2, 1000), rate(12, 1000), "too few"),
-        (replace(BOOKED, goal="decrease"), rate(300, 1000), rate(400, 1000), "worse"),
-        (replace(BOOKED, goal="decrease"), rate(400, 1000), rate(300, 1000), "better"),
-        (LENGTH, mean(90, 10, 1000), mean(100, 10, 1000), "better"),
-        (HANG_UP, rate(500, 5000), rate(500, 5000), "safe"),
         (HANG_UP, rate(500, 5000), rate(300, 5000), "safe"),
-        (HANG_UP, rate(500, 5000), rate(900, 5000), "harmed"),
-        (HANG_UP, rate(50, 500), rate(50, 500), "unknown"),
         (HANG_UP, rate(5, 50), rate(25, 50), "unknown"),
         (replace(HANG_UP, margin=0), rate(500, 5000), rate(500, 5000), "unknown"),
     ],
 )
-def test_states(metric: MetricDefinition, control: Sums, warm: Sums, state: str) -> None:
-    """The state says what the always-valid interval holds: zero, the smallest difference, the margin of harm."""
+def test_states_without_a_verdict_of_their_own(metric: MetricDefinition, control: Sums, warm: Sums, state: str) -> None:
+    """Few events, no smallest difference, no margin: what test_verdict.py does not tell apart."""
     assert compared(metric, control, warm).state == state
 
 
