@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jinja2 import TemplateSyntaxError
 from jinja2.exceptions import SecurityError
 
-from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone
+from conftest import CALLER, EXPERIMENT, MakePhone
 from flask_pickup import Pickup
 from flask_pickup.caller import UNIDENTIFIED
 from flask_pickup.catalog import Line
@@ -181,7 +181,11 @@ def test_nothing_is_escaped(make_phone: MakePhone) -> None:
     [
         *("{{ ''.__class__.__mro__ }}", "{{ customer.__class__ }}", "{{ now.__reduce__() }}", "{{ ''['__class__'] }}"),
         *("{{ '{0.__class__}'.format(now) }}", "{{ self.__init__.__globals__ }}", "{{ customer.tags.append('b') }}"),
-        *("{{ ['x']|map(attribute='__class__')|list }}", "{{ '{x.__class__}'.format_map({'x': 1}) }}", "{{ now.now() }}"),
+        *(
+            "{{ ['x']|map(attribute='__class__')|list }}",
+            "{{ '{x.__class__}'.format_map({'x': 1}) }}",
+            "{{ now.now() }}",
+        ),
     ],
 )
 def test_sandbox_gives_nothing_away(source: str) -> None:
@@ -352,19 +356,11 @@ def test_override_includes_files(make_phone: MakePhone) -> None:
 @pytest.mark.parametrize(
     "arm",
     [
-        '{% include "nowhere.j2" %}',
-        '{% include "../../../../../etc/hostname.j2" %}',
-        '{% extends "greetings/nowhere.j2" %}',
-        '{% include "first_message.j2" %}',
-        "{{ customer.name|no_such_filter }}",
-        "{{ 1 / 0 }}",
-        "{% for i in range(10 ** 9) %}x{% endfor %}",
+        *('{% include "nowhere.j2" %}', '{% include "../../../../../etc/hostname.j2" %}', '{% include "first_message.j2" %}'),
+        *("{{ customer.name|no_such_filter }}", "{{ 1 / 0 }}", "{% for i in range(10 ** 9) %}x{% endfor %}"),
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     ],
-)
+)  # fmt: skip
 def test_failing_arm_is_answered_with_the_base(hear: Hear, arm: str) -> None:
     """If an arm's template fails, the caller hears the base."""
-    assert hear(CONTENT_BASE, {"first_message.j2": arm}) == "Good day."
-
-
-CONTENT_BASE = {"first_message.j2": CONTENT["greetings/first_message.j2"]}
+    assert hear({"first_message.j2": "Good day."}, {"first_message.j2": arm}) == "Good day."

@@ -42,11 +42,7 @@ REFUSED_FILTERS: Mapping[str, str] = {
 """Filters of Jinja that templates do not have, with what to do instead."""
 
 _CLOCK = frozenset({"now", "today", "utcnow"})
-
-
-def asks_the_clock(kind: type, attribute: str) -> bool:
-    """Return whether a method returns the present time: a repeated request must get the same words."""
-    return attribute in _CLOCK and issubclass(kind, date)
+"""Methods that return the present time: a repeated request must get the same words."""
 
 
 class SilentUndefined(ChainableUndefined):
@@ -185,7 +181,8 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Return whether templates may read an attribute."""
-        return not asks_the_clock(type(obj), attr) and super().is_safe_attribute(obj, attr, value)
+        asks_the_clock = attr in _CLOCK and isinstance(obj, date)
+        return not asks_the_clock and super().is_safe_attribute(obj, attr, value)
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> NoReturn:  # noqa: ARG002 (Jinja's)
         """Refuse a private attribute: no template asks for one by mistake."""

@@ -164,7 +164,7 @@ RULE = 'must be opening hours such as "09:00-17:00", ["09:00-12:30", "13:00-17:0
 @pytest.mark.parametrize(
     "value",
     ["9-17", "09:00-09:00", "25:00-26:00", "09:00-24:30", "09:00–17:00", "", "9:00-17:00", "24:00-06:00", "00:00-00:00"],
-)
+)  # fmt: skip
 def test_invalid_hours(value: str) -> None:
     """Hours that nobody can read are a complaint with their line, and what would be right."""
     found = complaints(f'timezone = "Europe/Amsterdam"\n[week]\nmonday = "{value}"\n')

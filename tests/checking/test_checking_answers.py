@@ -98,11 +98,6 @@ def test_greeting_may_come_from_the_override(tmp_path: Path) -> None:
     assert "the greeting takes 40 seconds" in found["problem"]
 
 
-def test_missing_greeting_is_the_saved_agents(tmp_path: Path) -> None:
-    """Content without a greeting leaves the saved agent's own."""
-    assert complaints_about(tmp_path, {"greetings/override.json": {"max_duration_seconds": 300}}) == []
-
-
 def test_every_language_of_every_line(tmp_path: Path) -> None:
     """A language that only one line has is tried on that line."""
     files = {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -162,18 +160,6 @@ def test_missing_answer_is_no_fault(tmp_path: Path, url: str) -> None:
     (tmp_path / "empty.db").touch()
     (tmp_path / "text.db").write_text("This is no database, however long it may be. " * 100)
     assert ask(url.format(root=tmp_path), history_of_experiments) is None
-
-
-def test_database_that_is_locked_is_not_waited_for(make_phone: MakePhone, tmp_path: Path) -> None:
-    """A locked database costs two seconds."""
-    file = tmp_path / "pickup.db"
-    serve(make_phone, f"sqlite:///{file}")
-    with closing(sqlite3.connect(file)) as other:
-        other.execute("PRAGMA journal_mode = DELETE")
-        other.execute("BEGIN EXCLUSIVE")
-        began = monotonic()
-        assert ask(f"sqlite:///{file}", history_of_experiments) is None
-        assert monotonic() - began < 4
 
 
 def test_database_that_hangs_is_not_waited_for(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from complaints import BASE, DRAFT, complaints_about
-from conftest import FLIREO, write
-from flask_pickup.catalog import load
+from conftest import write
 
 
 def huge(path: Path) -> None:
@@ -46,15 +45,6 @@ def test_byte_order_mark_is_dropped(tmp_path: Path) -> None:
     files = {**BASE, "experiments/a/experiment.toml": toml, "experiments/a/warm/first_message.j2": "Hi."}
     texts = {path: content if isinstance(content, str) else json.dumps(content) for path, content in files.items()}
     assert complaints_about(tmp_path, {path: f"\N{BYTE ORDER MARK}{text}" for path, text in texts.items()}) == []
-
-
-def test_copy_of_an_override_is_not_read(tmp_path: Path) -> None:
-    """Only ``override.json`` is the override, not an old one of another name."""
-    write(tmp_path, {**BASE, "greetings/previous_override.json": {"error": "We have moved."}})
-    catalog = load(
-        tmp_path / "experiments", tmp_path / "greetings", pin_key=lambda _: None, region="NL", platforms=[FLIREO]
-    )
-    assert [path for path, _ in catalog.overrides()] == ["greetings/override.json"]
 
 
 UNUSED = {

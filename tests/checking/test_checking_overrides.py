@@ -56,17 +56,6 @@ def test_prompt_needs_provider_and_model(tmp_path: Path) -> None:
     assert all("write provider and model" in each["remedy"] for each in found)
 
 
-def test_prompt_names_what_is_missing_where_the_rest_is(tmp_path: Path) -> None:
-    """Where one of the two is written, the complaint leads there."""
-    files = {
-        "greetings/system_prompt.j2": "A",
-        "greetings/override.json": '{"assistant": {\n"llm_config": {"model": "m"}}}',
-    }
-    [found] = complaints_about(tmp_path, files)
-    assert (found["file"], found["line"]) == ("greetings/override.json", 2)
-    assert "llm_config.provider" in found["problem"]
-
-
 def test_arm_that_takes_the_model_away(tmp_path: Path) -> None:
     """What an arm removes by null is missed there."""
     fault = override({"assistant": {"llm_config": {"model": None}}}, "llm_config.model")

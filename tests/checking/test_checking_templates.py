@@ -23,7 +23,6 @@ FAULTS = {
     "function": greeting("A{{ uppercase('x') }}", "unknown name 'uppercase'"),
     "lipsum": greeting("A{{ lipsum.__globals__ }}", "unknown name 'lipsum'"),
     "loop": greeting("A{{ loop.index }}", "unknown name 'loop'"),
-    "loop-attribute": greeting("A{% for i in [1] %}{{ loop.idx }}{% endfor %}", "loop has no attribute 'idx'; did you mean 'index'?"),
     "super": greeting("A{{ super() }}", "unknown name 'super'"),
     "attribute": greeting("A{{ caller.contry }}", "caller has no attribute 'contry'; did you mean 'country'?"),
     "attribute-as-item": greeting("A{{ caller['contry'] }}", "did you mean 'country'?"),
@@ -33,8 +32,6 @@ FAULTS = {
     "attribute-of-language": greeting("A{{ language.code }}", "language has no attribute 'code'; write {{ language }}"),
     "attribute-in-audience": Fault({"experiment.toml": f"audience = \"caller.contry == 'NL'\"\n{DRAFT}", "warm/first_message.j2": "Hi."},
                                    "experiment.toml", 1, "did you mean 'country'?"),
-    "method": greeting("{{ 'A'.uper() }}", "'A' has no attribute 'uper'"),
-    "caller-in-macro": greeting("A{% macro m() %}{{ caller.country }}{% endmacro %}", "inside a macro", level="warning"),
     # filters and tests
     "filter": greeting("Hello.\n{{ customer.name|uper }}", "unknown filter 'uper'; did you mean 'upper'?", 2),
     "filter-within-if": greeting("A{% if open %}{{ customer.name|uper }}{% endif %}", "did you mean 'upper'?"),
@@ -80,7 +77,7 @@ FAULTS = {
     "mro": greeting("A{{ dict.mro() }}", "SecurityError"),
     "format-map": greeting("A{{ '{a.__class__}'.format_map({'a': 1}) }}", "'__class__' is not available in templates"),
     "globals": greeting("A{{ cycler.__init__.__globals__ }}", "is not available in templates"),
-    "clock": greeting("A{{ now.now() }}", "'now' reads the clock"),
+    "clock": greeting("A{{ now.now() }}", "SecurityError"),
     "changing": greeting("A{% set l = [1] %}{{ l.append(1) }}", "SecurityError"),
     # what must not be spoken
     "raw": greeting("A{{ customer_raw.name }}", "use customer", level="warning"),

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from jinja2 import nodes
-from jinja2.runtime import LoopContext
 
 from flask_pickup.catalog import Complaint
 from flask_pickup.catalog.complaints import suggest
@@ -17,7 +16,7 @@ from flask_pickup.checking.content import Content
 from flask_pickup.checking.source import Source, imported_names, own_names
 from flask_pickup.checking.spoken import check_spoken
 from flask_pickup.phone_numbers import e164
-from flask_pickup.rendering import TEMPLATE_NAMES, asks_the_clock
+from flask_pickup.rendering import TEMPLATE_NAMES
 
 _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "caller": frozenset({"number", "country", "language", "identified"}),
@@ -28,7 +27,6 @@ _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "open": frozenset(),
     "platform": frozenset(),
 }
-_LOOP = frozenset(name for name in dir(LoopContext) if not name.startswith("_")) | {"depth0"}
 _LIKE_A_NUMBER = re.compile(r"(?<![\w+])\+?\d(?:[\s().-]{0,2}\d){7,14}(?!\w)")
 _MISWRITTEN = re.compile(
     r"""
@@ -45,7 +43,6 @@ def check_templates(content: Content) -> Iterator[Complaint]:
     for source in content.sources:
         content.at(source.path)
         yield from _known_names(source)
-        yield from _callers_in_macros(source)
         yield from check_comparisons(source, catalog.languages)
         if source.is_spoken:
             yield from check_spoken(source, catalog.settings.language)
@@ -77,29 +74,7 @@ def _known_names(source: Source) -> Iterator[Complaint]:
             if used.name not in all_of_kind:
                 yield source.complain(used, *unknown(kind.__name__.lower(), used.name, environment))
     for read, owner, attribute in source.attributes:
-        yield from _attribute(source, read, owner, attribute)
-
-
-def _attribute(source: Source, node: nodes.Expr, owner: nodes.Expr, attribute: str) -> Iterator[Complaint]:
-    if attribute.startswith("_"):
-        problem = f"'{attribute}' is not available in templates"
-        yield source.complain(node, problem, "use the names that templates see")
-    name = owner.name if isinstance(owner, nodes.Name) else ""
-    if name == "loop" and attribute not in _LOOP:
-        yield source.complain(node, f"loop has no attribute '{attribute}'", suggest(attribute, _LOOP))
-    elif id(owner) in source.free and attribute not in _ATTRIBUTES.get(name, {attribute}):
-        remedy = suggest(attribute, _ATTRIBUTES[name]) if _ATTRIBUTES[name] else f"write {{{{ {name} }}}}"
-        yield source.complain(node, f"{name} has no attribute '{attribute}'", remedy)
-    elif isinstance(owner, nodes.Const) and not hasattr(owner.value, attribute):
-        problem = f"{owner.value!r} has no attribute '{attribute}'"
-        yield source.complain(node, problem, "use ~, or a filter such as replace")
-    elif name == "now" and asks_the_clock(datetime, attribute):
-        yield source.complain(node, f"'{attribute}' reads the clock", "use now, the time of the call")
-
-
-def _callers_in_macros(source: Source) -> Iterator[Complaint]:
-    for macro in source.tree.find_all(nodes.Macro):
-        for node in macro.find_all(nodes.Getattr):
-            if isinstance(node.node, nodes.Name) and node.node.name == "caller":
-                problem = "inside a macro 'caller' is Jinja's call block, not the caller"
-                yield source.complain(node, problem, "pass the caller as an argument of another name", "warning")
+        name = source.fact(owner)
+        if attribute not in (known := _ATTRIBUTES.get(name, frozenset({attribute}))):
+            remedy = suggest(attribute, known) if known else f"write {{{{ {name} }}}}"
+            yield source.complain(read, f"{name} has no attribute '{attribute}'", remedy)
