@@ -202,7 +202,7 @@ class Deciding:
         if layer not in self._layers:
             sharing, place = self.catalog.layers[layer], place_in_layer(layer, key)
             pinned = (name for name, each in sharing.items() if each.is_running and key in each.pins)
-            within = (name for name, each in sharing.items() if each.layer_range.holds(place))
+            within = (name for name, each in sharing.items() if each.layer_range.start <= place < each.layer_range.end)
             self._layers[layer] = next(chain(pinned, within), "")
         return self._layers[layer]
 

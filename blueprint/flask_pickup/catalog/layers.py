@@ -26,10 +26,6 @@ class Range(NamedTuple):
         """As ``experiment.toml`` has it."""
         return str(list(self))
 
-    def holds(self, place: float) -> bool:
-        """Return whether a caller's place in the layer is in the range."""
-        return self.start <= place < self.end
-
     def overlaps(self, other: Range) -> bool:
         """Return whether a caller can be in both."""
         return max(self.start, other.start) < min(self.end, other.end)
