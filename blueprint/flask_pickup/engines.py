@@ -119,8 +119,8 @@ def make_engine(url: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT}, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         if path := path_of(engine):
-            make_private_folder(Path(path).parent)
-            event.listen(engine, "do_connect", lambda *_: _make_private_file(Path(path)))
+            _make_database(path)
+            event.listen(engine, "do_connect", lambda *_: _make_database(path))
         event.listen(engine, "connect", _set_up_sqlite)
     return engine
 
@@ -147,18 +147,20 @@ def path_of(engine: Engine) -> str | None:
     return database
 
 
-def make_private_folder(folder: Path) -> None:
-    """Make a folder and those above it, where they are missing, for the app's user alone."""
-    for each in (*reversed(folder.parents), folder):
-        if not each.exists():
-            each.mkdir(mode=0o700, exist_ok=True)
-
-
-def _make_private_file(path: Path) -> None:
+def make_private_file(path: Path) -> None:
+    """Make an empty file and the folders above it, where they are missing, for the app's user alone."""
+    for folder in reversed(path.parents):
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
     # SQLite itself would let everybody read it. It gives the WAL the file's mode.
+    if not path.exists():
+        path.touch(mode=0o600)
+
+
+def _make_database(path: str) -> None:
+    # Where it cannot be made, SQLite says so.
     with suppress(OSError):
-        if not path.exists():
-            path.touch(mode=0o600)
+        make_private_file(Path(path))
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

@@ -6,7 +6,6 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 
@@ -70,32 +69,23 @@ def entry(  # noqa: PLR0913 (all of an outcome)
     return OutcomeEntry(name, float(value), at, caller_keys=keys)
 
 
-@dataclass
-class Imported:
-    """The result of an import.
-
-    :param counts: how many outcomes each state of :meth:`.Store.write_outcomes` has.
-    :param bad: the lines that were not imported, by number, with the reason.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    bad: dict[int, str] = field(default_factory=dict)
-
-
-def import_file(engine: Engine, options: Options, lines: Iterable[str], zone: tzinfo, now: datetime) -> Imported:
+def import_file(
+    engine: Engine, options: Options, lines: Iterable[str], zone: tzinfo, now: datetime
+) -> tuple[Counter[str], dict[int, str]]:
     """Write a file's outcomes; importing it again changes nothing.
 
     :param zone: the time zone of times without one.
+    :returns: what :meth:`.Store.write_outcomes` counts, and why lines were not imported, by their numbers.
     :raises BadOutcome: if the first line does not name the columns.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database fails.
     """
-    imported, iterator = Imported(), iter(lines)
+    iterator, counts, bad = iter(lines), Counter[str](), dict[int, str]()
     reader = _LineReader(options, next(iterator, ""), zone, now)
-    entries = _entries(reader, iterator, imported.bad)
+    entries = _entries(reader, iterator, bad)
     store = Store(engine)
     while batch := list(islice(entries, _BATCH)):
-        imported.counts += store.write_outcomes(batch)
-    return imported
+        counts += store.write_outcomes(batch)
+    return counts, bad
 
 
 def _entries(reader: _LineReader, lines: Iterable[str], bad: dict[int, str]) -> Iterator[OutcomeEntry]:

@@ -47,18 +47,16 @@ def import_command(state: State, file: Path, style: str) -> None:
     )  # fmt: skip
     try:
         with shown as lines:
-            imported = outcomes.import_file(state.engine, state.options, lines, zone, state.now)
+            counts, bad = outcomes.import_file(state.engine, state.options, lines, zone, state.now)
     except BadOutcome as error:
         fail(f"{file}:1: {error}", USAGE_ERROR)
     if style == "text":
-        for line, wrong in imported.bad.items():
+        for line, wrong in bad.items():
             click.echo(f"{file}:{line}: {wrong}", err=True)
-    found = ", ".join(
-        f"{imported.counts[state]:,} {label}" for state, label in _STATES.items() if imported.counts[state]
-    )
-    summary = f"{found or 'no outcome'}; {plural(len(imported.bad), 'line')} invalid."
-    value = {**{state: imported.counts[state] for state in _STATES}, "bad": imported.bad}
-    show(style, value, f"Outcomes: {summary}", failed=bool(imported.bad))
+    found = ", ".join(f"{counts[state]:,} {label}" for state, label in _STATES.items() if counts[state])
+    summary = f"{found or 'no outcome'}; {plural(len(bad), 'line')} invalid."
+    value = {**{state: counts[state] for state in _STATES}, "bad": bad}
+    show(style, value, f"Outcomes: {summary}", failed=bool(bad))
 
 
 @click.command()

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from flask_pickup.engines import make_private_folder
+from flask_pickup.engines import make_private_file
 from flask_pickup.ledger.sqlite_file import identity, kernel_lock
 
 log = logging.getLogger("flask_pickup")
@@ -131,7 +131,7 @@ class Spool:
     @contextmanager
     def _access(self) -> Iterator[None]:
         try:
-            make_private_folder(self._path.parent)
+            make_private_file(self._path)
             with self._lock, kernel_lock(str(self._path)):
                 yield
         except (sqlite3.Error, OSError) as error:
@@ -152,9 +152,6 @@ class Spool:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-            if not self._path.exists():
-                # SQLite gives the WAL the file's mode.
-                self._path.touch(mode=0o600)
             # Isolation level None: this module begins its transactions itself.
             connection = sqlite3.connect(path, _BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
             try:
