@@ -97,8 +97,6 @@ def _check_rate(toml: TomlFile, metric: MetricDefinition) -> None:
         if value >= 1:
             problem = f'"{key}" of a rate must be below 1, not {value}'
             toml.complain(problem, "write 0.05 for 5 %", "metrics", metric.name, key)
-    if metric.cap:
-        toml.complain('"cap" has no effect on a rate', "remove it", "metrics", metric.name, "cap", level="warning")
 
 
 def _check_primary(toml: TomlFile, primary: str, metrics: Mapping[str, MetricDefinition]) -> None:

@@ -23,7 +23,7 @@ class _Free(TrackingCodeGenerator):
         super().__init__(environment)
         # It would fold constants in the very tree that is checked.
         self.optimizer = None
-        self.found: list[nodes.Name] = []
+        self.found: dict[int, nodes.Name] = {}
         self.exported: set[str] = set()
 
     def visit_Name(self, node: nodes.Name, frame: Frame) -> None:  # noqa: N802 (Jinja's)
@@ -33,7 +33,7 @@ class _Free(TrackingCodeGenerator):
         if node.ctx == "load":
             load = frame.symbols.find_load(frame.symbols.ref(node.name))
             if load is not None and load[0] == VAR_LOAD_RESOLVE:
-                self.found.append(node)
+                self.found[id(node)] = node
         super().visit_Name(node, frame)
 
 
@@ -60,34 +60,19 @@ class Source:
         free.visit(self.tree)
         return free
 
-    @cached_property
-    def free(self) -> frozenset[int]:
-        """The identities of the nodes with these names."""
-        return frozenset(map(id, self.names.found))
-
-    @cached_property
-    def attributes(self) -> list[tuple[nodes.Expr, nodes.Expr, str]]:
-        """Each attribute that it reads by name: the node, whose attribute it is, and the name."""
-        return [read for node in self.tree.find_all((nodes.Getattr, nodes.Getitem)) if (read := _attribute(node))]
-
     def fact(self, node: nodes.Node) -> str:
         """Return what a node reads of the call, such as ``language`` or ``caller.country``; else nothing."""
-        if isinstance(node, nodes.Name):
-            return node.name if id(node) in self.free else ""
-        owner = _attribute(node)
-        return f"{whose}.{owner[2]}" if owner and (whose := self.fact(owner[1])) else ""
+        match node:
+            case nodes.Name():
+                return node.name if id(node) in self.names.found else ""
+            case nodes.Getattr(node=owner, attr=name) | nodes.Getitem(node=owner, arg=nodes.Const(value=str(name))):
+                whose = self.fact(owner)
+                return f"{whose}.{name}" if whose else ""
+        return ""
 
     def complain(self, node: nodes.Node, problem: str, remedy: str, level: Level = "error") -> Complaint:
         """Return a complaint about a node."""
         return Complaint(self.path, self.line or node.lineno, problem, remedy, level)
-
-
-def _attribute(node: nodes.Node) -> tuple[nodes.Expr, nodes.Expr, str] | None:
-    if isinstance(node, nodes.Getattr):
-        return node, node.node, node.attr
-    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
-        return node, node.node, node.arg.value
-    return None
 
 
 def constants(*expressions: nodes.Node) -> Iterator[object]:

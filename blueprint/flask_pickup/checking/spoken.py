@@ -11,16 +11,8 @@ from flask_pickup.catalog import Complaint
 from flask_pickup.checking.source import Source
 from flask_pickup.rendering import split_variant
 
-_RECORDS = {
-    "caller": "caller.country",
-    "customer": "customer.first_name",
-    "customer_raw": "customer_raw.first_name",
-    "line": "line.name",
-    "call": "call.id",
-}
-"""Names that stand for a whole record, each with a field to say in its place."""
+_RECORDS = frozenset({"caller", "customer", "customer_raw", "line", "call"})
 _COUNTING = frozenset({"count", "length"})
-_WHOLE = frozenset({"items", "values"})
 _FOR_HTML = frozenset({"e", "escape", "forceescape", "safe"})
 _SILENT = (nodes.Compare, nodes.Getitem)
 _OF_LOCALE = re.compile(r"%-?[aAbBcpx]")
@@ -41,14 +33,14 @@ def check_spoken(source: Source, language: str) -> Iterator[Complaint]:
 
 
 def _private(source: Source) -> Iterator[Complaint]:
-    for node in source.names.found:
+    for node in source.names.found.values():
         if node.name == "customer_raw":
             problem = "customer_raw is not cleaned, and a model may follow what a customer wrote"
             yield source.complain(node, problem, "use customer", "warning")
     for printed in _printed(source.tree):
         if (record := source.fact(printed)) in _RECORDS:
             problem = f"the whole record '{record}' would be spoken"
-            yield source.complain(printed, problem, f"name a field, such as {_RECORDS[record]}")
+            yield source.complain(printed, problem, "name a field, such as customer.first_name")
     for output in source.tree.find_all(nodes.Output):
         for used in output.find_all(nodes.Getattr):
             if source.fact(used) == "caller.number":
@@ -61,7 +53,6 @@ def _printed(tree: nodes.Template) -> Iterator[nodes.Node]:
     yield from (part for concat in tree.find_all(nodes.Concat) for part in concat.nodes)
     yield from (used.node for used in tree.find_all(nodes.Filter) if used.node and used.name not in _COUNTING)
     yield from (loop.iter for loop in tree.find_all(nodes.For))
-    yield from (used.node for used in tree.find_all(nodes.Getattr) if used.attr in _WHOLE)
 
 
 def _english_days(source: Source) -> Iterator[Complaint]:

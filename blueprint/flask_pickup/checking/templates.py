@@ -66,15 +66,15 @@ def _known_names(source: Source) -> Iterator[Complaint]:
     """Yield names, attributes, filters and tests that do not exist."""
     tree, environment = source.tree, source.environment
     known = TEMPLATE_NAMES | environment.globals.keys() | source.seen | source.names.exported | imported_names(tree)
-    for node in source.names.found:
+    for node in source.names.found.values():
         if node.name not in known:
             yield source.complain(node, f"unknown name '{node.name}'", suggest(node.name, known | own_names(tree)))
     for kind, all_of_kind in ((nodes.Filter, environment.filters), (nodes.Test, environment.tests)):
         for used in tree.find_all(kind):
             if used.name not in all_of_kind:
                 yield source.complain(used, *unknown(kind.__name__.lower(), used.name, environment))
-    for read, owner, attribute in source.attributes:
-        name = source.fact(owner)
+    for read in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        name, _, attribute = source.fact(read).rpartition(".")
         if attribute not in (known := _ATTRIBUTES.get(name, frozenset({attribute}))):
             remedy = suggest(attribute, known) if known else f"write {{{{ {name} }}}}"
             yield source.complain(read, f"{name} has no attribute '{attribute}'", remedy)
