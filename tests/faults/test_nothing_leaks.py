@@ -18,6 +18,7 @@ from sqlalchemy import create_engine
 import flask_pickup.webhook
 from conftest import CALLER, CALLER_SECRET, NOW, MakePhone
 from faulty import (
+    ROOT,
     PostgreSQL,
     Server,
     assert_nothing_leaks,
@@ -189,3 +190,23 @@ def test_first_delivery_reads_nothing(make_phone: MakePhone, database_url: str) 
     reads = [statement for statement in statements if statement.lstrip().startswith("SELECT")]
     assert not [statement for statement in reads if "FROM pickup_forgotten" not in statement]
     engine.dispose()
+
+
+def spoilt(value: Any, kept: str | None = None) -> Any:
+    """Return a payload whose texts end in control characters; the value of the key ``kept`` is left as it is."""
+    if isinstance(value, dict):
+        return {key: each if key == kept else spoilt(each, kept) for key, each in value.items()}
+    if isinstance(value, list):
+        return [spoilt(each, kept) for each in value]
+    return f"{value}\r\n\x1b[31m\x9b\u2028" if isinstance(value, str) else value
+
+
+def test_no_control_character_is_logged(make_phone: MakePhone, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever an event's texts hold, each message in the log is one line of printable characters."""
+    caplog.set_level(logging.DEBUG)
+    phone = make_phone(PICKUP_TRANSCRIPTS=True)
+    for path in sorted((ROOT / "tests/platforms/flireo/payloads").glob("*.json")):
+        for kept in ("type", None):
+            phone.post(json.dumps(spoilt(json.loads(path.read_bytes()), kept)).encode())
+    assert any(record.getMessage().startswith("Call ") for record in caplog.records)
+    assert [record for record in caplog.records if not record.getMessage().isprintable()] == []
