@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -71,34 +72,21 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     """
     platform = content_platform()
     catalog = load_content(experiments, greetings, region=region, at=at)
-    for complaint in catalog.complaints:
-        found(complaint)
     content = Content(catalog, platform, region, at, recorded)
-    for check in (check_references, check_templates, check_overrides, check_experiments, check_answers):
-        for complaint in check(content):
-            found(complaint)
+    checks = (check_references, check_templates, check_overrides, check_experiments, check_answers)
+    for complaint in chain(catalog.complaints, *(check(content) for check in checks)):
+        found(complaint)
     return len(catalog.experiments)
 
 
-def check_folders(
-    experiments: Path,
-    greetings: Path,
-    *,
-    region: str,
-    recorded: History = NO_HISTORY,
-) -> Found:
+def check_folders(experiments: Path, greetings: Path, *, region: str, recorded: History = NO_HISTORY) -> Found:
     """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.
 
     Its parameters are those of :func:`check_here`.
 
     :raises ChecksFailed: if the checks cannot begin.
     """
-    request = {
-        "experiments": str(experiments),
-        "greetings": str(greetings),
-        "region": region,
-        "recorded": asdict(recorded),
-    }
+    request = {"folders": [str(experiments), str(greetings)], "region": region, "recorded": asdict(recorded)}
     # Safe path (-P): the folder that is checked can hold modules named like ours.
     command = [sys.executable, "-P", "-c", "from flask_pickup.checking.runner import in_the_child; in_the_child()"]
     try:
@@ -119,10 +107,13 @@ def in_the_child() -> None:
     _limit(resource.RLIMIT_DATA, MEMORY)
     _limit(resource.RLIMIT_CORE, 0)
     request = json.load(sys.stdin)
-    folders = (Path(request.pop("experiments")), Path(request.pop("greetings")))
-    recorded = History(**request.pop("recorded"))
+    folders, recorded = map(Path, request["folders"]), History(**request["recorded"])
     number = check_here(
-        *folders, **request, recorded=recorded, found=lambda complaint: _print(asdict(complaint)), at=_begin_step
+        *folders,
+        region=request["region"],
+        recorded=recorded,
+        found=lambda complaint: _print(asdict(complaint)),
+        at=_begin_step,
     )
     _print({"experiments": number})
 
