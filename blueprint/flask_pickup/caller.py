@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -20,7 +20,8 @@ REHEARSAL = "pickup-rehearsal-"
 
 _BETWEEN = re.compile(r"[\W_]+")
 _LONG_RUN = re.compile(r"[0-9]{9}")
-_DIGITS = re.compile(r"\+?\d(?:[\W_]*\d){6,}")
+_FEWEST_DIGITS = 7
+_DIGITS = re.compile(rf"\+?\d(?:[\W_]*\d){{{_FEWEST_DIGITS - 1},}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,15 @@ def caller_key(secret: str, number: str) -> str:
     return _hmac(secret, number.encode())
 
 
+def keys_of(text: str, region: str, secrets: Iterable[str]) -> tuple[str, ...]:
+    """Return the pseudonyms of a number as a person wrote it, one per secret; none if it is not a phone number."""
+    number = e164(text, region)
+    return tuple(caller_key(secret, number) for secret in secrets) if number else ()
+
+
 def key_of(text: str, *, region: str, secret: str) -> str | None:
     """Return the pseudonym of a number as a person wrote it; ``None`` if it is not a phone number."""
-    number = e164(text, region)
-    return caller_key(secret, number) if number else None
+    return next(iter(keys_of(text, region, [secret])), None)
 
 
 def body_call_id(secret: str, platform: str, stamp: bytes, body: bytes) -> str:
@@ -93,10 +99,9 @@ def pseudonymous_call_id(secret: str, call_id: str) -> str:
     return prefix + _hmac(secret, f"call:{call_id}".encode("utf-8", "surrogatepass"))
 
 
-def holds_digits(call_id: str, digits: Collection[str]) -> bool:
-    """Return whether an id holds one of several forms of a number, whatever stands between the digits."""
-    compact = _compact(call_id)
-    return any(form in compact for form in digits)
+def holds_digits(call_id: str, digits: str) -> bool:
+    """Return whether an id holds a number's digits, whatever stands between them."""
+    return digits in _compact(call_id)
 
 
 def holds_number(call_id: str, region: str) -> bool:
@@ -115,8 +120,9 @@ def could_hold_number(name: str) -> bool:
 
 
 def is_written_as(number: str | None, value: float) -> bool:
-    """Return whether ``value`` is a caller's E.164 number, read as an amount."""
-    return value == value // 1 and str(int(value)) in read_number(number, "").digits
+    """Return whether ``value`` is a caller's E.164 number, or most of it, read as an amount."""
+    digits = str(int(value)) if value == value // 1 else ""
+    return number is not None and len(digits) >= _FEWEST_DIGITS and number.endswith(digits)
 
 
 def language_in(country: str | None, languages: Collection[str]) -> str | None:

@@ -11,13 +11,12 @@ from itertools import islice
 
 from sqlalchemy import Engine
 
-from flask_pickup.caller import caller_key, pseudonymous_call_id
+from flask_pickup.caller import keys_of, pseudonymous_call_id
 from flask_pickup.errors import BadOutcome
 from flask_pickup.ledger.entries import OutcomeEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.options import Options
 from flask_pickup.outcome_names import is_measurable, is_reported
-from flask_pickup.phone_numbers import e164
 
 _COLUMNS = ("call_id", "caller", "outcome", "value", "at")
 """The columns of a file: one of the first two, the outcome's name, its value (1 by default), and when it happened."""
@@ -59,13 +58,11 @@ def entry(  # noqa: PLR0913 (all of an outcome)
     if call_id:
         pseudonym = pseudonymous_call_id(options.caller_secret, call_id)
         return OutcomeEntry(name, float(value), at, call_id=call_id, pseudonym=pseudonym)
-    number = e164(str(caller), options.region)
-    if not number:
+    if not (keys := keys_of(str(caller), options.region, options.caller_secrets)):
         raise BadOutcome(
-            "The caller is not a phone number. Write it in full, such as +1 201 555 0123; in a spreadsheet, format the column "
-            "as text."
+            "The caller is not a phone number. Write it in full, such as +1 201 555 0123; in a spreadsheet, format the "
+            "column as text."
         )
-    keys = [caller_key(secret, number) for secret in options.caller_secrets]
     return OutcomeEntry(name, float(value), at, caller_keys=keys)
 
 

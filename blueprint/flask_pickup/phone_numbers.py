@@ -29,7 +29,7 @@ _WITHHELD = re.compile(
 )
 
 _ADDRESS = re.compile(
-    r"\s*(?:(?P<scheme>sips?|tel|callto|sms|whatsapp):)?(?P<user>[^@;:]*)(?::[^@]*(?=@))?"
+    r"\s*'?(?:(?P<scheme>sips?|tel|callto|sms|whatsapp):)?(?P<user>[^@;:]*)(?::[^@]*(?=@))?"
     r"(?P<parameters>;[^@]*)?(?:@(?P<host>.*))?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -40,7 +40,7 @@ _SEPARATORS = re.compile(r"[\s\-./()\[\]~]+")
 _DIALLED = re.compile(r"(?:(?:00)?\++)?[0-9]{1,25}")
 
 # What spreadsheets make of numbers: 31612345678.0, 31.612.345.678,00, and -12345653 of 31-6-12345678.
-_CALCULATED = re.compile(r"\s*(?:[^.,]*[.,]0+|[1-9][0-9]{0,2}(?:[.,][0-9]{3})+(?:[.,][0-9]+)?|-.*)\s*")
+_CALCULATED = re.compile(r"\s*(?:[^.,]*(?:[.,]0+|\.[0-9]{1,2})|[1-9][0-9]{0,2}(?:[.,][0-9]{3})+(?:[.,][0-9]+)?|-.*)\s*")
 
 # Ranges reserved for examples and films that are not valid: British, French and Irish; and Flireo's own sample.
 _EXAMPLES = re.compile(r"\+(?:44(?:1632960|7700900)[0-9]{3}|3363998[0-9]{4}|3532091[0-9]{5}|31601234567)")
@@ -58,13 +58,12 @@ class WrittenNumber(NamedTuple):
 
     :param e164: such as ``+31850835037``; ``None`` if the text identifies no caller.
     :param country: ISO 3166-1 alpha-2; ``None`` also for numbers without a country, such as +800.
-    :param digits: the digits by which another text would give the number away: with the country's code, without it, and
-        as they were dialled. Fewer than seven give nothing away.
+    :param digits: those by which another text gives the number away, without the country's code; empty if they are few.
     """
 
     e164: str | None = None
     country: str | None = None
-    digits: tuple[str, ...] = ()
+    digits: str = ""
 
 
 def read_number(text: str | None, region: str) -> WrittenNumber:
@@ -95,13 +94,9 @@ def _read(text: str, region: str) -> WrittenNumber:
     number = _meant(dialled, region) if dialled else None
     national = _national(number) if number else ""
     if number is None or not _KEYPAD.isdisjoint({national, digits}) or len(set(national)) == 1:
-        return WrittenNumber(digits=_telling(digits))
+        return WrittenNumber(digits=digits if len(digits) >= _FEWEST_NATIONAL else "")
     found = _e164(number)
-    return WrittenNumber(found, _country(number), _telling(found[1:], national, digits))
-
-
-def _telling(*forms: str) -> tuple[str, ...]:
-    return tuple(form for form in forms if len(form) >= _FEWEST_NATIONAL)
+    return WrittenNumber(found, _country(number), national if len(national) >= _FEWEST_NATIONAL else found[1:])
 
 
 def _dialled(text: str, region: str) -> tuple[str, str]:

@@ -14,7 +14,6 @@ import orjson
 from sqlalchemy import Connection, Engine, and_, delete, exists, func, insert, or_, select
 from sqlalchemy.orm import aliased
 
-from flask_pickup.caller import caller_key
 from flask_pickup.catalog import Catalog
 from flask_pickup.ledger import Ledger
 from flask_pickup.ledger.spool import Spool
@@ -22,7 +21,6 @@ from flask_pickup.ledger.store import Store
 from flask_pickup.ledger.tombstones import erase_calls, mark
 from flask_pickup.models import Assignment, Call, Forgotten, Outcome, Transcript
 from flask_pickup.options import Options
-from flask_pickup.phone_numbers import e164
 
 Counts = Counter[str]
 """Table to how many of its rows."""
@@ -36,17 +34,6 @@ MARKS_LAST = timedelta(days=7)
 _CALL_ID = re.compile(r'"call_id":("(?:[^"\\]|\\.)*")')
 _MOST = 100_000
 _PAUSE = 0.05
-
-
-def keys_of(number: str, options: Options) -> tuple[str, ...]:
-    """Return a caller's keys, one per caller secret.
-
-    :raises ValueError: if ``number`` is not a phone number; the message does not repeat it.
-    """
-    found = e164(number, options.region)
-    if found is None:
-        raise ValueError("That is not a phone number. Write it with its country, such as +31612345678.")
-    return tuple(caller_key(secret, found) for secret in options.caller_secrets)
 
 
 # --- disclosing -------------------------------------------------------------------------------------------------------

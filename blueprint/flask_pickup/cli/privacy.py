@@ -11,6 +11,7 @@ from rich.console import Console
 
 from flask_pickup import privacy
 from flask_pickup.blueprint import State
+from flask_pickup.caller import keys_of
 from flask_pickup.cli.group import USAGE_ERROR, Number, as_json, fail, formatted, plural, show, with_state
 
 
@@ -73,10 +74,11 @@ def purge_command(state: State, days: float | None, style: str) -> None:
 
 
 def _keys(state: State, number: str) -> Sequence[str]:
-    try:
-        return privacy.keys_of(sys.stdin.readline().strip() if number == "-" else number, state.options)
-    except ValueError as error:
-        fail(str(error), USAGE_ERROR)
+    text = sys.stdin.readline().strip() if number == "-" else number
+    keys = keys_of(text, state.options.region, state.options.caller_secrets)
+    if not keys:
+        fail("That is not a phone number. Write it with its country, such as +31612345678.", USAGE_ERROR)
+    return keys
 
 
 def _pinned(state: State, keys: Sequence[str]) -> list[str]:
