@@ -25,7 +25,13 @@ HOLDING = [
 ]
 """Ids that hold the Norwegian's number, whose national part has eight digits."""
 
-CLOSED = {"greetings/closed.j2": "We are closed.", "greetings/hours.toml": '"2025-12-13" = "closed"\n'}
+HOURS = 'timezone = "Europe/Amsterdam"\n[week]\nmonday = "09:00-17:00"\n'
+CONTENTS: Mapping[str, Mapping[str, Any]] = {
+    "arm": CONTENT,
+    "base": {"greetings/first_message.j2": "Good day."},
+    "closed": {**CONTENT, "greetings/closed.j2": "We are closed.", "greetings/hours.toml": HOURS},
+    "fallback": {"greetings/first_message.j2": "{% if %}"},
+}
 
 
 def ids(phone: Phone) -> list[str]:
@@ -53,17 +59,16 @@ EVENTS: list[Callable[[Phone, str, Any], object]] = [
 """A report with our metadata, without, with another spelling of the number and with an extension; a status."""
 
 
-@pytest.mark.parametrize("content", [CONTENT, {**CONTENT, **CLOSED}, {"greetings/first_message.j2": "Good day."}])
-def test_id_with_the_number_is_one_row_without_it(
-    make_phone: MakePhone, database_url: str, content: Mapping[str, Any]
-) -> None:
+@pytest.mark.parametrize("decision", CONTENTS)
+def test_id_with_the_number_is_one_row_without_it(make_phone: MakePhone, database_url: str, decision: str) -> None:
     """An id that holds the caller's number is replaced alike in all events of the call, also of a call without an arm."""
-    phone = make_phone(content, url=database_url)
+    phone = make_phone(CONTENTS[decision], url=database_url)
     for letter, send in zip("abcde", EVENTS, strict=True):
         for call_id in (f"{holding}~{letter}" for holding in HOLDING):
             send(phone, call_id, phone.ring(call_id, caller=NORWEGIAN).get_json().get("assistant"))
     found = ids(phone)
     assert len(found) == len(HOLDING) * len(EVENTS)
+    assert phone.rows("SELECT DISTINCT decision FROM pickup_calls") == [(decision,)]
     assert all(re.fullmatch("(call|pickup-rehearsal)-[0-9a-f]{32}", call_id) for call_id in found)
 
 

@@ -146,6 +146,7 @@ def test_what_a_spreadsheet_made_of_a_number_is_nobody(number: str, region: str)
     value = int(number)
     grouped = f"{value:,}"
     made = [f"{number}.0", f"{number},0", f"{value}.0", f"{value},00", f"{value}.000", f"{value:.2E}", f"{value:+.4E}"]
+    made += [f"{number[:-2]}.{number[-2:]}", f"{value // 100},{value % 100:02}"]
     made += [f"{value:.6E}".replace(".", ","), grouped, f"{grouped}.00", grouped.replace(",", "."), f"-{value}"]
     assert {text: e164(text, region) for text in made} == dict.fromkeys(made)
 
@@ -165,6 +166,8 @@ def test_any_text_is_one_number_or_none(text: str, region: str) -> None:
         ("tel:2015550123;phone-context=+1", "NL", "+12015550123"),
         ("0475123456", "BE", "+32475123456"),
         ("06.12.34.56.78", "NL", "+31612345678"),
+        ("201.555.0123", "US", "+12015550123"),
+        ("'+31612345678", "NL", "+31612345678"),
         ("+33.1.99.00.12.00", "NL", "+33199001200"),
         ("31 (0)6 12345678", "NL", "+31612345678"),
         ("+31 (0)6 12345678", "US", "+31612345678"),

@@ -35,12 +35,12 @@ _ADDRESS = re.compile(
 )
 _NOWHERE = re.compile(r"[^;:]*\.invalid\.?(?![\w.-])", re.IGNORECASE)
 _CONTEXT = re.compile(r";\s*phone-context=\+([0-9]+)", re.IGNORECASE)
-_EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension|#|,+)\s*[0-9]{1,7}\s*$", re.IGNORECASE)
+_EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension|#|,,+)\s*[0-9]{1,7}\s*$", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s\-./()\[\]~]+")
 _DIALLED = re.compile(r"(?:(?:00)?\++)?[0-9]{1,25}")
 
-# What spreadsheets make of numbers: 31612345678.0, 31.612.345.678,00, and -12345653 of 31-6-12345678.
-_CALCULATED = re.compile(r"\s*(?:[^.,]*(?:[.,]0+|\.[0-9]{1,2})|[1-9][0-9]{0,2}(?:[.,][0-9]{3})+(?:[.,][0-9]+)?|-.*)\s*")
+# What spreadsheets make of numbers: 31612345678.0, 31.612.345.678, and -12345653 of 31-6-12345678. A comma separates nothing.
+_CALCULATED = re.compile(r"\s*(?:[^.]*\.(?:0+|[0-9]{1,2})|[1-9][0-9]{0,2}(?:\.[0-9]{3})+|-.*)\s*")
 
 # Ranges reserved for examples and films that are not valid: British, French and Irish; and Flireo's own sample.
 _EXAMPLES = re.compile(r"\+(?:44(?:1632960|7700900)[0-9]{3}|3363998[0-9]{4}|3532091[0-9]{5}|31601234567)")
