@@ -12,10 +12,13 @@ from flask_pickup.caller import REHEARSAL
 from flask_pickup.errors import BadSignature
 from flask_pickup.platforms import CallEnded, IncomingCall, SampleCall
 from flask_pickup.platforms.flireo import Flireo
-from flask_pickup.rehearsal import CALLER, LINE, OTHER_CALLER, WITHHELD, Expected, Reply, all_steps, judge
+from flask_pickup.rehearsal import CALLER, LINE, OTHER_CALLER, WITHHELD, Expected, Reply, Step, all_steps, judge
 
 CALL = SampleCall(f"{REHEARSAL}abc", CALLER, LINE, datetime.now(UTC))
-STEPS = all_steps(lambda clock: Flireo((WEBHOOK_SECRET,), clock=clock), CALL)
+
+
+def steps() -> list[Step]:
+    return all_steps(lambda clock: Flireo((WEBHOOK_SECRET,), clock=clock), CALL)
 
 
 def assigned(arm: str, key: str | None = "k") -> dict[str, Any]:
@@ -26,9 +29,9 @@ def assigned(arm: str, key: str | None = "k") -> dict[str, Any]:
 
 def test_every_call_is_a_rehearsals() -> None:
     """Every delivery about a call has an id by which results exclude it."""
-    events = [FLIREO.parse(step.make(None)) for step in STEPS if step.call_id]
+    events = [FLIREO.parse(step.make(None)) for step in steps() if step.call_id]
     assert all(event.call_id.startswith(f"{REHEARSAL}abc") for event in events)
-    without = [step.title for step in STEPS if not step.call_id]
+    without = [step.title for step in steps() if not step.call_id]
     assert without == [
         "an event of an unknown type",
         "a call without id",
@@ -39,7 +42,7 @@ def test_every_call_is_a_rehearsals() -> None:
 
 def test_numbers_are_reserved() -> None:
     """Every number that is sent is from a range reserved for examples, or withheld."""
-    events = [FLIREO.parse(step.make(None)) for step in STEPS if step.call_id]
+    events = [FLIREO.parse(step.make(None)) for step in steps() if step.call_id]
     assert {event.caller_number for event in events} <= {CALLER, OTHER_CALLER, *WITHHELD.values()}
     assert {event.line_number for event in events} <= {LINE, None}
 
@@ -47,18 +50,19 @@ def test_numbers_are_reserved() -> None:
 def test_forgeries_are_not_verified() -> None:
     """Each delivery that has to be refused fails the platform's own verification, all others pass it."""
     now = Flireo((WEBHOOK_SECRET,))
-    for step in STEPS:
+    played = steps()
+    for step in played:
         if step.expected is Expected.UNSIGNED:
             with pytest.raises(BadSignature):
                 now.verify(step.make(None))
         else:
             assert now.verify(step.make(None)), step.title
-    assert sum(step.expected is Expected.UNSIGNED for step in STEPS) >= 6
+    assert sum(step.expected is Expected.UNSIGNED for step in played) >= 6
 
 
 def test_report_brings_the_answer_back() -> None:
     """The report on a call has what the call was answered with."""
-    [step] = [step for step in STEPS if step.after == IncomingCall.name]
+    [step] = [step for step in steps() if step.after == IncomingCall.name]
     event = FLIREO.parse(step.make(assigned("warm")))
     assert isinstance(event, CallEnded)
     assert event.metadata["assignments"]["opening"]["arm"] == "warm"

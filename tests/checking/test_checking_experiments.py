@@ -116,12 +116,16 @@ def test_shared_layer_is_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ranges", "overlap", "remedy"),
     [
-        (["[0, 0.5]", "[0, 1]"], "[0.0, 1.0] of layer 'opening' overlaps [0.0, 0.5] of 'a'", "[0.5, 1.0]"),
+        (["[0, 0.5]", "[0, 1]"], "[0.0, 1.0] of layer 'opening' overlaps [0.0, 0.5] of 'a'",
+         "give 'b' a free range: [0.5, 1.0]"),
         (["[0, 0.6]", "[0.4, 1]"], "[0.4, 1.0] of layer 'opening' overlaps [0.0, 0.6] of 'a'",
-         "[0.6, 1.0]"),
+         "give 'b' a free range: [0.6, 1.0]"),
+        (["[0, 1]", "[0, 0.5]"], "[0.0, 0.5] of layer 'opening' overlaps [0.0, 1.0] of 'a'",
+         "give 'a' a free range: [0.5, 1.0]"),
         (["[0, 0.2]", "[0.4, 0.6]", "[0.5, 0.9]"], "[0.5, 0.9] of layer 'opening' overlaps [0.4, 0.6] of 'b'",
-         "[0.2, 0.4] or [0.6, 1.0]"),
-        (["[0, 1]", "[0, 1]"], "[0.0, 1.0] of layer 'opening' overlaps [0.0, 1.0] of 'a'", ""),
+         "give 'c' a free range: [0.2, 0.4] or [0.6, 1.0]"),
+        (["[0, 1]", "[0, 1]"], "[0.0, 1.0] of layer 'opening' overlaps [0.0, 1.0] of 'a'",
+         "no range is free: narrow or conclude one of them"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("status", ["running", "paused"])
@@ -132,8 +136,7 @@ def test_overlapping_ranges_are_refused(
     faults = {name: in_layer(f"layer_range = {written}", status) for name, written in zip("abc", ranges, strict=False)}
     [found] = all_complaints(tmp_path, faults)
     assert (found["level"], found["file"].split("/")[1], found["problem"]) == ("error", max(faults), overlap)
-    none = "no range is free: narrow or conclude one of them"
-    assert found["remedy"] == (f"give it a free range: {remedy}" if remedy else none)
+    assert found["remedy"] == remedy
 
 
 @pytest.mark.parametrize(("line", "at"), [("layer_range = [0.2, 0.3]", 2), ("", 1)])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations, product
 
 from flask_pickup.catalog.experiment import Arm, Loaded
-from flask_pickup.catalog.layers import WHOLE, free_ranges
+from flask_pickup.catalog.layers import WHOLE, Range, free_ranges
 
 
 def check_conflicts(loaded: Sequence[Loaded]) -> None:
@@ -41,10 +41,17 @@ def check_ranges(loaded: Sequence[Loaded]) -> None:
         if first.layer == second.layer and first.layer_range.overlaps(second.layer_range):
             problem = f"{second.layer_range} of layer '{second.layer}' overlaps {first.layer_range} of '{first.name}'"
             path = "layer" if second.layer_range == WHOLE else "layer_range"
-            holding = (each.experiment for each in loaded if each.experiment.holds_range and each is not other)
-            free = free_ranges(each.layer_range for each in holding if each.layer == second.layer)
-            remedy = f"give it a free range: {' or '.join(map(str, free))}"
-            other.toml.complain(problem, remedy if free else "no range is free: narrow or conclude one of them", path)
+            remedies = [
+                f"give '{each.experiment.name}' a free range: {' or '.join(map(str, free))}"
+                for each in (other, one)
+                if (free := _free_for(each, loaded))
+            ]
+            other.toml.complain(problem, next(iter(remedies), "no range is free: narrow or conclude one of them"), path)
+
+
+def _free_for(one: Loaded, loaded: Iterable[Loaded]) -> list[Range]:
+    holding = (each.experiment for each in loaded if each.experiment.holds_range and each is not one)
+    return free_ranges(each.layer_range for each in holding if each.layer == one.experiment.layer)
 
 
 def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
