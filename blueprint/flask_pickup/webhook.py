@@ -190,34 +190,25 @@ class Webhook:
 
     def _dispatch(self, event: Event, delivery: Delivery, platform: Platform, stamp: float) -> Response:
         self.metrics.count_unread(event.unread)
-        returned = Metadata.read(event.metadata) if isinstance(event, CallEnded) else None
         at = datetime.fromtimestamp(stamp, UTC)
+        call = partial(call_of, event, delivery, at, platform.name, self.catalog, self.options)
         if isinstance(event, IncomingCall):
-            return self._answer_or_fall_back(event, delivery, platform, at)
-        if isinstance(event, CallEnded | StatusChanged):
-            call = call_of(
-                event, delivery, at, platform.name, self.catalog, self.options, returned, self.ledger.is_recorded
-            )
-            self._record(event, call, returned)
-        return json_response(self.handlers.answer(event, platform))
-
-    def _record(self, event: CallEnded | StatusChanged, call: CallFacts, returned: Metadata | None) -> None:
+            return self._answer_or_fall_back(call, platform)
         if isinstance(event, CallEnded):
-            entry, unread = reports.report_entry(event, call, returned, self.reading)
+            returned = Metadata.read(event.metadata)
+            entry, unread = reports.report_entry(event, call(returned, self.ledger.is_recorded), returned, self.reading)
             self._keep(entry)
             self.metrics.count_unread(unread)
             names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
             self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
-        elif event.has_ended:
-            self._keep(reports.status_entry(event, call))
+        elif isinstance(event, StatusChanged) and event.has_ended:
+            self._keep(reports.status_entry(event, call(None, self.ledger.is_recorded)))
+        return json_response(self.handlers.answer(event, platform))
 
-    def _answer_or_fall_back(
-        self, event: IncomingCall, delivery: Delivery, platform: Platform, at: datetime
-    ) -> Response:
+    def _answer_or_fall_back(self, call: Callable[[], CallFacts], platform: Platform) -> Response:
         """Answer a call; a fault of our own must not cost a caller the call."""
         try:
-            call = call_of(event, delivery, at, platform.name, self.catalog, self.options)
-            return json_response(self._decide(call, platform).written(platform))
+            return json_response(self._decide(call(), platform).written(platform))
         except Exception as error:  # noqa: BLE001
             self._log_own_fault(error)
             self.decisions["fallback"] += 1
