@@ -5,12 +5,11 @@ What is undefined is ``None``: never NaN, infinity or an invented 0.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
-
-import orjson
 
 from flask_pickup.catalog.definition import Goal, Per
 from flask_pickup.results import wording
@@ -253,7 +252,8 @@ class Results(PeriodResults):
 
     def as_data(self) -> dict[str, Any]:
         """Return plain values without words: to be kept, and shown in any language. Moments are in ISO 8601."""
-        return orjson.loads(orjson.dumps(self))  # type: ignore[no-any-return]
+        # Not by orjson: the weeks that a tiny difference takes can exceed 64 bits.
+        return json.loads(json.dumps(asdict(self), default=datetime.isoformat))  # type: ignore[no-any-return]
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``--format json`` prints: :meth:`as_data` with messages in English."""
