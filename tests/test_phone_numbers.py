@@ -97,7 +97,7 @@ def test_number_with_its_code_is_one_caller(
 ) -> None:
     """A number with a plus is itself whatever the region, however a carrier wraps it; two zeros may be a prefix there."""
     text = spelling(number)
-    unclear = {None} if "+" not in text and region in OTHER_PREFIXES else set()
+    unclear = {None} if re.match(r"\+?00[0-9]", text) and region in OTHER_PREFIXES else set()
     assert e164(data.draw(wrapped(text)), region) in {number, *unclear}
 
 
@@ -145,7 +145,16 @@ def test_what_a_spreadsheet_made_of_a_number_is_nobody(number: str, region: str)
     """Decimals, exponents and thousands separators are refused: their digits may be another's."""
     value = int(number)
     grouped = f"{value:,}"
-    made = [f"{number}.0", f"{number},0", f"{value}.0", f"{value},00", f"{value}.000", f"{value:.2E}", f"{value:+.4E}"]
+    made = [
+        f"{number[:3]}.{number[3:]}.0",
+        f"{number}.0",
+        f"{number},0",
+        f"{value}.0",
+        f"{value},00",
+        f"{value}.000",
+        f"{value:.2E}",
+        f"{value:+.4E}",
+    ]
     made += [f"{number[:-2]}.{number[-2:]}", f"{value // 100},{value % 100:02}"]
     made += [f"{value:.6E}".replace(".", ","), grouped, f"{grouped}.00", grouped.replace(",", "."), f"-{value}"]
     assert {text: e164(text, region) for text in made} == dict.fromkeys(made)
@@ -169,8 +178,22 @@ def test_any_text_is_one_number_or_none(text: str, region: str) -> None:
         ("201.555.0123", "US", "+12015550123"),
         ("'+31612345678", "NL", "+31612345678"),
         ("+33.1.99.00.12.00", "NL", "+33199001200"),
+        ("01.99.00.12.00", "FR", "+33199001200"),
+        ("+49.30.12345.0", "NL", None),
         ("31 (0)6 12345678", "NL", "+31612345678"),
         ("+31 (0)6 12345678", "US", "+31612345678"),
+        ("+31[0]612345678", "US", "+31612345678"),
+        ("sip:0031-(0)6-12345678@carrier.example", "NL", "+31612345678"),
+        ("+44 (0)7700 900123", "NL", "+447700900123"),
+        ("+420 (0)601123456", "NL", "+420601123456"),
+        ("+30 (0)6912345678", "NL", "+306912345678"),
+        ("+352 (0)628123456", "NL", "+352628123456"),
+        ("+852 (0)51234567", "NL", "+85251234567"),
+        ("+39 (0)6 69821234", "NL", "+390669821234"),
+        ("(0)6 12345678", "NL", "+31612345678"),
+        # Valid both with the zero and without it, or neither.
+        ("+39 (0)3123456789", "NL", None),
+        ("+31 (0)6 02345678", "NL", None),
         ("%2B31612345678", "NL", "+31612345678"),
         ("00+31612345678", "US", "+31612345678"),
         ("+01131612345678", "US", "+31612345678"),

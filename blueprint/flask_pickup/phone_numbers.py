@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -39,8 +40,11 @@ _EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension|#|,,+)\s*[0-9]{1,7}\s*$", re.
 _SEPARATORS = re.compile(r"[\s\-./()\[\]~]+")
 _DIALLED = re.compile(r"(?:(?:00)?\++)?[0-9]{1,25}")
 
+# The zero of +31 (0)6 12345678 is not dialled from abroad; that of +39 (0)6 12345678 is.
+_BRACKETED_ZERO = re.compile(r"([0-9][\s\-./]*)[(\[]\s*0\s*[)\]]")
+
 # What spreadsheets make of numbers: 31612345678.0, 31.612.345.678, and -12345653 of 31-6-12345678. A comma separates nothing.
-_CALCULATED = re.compile(r"\s*(?:[^.]*\.(?:0+|[0-9]{1,2})|[1-9][0-9]{0,2}(?:\.[0-9]{3})+|-.*)\s*")
+_CALCULATED = re.compile(r"\s*(?:[^.]*\.(?:0+|[0-9]{1,2})|.*\.0|[1-9][0-9]{0,2}(?:\.[0-9]{3})+|-.*)\s*")
 
 # Ranges reserved for examples and films that are not valid: British, French and Irish; and Flireo's own sample.
 _EXAMPLES = re.compile(r"\+(?:44(?:1632960|7700900)[0-9]{3}|3363998[0-9]{4}|3532091[0-9]{5}|31601234567)")
@@ -89,9 +93,14 @@ def plain(text: str) -> str:
 
 @lru_cache(maxsize=_CACHED)
 def _read(text: str, region: str) -> WrittenNumber:
-    dialled, region = _dialled(text, region)
+    text = plain(unquote(text))
+    dialled, place = _dialled(text, region)
     digits = dialled.lstrip("+0")
-    number = _meant(dialled, region) if dialled else None
+    number = _meant(dialled, place) if dialled else None
+    if _BRACKETED_ZERO.search(text):
+        without_zero, _ = _dialled(_BRACKETED_ZERO.sub(r"\1", text), region)
+        valid = _valid_ones([number, _meant(without_zero, place) if without_zero else None])
+        number = valid[0] if len(valid) == 1 else None
     national = _national(number) if number else ""
     if number is None or not _KEYPAD.isdisjoint({national, digits}) or len(set(national)) == 1:
         return WrittenNumber(digits=digits if len(digits) >= _FEWEST_NATIONAL else "")
@@ -101,7 +110,7 @@ def _read(text: str, region: str) -> WrittenNumber:
 
 def _dialled(text: str, region: str) -> tuple[str, str]:
     """Return the digits in a text, after a plus if there is one, and the country they are dialled in; empty if none."""
-    name, _, address = plain(unquote(text)).rpartition("<")
+    name, _, address = text.rpartition("<")
     parts = _ADDRESS.fullmatch(address.partition(">")[0])
     if parts is None or _WITHHELD.fullmatch(name) or _NOWHERE.match(parts["host"] or ""):
         return "", region
@@ -142,9 +151,8 @@ def _meant(dialled: str, region: str) -> PhoneNumber | None:
         return with_code if has_own_code else home
     # Some prefixes for calls abroad look like the start of a country's code: 99 in Finland, 0011 in Australia.
     readings = [with_code, _with_code(_e164(local)) if local and is_prefixed else None]
-    found = {_e164(number): number for number in readings if number and _valid(number)}
-    if found:
-        return None if len(found) > 1 else found.popitem()[1]
+    if found := _valid_ones(readings):
+        return None if len(found) > 1 else found[0]
     return next(filter(None, readings), None) if dialled.startswith("0") else None
 
 
@@ -169,6 +177,11 @@ def _is_whole(number: PhoneNumber | None, dialled: str, region: str) -> bool:
 def _valid(number: PhoneNumber | None) -> PhoneNumber | None:
     is_valid = number and (phonenumbers.is_valid_number(number) or _EXAMPLES.fullmatch(_e164(number)))
     return number if is_valid else None
+
+
+def _valid_ones(readings: Iterable[PhoneNumber | None]) -> list[PhoneNumber]:
+    """Return the different valid numbers of some readings."""
+    return list({_e164(number): number for number in readings if number and _valid(number)}.values())
 
 
 def _parsed(dialled: str, region: str | None = None) -> PhoneNumber | None:
