@@ -14,7 +14,7 @@ from conftest import CALLER, CONTENT, FLIREO, LINE, MakePhone, Phone
 from flask_pickup.platforms import CallEnded, Delivery
 from flask_pickup.reports import Reading, outcomes_of
 
-SAID_NOTHING = [{"role": "assistant", "content": "Good day."}, {"role": "user", "content": " "}]
+SAID_NOTHING = [{"role": "assistant", "content": "Good day."}]
 SPOKE = [*SAID_NOTHING, {"role": "user", "content": "When are you open?"}]
 SCHEMA = {
     "sentiment": {"type": "string", "enum": ["positive", "very happy", "negative"]},
@@ -65,7 +65,7 @@ def test_report_tells_duration_and_messages(phone: Phone) -> None:
         *((reason, "error") for reason in (
             "pipeline-error-openai-llm-failed", "call.in-progress.error-vapifault-worker-died", "SIP error 503", "call failed",
             "assistant-request-failed", "error_llm_websocket_open", "pipelineErrorVoice", "HTTPError:503", "error503",
-            "twilio/connect failure (timeout)", "Errors: voicemail",
+            "twilio/connect failure (timeout)", "Errors: voicemail", "errored", "call-errored", "callErrored",
         )),
         *((reason, "") for reason in ("exceeded-max-duration", "maxDurationReached", "Maximum duration was reached")),
     ],
@@ -106,7 +106,7 @@ def test_unknown_end_reason_maps_to_nothing(phone: Phone, reason: Any) -> None:
         ({"messages": SAID_NOTHING}, 1),
         ({"messages": SPOKE, "end_reason": "user_hangup", "duration_seconds": 1}, 0),
         ({"messages": SPOKE, "end_reason": "gremlins"}, 0),
-        ({"messages": [*SPOKE, {"role": "user", "content": 7}]}, 0),
+        *(({"messages": [*SPOKE, {"role": "user", "content": unread}]}, 0) for unread in (7, None, "")),
         *(({"messages": SAID_NOTHING, "end_reason": reason}, 0)
           for reason in ("silence_timeout", "call_transferred", "voicemail", "error", "agent_hangup")),
         ({"messages": SAID_NOTHING, "call": {"id": "call-1", "status": "ended-with-error"}}, 0),
@@ -123,12 +123,20 @@ def test_early_hang_up_is_a_caller_who_said_nothing(phone: Phone, message: dict[
 
 
 @pytest.mark.parametrize(
-    "messages",
-    ["User: Hello?", [{"speaker": "user", "utterance": "Hello?"}], [*SAID_NOTHING, {"role": "user", "content": 7}]],
+    "transcript",
+    [
+        *({"messages": messages} for messages in ("User: Hello?", [{"speaker": "user", "utterance": "Hello?"}])),
+        *(
+            {"messages": [*SAID_NOTHING, {"role": "user", "content": unread}]}
+            for unread in (7, None, "", " ", [], [{}])
+        ),
+        *({"messages": nothing, "transcript": "User: Hello?"} for nothing in (None, [])),
+        {"transcript": [{"speaker": "user", "utterance": "Hello?"}]},
+    ],
 )
-def test_unreadable_transcript_is_no_early_hang_up(phone: Phone, messages: Any) -> None:
+def test_unreadable_transcript_is_no_early_hang_up(phone: Phone, transcript: dict[str, Any]) -> None:
     """Where what the caller said cannot be read, a call of any length says nothing of early hang-ups; a later report does."""
-    phone.report(messages=messages, duration_seconds=2)
+    phone.report(**transcript, duration_seconds=2)
     assert found(phone) == {"duration_seconds": 2, "unread.messages": 1}
     assert unread(phone) == {"messages": 1}
     phone.report(messages=SPOKE, timestamp="2025-12-13T12:06:00Z")

@@ -10,7 +10,7 @@ from flask_pickup.platforms.reading import words_of
 
 _ENDED = {"ended", "hang", "hangup", "hung"}
 _RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
-    ("error", [{"error", "errors", "failed", "failure"}]),
+    ("error", [{"error", "errored", "errors", "failed", "failure"}]),
     ("voicemail", [{"voicemail"}]),
     ("silence", [{"silence", "inactivity"}]),
     ("limit", [{"max", "maximum"}, {"duration"}]),

@@ -26,10 +26,10 @@ def read_transcript(value: Any, unread: Counter[Unread]) -> tuple[tuple[JsonObje
     """
     if not value:
         return None, None
-    read = [(_role(each), _words(each)) for each in value] if isinstance(value, list) else [(None, None)]
+    read = [(_role(each), _words(each)) for each in value] if isinstance(value, list) else [(None, "")]
     messages = tuple({"role": role, "content": words} for role, words in read if role and words)
     # Without its words another's message does not matter: it may be the use of a tool.
-    if lost := sum(role is None or (role == _CALLER and words is None) for role, words in read):
+    if lost := sum(role is None or (role == _CALLER and not words) for role, words in read):
         unread["messages"] += lost
         return messages, None
     return messages, sum(each["role"] == _CALLER for each in messages)
@@ -43,15 +43,13 @@ def _role(message: Any) -> str | None:
     return role if words & _OTHERS else _CALLER if words & _CALLERS else None
 
 
-def _words(value: Any, depth: int = _DEPTH) -> str | None:
-    """Return the words of a message, a part of it, or a list of parts; ``None`` if they cannot be read."""
-    if value is None or isinstance(value, str):
-        return (value or "").strip()
+def _words(value: Any, depth: int = _DEPTH) -> str:
+    """Return the words of a message, a part of it, or a list of parts; empty if it has none that can be read."""
+    if isinstance(value, str):
+        return value.strip()
     if not isinstance(value, list | Mapping) or not depth:
-        return None
-    parts = value if isinstance(value, list) else [value[key] for key in _TEXTS if key in value]
-    read = [words for each in parts if (words := _words(each, depth - 1)) is not None]
-    if isinstance(value, Mapping):
-        # Usually one key has the words, and another is empty.
-        return max(read, key=bool, default=None)
-    return " ".join(filter(None, read)) if read or not value else None
+        return ""
+    parts = value if isinstance(value, list) else [value.get(key) for key in _TEXTS]
+    read = list(filter(None, (_words(each, depth - 1) for each in parts)))
+    # Usually one key of an object has the words, and another is empty.
+    return " ".join(read if isinstance(value, list) else read[:1])

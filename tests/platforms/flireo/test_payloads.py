@@ -162,12 +162,12 @@ def test_customers_own_names_are_never_respelled(own: dict[str, Any], is_camel: 
 
 
 def test_flat_report() -> None:
-    """The first generation's report has its own names for duration and summary, and an id of its own."""
-    event = load(
-        {"eventType": "end-of-call-report", "callId": "c-1", "callLengthSeconds": 12.5, "summaryText": "Short."}
-    )
+    """The first generation's report has its own names and an id of its own; its transcript is a text, which is not read."""
+    own = {"callLengthSeconds": 12.5, "summaryText": "Short.", "transcriptText": "User: Hello?"}
+    event = load({"eventType": "end-of-call-report", "callId": "c-1", **own})
     assert isinstance(event, CallEnded)
     assert (event.call_id, event.duration_seconds, event.summary) == ("c-1", 12.5, "Short.")
+    assert (event.user_messages, event.unread) == (None, {"messages": 1})
 
 
 def test_id_of_a_call_without_one() -> None:
@@ -233,6 +233,7 @@ def test_null_is_missing(value: Any) -> None:
 
 
 AGENT = {"role": "assistant", "content": "Good day."}
+WORDLESS = (None, "", " ", [], {}, [" "], [{"type": "text", "text": ""}], [{"type": "input_audio", "transcript": None}])
 PARTS = [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "input_audio", "transcript": "When are you open?"}]
 
 
@@ -249,9 +250,8 @@ PARTS = [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "input_audio
     ],
 )
 def test_what_the_caller_said_is_read(role: str, words: dict[str, Any]) -> None:
-    """A transcript is read in each shape that platforms and models use; blank messages and uses of tools do not count."""
+    """A transcript is read in each shape that platforms and models use; uses of tools do not count."""
     others = [
-        {"role": "user", "content": [" "]},
         {"role": "tool", "content": {"a": 1}},
         {"role": "human_agent", **words},
     ]
@@ -267,6 +267,8 @@ def test_what_the_caller_said_is_read(role: str, words: dict[str, Any]) -> None:
         [AGENT, {"role": "user", "utterance": "When are you open?"}], [AGENT, {"role": "user", "content": [{"audio": "x"}]}],
         [AGENT, {"role": "user", "content": 7}], [AGENT, {"role": "beller", "content": "Hallo?"}],
         [AGENT, {"speaker": "user", "content": "When are you open?"}], [AGENT, {"role": ["user"], "content": "Hello?"}],
+        [AGENT, {"role": "user"}], *([AGENT, {"role": "user", "content": nothing}] for nothing in WORDLESS),
+        [AGENT, {"role": "user", "content": "When are you open?"}, {"role": "user", "content": None}],
     ],
 )  # fmt: skip
 def test_unreadable_transcript_is_unknown(messages: Any) -> None:

@@ -18,7 +18,12 @@ _NAMED_BY_CUSTOMERS = frozenset({"analysis", "metadata", "arguments", "schema", 
 
 _DEPTH = 12
 
-_FLAT_NAMES = {"event_type": "type", "call_length_seconds": "duration_seconds", "summary_text": "summary"}
+_FLAT_NAMES = {
+    "event_type": "type",
+    "call_length_seconds": "duration_seconds",
+    "summary_text": "summary",
+    "transcript_text": "transcript",
+}
 
 _CAMEL = re.compile(r"[a-z][a-z0-9]*[A-Z][A-Za-z0-9]*")
 

@@ -82,7 +82,7 @@ def _report(values: SentValues, status: str | None) -> dict[str, Any]:
     # An override replaces the agent's own metadata, so it comes first.
     assistants = [mapping(message.get(key)) for key in ("assistant_override", "assistant")]
     metadata = next(filter(None, (mapping(assistant.get("metadata")) for assistant in assistants)), {})
-    transcript, user_messages = read_transcript(message.get("messages"), values.unread)
+    transcript, user_messages = read_transcript(message.get("messages") or message.get("transcript"), values.unread)
     return {
         "ended_at": values.get("ended_at", moment, "times"),
         "duration_seconds": values.get("duration_seconds", seconds, "times"),
