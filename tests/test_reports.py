@@ -16,6 +16,7 @@ from flask_pickup.reports import Reading, outcomes_of
 
 SAID_NOTHING = [{"role": "assistant", "content": "Good day."}]
 SPOKE = [*SAID_NOTHING, {"role": "user", "content": "When are you open?"}]
+WORDLESS: tuple[Any, ...] = (7, None, "", " ", [], [{}])
 SCHEMA = {
     "sentiment": {"type": "string", "enum": ["positive", "very happy", "negative"]},
     "booked": {"type": "boolean"},
@@ -106,7 +107,7 @@ def test_unknown_end_reason_maps_to_nothing(phone: Phone, reason: Any) -> None:
         ({"messages": SAID_NOTHING}, 1),
         ({"messages": SPOKE, "end_reason": "user_hangup", "duration_seconds": 1}, 0),
         ({"messages": SPOKE, "end_reason": "gremlins"}, 0),
-        *(({"messages": [*SPOKE, {"role": "user", "content": unread}]}, 0) for unread in (7, None, "")),
+        *(({"messages": [*SPOKE, {"role": "user", "content": content}]}, 0) for content in WORDLESS),
         *(({"messages": SAID_NOTHING, "end_reason": reason}, 0)
           for reason in ("silence_timeout", "call_transferred", "voicemail", "error", "agent_hangup")),
         ({"messages": SAID_NOTHING, "call": {"id": "call-1", "status": "ended-with-error"}}, 0),
@@ -126,11 +127,9 @@ def test_early_hang_up_is_a_caller_who_said_nothing(phone: Phone, message: dict[
     "transcript",
     [
         *({"messages": messages} for messages in ("User: Hello?", [{"speaker": "user", "utterance": "Hello?"}])),
-        *(
-            {"messages": [*SAID_NOTHING, {"role": "user", "content": unread}]}
-            for unread in (7, None, "", " ", [], [{}])
-        ),
-        *({"messages": nothing, "transcript": "User: Hello?"} for nothing in (None, [])),
+        *({"messages": [*SAID_NOTHING, {"role": "user", "content": content}]} for content in WORDLESS),
+        {"messages": None, "transcript": "User: Hello?"},
+        {"messages": [], "transcript": "User: Hello?"},
         {"transcript": [{"speaker": "user", "utterance": "Hello?"}]},
     ],
 )

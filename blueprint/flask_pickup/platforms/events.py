@@ -85,7 +85,7 @@ class StatusChanged(Event):
 class ToolCall:
     """One use of a tool by the agent; its ``id`` goes back with the result.
 
-    :param arguments: empty if they could not be read; the event's ``body`` has them as they were sent.
+    :param name: empty if it could not be read, as are ``arguments``; the event's ``body`` has them as they were sent.
     """
 
     id: str

@@ -233,7 +233,16 @@ def test_null_is_missing(value: Any) -> None:
 
 
 AGENT = {"role": "assistant", "content": "Good day."}
-WORDLESS = (None, "", " ", [], {}, [" "], [{"type": "text", "text": ""}], [{"type": "input_audio", "transcript": None}])
+WORDLESS: tuple[Any, ...] = (
+    None,
+    "",
+    " ",
+    [],
+    {},
+    [" "],
+    [{"type": "text", "text": ""}],
+    [{"type": "input_audio", "transcript": None}],
+)
 PARTS = [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "input_audio", "transcript": "When are you open?"}]
 
 
@@ -277,8 +286,7 @@ def test_unreadable_transcript_is_unknown(messages: Any) -> None:
     assert (event.user_messages, event.unread) == (None, {"messages": 1})
 
 
-def tool_calls(*functions: Any) -> ToolCalls:
-    calls = [{"id": "t", "type": "function", "function": each} for each in functions]
+def tool_calls(calls: Any) -> ToolCalls:
     found = load({"message": {"type": "tool-calls", "call": {"id": "x"}, "tool_call_list": calls}})
     assert isinstance(found, ToolCalls)
     return found
@@ -296,10 +304,34 @@ def tool_calls(*functions: Any) -> ToolCalls:
 )
 def test_arguments_may_be_a_json_text(arguments: Any, expected: dict[str, Any], unread: int) -> None:
     """A tool's arguments are an object, or a text that holds one; anything else is empty, and counted."""
-    event = tool_calls({"name": "look_up", "arguments": arguments}, {"name": "other"})
+    event = tool_calls([{"function": {"name": "look_up", "arguments": arguments}}, {"function": {"name": "other"}}])
     assert [call.arguments for call in event.tool_calls] == [expected, {}]
     assert event.unread == ({"tool calls": unread} if unread else {})
     assert event.body["tool_call_list"][0]["function"]["arguments"] == arguments
+
+
+READABLE = {"id": "t", "function": {"name": "look_up"}}
+NAMELESS: tuple[Any, ...] = (
+    None, "look_up", ["look_up"], {}, {"arguments": {}}, {"name": 7, "arguments": "damaged"},
+    *({"name": name, "arguments": {}} for name in (None, "", " ", ["look_up"])),
+)  # fmt: skip
+NO_CALLS: tuple[Any, ...] = (None, "look_up", 7, [READABLE])
+
+
+@pytest.mark.parametrize(
+    ("calls", "names"),
+    [
+        *(([READABLE, {"id": "u", "function": function}], ["look_up", ""]) for function in NAMELESS),
+        ([READABLE, {"id": "u", "name": "look_up", "arguments": {}}], ["look_up", ""]),
+        *(([call, READABLE], ["look_up"]) for call in NO_CALLS),
+        ("look_up", []),
+    ],
+)
+def test_tool_call_that_cannot_be_read_is_counted(calls: Any, names: list[str]) -> None:
+    """A tool call without a readable name is counted once, whatever else is wrong with it; the others are as they were."""
+    event = tool_calls(calls)
+    assert [call.name for call in event.tool_calls] == names
+    assert event.unread == {"tool calls": 1}
 
 
 def test_analysis_may_be_a_json_text() -> None:

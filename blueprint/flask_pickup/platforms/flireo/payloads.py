@@ -6,7 +6,7 @@ A call must not be lost because a field is not as documented: only the type and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,6 @@ from flask_pickup.platforms.reading import (
     identifier,
     json_object,
     mapping,
-    mappings,
     moment,
     seconds,
     text,
@@ -60,21 +59,21 @@ def read_event(message: JsonObject) -> Event:
         case StatusChanged.name:
             return event(status=status, has_ended=status in {"ended", _ENDED_WITH_ERROR}, end_reason=end_reason)
         case ToolCalls.name:
-            calls = values.get("tool_call_list", mappings, "tool calls") or ()
-            return event(tool_calls=tuple(_tool_call(call, values.unread) for call in calls))
+            return event(tool_calls=tuple(_tool_calls(message.get("tool_call_list"), values.unread)))
         case CallEnded.name:
             return event(status=status, end_reason=end_reason, **_report(values, status))
     return event()
 
 
-def _tool_call(call: JsonObject, unread: Counter[Unread]) -> ToolCall:
-    function = SentValues(mapping(call.get("function")), unread)
-    arguments = function.get("arguments", json_object, "tool calls")
-    return ToolCall(
-        id=identifier(call.get("id")) or "",
-        name=function.get("name", text, "tool calls") or "",
-        arguments=arguments or {},
-    )
+def _tool_calls(sent: Any, unread: Counter[Unread]) -> Iterator[ToolCall]:
+    for call in sent if isinstance(sent, list) else [sent] * (sent is not None):
+        function = SentValues(mapping(mapping(call).get("function")))
+        name = function.get("name", text, "tool calls") or ""
+        arguments = function.get("arguments", json_object, "tool calls") or {}
+        if not name or function.unread:
+            unread["tool calls"] += 1
+        if isinstance(call, Mapping):
+            yield ToolCall(id=identifier(call.get("id")) or "", name=name, arguments=arguments)
 
 
 def _report(values: SentValues, status: str | None) -> dict[str, Any]:
