@@ -22,6 +22,7 @@ KEPT = [
 HOLDING = [
     *("4721234567-7", "call-21234567-7", "x21234567y", "+47 21 23 45 67", "21-23-45-67@192.0.2.1", "00472123456799"),
     *("sip:+4721234567@carrier.example", "pickup-rehearsal-21234567", "\N{FULLWIDTH DIGIT TWO}1234567"),
+    *("47%2021%2D23%2D45%2D67", "sip%3A%2B4721234567%40carrier.example", "%32%31234567"),
 ]
 """Ids that hold the Norwegian's number, whose national part has eight digits."""
 
@@ -81,6 +82,26 @@ def test_id_with_a_withheld_number_is_replaced(phone: Phone, call_id: str, first
         send(call_id, caller=None)
     assert "21234567" not in str(ids(phone))
     assert len(ids(phone)) == 1
+
+
+@pytest.mark.parametrize(
+    ("caller", "call_id"),
+    [
+        *(
+            ("+5491123456789", call_id)
+            for call_id in ("0111523456789", "11-15-2345-6789", "call-91123456789", "011%2015%2023456789")
+        ),
+        *(("+5492234123456", call_id) for call_id in ("0223154123456", "223 15-412-3456")),
+        ("+390669821234", "0669821234"),
+        ("+5511961234567", "0-11-96123-4567"),
+    ],
+)
+def test_id_with_the_number_as_it_is_dialled_is_replaced(phone: Phone, caller: str, call_id: str) -> None:
+    """An id may hold the number as it is dialled in its country, which is not always its last digits."""
+    phone.ring(call_id, caller=caller)
+    phone.report(call_id, caller=caller)
+    [stored] = ids(phone)
+    assert re.fullmatch("call-[0-9a-f]{32}", stored)
 
 
 def test_report_that_overtakes_its_call_shows_no_number(phone: Phone) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from urllib.parse import unquote
 
 from babel.languages import get_official_languages
 
@@ -99,14 +100,20 @@ def pseudonymous_call_id(secret: str, call_id: str) -> str:
     return prefix + _hmac(secret, f"call:{call_id}".encode("utf-8", "surrogatepass"))
 
 
-def holds_digits(call_id: str, digits: str) -> bool:
-    """Return whether an id holds a number's digits, whatever stands between them."""
-    return digits in _compact(call_id)
+def holds_digits(call_id: str, digits: Iterable[str]) -> bool:
+    """Return whether an id holds one of a number's spellings in digits, whatever stands between them."""
+    written = [_compact(text) for text in _spellings(call_id)]
+    return any(spelling in text for spelling in digits for text in written)
 
 
 def holds_number(call_id: str, region: str) -> bool:
     """Return whether an id has a phone number between its separators, whosever it is."""
-    return any(e164(part, region) for part in re.split(r"[^\w+]|_", call_id))
+    return any(e164(part, region) for text in _spellings(call_id) for part in re.split(r"[^\w+]|_", text))
+
+
+def could_be_of_number(call_id: str) -> bool:
+    """Return whether an id has as many digits as the shortest phone number."""
+    return any(_DIGITS.search(text) for text in _spellings(call_id))
 
 
 def without_numbers(text: str) -> str:
@@ -143,6 +150,11 @@ def plain_language(wanted: object, languages: Collection[str]) -> str | None:
         return None
     code = re.split("[-_]", wanted.strip(), maxsplit=1)[0].lower()
     return code if code in languages else None
+
+
+def _spellings(call_id: str) -> set[str]:
+    """Return an id as it is, and without percent-encoding."""
+    return {call_id, unquote(call_id)}
 
 
 def _compact(text: str) -> str:

@@ -76,4 +76,4 @@ def _holds_callers_number(
     if is_recorded is None:
         return caller.holds_number(call_id, region)
     # The call's request may have brought the number: then its row has the pseudonym.
-    return caller.without_numbers(call_id) != call_id and not is_recorded(call_id)
+    return caller.could_be_of_number(call_id) and not is_recorded(call_id)

@@ -14,7 +14,14 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 import phonenumbers
-from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers import (
+    CountryCodeSource,
+    NumberParseException,
+    PhoneMetadata,
+    PhoneNumber,
+    PhoneNumberFormat,
+    ValidationResult,
+)
 
 _LONGEST = 256
 _CACHED = 32_768  # each of some 600 bytes
@@ -62,12 +69,13 @@ class WrittenNumber(NamedTuple):
 
     :param e164: such as ``+31850835037``; ``None`` if the text identifies no caller.
     :param country: ISO 3166-1 alpha-2; ``None`` also for numbers without a country, such as +800.
-    :param digits: those by which another text gives the number away, without the country's code; empty if they are few.
+    :param digits: those by which another text gives the number away: without the country's code, and as it is dialled in
+        the country if that differs, as Argentina's 15; empty if they are few.
     """
 
     e164: str | None = None
     country: str | None = None
-    digits: str = ""
+    digits: tuple[str, ...] = ()
 
 
 def read_number(text: str | None, region: str) -> WrittenNumber:
@@ -103,9 +111,10 @@ def _read(text: str, region: str) -> WrittenNumber:
         number = valid[0] if len(valid) == 1 else None
     national = _national(number) if number else ""
     if number is None or not _KEYPAD.isdisjoint({national, digits}) or len(set(national)) == 1:
-        return WrittenNumber(digits=digits if len(digits) >= _FEWEST_NATIONAL else "")
+        return WrittenNumber(digits=(digits,) if len(digits) >= _FEWEST_NATIONAL else ())
     found = _e164(number)
-    return WrittenNumber(found, _country(number), national if len(national) >= _FEWEST_NATIONAL else found[1:])
+    given = national if len(national) >= _FEWEST_NATIONAL else found[1:]
+    return WrittenNumber(found, _country(number), (given, *_dialled_within(number)))
 
 
 def _dialled(text: str, region: str) -> tuple[str, str]:
@@ -193,6 +202,17 @@ def _parsed(dialled: str, region: str | None = None) -> PhoneNumber | None:
 
 def _e164(number: PhoneNumber) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def _dialled_within(number: PhoneNumber) -> tuple[str, ...]:
+    """Return the digits that are dialled within a country, without zeros before them, where they may be others."""
+    main = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    metadata = PhoneMetadata.metadata_for_region(main, None)
+    # To format each number would make reading slower by half.
+    if metadata is None or metadata.national_prefix_transform_rule is None:
+        return ()
+    digits = re.sub("[^0-9]", "", phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)).lstrip("0")
+    return (digits,) if len(digits) >= _FEWEST_NATIONAL else ()
 
 
 def _national(number: PhoneNumber) -> str:
