@@ -188,7 +188,8 @@ BOOLEAN, NUMBER, NULLABLE = {"type": "boolean"}, {"type": "number"}, {"anyOf": [
     [
         (BOOLEAN, {"true": 1, "False": 0, " TRUE ": 1, "yes": 1, "no": 0, 1: 1, 0: 0}),
         (NUMBER, {"7": 7, " 7.5 ": 7.5, "-1e2": -100, 12: 12}),
-        ({"type": ["integer", "null"]}, {"7": 7, 7.5: 7.5}),
+        ({"type": ["integer", "null"]}, {"7": 7, "7.0": 7, 12: 12, 8.0: 8}),
+        *(({"enum": [1, 2]}, {1: 1, "2": 2}), ({"enum": ["meh", 0.5]}, {0.5: 0.5}), ({"description": "Any."}, {7: 7})),
         (NULLABLE, {"true": 1, False: 0}),
         ({"type": ["boolean", "number"]}, {"true": 1, "7": 7, 7: 7}),
         ({"oneOf": [BOOLEAN, NUMBER]}, {"false": 0, "7": 7}),
@@ -216,13 +217,17 @@ def test_analysis_is_read_by_its_schema(make_phone: MakePhone, schema: Any, valu
         (BOOLEAN, ["maybe", "7", 7, 0.5, "", [True], {"value": True}], "analysis"),
         (NUMBER, ["seven", "7,5", "7 of 10", "1e999", True, 10**200, [7]], "analysis"),
         (NULLABLE, ["unknown"], "analysis"),
-        ({"type": "string", "enum": ["good", "bad"]}, ["ugly", ["good"]], "analysis"),
+        *((schema, ["ugly", ["good"], 7, True], "analysis")
+          for schema in ({"type": "string", "enum": ["good", "bad"]}, {"enum": ["good", "bad", None]})),
+        *((schema, [7, 7.5, True], "analysis")
+          for schema in ({"type": "string"}, {"type": ["string", "null"]}, {"anyOf": [{"type": "string"}]}, {"type": "array"})),
+        ({"type": "integer"}, ["7.5", 7.5, -0.5, True], "analysis"),
         ({"type": ["boolean", "string"]}, ["maybe"], "text"),
         ({"type": "string"}, ["true", "7"], "text"),
         ({}, ["true", "7", ["x"]], "text"),
         (NUMBER, [CALLER, CALLER.removeprefix("+"), int(CALLER)], "analysis"),
     ],
-)
+)  # fmt: skip
 def test_other_values_are_counted(make_phone: MakePhone, schema: Any, values: list[Any], kind: str) -> None:
     """What its schema does not explain makes no outcome. It is counted, and told of its call unless it is free text."""
     phone = make_phone({**CONTENT, "greetings/override.json": {"assistant": plan({"key": schema})}})

@@ -14,6 +14,7 @@ ANALYSED = "analysis."
 """How the names of outcomes begin that the platform's analysis of a call found."""
 
 _LARGEST, _SMALLEST = 1e15, 1e-15
+_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
 def is_reported(outcome: str) -> bool:
@@ -27,13 +28,18 @@ def is_measurable(value: float) -> bool:
 
 
 def schema_values(*schemas: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the types and the words that JSON Schemas of one value allow, also those in ``anyOf`` and ``oneOf``."""
+    """Return the types and the words that JSON Schemas of one value allow, also those in ``anyOf`` and ``oneOf``.
+
+    An ``enum`` without a type has the types of its values.
+    """
     types, words = list[str](), list[str]()
     for schema in schemas:
         parts = [each for key in ("anyOf", "oneOf") for each in _as_list(schema.get(key)) if isinstance(each, Mapping)]
         for part in (schema, *parts):
-            types += map(str, _as_list(part.get("type")))
-            words += [word for word in _as_list(part.get("enum")) if isinstance(word, str)]
+            choices = _as_list(part.get("enum"))
+            named = part.get("type") or [_TYPES[type(choice)] for choice in choices if type(choice) in _TYPES]
+            types += map(str, _as_list(named))
+            words += [choice for choice in choices if isinstance(choice, str)]
     return types, words
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -19,7 +19,7 @@ from flask_pickup.metadata import Metadata
 from flask_pickup.models import Call
 from flask_pickup.outcome_names import ANALYSED, UNREAD, is_measurable, schema_values
 from flask_pickup.platforms import CallEnded, Ending, JsonObject, Platform, StatusChanged, Unread
-from flask_pickup.platforms.reading import as_boolean, as_number
+from flask_pickup.platforms.reading import as_boolean, as_integer, as_number
 
 Schemas = Mapping[str, Sequence[JsonObject]]
 
@@ -42,7 +42,7 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_CHOICE = 64
 _MOST_CHOICES = 50
 _MOST_OUTCOMES = 200
-_READERS = {"boolean": as_boolean, "number": as_number, "integer": as_number}
+_READERS = {"boolean": as_boolean, "number": as_number, "integer": as_integer}
 """Types of JSON Schema, and how their values are read."""
 
 
@@ -178,23 +178,20 @@ def _analysed(
     types, words = schema_values(*schemas)
     readers = [_READERS[name] for name in types if name in _READERS]
     choices = [word for word in words[:_MOST_CHOICES] if _is_name(word)]
-    amount = _amount(value, readers)
+    amount = next((float(number) for read in readers if (number := read(value)) is not None), None)
+    if not types and isinstance(value, bool | int | float):
+        # No schema says what to expect.
+        amount = float(value)
     if _KEY.fullmatch(key) and not could_hold_number(key):
         if isinstance(value, str) and value in choices:
             return {f"{ANALYSED}{key}.{word}": float(word == value) for word in choices}
         if amount is not None and is_measurable(amount) and not is_written_as(phone_number, amount):
             return {f"{ANALYSED}{key}": amount}
     if value is not None:
-        is_text = amount is None and not words and ("string" in types or not readers)
+        expects_text = not words and ("string" in types or not readers)
+        is_text = amount is None and isinstance(value, str | list | Mapping) and expects_text
         unread["text" if is_text else "analysis"] += 1
     return {}
-
-
-def _amount(value: Any, readers: Sequence[Callable[[Any], float | None]]) -> float | None:
-    """Return a finding as the number that its schema expects; if it expects none, a number is one all the same."""
-    if not readers:
-        return float(value) if isinstance(value, bool | int | float) else None
-    return next((float(amount) for read in readers if (amount := read(value)) is not None), None)
 
 
 def _is_name(word: str) -> bool:

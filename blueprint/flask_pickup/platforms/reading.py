@@ -102,6 +102,12 @@ def as_number(value: Any) -> float | None:
     return _deserialized(_NUMBER, value)
 
 
+def as_integer(value: Any) -> float | None:
+    """Return a whole number, also one that is written as a text or with zeros after the point."""
+    found = as_number(value)
+    return found if found is not None and found.is_integer() else None
+
+
 def as_boolean(value: Any) -> bool | None:
     """Return true or false, also where it is written as a text or as 1 or 0."""
     return _deserialized(_BOOLEAN, value)
