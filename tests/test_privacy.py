@@ -281,6 +281,17 @@ def test_no_number_is_asked_wrongly(kept: Phone, command: str, text: str) -> Non
 
 
 @pytest.mark.parametrize("command", ["forget", "disclose"])
+@pytest.mark.parametrize("given", [f"{CALLER}\n{OTHER}\n", f"\n{CALLER}\r\n\r\n{OTHER}", f"{CALLER}\nsecret\n"])
+def test_one_number_is_read_at_a_time(kept: Phone, command: str, given: str) -> None:
+    """Several lines on standard input are refused as a whole: no number is left out in silence."""
+    kept.ring("call-1")
+    result = run(kept, command, "-", given=given)
+    assert (result.exit_code, "one number at a time" in result.output) == (2, True)
+    assert "12345678" not in result.output
+    assert traces(kept)
+
+
+@pytest.mark.parametrize("command", ["forget", "disclose"])
 def test_broken_spool_is_named(make_phone: MakePhone, tmp_path: Path, command: str) -> None:
     """What the spool may hold is neither told nor forgotten if its file cannot be read, and the command says so."""
     (tmp_path / "spool.db").write_bytes(b"not a database" * 1000)

@@ -11,12 +11,13 @@ from itertools import islice
 
 from sqlalchemy import Engine
 
-from flask_pickup.caller import keys_of, pseudonymous_call_id
+from flask_pickup.caller import could_hold_number, is_written_as, keys_of, pseudonymous_call_id
 from flask_pickup.errors import BadOutcome
 from flask_pickup.ledger.entries import OutcomeEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.options import Options
 from flask_pickup.outcome_names import is_measurable, is_reported
+from flask_pickup.phone_numbers import e164
 
 _COLUMNS = ("call_id", "caller", "outcome", "value", "at")
 """The columns of a file: one of the first two, the outcome's name, its value (1 by default), and when it happened."""
@@ -43,10 +44,7 @@ def entry(  # noqa: PLR0913 (all of an outcome)
 
     :raises BadOutcome: if it is invalid; the message does not repeat it.
     """
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise BadOutcome("An outcome's name has up to 64 letters, digits, '_', '.' and '-'.")
-    if is_reported(name):
-        raise BadOutcome(f"'{name}' comes from the platform's reports. Give the outcome a name of your own.")
+    _check_name(name)
     if not (isinstance(value, bool | int | float) and is_measurable(value)):
         raise BadOutcome("An outcome's value is a finite number of at most 15 digits, or true or false.")
     if at.tzinfo is None:
@@ -63,7 +61,18 @@ def entry(  # noqa: PLR0913 (all of an outcome)
             "The caller is not a phone number. Write it in full, such as +1 201 555 0123; in a spreadsheet, format the "
             "column as text."
         )
+    if is_written_as(e164(str(caller), options.region), value):
+        raise BadOutcome("The outcome's value is the caller's number. Give an amount, or 1.")
     return OutcomeEntry(name, float(value), at, caller_keys=keys)
+
+
+def _check_name(name: str) -> None:
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise BadOutcome("An outcome's name has up to 64 letters, digits, '_', '.' and '-'.")
+    if could_hold_number(name):
+        raise BadOutcome("The outcome's name has as many digits as a phone number. Give it a name without one.")
+    if is_reported(name):
+        raise BadOutcome(f"'{name}' comes from the platform's reports. Give the outcome a name of your own.")
 
 
 def import_file(

@@ -21,7 +21,7 @@ from flask_pickup.cli.group import USAGE_ERROR, Number, as_json, fail, formatted
 def disclose_command(state: State, number: str) -> None:
     """Print all that is held on a caller, as JSON.
 
-    The caller has NUMBER. '-' reads it from standard input, which keeps it out of the shell's history.
+    The caller has NUMBER. '-' reads one number from standard input, which keeps it out of the shell's history.
     """
     keys = _keys(state, number)
     held = privacy.disclose(state.engine, state.options, keys)
@@ -35,7 +35,7 @@ def disclose_command(state: State, number: str) -> None:
 def forget_command(state: State, number: str, style: str) -> None:
     """Erase all that is held on a caller.
 
-    The caller has NUMBER. '-' reads it from standard input, which keeps it out of the shell's history. Erases under
+    The caller has NUMBER. '-' reads one number from standard input, which keeps it out of the shell's history. Erases under
     every caller secret that is set, and waits a few seconds for calls that are being answered. docs/privacy.md says
     what to do about free space and backups.
     """
@@ -74,7 +74,9 @@ def purge_command(state: State, days: float | None, style: str) -> None:
 
 
 def _keys(state: State, number: str) -> Sequence[str]:
-    text = sys.stdin.readline().strip() if number == "-" else number
+    text = sys.stdin.read().strip() if number == "-" else number
+    if len(text.splitlines()) > 1:
+        fail("Give one number at a time: standard input has several lines.", USAGE_ERROR)
     keys = keys_of(text, state.options.region, state.options.caller_secrets)
     if not keys:
         fail("That is not a phone number. Write it with its country, such as +31612345678.", USAGE_ERROR)
