@@ -53,7 +53,7 @@ def record(phone: Phone, pickup: Pickup, *arguments: Any, **options: Any) -> Non
 @pytest.mark.parametrize(
     ("of", "value"),
     [
-        ({"call_id": "call-1"}, 12.5),
+        *(({"call_id": call_id}, 12.5) for call_id in ("call-1", "call-1\0", "\0call\0-1")),
         *(({"caller": spelled}, True) for spelled in (CALLER, "06 1234 5678", "tel:0031612345678")),
     ],
 )
@@ -142,7 +142,13 @@ def test_outcome_is_kept_while_no_database_answers(make_phone: MakePhone, tmp_pa
         ("sale", "12", {"call_id": "x"}, "finite"),
         ("sale", 1, {}, "either the call or the caller"),
         ("sale", 1, {"call_id": "x", "caller": CALLER}, "either the call or the caller"),
-        ("sale", 1, {"caller": "anonymous"}, "not a phone number"),
+        *(
+            ("sale", 1, {"caller": caller}, "not a phone number")
+            for caller in ("anonymous", f"{CALLER}\0", f"{CALLER}\ud800")
+        ),
+        *(("sale", 1, {"call_id": call_id}, "surrogate") for call_id in ("\ud800", "call-1\udfff")),
+        ("sale", 1, {"call_id": "\0"}, "either the call or the caller"),
+        *((f"sale{odd}", 1, {"call_id": "x"}, "name") for odd in ("\0", "\ud800")),
         ("sale", 1, {"call_id": "x", "at": datetime(2025, 12, 1)}, "no time zone"),  # noqa: DTZ001
         ("sale", 1, {"call_id": "x", "at": datetime(9999, 12, 31, tzinfo=UTC)}, "in the future"),
     ],
@@ -257,6 +263,15 @@ def test_bad_line_is_told_by_its_number(make_phone: MakePhone, tmp_path: Path, l
     assert says in found.stderr
     assert "12345678" not in found.output
     assert told(phone) == [("call-1", "sale", 1.0)]
+
+
+def test_damaged_id_costs_its_line_alone(shop: Phone, tmp_path: Path) -> None:
+    """An id loses its NUL characters, as the webhook's ids do; one that has nothing else is a bad line."""
+    ids = ("call-1\0", "\0", "call-1")
+    lines = "".join(f"{call_id},sale-{place},2025-12-13T12:00Z\n" for place, call_id in enumerate(ids))
+    found = imported(shop, tmp_path, f"call_id,outcome,at\n{lines}", "--format", "json")
+    assert list(json.loads(found.stdout)["bad"]) == ["3"]
+    assert told(shop) == [("call-1", "sale-0", 1.0), ("call-1", "sale-2", 1.0)]
 
 
 def test_files_of_spreadsheets_are_read(make_phone: MakePhone, tmp_path: Path) -> None:

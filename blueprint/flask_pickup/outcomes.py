@@ -23,6 +23,7 @@ _COLUMNS = ("call_id", "caller", "outcome", "value", "at")
 """The columns of a file: one of the first two, the outcome's name, its value (1 by default), and when it happened."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BATCH = 500
 _SEPARATORS = ",;\t"
 _WORDS = {"": 1.0, "true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
@@ -51,9 +52,13 @@ def entry(  # noqa: PLR0913 (all of an outcome)
         raise BadOutcome("The time has no time zone.")
     if at > now + _CLOCKS_DIFFER:
         raise BadOutcome("The time is in the future. Check its time zone.")
+    # PostgreSQL stores no NUL, and the webhook drops it from ids as well.
+    call_id = call_id and call_id.replace("\0", "")
     if bool(call_id) is bool(caller):
         raise BadOutcome("Name either the call or the caller.")
     if call_id:
+        if _SURROGATE.search(call_id):
+            raise BadOutcome("The call's id is not text in Unicode: it has half a surrogate pair.")
         pseudonym = pseudonymous_call_id(options.caller_secret, call_id)
         return OutcomeEntry(name, float(value), at, call_id=call_id, pseudonym=pseudonym)
     if not (keys := keys_of(str(caller), options.region, options.caller_secrets)):
