@@ -213,6 +213,24 @@ def test_later_import_corrects(shop: Phone, tmp_path: Path, correction: str, say
     assert told(shop) == [("call-1", "sale", stands)]
 
 
+@pytest.mark.parametrize("later", [timedelta(minutes=1), timedelta(hours=3), timedelta(days=2)])
+def test_todays_date_means_now(make_phone: MakePhone, database_url: str, tmp_path: Path, later: timedelta) -> None:
+    """An outcome with today's date loses to what happens later that day, and stays with its call when imported again."""
+    seconds = [float(NOW)]
+    pickup = Pickup(clock=lambda: seconds[-1])
+    phone = make_phone(url=database_url, pickup=pickup)
+    phone.ring("call-1")
+    today = "caller,outcome,value,at\n0612345678,{},1,2025-12-13\n"
+    imported(phone, tmp_path, today.format("sale"))
+    imported(phone, tmp_path, today.format("visit"))
+    seconds.append(NOW + later.total_seconds())
+    ring_at(phone, "call-9", AT + later / 2)
+    record(phone, pickup, "sale", 2, call_id="call-1")
+    again = imported(phone, tmp_path, today.format("visit"))
+    assert again.stdout == "Outcomes: 1 unchanged; 0 lines invalid.\n"
+    assert told(phone) == [("call-1", "sale", 2.0), ("call-1", "visit", 1.0)]
+
+
 @pytest.mark.parametrize("later", [timedelta(days=2), timedelta(hours=1)])
 def test_importing_again_after_another_call_changes_nothing(shop: Phone, tmp_path: Path, later: timedelta) -> None:
     """An outcome stays with its call: a call between two imports does not take it over."""

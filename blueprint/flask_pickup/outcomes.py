@@ -6,6 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 
@@ -136,10 +137,12 @@ class _LineReader:
             raise BadOutcome("The line has more or fewer cells than the first. Put a cell with commas in quotes.")
         row = dict(zip(self._names, cells, strict=False))
         begins, at = self._time(row["at"])
-        # A day is recorded as its end, and can be imported before that.
-        now = max(self._now, at) if begins <= self._now else self._now
+        if begins <= self._now:
+            # The day's end may still be in the future.
+            at = min(at, self._now)
         value, call_id, caller = self._value(row.get("value", "")), row.get("call_id"), row.get("caller")
-        found = entry(self._options, row["outcome"], value, at, now=now, call_id=call_id, caller=caller)
+        found = entry(self._options, row["outcome"], value, at, now=self._now, call_id=call_id, caller=caller)
+        found = replace(found, since=begins)
         key = (found.call_id or found.caller_keys[0], found.name, found.reported_at)
         if self._values.setdefault(key, found.value) != found.value:
             raise BadOutcome("An earlier line has the same outcome and time with another value. Add them up.")

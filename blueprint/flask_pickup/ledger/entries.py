@@ -57,6 +57,7 @@ class OutcomeEntry:
     :param call_id: as the platform gave it; the call's row may have the ``pseudonym`` in place of it.
     :param caller_keys: the caller's pseudonyms under every secret; used without a ``call_id``.
     :param reported_at: when it happened.
+    :param since: the beginning of the day, if only the day is known.
     """
 
     name: str
@@ -65,6 +66,12 @@ class OutcomeEntry:
     call_id: str | None = None
     pseudonym: str | None = None
     caller_keys: Sequence[str] = ()
+    since: datetime | None = None
+
+    @property
+    def begins(self) -> datetime:
+        """From when until ``reported_at`` an outcome of this name is the same one, recorded before."""
+        return self.since or self.reported_at
 
 
 Entry = OutcomeEntry | CallEntry | ReportEntry | DefinitionEntry

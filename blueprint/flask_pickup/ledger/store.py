@@ -217,7 +217,7 @@ class Store:
         for call_id, entry in joined:
             key, told = (call_id, entry.name), (entry.reported_at, entry.value)
             before = standing.get(key)
-            if before == told:
+            if before and before[1] == entry.value and entry.begins <= before[0] <= entry.reported_at:
                 counts["unchanged"] += 1
             elif before and before[0] > entry.reported_at:
                 counts["older"] += 1
@@ -286,7 +286,7 @@ def _call_of(connection: Connection, entry: OutcomeEntry) -> str | None:
         )
         # An outcome that was joined before stays with its call, though a later call has come since.
         here = (Outcome.call_id == latest.c.call_id, Outcome.name == entry.name)
-        joined = exists().where(*here, Outcome.reported_at == entry.reported_at)
+        joined = exists().where(*here, Outcome.reported_at.between(entry.begins, entry.reported_at))
         order = (joined.desc(), latest.c.decided_at.desc(), latest.c.call_id)
         statement = select(latest.c.call_id).order_by(*order).limit(1)
     found: str | None = connection.execute(statement).scalar()
