@@ -104,6 +104,29 @@ def test_id_with_the_number_as_it_is_dialled_is_replaced(phone: Phone, caller: s
     assert re.fullmatch("call-[0-9a-f]{32}", stored)
 
 
+@pytest.mark.parametrize(
+    ("call_id", "requested", "reported"),
+    [
+        ("40611046-abc", None, "+4740611046"),
+        ("call-40-61-10-46", "anonymous", "tel:004740611046"),
+        ("40611046-abc", "+4721234567", "+4740611046"),
+        ("40611046-abc", "+4740611046", "+4721234567"),
+        ("47%2040611046", "+4740611046", "+4721234567"),
+    ],
+)
+def test_report_with_another_number_joins_its_call(
+    make_phone: MakePhone, database_url: str, call_id: str, requested: str | None, reported: str
+) -> None:
+    """A status and a report join the request's row, also if the request withheld the number or brought another."""
+    phone = make_phone(url=database_url)
+    phone.ring(call_id, caller=requested)
+    status = {"type": "status-update", "call": {"id": call_id, "status": "ended"}, "customer": {"number": reported}}
+    phone.send(status)
+    phone.report(call_id, caller=reported)
+    assert phone.rows("SELECT decision IS NULL FROM pickup_calls") == [(False,)]
+    assert phone.rows("SELECT COUNT(*) FROM pickup_outcomes WHERE name = 'duration_seconds'") == [(1,)]
+
+
 def test_report_that_overtakes_its_call_shows_no_number(phone: Phone) -> None:
     """A report without the number that comes before its call makes the row that the call fills in."""
     phone.report(HOLDING[0], caller=None)

@@ -41,12 +41,12 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
     catalog: Catalog,
     options: Options,
     returned: Metadata | None = None,
-    is_recorded: Callable[[str], bool] | None = None,
+    recorded_id: Callable[[str, str], str | None] | None = None,
 ) -> CallFacts:
     """Return the facts of the call that an event is about.
 
     :param returned: our metadata as a report brought it back; its call id is the one that we gave the call.
-    :param is_recorded: whether the tables have a call with an id; ``None`` for a request, whose call is new.
+    :param recorded_id: returns the first of two ids that the tables have; ``None`` for a request, whose call is new.
     """
     # A line may have a short number or a SIP name.
     line = catalog.line(e164(event.line_number, options.region) or event.line_number, event.line_name)
@@ -63,17 +63,26 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
     elif not call_id:
         stamp = f"{at.timestamp():.0f}".encode()
         call_id = caller.body_call_id(options.caller_secret, platform, stamp, delivery.body)
-    elif _holds_callers_number(call_id, event.caller_number, options.region, is_recorded):
-        call_id = caller.pseudonymous_call_id(options.caller_secret, call_id)
+    else:
+        pseudonym = caller.pseudonymous_call_id(options.caller_secret, call_id)
+        call_id = _id_of(call_id, pseudonym, event.caller_number, options.region, recorded_id)
     return CallFacts(call_id, platform, event.call_type, who, line, at)
 
 
-def _holds_callers_number(
-    call_id: str, number: str | None, region: str, is_recorded: Callable[[str], bool] | None
-) -> bool:
+def _id_of(
+    call_id: str,
+    pseudonym: str,
+    number: str | None,
+    region: str,
+    recorded_id: Callable[[str, str], str | None] | None,
+) -> str:
+    """Return the id of a call's row, which is the pseudonym if the platform's id holds the caller's number."""
+    could_hold = caller.could_be_of_number(call_id)
+    # The call's request may have brought another number than its report, or none.
+    if could_hold and recorded_id and (found := recorded_id(call_id, pseudonym)):
+        return found
     if digits := read_number(number, region).digits:
-        return caller.holds_digits(call_id, digits)
-    if is_recorded is None:
-        return caller.holds_number(call_id, region)
-    # The call's request may have brought the number: then its row has the pseudonym.
-    return caller.could_be_of_number(call_id) and not is_recorded(call_id)
+        could_hold = caller.holds_digits(call_id, digits)
+    elif recorded_id is None:
+        could_hold = caller.holds_number(call_id, region)
+    return pseudonym if could_hold else call_id

@@ -196,13 +196,13 @@ class Webhook:
             return self._answer_or_fall_back(call, platform)
         if isinstance(event, CallEnded):
             returned = Metadata.read(event.metadata)
-            entry, unread = reports.report_entry(event, call(returned, self.ledger.is_recorded), returned, self.reading)
+            entry, unread = reports.report_entry(event, call(returned, self.ledger.recorded_id), returned, self.reading)
             self._keep(entry)
             self.metrics.count_unread(unread)
             names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
             self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
         elif isinstance(event, StatusChanged) and event.has_ended:
-            self._keep(reports.status_entry(event, call(None, self.ledger.is_recorded)))
+            self._keep(reports.status_entry(event, call(None, self.ledger.recorded_id)))
         return json_response(self.handlers.answer(event, platform))
 
     def _answer_or_fall_back(self, call: Callable[[], CallFacts], platform: Platform) -> Response:

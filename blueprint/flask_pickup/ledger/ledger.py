@@ -111,13 +111,14 @@ class Ledger:
             raise NotRecorded("neither the database nor the spool took the row") from error
         return None
 
-    def is_recorded(self, call_id: str) -> bool:
-        """Return whether the tables have a call; False while the database is not available."""
+    def recorded_id(self, *call_ids: str) -> str | None:
+        """Return the first of some ids under which the tables have a call; None while the database is not available."""
         with suppress(Exception):
             if not self._skipping:
                 with reading(self._engine(), self._wait) as connection:
-                    return connection.scalar(select(Call.call_id).where(Call.call_id == call_id)) is not None
-        return False
+                    found = set(connection.scalars(select(Call.call_id).where(Call.call_id.in_(call_ids))))
+                    return next((call_id for call_id in call_ids if call_id in found), None)
+        return None
 
     def health(self) -> dict[str, Any]:
         """Return this process's state for ``/health``."""
