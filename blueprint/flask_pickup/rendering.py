@@ -91,6 +91,18 @@ def _forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
     return update_wrapper(partial(_forgive, function), function)
 
 
+def _keeping_missing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a filter return a missing value as it is: made a text, it would pass ``not in``, and None would be spoken."""
+
+    def apply(value: Any, *arguments: Any) -> Any:
+        return value if isinstance(value, _MISSING) else function(value, *arguments)
+
+    return apply
+
+
+_OF_TEXT = ("capitalize", "lower", "title", "trim", "upper")
+
+
 def _tojson(value: Any, indent: int | None = None) -> str:
     # Jinja's own writes "&" as "\\u0026", for a browser; a model reads this.
     def convert(other: Any) -> str | None:
@@ -156,7 +168,8 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=_print)
-        filters: Mapping[str, Any] = {**FILTERS, "tojson": _tojson, **DATE_FILTERS}
+        filters: dict[str, Any] = {**FILTERS, "tojson": _tojson, **DATE_FILTERS}
+        filters |= {name: _keeping_missing(FILTERS[name]) for name in _OF_TEXT}
         self.filters = {name: _forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
         # Jinja's own test compares identities, which never looks at a customer whose look-up failed.
         self.tests["none"] = lambda value: isinstance(value, NoneType)

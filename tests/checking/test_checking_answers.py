@@ -66,10 +66,18 @@ SAME: dict[str, dict[str, Any]] = {
     "setting": {"warm/override.json": {"assistant": {"llm_config": {"model": "gpt-4o"}}}},
     "removes-nothing": {"warm/override.json": {"assistant": {"tts_config": None}}},
     "unused": {"warm/note.j2": "A note."},
+    "comment": {"warm/first_message.j2": f"{{# as before #}}\n{ASKS}"},
+    "included": {"warm/first_message.j2": "{% include 'greetings/first_message.j2' %}"},
+    "extended": {
+        "warm/system_prompt.j2": '{% extends "greetings/system_prompt.j2" %}\n{% block tone %}{{ super() }}{% endblock %}'
+    },
 }
 OTHER: dict[str, dict[str, Any]] = {
     "one-word": {"warm/first_message.j2": ASKS.replace("Hello", "Hi")},
     "for-a-customer": {"warm/first_message.j2": f"{ASKS}{{% if customer.tier == 'gold' %}} Welcome!{{% endif %}}"},
+    "extended": {
+        "warm/system_prompt.j2": '{% extends "greetings/system_prompt.j2" %}{% block tone %}{{ super() }} Hi{% endblock %}'
+    },
     "setting": {"warm/first_message.j2": ASKS, "warm/override.json": {"max_duration_seconds": 9}},
     "over": {"experiment.toml": f"status = 'concluded'\nwinner = 'warm'\n{DRAFT}", "warm/first_message.j2": ASKS},
 }

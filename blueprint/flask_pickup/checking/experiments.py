@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
@@ -23,6 +24,12 @@ _CONSEQUENCES = {
     "decision": ("decision rule", _OTHER_RULE),
 }
 """Keys of a definition whose change matters while callers are in the experiment, with their name and the consequence."""
+
+
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_BLOCK_AS_IT_IS = r"\s*\{%-? block \w+ -?%\}\s*\{\{-? super\(\) -?\}\}\s*\{%-? endblock(?: \w+)? -?%\}"
+_USES_THE_BASE = re.compile(rf"\{{%-? (?:include|extends) ['\"]{BASE}/(\w+)\.j2['\"] -?%\}}(?:{_BLOCK_AS_IT_IS})*")
+"""A template that is the base's, unchanged."""
 
 
 def check_experiments(content: Content) -> Iterator[Complaint]:
@@ -61,8 +68,12 @@ def _incomplete(catalog: Catalog, experiment: Experiment) -> Iterator[Complaint]
 def _is_the_base(catalog: Catalog, arm: Arm) -> bool:
     patches = dict(catalog.overrides())
     base, patch = (patches.get(f"{folder}/override.json", {}) for folder in (BASE, arm.folder))
-    templates = {path: text.strip() for path, text in arm.files.items() if path.endswith(".j2")}
-    same = all(text == catalog.texts.get(f"{BASE}/{path}", "").strip() for path, text in templates.items())
+    templates = {path: _COMMENT.sub("", text).strip() for path, text in arm.files.items() if path.endswith(".j2")}
+    same = all(
+        text == catalog.texts.get(f"{BASE}/{path}", "").strip()
+        or ((used := _USES_THE_BASE.fullmatch(text)) and path.startswith(f"{used[1]}."))
+        for path, text in templates.items()
+    )
     return not arm.writes or (same and merge(base, patch) == base)
 
 
