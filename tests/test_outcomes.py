@@ -150,6 +150,7 @@ def test_outcome_is_kept_while_no_database_answers(make_phone: MakePhone, tmp_pa
         ("sale", 1, {"call_id": "\0"}, "either the call or the caller"),
         *((f"sale{odd}", 1, {"call_id": "x"}, "name") for odd in ("\0", "\ud800")),
         ("sale", 1, {"call_id": "x", "at": datetime(2025, 12, 1)}, "no time zone"),  # noqa: DTZ001
+        ("sale", 1, {"call_id": "x", "at": "2025-12-01"}, "no time zone"),
         ("sale", 1, {"call_id": "x", "at": datetime(9999, 12, 31, tzinfo=UTC)}, "in the future"),
     ],
 )
@@ -177,7 +178,7 @@ def imported(phone: Phone, folder: Path, text_: str, *arguments: str, encoding: 
 FILE = """caller,outcome,value,at
 0612345678,sale,12.50,2025-12-13T12:00+00:00
 +31687654321,sale,3,2025-12-13T12:00+00:00
-0612345678,visit,,2025-12-13
+0612345678,visit,1,2025-12-13
 """
 
 
@@ -255,7 +256,10 @@ def test_importing_again_after_another_call_changes_nothing(shop: Phone, tmp_pat
         ),
         ("0612345678\0,sale,1,2025-12-13", "not a phone number"),
         ("0612345678;sale;1;2025-12-13", "more or fewer cells"),
-        ("0612345678,sale,2,2025-12-13", "Add them up"),
+        ("0612345678,sale,2,2025-12-13", "Add their values up"),
+        ("0612345678,sale,1,2025-12-13", "Add their values up"),
+        ("0612345678,sale,,2025-12-13", "The value is empty"),
+        ("+31612345678;+31687654321,sale,1,2025-12-13", "not a phone number"),
         ("caller,outcome,value,at", "'at' is not a time"),
         ("0612345678,sale,nan,2025-12-13", "finite number"),
         ("0612345678,completed,1,2025-12-13", "comes from the platform's reports"),

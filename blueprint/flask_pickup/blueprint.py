@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from decimal import Decimal
 from time import time
 from typing import Any, TypeVar
 
@@ -172,7 +173,7 @@ class Pickup(Blueprint):
     def record_outcome(
         self,
         name: str,
-        value: float,
+        value: float | Decimal,
         *,
         call_id: str | None = None,
         caller: str | None = None,

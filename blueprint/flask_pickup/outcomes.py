@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
 from itertools import islice
 
 from sqlalchemy import Engine
@@ -27,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BATCH = 500
 _SEPARATORS = ",;\t"
-_WORDS = {"": 1.0, "true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+_WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
@@ -35,7 +36,7 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 def entry(  # noqa: PLR0913 (all of an outcome)
     options: Options,
     name: str,
-    value: float,
+    value: float | Decimal,
     at: datetime,
     *,
     now: datetime,
@@ -47,14 +48,14 @@ def entry(  # noqa: PLR0913 (all of an outcome)
     :raises BadOutcome: if it is invalid; the message does not repeat it.
     """
     _check_name(name)
-    if not (isinstance(value, bool | int | float) and is_measurable(value)):
+    if not (isinstance(value, bool | int | float | Decimal) and is_measurable(float(value))):
         raise BadOutcome("An outcome's value is a finite number of at most 15 digits, or true or false.")
-    if at.tzinfo is None:
-        raise BadOutcome("The time has no time zone.")
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise BadOutcome("The time is no datetime, or has no time zone.")
     if at > now + _CLOCKS_DIFFER:
         raise BadOutcome("The time is in the future. Check its time zone.")
     # PostgreSQL stores no NUL, and the webhook drops it from ids as well.
-    call_id = call_id and call_id.replace("\0", "")
+    call_id = call_id and str(call_id).replace("\0", "")
     if bool(call_id) is bool(caller):
         raise BadOutcome("Name either the call or the caller.")
     if call_id:
@@ -67,7 +68,7 @@ def entry(  # noqa: PLR0913 (all of an outcome)
             "The caller is not a phone number. Write it in full, such as +1 201 555 0123; in a spreadsheet, format the "
             "column as text."
         )
-    if is_written_as(e164(str(caller), options.region), value):
+    if is_written_as(e164(str(caller), options.region), float(value)):
         raise BadOutcome("The outcome's value is the caller's number. Give an amount, or 1.")
     return OutcomeEntry(name, float(value), at, caller_keys=keys)
 
@@ -114,7 +115,7 @@ class _LineReader:
 
     def __init__(self, options: Options, header: str, zone: tzinfo, now: datetime) -> None:
         self._options, self._zone, self._now = options, zone, now
-        self._values: dict[tuple[str, str, datetime], float] = {}
+        self._read: set[tuple[str, str, datetime]] = set()
         header = header.lstrip("\ufeff").rstrip()
         self._separator = max(_SEPARATORS, key=header.count)
         self._names = [name.lower() for name in self._cells(header.rstrip(self._separator))]
@@ -140,12 +141,13 @@ class _LineReader:
         if begins <= self._now:
             # The day's end may still be in the future.
             at = min(at, self._now)
-        value, call_id, caller = self._value(row.get("value", "")), row.get("call_id"), row.get("caller")
+        value, call_id, caller = self._value(row.get("value", "1")), row.get("call_id"), row.get("caller")
         found = entry(self._options, row["outcome"], value, at, now=self._now, call_id=call_id, caller=caller)
         found = replace(found, since=begins)
         key = (found.call_id or found.caller_keys[0], found.name, found.reported_at)
-        if self._values.setdefault(key, found.value) != found.value:
-            raise BadOutcome("An earlier line has the same outcome and time with another value. Add them up.")
+        if key in self._read:
+            raise BadOutcome("An earlier line has the same outcome and time. Add their values up, or remove one.")
+        self._read.add(key)
         return found
 
     def _cells(self, line: str) -> list[str]:
@@ -157,6 +159,8 @@ class _LineReader:
 
     def _value(self, text: str) -> float:
         # Where no commas separate cells, 1.234 often is a thousand and more.
+        if not text:
+            raise BadOutcome("The value is empty. Write 1 for what has no amount, or leave the column out.")
         if self._separator != "," and _THOUSANDS.fullmatch(text):
             raise BadOutcome("The value is ambiguous. Write 1.234 as 1234 or as 1.2340.")
         try:

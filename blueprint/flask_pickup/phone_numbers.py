@@ -38,7 +38,7 @@ _WITHHELD = re.compile(
 
 _ADDRESS = re.compile(
     r"\s*'?(?:(?P<scheme>sips?|tel|callto|sms|whatsapp):)?(?P<user>[^@;:]*)(?::[^@]*(?=@))?"
-    r"(?P<parameters>;[^@]*)?(?:@(?P<host>.*))?",
+    r"(?P<parameters>(?:;\s*(?:[a-z][^;@]*)?)*)?(?:@(?P<host>.*))?",
     re.IGNORECASE | re.DOTALL,
 )
 _NOWHERE = re.compile(r"[^;:]*\.invalid\.?(?![\w.-])", re.IGNORECASE)
@@ -156,8 +156,13 @@ def _meant(dialled: str, region: str) -> PhoneNumber | None:
     home = None if is_prefixed or not _is_whole(local, dialled, region) else _valid(local)
     with_code = _with_code(f"+{dialled.removeprefix('00')}") if len(dialled) >= _FEWEST_INTERNATIONAL else None
     if home:
-        has_own_code = with_code and _valid(with_code) and with_code.country_code == home.country_code
-        return with_code if has_own_code else home
+        abroad = _valid(with_code)
+        if abroad and abroad.country_code == home.country_code:
+            return abroad
+        # Where lengths vary, as in Germany, most foreign numbers are valid at home too, but for the 0 that is missing.
+        at_home = phonenumbers.format_number(home, PhoneNumberFormat.NATIONAL)
+        lacks_zero = at_home.startswith("0") and not dialled.startswith("0")
+        return None if abroad and lacks_zero else home
     # Some prefixes for calls abroad look like the start of a country's code: 99 in Finland, 0011 in Australia.
     readings = [with_code, _with_code(_e164(local)) if local and is_prefixed else None]
     if found := _valid_ones(readings):

@@ -185,13 +185,18 @@ def _analysed(
     if _KEY.fullmatch(key) and not could_hold_number(key):
         if isinstance(value, str) and value in choices:
             return {f"{ANALYSED}{key}.{word}": float(word == value) for word in choices}
-        if amount is not None and is_measurable(amount) and not is_written_as(phone_number, amount):
+        if amount is not None and is_measurable(amount) and not _could_be_number(amount, phone_number):
             return {f"{ANALYSED}{key}": amount}
     if value is not None:
         expects_text = not words and ("string" in types or not readers)
         is_text = amount is None and isinstance(value, str | list | Mapping) and expects_text
         unread["text" if is_text else "analysis"] += 1
     return {}
+
+
+def _could_be_number(amount: float, phone_number: str | None) -> bool:
+    # An analysis may find the number to call back, which need not be the caller's.
+    return is_written_as(phone_number, amount) or (amount.is_integer() and could_hold_number(f"{amount:.0f}"))
 
 
 def _is_name(word: str) -> bool:
