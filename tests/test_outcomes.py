@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -61,6 +62,13 @@ def test_outcome_of_a_call_or_a_caller(shop: Phone, pickup: Pickup, of: dict[str
     """An outcome belongs to the call with the platform's id, or to the caller's, however the shop writes the number."""
     record(shop, pickup, "sale", value, **of)
     assert told(shop) == [("call-1", "sale", float(value))]
+
+
+def test_numbers_of_other_types_are_recorded(shop: Phone, pickup: Pickup) -> None:
+    """A database gives amounts as ``Decimal``, and some platforms' ids are integers."""
+    shop.ring("12345")
+    record(shop, pickup, "sale", Decimal("49.90"), call_id=12345)
+    assert told(shop) == [("12345", "sale", 49.9)]
 
 
 def test_outcome_of_a_caller_belongs_to_their_latest_call_before_it(shop: Phone, pickup: Pickup) -> None:
