@@ -6,8 +6,9 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,12 +79,21 @@ def everything(phone: Phone) -> Everything:
     }
 
 
+def holding(folder: Path, needles: Iterable[bytes]) -> list[str]:
+    """Return the files that hold one of some texts. SQLite may delete a journal while it is looked for."""
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and any(needle in path.read_bytes() for needle in needles):
+                found.append(path.name)
+    return found
+
+
 def traces(phone: Phone) -> list[str]:
     """Return where something of the caller's is found: their number, their keys, their words."""
     found = [table for table, rows in everything(phone).items() if any(trace in str(rows) for trace in [*KEYS, SAID])]
-    files = [path for path in phone.app.extensions["pickup"].options.spool.glob("*") if path.is_file()]
     needles = [needle.encode() for needle in (CALLER, CALLER.removeprefix("+"), SAID, *KEYS)]
-    return found + [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
+    return found + holding(phone.app.extensions["pickup"].options.spool, needles)
 
 
 def close_the_database(phone: Phone) -> None:
@@ -226,8 +236,7 @@ def test_forget_erases_what_the_spool_holds(kept: Phone, running: bool) -> None:
 
 
 def traces_of_files(phone: Phone) -> list[str]:
-    spool = phone.app.extensions["pickup"].options.spool
-    return [path.name for path in spool.glob("*") if KEYS[0].encode() in path.read_bytes()]
+    return holding(phone.app.extensions["pickup"].options.spool, [KEYS[0].encode()])
 
 
 def test_spool_of_another_host_brings_nothing_back(kept: Phone, make_phone: MakePhone) -> None:
@@ -369,8 +378,7 @@ def test_after_the_vacuum_no_file_of_the_database_holds_it(
 def files_with_traces(folder: Path) -> list[str]:
     key = caller_key(CALLER_SECRET, UNIQUE)
     needles = [needle.encode() for needle in (UNIQUE, UNIQUE.removeprefix("+"), f"What {UNIQUE[-4:]} said", key)]
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return [str(path) for path in files if any(needle in path.read_bytes() for needle in needles)]
+    return holding(folder, needles)
 
 
 # --- retention --------------------------------------------------------------------------------------------------------
