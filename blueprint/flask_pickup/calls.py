@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from flask_pickup import caller
 from flask_pickup.caller import Caller
@@ -64,25 +65,21 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
         stamp = f"{at.timestamp():.0f}".encode()
         call_id = caller.body_call_id(options.caller_secret, platform, stamp, delivery.body)
     else:
-        pseudonym = caller.pseudonymous_call_id(options.caller_secret, call_id)
-        call_id = _id_of(call_id, pseudonym, event.caller_number, options.region, recorded_id)
+        call_id = _id_of(call_id, event.caller_number, options, recorded_id)
     return CallFacts(call_id, platform, event.call_type, who, line, at)
 
 
 def _id_of(
-    call_id: str,
-    pseudonym: str,
-    number: str | None,
-    region: str,
-    recorded_id: Callable[[str, str], str | None] | None,
+    call_id: str, number: str | None, options: Options, recorded_id: Callable[[str, str], str | None] | None
 ) -> str:
     """Return the id of a call's row, which is the pseudonym if the platform's id holds the caller's number."""
-    could_hold = caller.could_be_of_number(call_id)
+    pseudonym = partial(caller.pseudonymous_call_id, options.caller_secret, call_id)
+    could_hold = recorded_id is not None and caller.could_be_of_number(call_id)
     # The call's request may have brought another number than its report, or none.
-    if could_hold and recorded_id and (found := recorded_id(call_id, pseudonym)):
+    if could_hold and recorded_id and (found := recorded_id(call_id, pseudonym())):
         return found
-    if digits := read_number(number, region).digits:
+    if digits := read_number(number, options.region).digits:
         could_hold = caller.holds_digits(call_id, digits)
     elif recorded_id is None:
-        could_hold = caller.holds_number(call_id, region)
-    return pseudonym if could_hold else call_id
+        could_hold = caller.holds_number(call_id, options.region)
+    return pseudonym() if could_hold else call_id
