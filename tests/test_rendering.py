@@ -79,6 +79,7 @@ def test_comparisons_with_a_missing_value_are_false(operator: str, value: object
         # the author's alternative
         ("{{ customer.title|default('friend') }}", "friend"),
         ("{{ customer.title or 'friend' }}", "friend"),
+        ("{{ customer.title|trim(chars='-') }}{{ '-Jan-'|trim(chars='-') }}", "Jan"),
         ("{{ customer.age|int }}{{ customer.age|int(18) }}", "018"),
         ("{{ customer.age|float }}", "0.0"),
         ("{{ customer.pets|length }}", "0"),

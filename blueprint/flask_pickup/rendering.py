@@ -93,14 +93,7 @@ def _forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _keeping_missing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let a filter return a missing value as it is: made a text, it would pass ``not in``, and None would be spoken."""
-
-    def apply(value: Any, *arguments: Any) -> Any:
-        return value if isinstance(value, _MISSING) else function(value, *arguments)
-
-    return apply
-
-
-_OF_TEXT = ("capitalize", "lower", "title", "trim", "upper")
+    return lambda value, *given, **named: value if isinstance(value, _MISSING) else function(value, *given, **named)
 
 
 def _tojson(value: Any, indent: int | None = None) -> str:
@@ -169,7 +162,7 @@ class Environment(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=_print)
         filters: dict[str, Any] = {**FILTERS, "tojson": _tojson, **DATE_FILTERS}
-        filters |= {name: _keeping_missing(FILTERS[name]) for name in _OF_TEXT}
+        filters |= {name: _keeping_missing(FILTERS[name]) for name in ("capitalize", "lower", "title", "trim", "upper")}
         self.filters = {name: _forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
         # Jinja's own test compares identities, which never looks at a customer whose look-up failed.
         self.tests["none"] = lambda value: isinstance(value, NoneType)
