@@ -38,7 +38,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str | None, otherwise: str) -> str:
-    """Return the remedy that proposes a name, or ``otherwise`` where there is none."""
+    """Return the remedy that proposes a name, or ``otherwise`` if no name is likely."""
     return f"did you mean '{name}'?" if name else otherwise
 
 

@@ -41,12 +41,12 @@ def check_ranges(loaded: Sequence[Loaded]) -> None:
         if first.layer == second.layer and first.layer_range.overlaps(second.layer_range):
             problem = f"{second.layer_range} of layer '{second.layer}' overlaps {first.layer_range} of '{first.name}'"
             path = "layer" if second.layer_range == WHOLE else "layer_range"
-            remedies = [
+            remedies = (
                 f"give '{each.experiment.name}' a free range: {' or '.join(map(str, free))}"
                 for each in (other, one)
                 if (free := _free_for(each, loaded))
-            ]
-            other.toml.complain(problem, next(iter(remedies), "no range is free: narrow or conclude one of them"), path)
+            )
+            other.toml.complain(problem, next(remedies, "no range is free: narrow or conclude one of them"), path)
 
 
 def _free_for(one: Loaded, loaded: Iterable[Loaded]) -> list[Range]:
