@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from secrets import token_bytes
 from urllib.parse import unquote
 
 from babel.languages import get_official_languages
@@ -88,8 +89,18 @@ def key_of(text: str, *, region: str, secret: str) -> str | None:
     return next(iter(keys_of(text, region, [secret])), None)
 
 
-def body_call_id(secret: str, platform: str, stamp: bytes, body: bytes) -> str:
-    """Return an id for a call whose event has none, from its body and signed time: a retry has the same."""
+def new_call_id(secret: str, platform: str, body: bytes, signed_at: float | None, *, has_time: bool) -> str:
+    """Return an id for a call whose request has none. It follows from what tells calls apart, so that a retry has the same.
+
+    :param signed_at: tells calls apart where the body does not; with neither, the id is random.
+    :param has_time: whether the body holds the time of its event.
+    """
+    if has_time:
+        stamp = b""
+    elif signed_at is not None:
+        stamp = f"{signed_at:.0f}".encode()
+    else:
+        stamp = token_bytes()
     return f"{platform}-" + _hmac(secret, platform.encode() + b":" + stamp + b"." + body)
 
 

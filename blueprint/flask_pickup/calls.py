@@ -24,6 +24,8 @@ class CallFacts:
     :param platform: the platform's name.
     :param type: the platform's word, such as ``inbound_phone_call``.
     :param at: the time that the platform signed, aware.
+    :param platform_call_id: the platform's own id, where ``id`` is one that Pickup gave the call.
+    :param is_named_here: whether the request had no id, so that only our metadata tells the report's call.
     """
 
     id: str
@@ -32,6 +34,8 @@ class CallFacts:
     caller: Caller
     line: Line
     at: datetime
+    platform_call_id: str | None = None
+    is_named_here: bool = False
 
 
 def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
@@ -58,15 +62,18 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
         secret=options.caller_secret,
         languages=catalog.languages_on(line),
     )
+    id_of = partial(_id_of, number=event.caller_number, options=options, recorded_id=recorded_id)
     call_id = event.call_id.replace("\0", "")
+    is_named_here = returned is None and not call_id
     if returned is not None:
         call_id = returned.call_id
-    elif not call_id:
-        stamp = f"{at.timestamp():.0f}".encode()
-        call_id = caller.body_call_id(options.caller_secret, platform, stamp, delivery.body)
+    elif is_named_here:
+        signed_at, has_time = delivery.signed_at, event.timestamp is not None
+        call_id = caller.new_call_id(options.caller_secret, platform, delivery.body, signed_at, has_time=has_time)
     else:
-        call_id = _id_of(call_id, event.caller_number, options, recorded_id)
-    return CallFacts(call_id, platform, event.call_type, who, line, at)
+        call_id = id_of(call_id)
+    theirs = id_of(event.platform_call_id.replace("\0", "")) if event.platform_call_id else None
+    return CallFacts(call_id, platform, event.call_type, who, line, at, theirs, is_named_here)
 
 
 def _id_of(

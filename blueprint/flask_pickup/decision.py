@@ -15,7 +15,7 @@ from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import CONTROL, AnswerPlan, Catalog, Experiment
 from flask_pickup.customer import Customer, CustomerFailed, UnavailableCustomer
 from flask_pickup.metadata import Metadata, digest
-from flask_pickup.platforms import Answer, Platform, Rejection, Words
+from flask_pickup.platforms import Answer, JsonObject, Platform, Rejection, Words
 from flask_pickup.rendering import SilentUndefined, failed_at
 
 log = logging.getLogger("flask_pickup")
@@ -97,7 +97,7 @@ class Deciding:
             return self._decision("fallback", None, ())
         known = recorded is not None and bool(recorded.assignments)
         if not known and (words := self._turned_away()):
-            return self._decision("closed", Rejection(words), ())
+            return self._decision("closed", self._rejection(words, ()), ())
         assignments = self._assign() if recorded is None else self._still_there(recorded)
         if recorded is not None and recorded.kind == "fallback":
             return self._decision("fallback", self._answer(self.base, ()), assignments)
@@ -234,17 +234,23 @@ class Deciding:
             self._fault(folders[-1], error)
             return None
         if isinstance(answer, Rejection):
-            return answer
+            return self._rejection(answer.words, assignments)
         said = answer.words
         has = {"has_greeting": said.greeting is not None, "has_prompt": said.prompt is not None}
         if path := _invalid(self.platform, plan, strings, **has):
             self.faults.append(f"{folders[-1]}: the platform would not understand {path}")
             log.error("%s: the platform would not understand %s.", folders[-1], path)
             return None
-        if not assignments:
-            return answer
-        metadata = Metadata(self.call.id, self.call.caller.key, self.language, assignments, digest(said))
-        return replace(answer, metadata=metadata.as_json())
+        return replace(answer, metadata=self._metadata(said, assignments))
+
+    def _rejection(self, words: str, assignments: tuple[Assigned, ...]) -> Rejection:
+        return Rejection(words, self._metadata(Words(words), assignments))
+
+    def _metadata(self, said: Words, assignments: tuple[Assigned, ...]) -> JsonObject | None:
+        """Return what the report has to bring back: the arms, and the id of a call that has none of the platform's."""
+        if not assignments and not self.call.is_named_here:
+            return None
+        return Metadata(self.call.id, self.call.caller.key, self.language, assignments, digest(said)).as_json()
 
     def answer(self, folders: tuple[str, ...]) -> Answer | Rejection:
         """Return the answer of a stack of folders, valid or not. Raises whatever its templates raise."""

@@ -142,6 +142,9 @@ class Webhook:
         try:
             with self.ledger.announce():
                 return self._answer(request, self.platforms[platform])
+        except BodyTooLarge as refusal:
+            response = self._refuse(refusal)
+            return json_response({}) if self.platforms[platform].acknowledges_large_bodies else response
         except BadWebhook as refusal:
             return self._refuse(refusal)
         except Exception as error:  # noqa: BLE001 (the last net)
@@ -176,7 +179,7 @@ class Webhook:
         delivery = Delivery(incoming.headers, read_body(incoming, self.options.max_body))
         if incoming.method != "POST":
             raise WrongMethod("POST")
-        stamp = platform.verify(delivery)
+        delivery = replace(delivery, signed_at=platform.verify(delivery))
         if incoming.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
             raise UnsupportedBody("The body must not be compressed.", "Content-Encoding")
         try:
@@ -186,11 +189,11 @@ class Webhook:
             self.refusals["unreadable call"] += 1
             log.warning("A call is unreadable and gets the default of %s: %s", platform.name, error.detail)
             return json_response(platform.default())
-        return self._dispatch(event, delivery, platform, self.clock() if stamp is None else stamp)
+        return self._dispatch(event, delivery, platform)
 
-    def _dispatch(self, event: Event, delivery: Delivery, platform: Platform, stamp: float) -> Response:
+    def _dispatch(self, event: Event, delivery: Delivery, platform: Platform) -> Response:
         self.metrics.count_unread(event.unread)
-        at = datetime.fromtimestamp(stamp, UTC)
+        at = self.now if delivery.signed_at is None else datetime.fromtimestamp(delivery.signed_at, UTC)
         call = partial(call_of, event, delivery, at, platform.name, self.catalog, self.options)
         if isinstance(event, IncomingCall):
             return self._answer_or_fall_back(call, platform)

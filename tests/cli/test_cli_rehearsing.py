@@ -335,7 +335,7 @@ def test_secret_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the server's secret nothing can be signed: it says which variable to set."""
     monkeypatch.delenv("PICKUP_WEBHOOK_SECRET")
     result = run("rehearse", "http://127.0.0.1:9/")
-    assert (result.exit_code, "'PICKUP_WEBHOOK_SECRET' is not set" in result.stderr) == (2, True)
+    assert (result.exit_code, "Set the secret of yours: 'PICKUP_WEBHOOK_SECRET'" in result.stderr) == (2, True)
 
 
 def test_secret_of_the_first_run_is_found(here: Path) -> None:

@@ -70,7 +70,10 @@ def enabled_platforms(config: ConfigReader, clock: Clock = time) -> Mapping[str,
     found = {name: make(config, clock) for name, make in REGISTRY.items()}
     enabled = {name: platform for name, platform in found.items() if platform is not None}
     if not enabled:
-        raise ConfigurationError("'PICKUP_WEBHOOK_SECRET' is not set. Set it to the webhook_secret of your agent.")
+        raise ConfigurationError(
+            "No voice platform is configured. Set the secret of yours: 'PICKUP_WEBHOOK_SECRET' for Flireo, "
+            "'PICKUP_VAPI_SECRET', 'PICKUP_RETELL_API_KEY', 'PICKUP_ELEVENLABS_TOKEN' or 'PICKUP_TELNYX_PUBLIC_KEY'."
+        )
     return enabled
 
 

@@ -24,10 +24,14 @@ Unread = Literal["analysis", "end reasons", "messages", "text", "times", "tool c
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One HTTP request of a platform: its headers, and its body as it arrived."""
+    """One HTTP request of a platform: its headers, and its body as it arrived.
+
+    :param signed_at: the Unix time that was signed, in seconds, once it is verified; ``None`` if none is signed.
+    """
 
     headers: Headers | Mapping[str, str]
     body: bytes = field(repr=False)
+    signed_at: float | None = None
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -38,6 +42,7 @@ class Event:
     """Something that a platform tells of a call.
 
     :param call_id: as the platform gave it; empty if it gave none.
+    :param platform_call_id: the platform's own id, where a call is known by the one that Pickup gave it.
     :param timestamp: the event's own time, aware, in UTC.
     :param call_type: with underscores, such as ``inbound_phone_call``.
     :param caller_number: as the carrier spelled it.
@@ -50,6 +55,7 @@ class Event:
     """The name by which :meth:`Pickup.on` takes a handler."""
 
     call_id: str = field(repr=False)
+    platform_call_id: str | None = field(default=None, repr=False)
     timestamp: datetime | None = None
     call_type: str | None = None
     caller_number: str | None = field(default=None, repr=False)
@@ -112,8 +118,9 @@ class Words:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Event):
-    """The report on a call that is over.
+    """The report on a call that is over, or a part of it.
 
+    :param is_whole: whether it is the call's only report. Parts complete one another, in any order.
     :param duration_seconds: never negative.
     :param ending: who or what ended the call; ``None`` if the platform's reason is missing or unknown.
     :param user_messages: how often the caller said something; ``None`` if that is unknown.
@@ -127,6 +134,7 @@ class CallEnded(Event):
 
     name = "end-of-call-report"
 
+    is_whole: bool = True
     status: str | None = None
     ended_at: datetime | None = None
     duration_seconds: float | None = None
@@ -157,7 +165,7 @@ class Answer:
 
     :param words: the greeting and prompt, whether templates or the settings supply them.
     :param settings: the merged, rendered override in the platform's own JSON.
-    :param metadata: Pickup's own, to be brought back by the report; ``None`` if no arm is assigned.
+    :param metadata: Pickup's own, to be brought back by the report; ``None`` if it is not needed.
     """
 
     words: Words
@@ -168,9 +176,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """The call is turned away with these words."""
+    """The call is turned away with these words.
+
+    :param metadata: as of an :class:`Answer`.
+    """
 
     words: str
+    metadata: JsonObject | None = None
 
 
 # --- samples ----------------------------------------------------------------------------------------------------------

@@ -38,6 +38,14 @@ class Platform(Protocol):
         """Seconds after which the platform gives up waiting for the answer to a call."""
 
     @property
+    def templates_again(self) -> bool:
+        """Whether the platform runs its own template engine over the words, so that no data may put braces into them."""
+
+    @property
+    def acknowledges_large_bodies(self) -> bool:
+        """Whether a body over ``PICKUP_MAX_BODY`` gets a 200, unread, because a refusal would end its deliveries."""
+
+    @property
     def untemplated(self) -> frozenset[str]:
         """Keys of an override whose values belong to the platform's own template engine."""
 
@@ -63,7 +71,13 @@ class Platform(Protocol):
         """
 
     def answer(self, answer: Answer | Rejection) -> dict[str, Any]:
-        """Return the platform's JSON for an answer."""
+        """Return the platform's JSON for an answer.
+
+        Where the platform cannot reject a call, the words of a rejection are the greeting, with a prompt that ends the call.
+        """
+
+    def notes(self, answer: Answer | Rejection) -> Iterable[str]:
+        """Return what has to be set at the vendor for an answer to be heard, a sentence each; ``check`` shows them."""
 
     def default(self) -> dict[str, Any]:
         """Return the answer that changes nothing."""
@@ -72,7 +86,10 @@ class Platform(Protocol):
         """Return the words with which an override rejects the call; ``None`` if it does not."""
 
     def words(self, settings: JsonObject) -> Words:
-        """Return the greeting and prompt that an override itself contains."""
+        """Return the greeting and prompt that an override itself, or an answer, contains."""
+
+    def metadata(self, answer: JsonObject) -> JsonObject:
+        """Return Pickup's own metadata in an answer; empty if it has none."""
 
     def analysis_fields(self, settings: JsonObject) -> Mapping[str, JsonObject]:
         """Return what an override lets the platform's analysis find: key to JSON Schema."""

@@ -25,6 +25,9 @@ LONGEST_ID = 256
 LONGEST_NAME = 200
 LONGEST_REASON = 1000
 
+_MILLISECONDS = 100_000_000_000
+"""From here on a Unix time is in milliseconds: as seconds it would be in the year 5138."""
+
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NUMBER, _BOOLEAN = fields.Float(allow_nan=False), fields.Boolean()
@@ -89,11 +92,13 @@ def mappings(value: Any) -> tuple[Mapping[str, Any], ...] | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """Return an ISO 8601 time as an aware one in UTC; a time without a zone is UTC."""
+    """Return a time as an aware one in UTC: ISO 8601, where one without a zone is UTC, or Unix seconds or milliseconds."""
     try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000 if value >= _MILLISECONDS else value, UTC)
         found = datetime.fromisoformat(value)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
 
 

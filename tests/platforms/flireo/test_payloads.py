@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from conftest import CALLER, CALLER_SECRET, FLIREO, LINE, MakePhone
 from flask_pickup import BadWebhook
-from flask_pickup.caller import body_call_id
+from flask_pickup.caller import new_call_id
 from flask_pickup.platforms import (
     CallEnded,
     Delivery,
@@ -53,7 +53,7 @@ def report(**message: Any) -> CallEnded:
 def facts_in(event: Event, *without: str) -> dict[str, Any]:
     """Every field of an event but its body, which keeps what else the platform sent; all of it is read."""
     assert not event.unread
-    hidden = {"body", "unread", *without}
+    hidden = {"body", "unread", "platform_call_id", *without}
     return {field.name: getattr(event, field.name) for field in fields(event) if field.name not in hidden}
 
 
@@ -91,6 +91,7 @@ def test_end_of_call_report() -> None:
     assert facts_in(event, "transcript", "analysis_fields", "applied", "metadata") == {
         **COMMON,
         "timestamp": at(5, 30),
+        "is_whole": True,
         "status": "ended",
         "ended_at": None,
         "duration_seconds": 84,
@@ -172,11 +173,16 @@ def test_flat_report() -> None:
 
 def test_id_of_a_call_without_one() -> None:
     """It is the platform's name and a keyed hash: the same at each delivery, another for another call."""
-    parts = ((b"1", b"{}"), (b"1", b"{}"), (b"2", b"{}"), (b"1", b"{ }"))
-    one, again, *others = (body_call_id(CALLER_SECRET, "flireo", *part) for part in parts)
+
+    def new(secret: str, body: bytes, signed_at: float | None, *, has_time: bool = False) -> str:
+        return new_call_id(secret, "flireo", body, signed_at, has_time=has_time)
+
+    parts: list[tuple[bytes, float | None]] = [(b"{}", 1.0), (b"{}", 1.0), (b"{}", 2.0), (b"{ }", 1.0), (b"{}", None)]
+    one, again, *others = (new(CALLER_SECRET, *part) for part in parts)
     assert re.fullmatch("flireo-[0-9a-f]{32}", one)
     assert one == again
-    assert len({one, *others, body_call_id("other", "flireo", b"1", b"{}")}) == 4
+    assert len({one, *others, new("other", b"{}", 1.0), new(CALLER_SECRET, b"{}", None)}) == 6
+    assert new(CALLER_SECRET, b"{}", 1.0, has_time=True) == new(CALLER_SECRET, b"{}", 2.0, has_time=True)
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------
@@ -212,13 +218,14 @@ MOMENT = datetime(2025, 12, 13, 12, tzinfo=UTC)
     ("field", "values"),
     [
         ("timestamp", {"2025-12-13T12:00:00.000Z": MOMENT, "2025-12-13T13:00:00+01:00": MOMENT, "2025-12-13T12:00:00": MOMENT}),
-        ("timestamp", dict.fromkeys(("9999-12-31T23:59:59-23:59", "yesterday", 1765627200))),
+        ("timestamp", {1765627200: MOMENT, 1765627200000: MOMENT}),
+        ("timestamp", dict.fromkeys(("9999-12-31T23:59:59-23:59", "yesterday", True, -1e300, 1e300))),
         ("duration_seconds", {84: 84.0, 12.5: 12.5, 0: 0.0, "67": 67.0, " 67.5 ": 67.5, "1e2": 100.0}),
         ("duration_seconds", dict.fromkeys((-1, True, "-1", "67,5", "1:07", "PT67S", "nan", "1e999", 1e200))),
     ],
 )  # fmt: skip
 def test_invalid_values_are_unknown(field: str, values: dict[Any, Any]) -> None:
-    """A time is read in any zone, and a duration from 0 as a number or a text; another value is unknown, and counted."""
+    """A time is read in any zone or as Unix time, and a duration from 0 as a number or a text; another value is unknown, and counted."""
     for value, expected in values.items():
         event = report(**{field: value})
         assert getattr(event, field) == expected

@@ -26,10 +26,18 @@ def write(answer: Answer | Rejection) -> dict[str, Any]:
 
 def words(settings: JsonObject) -> Words:
     """Return the assistant's greeting and prompt."""
-    assistant = mapping(settings.get("assistant"))
+    assistant = mapping(settings.get("assistant") or settings.get("assistant_override"))
     messages = mappings(mapping(assistant.get("llm_config")).get("messages")) or ()
     prompt = messages[0].get("content") if _leads_with_system(messages) else None
     return Words(text(assistant.get("first_message"), None), text(prompt, None))
+
+
+def metadata(answer: JsonObject) -> JsonObject:
+    """Return Pickup's metadata."""
+    assistants = (mapping(answer.get(key)) for key in ("assistant_override", "assistant"))
+    # An override replaces the agent's own metadata, so it comes first.
+    found = next(filter(None, (mapping(assistant.get("metadata")) for assistant in assistants)), {})
+    return mapping(found.get("pickup"))
 
 
 def rejection(settings: JsonObject) -> str | None:

@@ -22,7 +22,7 @@ from flask_pickup.platforms.events import (
     ToolCalls,
     Unread,
 )
-from flask_pickup.platforms.flireo.answer import analysis_fields, words
+from flask_pickup.platforms.flireo.answer import analysis_fields, metadata, words
 from flask_pickup.platforms.reading import (
     LONGEST_REASON,
     SentValues,
@@ -78,9 +78,6 @@ def _tool_calls(sent: Any, unread: Counter[Unread]) -> Iterator[ToolCall]:
 
 def _report(values: SentValues, status: str | None) -> dict[str, Any]:
     message = values.of
-    # An override replaces the agent's own metadata, so it comes first.
-    assistants = [mapping(message.get(key)) for key in ("assistant_override", "assistant")]
-    metadata = next(filter(None, (mapping(assistant.get("metadata")) for assistant in assistants)), {})
     transcript, user_messages = read_transcript(message.get("messages") or message.get("transcript"), values.unread)
     return {
         "ended_at": values.get("ended_at", moment, "times"),
@@ -91,6 +88,6 @@ def _report(values: SentValues, status: str | None) -> dict[str, Any]:
         "analysis_fields": analysis_fields(message),
         "transcript": transcript,
         "summary": text(message.get("summary"), None),
-        "metadata": mapping(metadata.get("pickup")),
+        "metadata": metadata(message),
         "applied": words(message) if isinstance(message.get("assistant"), Mapping) else None,
     }

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from time import time
 from typing import Any
 
 from flask_pickup.errors import BadWebhook, UnreadableCall
 from flask_pickup.options import ConfigReader
-from flask_pickup.platforms.events import Delivery, Event, IncomingCall, JsonObject, OtherEvent, SampleCall, ToolCalls
+from flask_pickup.platforms.events import (
+    Answer,
+    Delivery,
+    Event,
+    IncomingCall,
+    JsonObject,
+    OtherEvent,
+    Rejection,
+    SampleCall,
+    ToolCalls,
+)
 from flask_pickup.platforms.flireo import answer as answers
 from flask_pickup.platforms.flireo.generations import current_message
 from flask_pickup.platforms.flireo.payloads import read_event
-from flask_pickup.platforms.flireo.samples import all_samples, current_payload, encode
+from flask_pickup.platforms.flireo.samples import all_samples, current_payload
 from flask_pickup.platforms.flireo.schemas import AssistantRequestResponseSchema
 from flask_pickup.platforms.flireo.signature import EVENT, SIGNATURE, TIMESTAMP, sign, verify
 from flask_pickup.platforms.reading import read_object
+from flask_pickup.platforms.sampling import encode
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +42,8 @@ class Flireo:
 
     name = "flireo"
     deadline = 5.0
+    templates_again = False
+    acknowledges_large_bodies = False
     # The platform fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
     untemplated = frozenset({"analysis_plan"})
     answer_schema = AssistantRequestResponseSchema()
@@ -38,6 +51,7 @@ class Flireo:
     answer = staticmethod(answers.write)
     rejection = staticmethod(answers.rejection)
     words = staticmethod(answers.words)
+    metadata = staticmethod(answers.metadata)
     analysis_fields = staticmethod(answers.analysis_fields)
     samples = staticmethod(all_samples)
 
@@ -76,6 +90,10 @@ class Flireo:
         if not (event.call_id or "is_flat" in message or isinstance(event, OtherEvent)):
             raise _refusal(event.name, "The call has no id of 1 to 256 characters.", "message.call.id")
         return event
+
+    def notes(self, answer: Answer | Rejection) -> Iterable[str]:  # noqa: ARG002 (the protocol's)
+        """Return nothing: the platform takes every answer as it is."""
+        return ()
 
     def default(self) -> dict[str, Any]:
         """Return the answer after which the platform uses the agent as it is saved."""

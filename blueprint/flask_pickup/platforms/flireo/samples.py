@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from flask_pickup.platforms.events import (
@@ -18,9 +16,9 @@ from flask_pickup.platforms.events import (
     Sample,
     SampleCall,
     StatusChanged,
-    ToolCall,
     ToolCalls,
 )
+from flask_pickup.platforms.sampling import TOOL, encode, iso
 
 Payload = dict[str, Any]
 
@@ -40,8 +38,6 @@ _FIELDS: dict[type[Event], Payload] = {
         "analysis": {"rehearsed": True},
     },
 }
-# No host has a tool of this name, so no tool acts on a rehearsal.
-_TOOL = ToolCall(id="tool-1", name="pickup_rehearsal", arguments={})
 
 
 def current_payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> Payload:
@@ -51,7 +47,7 @@ def current_payload(event: type[Event], call: SampleCall, fields: JsonObject | N
     """
     message = {
         "type": event.name,
-        "timestamp": _iso(call.at),
+        "timestamp": iso(call.at),
         "call": {"id": call.id, "type": "inbound_phone_call", "status": call.status or _STATUS[event]},
         "phone_number": {"number": call.line, "name": "Rehearsal"},
         "customer": {"number": call.caller},
@@ -59,7 +55,7 @@ def current_payload(event: type[Event], call: SampleCall, fields: JsonObject | N
         **_assistant(event, call),
     }
     if event is ToolCalls:
-        tool = call.tool or _TOOL
+        tool = call.tool or TOOL
         function = {"name": tool.name, "arguments": tool.arguments}
         message["tool_call_list"] = [{"id": tool.id, "type": "function", "function": function}]
     return {"message": {**message, **(fields or {})}}
@@ -104,15 +100,6 @@ def all_samples(call: SampleCall) -> Iterator[Sample]:
     of_web = {"call": {"id": web.id, "type": "web_call", "status": "ringing"}}
     yield Sample("a call from the web", encode(current_payload(IncomingCall, web, of_web)), IncomingCall, web)
     yield Sample("a report that is not JSON", b"Hello?", CallEnded, is_refused=True)
-
-
-def encode(payload: JsonObject) -> bytes:
-    """Return a payload as the bytes of a body."""
-    return json.dumps(payload).encode()
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _camel_keys(value: Any) -> Any:
