@@ -23,7 +23,7 @@ from flask_pickup.engines import EngineSource
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
 from flask_pickup.options import OPTION_NAMES, ConfigReader
-from flask_pickup.platforms import DEFAULT, CallEnded, StatusChanged, ToolCalls
+from flask_pickup.platforms import CallEnded, StatusChanged, ToolCalls, endpoint_of
 from flask_pickup.processes import refuse_greenlets
 from flask_pickup.results import assembling
 from flask_pickup.results.details import details_of
@@ -49,7 +49,7 @@ class State(Webhook):
 
     def __init__(self, app: Flask, config: ConfigReader, name: str, **parts: Any) -> None:
         super().__init__(app, config, **parts)
-        self.endpoints = {each: f"{name}.{'webhook' if each == DEFAULT else each}" for each in self.platforms}
+        self.endpoints = {each: f"{name}.{endpoint_of(each)}" for each in self.platforms}
         self.snapshots = Snapshots(self.engines, self._snapshot, lambda: self.now)
 
     def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:

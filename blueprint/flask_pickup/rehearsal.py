@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -103,7 +103,9 @@ def all_steps(make_platform: MakePlatform, call: SampleCall) -> list[Step]:
     ]
 
 
-def _report(platform: Platform, title: str, call: SampleCall, after: str | None = None) -> Step:
+def report(platform: Platform, call: SampleCall, title: str = CallEnded.name, after: str | None = None) -> Step:
+    """Return the report on a call; it brings the answer to the step ``after`` back."""
+
     def make(answer: JsonObject | None) -> Delivery:
         return platform.sign(platform.payload(CallEnded, replace(call, answer=answer)), CallEnded)
 
@@ -124,7 +126,7 @@ def _samples(platform: Platform, call: SampleCall) -> Iterator[Step]:
             of_somebody = sample.call is not None and sample.call.caller
             expected = Expected.ANSWER if of_somebody else Expected.NOBODYS
         yield Step(sample.title, partial(_signed, delivery), expected, sample.call.id if sample.call else "")
-    yield _report(platform, "a report that returns the answer", call, after=IncomingCall.name)
+    yield report(platform, call, "a report that returns the answer", after=next(iter(platform.samples(call))).title)
 
 
 def _forgeries(make_platform: MakePlatform, call: SampleCall) -> Iterator[Step]:
@@ -156,10 +158,10 @@ def _duplicates(platform: Platform, call: SampleCall) -> Iterator[Step]:
     for title, again in (("the same call again", twice), ("the same call, another number", other)):
         yield replace(incoming_call(platform, again, title), expected=Expected.SAME_ANSWER, after="a call")
     yield replace(incoming_call(platform, many, "a call, five times at once"), at_once=5)
-    yield _report(platform, "a report before its call", late)
+    yield report(platform, late, "a report before its call")
     yield incoming_call(platform, late, "its call")
-    yield _report(platform, "its report again", late)
-    yield _report(platform, "an earlier report of it", replace(late, at=call.at - timedelta(minutes=1)))
+    yield report(platform, late, "its report again")
+    yield report(platform, replace(late, at=call.at - timedelta(minutes=1)), "an earlier report of it")
 
 
 def _withheld(platform: Platform, call: SampleCall) -> Iterator[Step]:
@@ -257,11 +259,8 @@ def judge(platform: Platform, expected: Expected, reply: Reply, same: Reply) -> 
 
 def read_answer(platform: Platform, answer: JsonObject) -> tuple[Metadata | None, Words]:
     """Return Pickup's metadata in the platform's JSON, and the greeting and prompt that the platform would use."""
-    call = SampleCall("judged", None, None, datetime.now(UTC), answer=answer)
-    report = platform.parse(platform.sign(platform.payload(CallEnded, call), CallEnded))
-    assert isinstance(report, CallEnded)
     rejection = platform.rejection(answer)
-    return Metadata.read(report.metadata), Words(rejection) if rejection else report.applied or Words()
+    return Metadata.read(platform.metadata(answer)), Words(rejection) if rejection else platform.words(answer)
 
 
 def arms(metadata: Metadata | None) -> dict[str, str]:
@@ -278,9 +277,9 @@ def explain(address: str, reply: Reply) -> str:
 
 
 _EXPLANATIONS = {
-    401: "the signature is refused. PICKUP_WEBHOOK_SECRET differs from the server's, or the clocks are minutes apart.",
-    404: "there is no webhook at this path. It is below the app's prefix, as in /pickup/webhook.",
-    405: "this path does not accept POST. The webhook's ends in /webhook.",
+    401: "the signature is refused. The secret here differs from the server's, or the clocks are minutes apart.",
+    404: "there is no webhook at this path. It is below the app's prefix, as in /pickup/webhook or /pickup/vapi.",
+    405: "this path does not accept POST. The webhook's ends in /webhook, or in the platform's name.",
     502: "the proxy in front of the app cannot reach it.",
     503: "the server accepts no calls now.",
     504: "the app did not answer the proxy in front of it.",

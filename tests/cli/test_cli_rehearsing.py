@@ -179,6 +179,30 @@ def test_single_call_in_a_pipe(pickup_server: tuple[str, str], here: Path) -> No
     assert json.loads(result.stdout.partition("answer:\n")[2])["assistant"]["first_message"] == facts["greeting"]
 
 
+def test_row_and_report_are_shown_beside_the_app(make_phone: MakePhone) -> None:
+    """Where the app is, its database shows the call's row, with the outcomes of the report that follows the call."""
+    phone = make_phone(pickup=Pickup(), PICKUP_WEBHOOK_SECRET=SECRET)
+    server = make_server("localhost", 0, phone.app, threaded=True)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://localhost:{server.server_port}/pickup/webhook"
+    shown = run("rehearse", url, app=phone.app).stdout.splitlines()
+    facts = dict(line.split(maxsplit=1) for line in shown[:7])
+    assert facts["report"].startswith("200 in ")
+    assert facts["row"].startswith("decision arm; analysis.rehearsed 1, completed 1, duration_seconds 42")
+    found = json.loads(run("rehearse", url, "--format", "json", app=phone.app).stdout)
+    assert (found["row"]["call_id"], found["row"]["outcomes"]["duration_seconds"]) == (found["call"], 42)
+    assert "row       not in the database of the app here" in run("rehearse", url, app=make_phone().app).stdout
+    server.shutdown()
+    server.server_close()
+
+
+def test_platform_whose_secret_is_not_here() -> None:
+    """A platform is named by --platform; one that has no secret here gets a sentence."""
+    result = run("rehearse", "http://127.0.0.1:9/", "--platform", "nobody")
+    assert result.exit_code == 2
+    assert result.stderr == "The secret of 'nobody' is not set here. Those of flireo are.\n"
+
+
 @pytest.mark.slow
 def test_same_call_again_is_the_same_call(pickup_server: tuple[str, str]) -> None:
     """The same --call is one row, and heard the same words; without one, each is a call of its own."""
@@ -224,7 +248,7 @@ def test_https_behind_a_prefix(make_phone: MakePhone, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("behaviour", "says"),
     [
-        ({"status": 401}, "401: the signature is refused. PICKUP_WEBHOOK_SECRET differs from the server's"),
+        ({"status": 401}, "401: the signature is refused. The secret here differs from the server's"),
         ({"status": 404}, "answered 404: there is no webhook at this path"),
         ({"status": 405}, "answered 405: this path does not accept POST"),
         ({"status": 502}, "answered 502: the proxy in front of the app cannot reach it"),
@@ -322,7 +346,7 @@ def test_proxies_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with stub() as (proxy, asked), stub() as (url, seen):
         monkeypatch.setenv("http_proxy", proxy)
         run("rehearse", url)
-        assert (len(asked), len(seen)) == (0, 1)
+        assert (len(asked), len(seen)) == (0, 2)
 
 
 @pytest.mark.parametrize("arguments", [("--all", "--call", "x"), ("--nonsense",)])
@@ -343,4 +367,4 @@ def test_secret_of_the_first_run_is_found(here: Path) -> None:
     write(here, {".env": f"PICKUP_WEBHOOK_SECRET={SECRET}\n"})
     with stub() as (url, seen):
         assert pipe("rehearse", folder=here, PORT=url.split(":")[2].partition("/")[0]).returncode == 0
-        assert [path for path, _ in seen] == ["/pickup/webhook"]
+        assert {path for path, _ in seen} == {"/pickup/webhook"}

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import time
+from typing import Any
 
 import click
+from flask.cli import ScriptInfo
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
 from flask_pickup import rehearsal
+from flask_pickup.blueprint import EXTENSION
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.cli.group import (
     UNCHANGED_GREETING,
@@ -27,8 +29,9 @@ from flask_pickup.cli.group import (
     plural,
     show,
 )
+from flask_pickup.dashboard.rows import one_call
 from flask_pickup.options import ConfigReader
-from flask_pickup.platforms import DEFAULT, Platform, SampleCall, enabled_platforms
+from flask_pickup.platforms import DEFAULT, Platform, SampleCall, enabled_platforms, endpoint_of
 from flask_pickup.rehearsal import Expected, Reply
 
 
@@ -39,55 +42,69 @@ from flask_pickup.rehearsal import Expected, Reply
               help="The caller's number; '' withholds it.")  # fmt: skip
 @click.option("--to", "line", metavar="NUMBER", default=rehearsal.LINE, show_default=True, help="The number called.")
 @click.option("--call", metavar="NAME", help="The call's name: the same one again is the same call again.")
+@click.option(
+    "--platform", "name", metavar="NAME", help="The platform that calls; needed where several are configured."
+)
 @formatted
-def rehearse_command(url: str | None, everything: bool, number: str, line: str, call: str | None, style: str) -> None:
+def rehearse_command(
+    url: str | None, everything: bool, number: str, line: str, call: str | None, name: str | None, style: str
+) -> None:
     """Call a running server as the platform does.
 
-    Sends the signed request of an incoming call and shows the answer and its time. With --all it sends some forty
-    requests: every event of every generation, signed, tampered, stale, duplicated, out of order and from callers
-    without a number; and shows what was sent, expected and received.
+    Sends the signed request of an incoming call, then the report on it, and shows the answer, its time, and the row in
+    the database of the app here, if there is one. With --all it sends some forty requests: every event, signed,
+    tampered, stale, duplicated, out of order and from callers without a number; and shows what was sent, expected and
+    received.
 
     URL is the webhook's, by default that of scripts/serve on this machine. No other address is contacted. The secret is
-    PICKUP_WEBHOOK_SECRET, from the environment or, with python-dotenv, from .env.
+    the platform's, such as PICKUP_WEBHOOK_SECRET, from the environment or, with python-dotenv, from .env.
 
     The calls are recorded under ids that begin with pickup-rehearsal-, and results exclude them. The exit status is 1
     if the server cannot be reached or a reply is not as expected.
 
     \b
     flask pickup rehearse https://example.com/pickup/webhook
+    flask pickup rehearse --platform vapi https://example.com/pickup/vapi
     flask pickup rehearse --all
     """
     if everything and call:
         fail("--all names its calls itself: remove --call.", USAGE_ERROR)
-    url = url or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/pickup/webhook"
-    platform = _platform(time)
+    platforms = enabled_platforms(ConfigReader(os.environ), time)
+    name = name or (DEFAULT if DEFAULT in platforms else next(iter(platforms)))
+    if name not in platforms:
+        fail(f"The secret of '{name}' is not set here. Those of {', '.join(platforms)} are.", USAGE_ERROR)
+    platform = platforms[name]
+    url = url or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/pickup/{endpoint_of(name)}"
     sample = SampleCall(REHEARSAL + (call or rehearsal.new_name()), number or None, line or None, datetime.now(UTC))
     try:
         reply = rehearsal.send(url, rehearsal.incoming_call(platform, sample).make(None))
+        report = None
+        if not everything and reply.is_answer and isinstance(reply.body, dict):
+            report = rehearsal.send(url, rehearsal.report(platform, sample).make(reply.body))
     except ValueError:
         fail(f"'{url}' is not a web address. Write it whole: http://127.0.0.1:8000/pickup/webhook", USAGE_ERROR)
     except rehearsal.Unreachable as error:
         fail(str(error))
     if not everything:
-        _show_reply(url, platform, sample.id, reply, style)
+        _show_call(url, platform, sample.id, reply, report, style)
     elif why := rehearsal.explain(url, reply):
         fail(why)
     else:
         _rehearse_all(url, platform, replace(sample, id=REHEARSAL + rehearsal.new_name()), style)
 
 
-def _platform(clock: Callable[[], float]) -> Platform:
-    return enabled_platforms(ConfigReader(os.environ), clock)[DEFAULT]
-
-
-def _show_reply(url: str, platform: Platform, call_id: str, reply: Reply, style: str) -> None:
+def _show_call(url: str, platform: Platform, call_id: str, reply: Reply, report: Reply | None, style: str) -> None:
     facts = {"address": url, "call": call_id, "answer": f"{reply.status} in {1000 * reply.seconds:.0f} ms"}
     if isinstance(reply.body, dict) and reply.is_answer:
         metadata, words = rehearsal.read_answer(platform, reply.body)
         arms = ", ".join(f"{name}: {arm}" for name, arm in rehearsal.arms(metadata).items())
         facts |= {"arm": arms or "none", "greeting": words.greeting or UNCHANGED_GREETING}
-    body = reply.body[:2000] if isinstance(reply.body, str) else as_json(reply.body)
     value = {"call": call_id, "status": reply.status, "seconds": reply.seconds, "body": reply.body}
+    if report:
+        facts["report"] = f"{report.status} in {1000 * report.seconds:.0f} ms"
+        value["report"] = {"status": report.status, "seconds": report.seconds}
+        value["row"], facts["row"] = _row_of(call_id)
+    body = reply.body[:2000] if isinstance(reply.body, str) else as_json(reply.body)
     show(style, value, labelled(facts), f"\nThe whole answer:\n\n{body}")
     if why := rehearsal.explain(url, reply):
         fail(why)
@@ -95,8 +112,23 @@ def _show_reply(url: str, platform: Platform, call_id: str, reply: Reply, style:
         fail(f"This does not answer a call: {wrong}.")
 
 
+def _row_of(call_id: str) -> tuple[dict[str, Any] | None, str]:
+    """Return a call's row with its outcomes as plain values and in words; None if there is no app here that has it."""
+    try:
+        app = click.get_current_context().ensure_object(ScriptInfo).load_app()
+        with app.app_context():
+            found = one_call(app.extensions[EXTENSION].engine, call_id)
+    except Exception:  # noqa: BLE001 (loading an app may raise anything)
+        return None, "not shown: no app here has a database that answers"
+    if found is None:
+        return None, "not in the database of the app here"
+    row, _ = found
+    outcomes = ", ".join(f"{name} {value:g}" for name, value in sorted(row.outcomes.items()))
+    return {**row.call, "outcomes": row.outcomes}, f"decision {row.call['decision']}; {outcomes or 'no outcome yet'}"
+
+
 def _rehearse_all(url: str, platform: Platform, call: SampleCall, style: str) -> None:
-    steps = rehearsal.all_steps(_platform, call)
+    steps = rehearsal.all_steps(lambda clock: enabled_platforms(ConfigReader(os.environ), clock)[platform.name], call)
     results = []
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "sent", "expected", "received"):

@@ -50,6 +50,7 @@ __all__ = [
     "Words",
     "content_platform",
     "enabled_platforms",
+    "endpoint_of",
 ]
 
 Clock = Callable[[], float]
@@ -60,6 +61,11 @@ DEFAULT = Flireo.name
 
 REGISTRY: dict[str, FromConfig] = {Flireo.name: Flireo.from_config}
 """Each platform's name, and what makes it from an app's configuration: ``None`` if it is not enabled."""
+
+
+def endpoint_of(name: str) -> str:
+    """Return the name of a platform's endpoint, which is also the last part of its URL."""
+    return "webhook" if name == DEFAULT else name
 
 
 def enabled_platforms(config: ConfigReader, clock: Clock = time) -> Mapping[str, Platform]:
