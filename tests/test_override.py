@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bells import BELL_TOKEN, bell
 from complaints import complaints_about
 from conftest import CONTENT, MakePhone
+from flask_pickup import platforms
 from flask_pickup.override import fill, is_template, leaves, merge, templates
+from flask_pickup.testing import PickupClient
 
 # --- the merge --------------------------------------------------------------------------------------------------------
 
@@ -165,3 +168,29 @@ def test_arm_changes_one_key_and_the_block_leaves_whole(make_phone: MakePhone) -
     assert answer.keys() == {"assistant"}
     # Another caller's answer is made from the same objects.
     assert phone.ring("call-2", caller=None).get_json()["assistant"]["tts_config"]["speed"] == 1.1
+
+
+def test_platforms_own_file_comes_in_place_of_the_common_one(
+    make_phone: MakePhone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each layer a call gets its platform's own override or else the common one, never both."""
+    monkeypatch.setitem(platforms.REGISTRY, "bell", bell().from_config)
+    files = {
+        "greetings/override.json": {"voice": "common", "note": {"a": "common"}},
+        "greetings/override.bell.json": {"voice": "bell's"},
+        "experiments/warm-opening/experiment.toml": CONTENT["experiments/warm-opening/experiment.toml"] + PINNED,
+        "experiments/warm-opening/warm/override.json": {"brief": "an arm's on {{ platform }}"},
+        "experiments/warm-opening/warm/override.flireo.json": {"note": {"b": "flireo's"}},
+        "experiments/warm-opening/warm/override.vapi.json": "not enabled, so not read",
+    }
+    phone = make_phone(files, PICKUP_BELL_TOKEN=BELL_TOKEN)
+    on_flireo = phone.ring().get_json()
+    on_bell = PickupClient(phone.app, platform="bell").post_call().get_json()
+    assert (on_flireo["voice"], on_flireo["note"]) == ("common", {"a": "common", "b": "flireo's"})
+    assert "brief" not in on_flireo
+    assert (on_bell["voice"], on_bell["brief"]) == ("bell's", "an arm's on bell")
+    assert "a" not in on_bell["note"]
+    [(body,)] = phone.rows("SELECT body FROM pickup_definitions")
+    assert json.loads(body)["files"]["warm"].keys() == {
+        "override.json", "override.flireo.json", "override.vapi.json"
+    }  # fmt: skip

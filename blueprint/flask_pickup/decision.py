@@ -257,7 +257,7 @@ class Deciding:
         return self._rendered(self._plan(folders))[0]
 
     def _plan(self, folders: tuple[str, ...]) -> AnswerPlan:
-        return self.catalog.plan(folders, self.language, self.platform.untemplated)
+        return self.catalog.plan(folders, self.language, self.platform)
 
     def _rendered(self, plan: AnswerPlan) -> tuple[Answer | Rejection, tuple[str, ...]]:
         texts = plan.texts(self.names)

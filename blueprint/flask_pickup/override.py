@@ -41,7 +41,7 @@ def templates(value: Any, untemplated: frozenset[str], path: KeyPath = ()) -> It
             yield from templates(child, untemplated, (*path, key))
 
 
-def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def leaves(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the path of each field that the patch ``value`` writes; a list is one field."""
     if isinstance(value, Mapping) and value:
         for key, child in value.items():

@@ -83,7 +83,7 @@ def test_experiments_that_conflict(tmp_path: Path) -> None:
         ),
         "same-field": toml(
             RUNNING,
-            "'one' is running too and can write the same field, assistant.first_message; give both one layer, and each a layer_range",
+            "'one' is running too and can write the same field on flireo, assistant.first_message; give both one layer, and each a layer_range",
             1,
         ),
         "same-seed": toml(

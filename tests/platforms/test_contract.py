@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bells import BELL_TOKEN, bell
 from conftest import CALLER, CONTENT, LINE, NOW, WEBHOOK_SECRET, MakePhone
 from flask_pickup import BadWebhook, Pickup, platforms
 from flask_pickup.errors import BadSignature
@@ -34,8 +32,7 @@ from flask_pickup.platforms import (
 )
 from flask_pickup.testing import PickupClient
 
-ADDING = Path(__file__).parents[2] / "docs/platforms/adding.md"
-SECRETS = {"flireo": {"PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET}, "bell": {"PICKUP_BELL_TOKEN": "the-token-of-bell"}}
+SECRETS = {"flireo": {"PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET}, "bell": {"PICKUP_BELL_TOKEN": BELL_TOKEN}}
 """Each platform's name, and its secrets."""
 OTHERS: dict[str, dict[str, str]] = {}
 """What else enables a platform."""
@@ -43,14 +40,6 @@ OTHERS: dict[str, dict[str, str]] = {}
 CALL = SampleCall("pickup-rehearsal-one", CALLER, LINE, datetime.fromtimestamp(NOW, UTC))
 METADATA = {"v": 1, "call": "pickup-rehearsal-one"}
 WORDS = Words("Good day.", "You are kind.")
-
-
-def bell() -> Any:
-    """Return the toy platform of the page."""
-    [code] = re.findall(r"```python\n(.*?)```", ADDING.read_text("utf-8"), re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(code, names)
-    return names["Bell"]
 
 
 @pytest.fixture(autouse=True, scope="module")

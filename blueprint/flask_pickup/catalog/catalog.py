@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import cached_property, lru_cache, reduce
@@ -13,9 +13,11 @@ from flask_pickup.catalog.definition import Experiment
 from flask_pickup.catalog.experiment import Arm
 from flask_pickup.catalog.hours import Hours
 from flask_pickup.catalog.layers import Range, free_ranges
+from flask_pickup.catalog.overrides import Overrides
 from flask_pickup.catalog.plan import AnswerPlan
 from flask_pickup.catalog.settings import Line, Settings
 from flask_pickup.override import merge
+from flask_pickup.platforms import Platform
 from flask_pickup.rendering import BASE, Environment, Expression, Library, Stack
 
 
@@ -41,23 +43,24 @@ class Catalog:
     texts: Mapping[str, str] = field(repr=False)
     library: Library = field(repr=False)
     environment: Environment = field(repr=False)
-    _overrides: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    overrides: Overrides = field(repr=False)
     _hours: Mapping[str, Hours] = field(repr=False)
     _languages: Mapping[str, frozenset[str]] = field(repr=False)
 
     @cached_property
-    def plan(self) -> Callable[[tuple[str, ...], str, frozenset[str]], AnswerPlan]:
-        """Returns how to answer with folders laid over one another, lowest first, in a language.
-
-        The last argument is a platform's untemplated keys.
-        """
+    def plan(self) -> Callable[[tuple[str, ...], str, Platform], AnswerPlan]:
+        """Returns how to answer with folders laid over one another, lowest first, in a language, on a platform."""
         # With many experiments there are more stacks than memory; those in use are few.
         return lru_cache(maxsize=4096)(self._plan)
 
-    def _plan(self, folders: tuple[str, ...], language: str, untemplated: frozenset[str]) -> AnswerPlan:
-        patches = (self._overrides.get(folder, {}) for folder in folders)
+    def _plan(self, folders: tuple[str, ...], language: str, platform: Platform) -> AnswerPlan:
+        patches = (self.overrides.patch(folder, platform) for folder in folders)
         merged: dict[str, Any] = reduce(merge, patches, {})
-        return AnswerPlan(Stack(self.library, folders, language, self.environment), merged, untemplated)
+        return AnswerPlan(self.stack(folders, language), merged, platform.untemplated)
+
+    def stack(self, folders: tuple[str, ...], language: str) -> Stack:
+        """Return the templates of folders laid over one another, lowest first, in a language."""
+        return Stack(self.library, folders, language, self.environment)
 
     @cached_property
     def layers(self) -> Mapping[str, Mapping[str, Experiment]]:
@@ -71,10 +74,6 @@ class Catalog:
     def free_ranges(self, layer: str) -> list[Range]:
         """Return the ranges of a layer that no experiment has."""
         return free_ranges(each.layer_range for each in self.layers.get(layer, {}).values())
-
-    def overrides(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield each ``override.json`` with its patch."""
-        yield from ((f"{folder}/override.json", patch) for folder, patch in self._overrides.items())
 
     def is_broken(self, line: Line) -> bool:
         """Return whether what a call to ``line`` needs does not load."""

@@ -7,6 +7,7 @@ from itertools import combinations, product
 
 from flask_pickup.catalog.experiment import Arm, Loaded
 from flask_pickup.catalog.layers import WHOLE, Range, free_ranges
+from flask_pickup.override import KeyPath
 
 
 def check_conflicts(loaded: Sequence[Loaded]) -> None:
@@ -29,7 +30,8 @@ def check_conflicts(loaded: Sequence[Loaded]) -> None:
             other.toml.complain(problem, "give each experiment its own seed", "seed")
         is_apart = first.layer and first.layer == second.layer
         if first.is_running and second.is_running and not is_apart and (field := overlap(one.arms, other.arms)):
-            problem = f"'{first.name}' is running too and can write the same field, {'.'.join(field)}"
+            platform, *keys = map(str, field)
+            problem = f"'{first.name}' is running too and can write the same field on {platform}, {'.'.join(keys)}"
             remedy = "give both one layer, and each a layer_range of its own: [0.0, 0.5] and [0.5, 1.0]"
             other.toml.complain(problem, remedy, "layer" if second.layer else "status")
 
@@ -54,8 +56,8 @@ def _free_for(one: Loaded, loaded: Iterable[Loaded]) -> list[Range]:
     return free_ranges(each.layer_range for each in holding if each.layer == one.experiment.layer)
 
 
-def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> tuple[str, ...] | None:
-    """Return a field that arms of two experiments can both write, if there is one."""
+def overlap(one: Iterable[Arm], other: Iterable[Arm]) -> KeyPath | None:
+    """Return a field that arms of two experiments can both write, if there is one: a platform and a path of keys."""
     mine, theirs = (sorted(path for arm in arms for path in arm.writes) for arms in (one, other))
     # A field is within another if the one's path begins with the other's.
     within = (pair for pair in product(mine, theirs) if all(a == b for a, b in zip(*pair, strict=False)))

@@ -14,6 +14,7 @@ from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.catalog.metrics import Kinds, define_decision, define_metrics
 from flask_pickup.catalog.syntax import unreadable
 from flask_pickup.catalog.toml import NAME, NAME_RULE, TomlFile, schema_of
+from flask_pickup.override import KeyPath
 from flask_pickup.rendering import Environment, Expression, expression
 
 _SCHEMA = schema_of(Experiment)
@@ -28,13 +29,13 @@ class Arm:
 
     :param folder: ``experiments/<experiment>/<arm>``.
     :param files: the text of each file by its path in the folder.
-    :param writes: the fields of the answer that it can change, each a path of keys.
+    :param writes: the fields of the answer that it can change, each the name of a platform and a path of keys.
     """
 
     name: str
     folder: str
     files: Mapping[str, str]
-    writes: frozenset[tuple[str, ...]]
+    writes: frozenset[KeyPath]
 
 
 @dataclass(frozen=True)

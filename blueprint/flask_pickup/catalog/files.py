@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from flask_pickup.catalog.complaints import Complaint
+from flask_pickup.catalog.complaints import Complaint, did_you_mean
+from flask_pickup.catalog.overrides import override_name
+from flask_pickup.platforms import DEFAULT, REGISTRY
+from flask_pickup.rendering import split_variant
 
 _LARGEST = 256 * 1024
 """Bytes. A prompt has a few thousand."""
@@ -49,17 +52,42 @@ def read_tree(folder: Path, name: str) -> tuple[dict[str, str], list[Complaint]]
 def unused_file(label: str) -> Complaint | None:
     """Return the complaint about an unused file if its name is one of :data:`FILE_NAMES`, or nearly."""
     stems = {each.partition(".")[0]: each for each in FILE_NAMES}
-    stem = label.rpartition("/")[2].partition(".")[0].lower().replace("-", "_").replace(" ", "_")
+    stem, *suffixes = label.rpartition("/")[2].lower().replace("-", "_").replace(" ", "_").split(".")
     close = get_close_matches(stem, stems, n=1, cutoff=0.85)
     if not close:
         return None
     name = stems[close[0]]
-    remedy = f"write '{name}'"
-    if name.endswith(".j2"):
-        remedy += f", or '{name.removesuffix('.j2')}.nl.j2' for one language"
     place = "in greetings/, in a line's folder or an arm's"
     place = {"experiment.toml": "in the experiment's own folder", "settings.toml": "in greetings/"}.get(name, place)
-    return Complaint(label, 0, "nothing reads this file", f"{remedy}, {place}", "warning")
+    variant = suffixes[0] if suffixes else ""
+    platform = next(iter(get_close_matches(variant, REGISTRY, n=1)), "")
+    remedy = f"{_right_name(name, platform)}, {place}"
+    if name == override_name() and platform != variant:
+        remedy = did_you_mean(platform and override_name(platform), remedy)
+    return Complaint(label, 0, "nothing reads this file", remedy, "warning")
+
+
+def is_read(name: str) -> bool:
+    """Return whether a file of this name is read for itself: it is one of :data:`FILE_NAMES`, or a variant of one."""
+    return split_variant(name)[0] in FILE_NAMES or name in map(override_name, REGISTRY)
+
+
+def _right_name(name: str, platform: str) -> str:
+    """Return how to name the file that was meant to be ``name``, or its variant for a platform."""
+    stem, _, suffix = name.partition(".")
+    if suffix == "j2" and platform:
+        return (
+            f"write {{% if platform == '{platform}' %}} in '{name}', because only overrides have a platform's variant"
+        )
+    if suffix == "j2":
+        return f"write '{name}', or '{stem}.nl.j2' for one language"
+    if name == override_name():
+        return (
+            f"write '{override_name(platform)}'"
+            if platform
+            else f"write '{name}', or '{override_name(DEFAULT)}' for one platform"
+        )
+    return f"write '{name}'"
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
-from typing import Any
 
 import orjson
 from jinja2 import TemplateSyntaxError, meta
@@ -19,10 +18,11 @@ from flask_pickup.catalog.experiment import Arm, Loaded, PinKey, read_experiment
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import read_hours
 from flask_pickup.catalog.metrics import Kinds, analysed
+from flask_pickup.catalog.overrides import Overrides, as_written, override_name
 from flask_pickup.catalog.settings import Settings, read_settings
 from flask_pickup.catalog.syntax import line_of, unreadable
 from flask_pickup.catalog.toml import TomlFile
-from flask_pickup.override import leaves, templates
+from flask_pickup.override import KeyPath, leaves, templates
 from flask_pickup.platforms import Answer, Platform, Words
 from flask_pickup.rendering import BASE, Environment, Library, split_variant
 
@@ -61,27 +61,26 @@ class _Loader:
 
     def __init__(self, experiments: Path, greetings: Path, platforms: Collection[Platform], at: Progress) -> None:
         self.platforms = platforms
-        # A string is compiled unless no platform renders it.
-        self.untemplated = frozenset.intersection(*(each.untemplated for each in platforms))
         self.at = at
         self.environment = Environment()
         self.complaints: list[Complaint] = []
         self.texts: dict[str, str] = {}
         self.codes: dict[str, CodeType] = {}
         self.strings: dict[str, CodeType] = {}
-        self.overrides: dict[str, Mapping[str, Any]] = {}
         for folder, name in ((greetings, BASE), (experiments, EXPERIMENTS)):
             at(name)
             texts, complaints = read_tree(folder, name)
             self.texts |= texts
             self.complaints += complaints
+        self.overrides = Overrides(self.texts)
 
     def load(self, pin_key: PinKey, region: str) -> Catalog:
+        overrides = tuple(f"/{override_name(name)}" for name in ("", *(each.name for each in self.platforms)))
         for path, text in self.texts.items():
             self.at(path)
             if path.endswith(".j2") and (code := self._compile(text, path, path)):
                 self.codes[path] = code
-            elif path.endswith("/override.json"):
+            elif path.endswith(overrides):
                 self._read_override(path, text)
         settings_file = TomlFile(_SETTINGS, self.texts.get(_SETTINGS, ""), self.complaints)
         settings = read_settings(settings_file, environment=self.environment, region=region)
@@ -113,7 +112,7 @@ class _Loader:
             texts=self.texts,
             library=library,
             environment=self.environment,
-            _overrides=self.overrides,
+            overrides=self.overrides,
             _hours=hours,
             _languages=languages,
         )
@@ -138,8 +137,11 @@ class _Loader:
         if not isinstance(patch, dict):
             self._complain(path, 1, "not a JSON object", "write {…}")
             return
-        self.overrides[path.rpartition("/")[0]] = patch
-        for _, source in templates(patch, self.untemplated):
+        self.overrides.patches[path] = patch
+        folder = path.rpartition("/")[0]
+        getting = [each for each in self.platforms if self.overrides.file(folder, each) == path]
+        # A string is compiled unless no platform renders it.
+        for source in {source: None for each in getting for _, source in templates(patch, each.untemplated)}:
             found = text.find(json.dumps(source, ensure_ascii=False)[1:-1])
             line = text.count("\n", 0, max(found, 0)) + 1
             if code := self._compile(source, f"{path}:{line}", path, line):
@@ -183,7 +185,7 @@ class _Loader:
     @cached_property
     def kinds(self) -> Kinds:
         """The outcomes that a platform's analysis can find, with their kinds."""
-        found = (platform.analysis_fields(patch) for platform in self.platforms for patch in self.overrides.values())
+        found = (each.analysis_fields(patch) for each in self.platforms for _, patch in self.overrides.of(each))
         return dict(pair for fields in found for pair in analysed(fields))
 
     def _arms(self, experiment: str) -> dict[str, Arm]:
@@ -203,14 +205,19 @@ class _Loader:
                 self._complain(f"{folder}/{path}", 0, f"an arm cannot change {logical}", "keep it in greetings/")
         logical_files = {split_variant(path)[0] for path in files}
         changed = [self.of_words[template] for template in _WORDS if logical_files & self.included[template]]
-        patched = {path for path in leaves(self.overrides.get(folder, {})) if path}
+        patched = {
+            (platform.name, *path)
+            for platform in self.platforms
+            for path in leaves(self.overrides.patch(folder, platform))
+            if path
+        }
         return Arm(name, folder, files, frozenset(patched.union(*changed)))
 
     @cached_property
-    def of_words(self) -> Mapping[str, set[tuple[str, ...]]]:
-        """The fields of the answer that the words of each of its templates become on any platform."""
+    def of_words(self) -> Mapping[str, set[KeyPath]]:
+        """The fields that the words of each of the answer's templates become, each after the name of its platform."""
         return {
-            template: {path for platform in self.platforms for path in leaves(platform.answer(Answer(words, "")))}
+            template: {(platform.name, *path) for platform in self.platforms for path in _fields(platform, words)}
             for template, words in _WORDS.items()
         }
 
@@ -235,6 +242,12 @@ _SETTINGS = f"{BASE}/settings.toml"
 def _languages(settings: Settings, library: Library, folder: str) -> frozenset[str]:
     names = [f"{place}/{name}" for place in {BASE, folder} for name in _WORDS]
     return frozenset({settings.language, *(code for name in names for code in library.variants.get(name, ()) if code)})
+
+
+def _fields(platform: Platform, words: Words) -> set[KeyPath]:
+    """Return the fields that words become in a platform's answer, by the keys that an author writes."""
+    with_words, without = (set(leaves(platform.answer(Answer(each, "")))) for each in (words, Words()))
+    return {as_written(path, platform.answer_schema) for path in with_words - without}
 
 
 def _home(path: str, line_folders: Iterable[str]) -> str:

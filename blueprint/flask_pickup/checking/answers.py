@@ -171,8 +171,7 @@ def _failure(content: Content, case: Case, folders: tuple[str, ...], error: Exce
 
 def _greeting(content: Content, case: Case, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
     words = answer.words.greeting or ""
-    plan = content.catalog.plan(folders, case.deciding.language, frozenset())
-    template = plan.stack.find("first_message.j2")
+    template = content.catalog.stack(folders, case.deciding.language).find("first_message.j2")
     if template and not words.strip():
         problem = f"the greeting is empty for {case.words}"
         remedy = "write words for every caller, with {% else %} after a condition"
@@ -181,6 +180,6 @@ def _greeting(content: Content, case: Case, folders: tuple[str, ...], answer: An
     seconds = max(len(words.split()), len(words) / _LETTERS_A_WORD) * 60 / WORDS_A_MINUTE
     if seconds > LONGEST_GREETING:
         keys = next((keys for keys, value in walk(answer.settings) if value == words), ())
-        place = (template.name or "", 1) if template else written_at(content.catalog, folders, keys)
+        place = (template.name or "", 1) if template else written_at(content, folders, keys)
         problem = f"the greeting takes {seconds:.0f} seconds to say, at {WORDS_A_MINUTE} words a minute"
         yield Complaint(*place, problem, f"keep it under {LONGEST_GREETING} seconds", "warning")

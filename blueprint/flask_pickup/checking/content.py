@@ -78,7 +78,7 @@ class Content:
             Source(environment, path, tree, seen=frozenset().union(*(own[other] for other in self._seen_by(path))))
             for path, tree in self.trees.items()
         ]
-        for path, patch in catalog.overrides():
+        for path, patch in catalog.overrides.of(self.platform):
             for keys, text in templates(patch, self.platform.untemplated):
                 if text in catalog.library.strings:
                     line = json_line(catalog.texts[path], *keys)
@@ -118,7 +118,7 @@ class Content:
         catalog = self.catalog
         folder, _ = catalog.library.homes.get(path, (BASE, ""))
         layers = tuple(dict.fromkeys((BASE, folder)))
-        found = (catalog.plan(layers, each, frozenset()).stack.resolve(name, path) for each in catalog.languages)
+        found = (catalog.stack(layers, each).resolve(name, path) for each in catalog.languages)
         return (target for target in found if target in catalog.library.codes)
 
 

@@ -12,6 +12,7 @@ from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.recorded import carry_over
 from flask_pickup.override import merge
+from flask_pickup.platforms import Platform
 from flask_pickup.rendering import BASE
 
 _NEW_PERIOD = "this begins a new period of the results: earlier callers are counted separately"
@@ -39,7 +40,11 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
         yield from _incomplete(catalog, experiment)
         for arm in catalog.arms[experiment.name]:
             yield from _missing_variants(catalog, arm)
-            if arm.name != CONTROL and experiment.status != "concluded" and _is_the_base(catalog, arm):
+            if (
+                arm.name != CONTROL
+                and experiment.status != "concluded"
+                and _is_the_base(catalog, arm, content.platform)
+            ):
                 problem = f"arm '{arm.name}' changes nothing: it has the texts and settings of {BASE}/"
                 remedy = "change its greeting, prompt or override"
                 yield _warning(catalog, experiment, ("arms", arm.name), problem, remedy)
@@ -65,9 +70,8 @@ def _incomplete(catalog: Catalog, experiment: Experiment) -> Iterator[Complaint]
         yield _warning(catalog, experiment, ("status",), problem, 'write winner = "control", or an arm')
 
 
-def _is_the_base(catalog: Catalog, arm: Arm) -> bool:
-    patches = dict(catalog.overrides())
-    base, patch = (patches.get(f"{folder}/override.json", {}) for folder in (BASE, arm.folder))
+def _is_the_base(catalog: Catalog, arm: Arm, platform: Platform) -> bool:
+    base, patch = (catalog.overrides.patch(folder, platform) for folder in (BASE, arm.folder))
     templates = {path: _COMMENT.sub("", text).strip() for path, text in arm.files.items() if path.endswith(".j2")}
     same = all(
         text == catalog.texts.get(f"{BASE}/{path}", "").strip()

@@ -9,8 +9,9 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from flask_pickup.catalog import Catalog, Complaint
+from flask_pickup.catalog import Complaint
 from flask_pickup.catalog.complaints import Level, json_line
+from flask_pickup.catalog.overrides import as_written
 from flask_pickup.checking.content import Content
 from flask_pickup.override import KeyPath
 from flask_pickup.platforms import Answer, Platform, Rejection
@@ -25,10 +26,10 @@ _SECRET = re.compile(r"secret|password|api[-_]?key|authorization|(^|[-_])token$"
 
 
 def check_overrides(content: Content) -> Iterator[Complaint]:
-    """Yield what is wrong with the keys of each ``override.json``, and what an experiment must not set."""
+    """Yield what is wrong with the keys of each override, and what an experiment must not set."""
     platform, texts = content.platform, content.catalog.texts
     known = _known(platform.answer_schema)
-    for path, patch in content.catalog.overrides():
+    for path, patch in content.catalog.overrides.of(platform):
         for keys, value in walk(patch):
             found = list(_misspelt(keys, known))
             if not path.startswith(BASE + "/"):
@@ -39,15 +40,15 @@ def check_overrides(content: Content) -> Iterator[Complaint]:
 
 def check_answer(content: Content, folders: tuple[str, ...], answer: Answer | Rejection) -> Iterator[Complaint]:
     """Yield what the platform rejects in the answer of a stack of folders, at the lines that write it."""
-    catalog = content.catalog
-    readable = {path for path, _ in catalog.overrides()}
-    if any(f"{folder}/override.json" in catalog.texts.keys() - readable for folder in folders):
+    overrides = content.catalog.overrides
+    files = {overrides.file(folder, content.platform) for folder in folders}
+    if files & (content.catalog.texts.keys() - overrides.patches.keys()):
         # An override that cannot be read may hold what the answer lacks.
         return
     for keys, message in _rejected(content.platform, answer).items():
         problem = f"the platform rejects {'.'.join(map(str, keys))}"
         remedy = message[:1].lower() + message[1:].rstrip(".")
-        yield Complaint(*written_at(catalog, folders, keys), problem, remedy)
+        yield Complaint(*written_at(content, folders, keys), problem, remedy)
 
 
 def walk(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
@@ -65,7 +66,7 @@ def _rejected(platform: Platform, answer: Answer | Rejection) -> dict[KeyPath, s
     settings = answer.settings if isinstance(answer, Answer) else {}
     # The prompt goes before the author's messages and moves their places in the list.
     of_answer = {
-        _as_written(keys, schema, settings): message
+        keys if keys and keys[0] in settings else as_written(keys, schema): message
         for keys, message in _flat(schema.validate(platform.answer(answer)))
         if not _is_item(keys)
     }
@@ -78,26 +79,20 @@ def _rejected(platform: Platform, answer: Answer | Rejection) -> dict[KeyPath, s
     return {**of_answer, **of_settings}
 
 
-def _as_written(keys: KeyPath, schema: Schema, settings: Mapping[str, Any]) -> KeyPath:
-    first = schema.fields.get(str(keys[0])) if keys and keys[0] not in settings else None
-    instead = first.metadata.get("write_instead") if first else None
-    return (instead, *keys[1:]) if instead else keys
-
-
 def _is_item(keys: KeyPath) -> bool:
     return any(isinstance(key, int) for key in keys)
 
 
-def written_at(catalog: Catalog, folders: tuple[str, ...], keys: KeyPath) -> tuple[str, int]:
+def written_at(content: Content, folders: tuple[str, ...], keys: KeyPath) -> tuple[str, int]:
     """Return the file and line of the last layer that writes a key, or else the nearest key above it."""
-    patches = dict(catalog.overrides())
+    catalog, overrides = content.catalog, content.catalog.overrides
     for length in range(len(keys), 0, -1):
         above, last = keys[: length - 1], keys[length - 1]
-        for path in (f"{folder}/override.json" for folder in reversed(folders)):
-            if last in _children(_at(patches.get(path), above)):
+        for path in (overrides.file(folder, content.platform) for folder in reversed(folders)):
+            if last in _children(_at(overrides.patches.get(path), above)):
                 return path, json_line(catalog.texts[path], *keys[:length])
-    prompt = catalog.plan(folders, catalog.settings.language, frozenset()).stack.find("system_prompt.j2")
-    return (prompt and prompt.name) or f"{BASE}/override.json", 0
+    prompt = catalog.stack(folders, catalog.settings.language).find("system_prompt.j2")
+    return (prompt and prompt.name) or overrides.file(BASE, content.platform), 0
 
 
 def _known(schema: Schema, path: KeyPath = ()) -> dict[KeyPath, Mapping[str, fields.Field[Any]]]:

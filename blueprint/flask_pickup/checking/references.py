@@ -10,7 +10,7 @@ from jinja2 import nodes
 
 from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import suggest
-from flask_pickup.catalog.files import FILE_NAMES, unused_file
+from flask_pickup.catalog.files import is_read, unused_file
 from flask_pickup.catalog.loading import reachable
 from flask_pickup.checking.content import Content, Reference
 from flask_pickup.rendering import BASE, split_variant
@@ -83,11 +83,10 @@ def _unused(catalog: Catalog, included: frozenset[str]) -> Iterator[Complaint]:
 
 def _is_read(catalog: Catalog, path: str) -> bool:
     folder, _, file = path.rpartition("/")
-    name, _ = split_variant(file)
-    if name not in FILE_NAMES:
+    if not is_read(file):
         return False
     if path.startswith("experiments/"):
         # A file that an arm must not have is an error of its own.
-        return path.count("/") == (_DEPTH if name == "experiment.toml" else _DEPTH + 1)
+        return path.count("/") == (_DEPTH if file == "experiment.toml" else _DEPTH + 1)
     lines = {line.folder for line in catalog.settings.lines.values()}
-    return name != "experiment.toml" and (folder == BASE or (folder in lines and name != "settings.toml"))
+    return file != "experiment.toml" and (folder == BASE or (folder in lines and file != "settings.toml"))

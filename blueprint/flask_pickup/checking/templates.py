@@ -46,7 +46,7 @@ def check_templates(content: Content) -> Iterator[Complaint]:
         yield from check_comparisons(source, catalog.languages)
         if source.is_spoken:
             yield from check_spoken(source, catalog.settings.language)
-    for path in (*content.trees, *dict(catalog.overrides())):
+    for path in (*content.trees, *catalog.overrides.patches):
         yield from _check_lines(path, catalog.texts[path], content.region)
 
 

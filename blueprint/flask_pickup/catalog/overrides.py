@@ -1,0 +1,51 @@
+"""The overrides of all folders, and which of them a platform's calls get."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import Schema
+
+from flask_pickup.override import KeyPath
+from flask_pickup.platforms import JsonObject, Platform
+
+
+def override_name(platform: str = "") -> str:
+    """Return the name of the override for one platform, or of the one for every platform."""
+    return f"override.{platform}.json" if platform else "override.json"
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """The patches of all folders.
+
+    :param files: every file there is, readable or not.
+    :param patches: file to its patch, of those that can be read.
+    """
+
+    files: Collection[str]
+    patches: MutableMapping[str, JsonObject] = field(default_factory=dict)
+
+    def file(self, folder: str, platform: Platform) -> str:
+        """Return the override of a folder that a platform's calls get: its own, else the one for every platform."""
+        own = f"{folder}/{override_name(platform.name)}"
+        return own if own in self.files else f"{folder}/{override_name()}"
+
+    def patch(self, folder: str, platform: Platform) -> JsonObject:
+        """Return the patch of a folder that a platform's calls get; empty if there is none."""
+        return self.patches.get(self.file(folder, platform), {})
+
+    def of(self, platform: Platform) -> Iterator[tuple[str, JsonObject]]:
+        """Yield each file that a platform's calls get, with its patch."""
+        for path, patch in self.patches.items():
+            if path == self.file(path.rpartition("/")[0], platform):
+                yield path, patch
+
+
+def as_written(keys: KeyPath, schema: Schema) -> KeyPath:
+    """Return the keys under which authors write what is at ``keys`` in an answer."""
+    first: Any = schema.fields.get(str(keys[0])) if keys else None
+    instead = first.metadata.get("write_instead") if first else None
+    return (instead, *keys[1:]) if instead else keys
