@@ -106,7 +106,7 @@ def _write_experiment(folder: Path, index: int, in_each: int) -> None:
     )
     # Each layer writes a field of its own; in a layer no caller is in two.
     override = {"assistant": {"metadata": {f"layer_{layer}": f"{index} says {{{{ caller.country }}}}"}}}
-    (arm / "override.json").write_text(json.dumps(override), "utf-8")
+    (arm / "override.flireo.json").write_text(json.dumps(override), "utf-8")
 
 
 def _environ(who: int) -> tuple[bytes, bytes, int]:

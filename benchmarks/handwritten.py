@@ -35,7 +35,7 @@ app = Flask(__name__)
 app.jinja_env.loader = ChoiceLoader([FileSystemLoader(ROOT)])
 app.jinja_env.autoescape = False
 
-OVERRIDE = json.loads((ROOT / "greetings/override.json").read_text("utf-8"))
+OVERRIDE = json.loads((ROOT / "greetings/override.flireo.json").read_text("utf-8"))
 FEATURES = {
     "opening": {
         "defaultValue": "control",
