@@ -115,15 +115,21 @@ def test_any_bytes_are_read_or_refused(body: bytes, name: str) -> None:
 
 
 def test_tools_and_status(platform: Platform) -> None:
-    """A tool's name and arguments arrive as they were sent, and a call that has ended is known for it."""
-    call = replace(CALL, tool=ToolCall(id="tool-1", name="look_up", arguments={"order": "1042"}))
-    event = platform.parse(platform.sign(platform.payload(ToolCalls, call), ToolCalls))
-    assert isinstance(event, ToolCalls)
-    assert [(tool.name, tool.arguments) for tool in event.tool_calls] == [("look_up", {"order": "1042"})]
-    assert platform.tool_results(event, {"a": 1}) != platform.tool_results(event, {}, "The tool failed.")
-    ended = platform.parse(platform.sign(platform.payload(StatusChanged, CALL), StatusChanged))
-    assert isinstance(ended, StatusChanged)
-    assert ended.has_ended
+    """A tool's name and arguments arrive as they were sent, and a call that has ended is known for it.
+
+    Not every platform sends both events.
+    """
+    sent = {sample.event for sample in platform.samples(CALL)}
+    if ToolCalls in sent:
+        call = replace(CALL, tool=ToolCall(id="tool-1", name="look_up", arguments={"order": "1042"}))
+        event = platform.parse(platform.sign(platform.payload(ToolCalls, call), ToolCalls))
+        assert isinstance(event, ToolCalls)
+        assert [(tool.name, tool.arguments) for tool in event.tool_calls] == [("look_up", {"order": "1042"})]
+        assert platform.tool_results(event, {"a": 1}) != platform.tool_results(event, {}, "The tool failed.")
+    if StatusChanged in sent:
+        ended = platform.parse(platform.sign(platform.payload(StatusChanged, CALL), StatusChanged))
+        assert isinstance(ended, StatusChanged)
+        assert ended.has_ended
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
