@@ -8,17 +8,22 @@ from typing import Any
 from flask_pickup.platforms.events import Ending
 from flask_pickup.platforms.reading import words_of
 
-_ENDED = {"ended", "hang", "hangup", "hung"}
+_ENDED = {"ended", "end", "hang", "hangup", "hung", "hungup"}
 _RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
-    ("error", [{"error", "errored", "errors", "failed", "failure"}]),
+    ("error", [{"error", "errored", "errors", "failed", "failure", "invalid", "shutdown"}]),
     ("voicemail", [{"voicemail"}]),
     ("silence", [{"silence", "inactivity"}]),
     ("limit", [{"max", "maximum"}, {"duration"}]),
     ("caller", [{"user", "caller", "customer"}, _ENDED]),
     ("agent", [{"agent", "assistant"}, _ENDED]),
-    ("transferred", [{"transferred", "forwarded"}]),
+    ("agent", [{"hook"}, {"say"}]),
+    ("transferred", [{"transferred", "forwarded", "forwarding"}]),
     ("transferred", [{"call"}, {"transfer"}]),
     ("completed", [{"completed"}]),
+    ("error", [{"closed"}, {"websocket"}]),
+    ("error", [{"not"}, {"found", "valid"}]),
+    ("error", [{"returned"}, {"no"}]),
+    ("error", [{"timed", "timeout"}]),
 )
 """An ending, and sets of words: the reason has at least one word of each set. The first rule that fits holds."""
 

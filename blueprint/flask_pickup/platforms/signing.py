@@ -8,6 +8,11 @@ from collections.abc import Iterable
 from flask_pickup.errors import BadSignature
 
 
+def timed_hmac(secret: str, timestamp: str, body: bytes) -> bytes:
+    """Return the HMAC-SHA256 of a timestamp, a full stop and a body."""
+    return hmac.digest(secret.encode(), f"{timestamp}.".encode() + body, "sha256")
+
+
 def require_match(given: bytes, expected: Iterable[bytes]) -> None:
     """Check that a signature or a token is one of those that our secrets give.
 

@@ -329,7 +329,6 @@ NO_CALLS: tuple[Any, ...] = (None, "look_up", 7, [READABLE])
     ("calls", "names"),
     [
         *(([READABLE, {"id": "u", "function": function}], ["look_up", ""]) for function in NAMELESS),
-        ([READABLE, {"id": "u", "name": "look_up", "arguments": {}}], ["look_up", ""]),
         *(([call, READABLE], ["look_up"]) for call in NO_CALLS),
         ("look_up", []),
     ],

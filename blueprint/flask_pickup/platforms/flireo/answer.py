@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
-from flask_pickup.platforms.reading import mapping, mappings, text
+from flask_pickup.platforms.prompts import prompt_of, with_prompt
+from flask_pickup.platforms.reading import mapping, text
 
 
 def write(answer: Answer | Rejection) -> dict[str, Any]:
@@ -27,9 +28,7 @@ def write(answer: Answer | Rejection) -> dict[str, Any]:
 def words(settings: JsonObject) -> Words:
     """Return the assistant's greeting and prompt."""
     assistant = mapping(settings.get("assistant") or settings.get("assistant_override"))
-    messages = mappings(mapping(assistant.get("llm_config")).get("messages")) or ()
-    prompt = messages[0].get("content") if _leads_with_system(messages) else None
-    return Words(text(assistant.get("first_message"), None), text(prompt, None))
+    return Words(text(assistant.get("first_message"), None), prompt_of(assistant.get("llm_config")))
 
 
 def metadata(answer: JsonObject) -> JsonObject:
@@ -57,19 +56,7 @@ def _changes(assistant: JsonObject, answer: Answer) -> dict[str, Any]:
     if answer.words.greeting is not None:
         changes["first_message"] = answer.words.greeting
     if answer.words.prompt is not None:
-        changes["llm_config"] = _with_prompt(assistant.get("llm_config", {}), answer.words.prompt)
+        changes["llm_config"] = with_prompt(assistant.get("llm_config", {}), answer.words.prompt)
     if answer.metadata is not None:
         changes["metadata"] = {**mapping(assistant.get("metadata")), "pickup": answer.metadata}
     return changes
-
-
-def _with_prompt(model: Any, prompt: str) -> Any:
-    messages = model.get("messages", []) if isinstance(model, Mapping) else None
-    if not isinstance(messages, list):
-        return model
-    rest = messages[1:] if _leads_with_system(messages) else messages
-    return {**model, "messages": [{"role": "system", "content": prompt}, *rest]}
-
-
-def _leads_with_system(messages: Sequence[Any]) -> bool:
-    return bool(messages) and mapping(messages[0]).get("role") == "system"

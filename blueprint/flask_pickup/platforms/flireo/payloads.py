@@ -5,8 +5,7 @@ A call must not be lost because a field is not as documented: only the type and 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,9 +17,7 @@ from flask_pickup.platforms.events import (
     JsonObject,
     OtherEvent,
     StatusChanged,
-    ToolCall,
     ToolCalls,
-    Unread,
 )
 from flask_pickup.platforms.flireo.answer import analysis_fields, metadata, words
 from flask_pickup.platforms.reading import (
@@ -33,6 +30,7 @@ from flask_pickup.platforms.reading import (
     seconds,
     text,
 )
+from flask_pickup.platforms.tools import read_tool_calls
 from flask_pickup.platforms.transcripts import read_transcript
 
 _EVENTS = {event.name: event for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded)}
@@ -59,21 +57,10 @@ def read_event(message: JsonObject) -> Event:
         case StatusChanged.name:
             return event(status=status, has_ended=status in {"ended", _ENDED_WITH_ERROR}, end_reason=end_reason)
         case ToolCalls.name:
-            return event(tool_calls=tuple(_tool_calls(message.get("tool_call_list"), values.unread)))
+            return event(tool_calls=tuple(read_tool_calls(message.get("tool_call_list"), values.unread)))
         case CallEnded.name:
             return event(status=status, end_reason=end_reason, **_report(values, status))
     return event()
-
-
-def _tool_calls(sent: Any, unread: Counter[Unread]) -> Iterator[ToolCall]:
-    for call in sent if isinstance(sent, list) else [sent] * (sent is not None):
-        function = SentValues(mapping(mapping(call).get("function")))
-        name = function.get("name", text, "tool calls") or ""
-        arguments = function.get("arguments", json_object, "tool calls") or {}
-        if not name or function.unread:
-            unread["tool calls"] += 1
-        if isinstance(call, Mapping):
-            yield ToolCall(id=identifier(call.get("id")) or "", name=name, arguments=arguments)
 
 
 def _report(values: SentValues, status: str | None) -> dict[str, Any]:

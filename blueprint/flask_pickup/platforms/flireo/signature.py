@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Sequence
 
 from flask_pickup.errors import BadSignature
 from flask_pickup.platforms.events import Delivery
-from flask_pickup.platforms.signing import require_match, require_recent
+from flask_pickup.platforms.signing import require_match, require_recent, timed_hmac
 
 SIGNATURE = "X-Webhook-Signature"
 TIMESTAMP = "X-Webhook-Timestamp"
@@ -25,7 +24,7 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 
     :param timestamp: Unix seconds, as they stand in the header.
     """
-    return f"sha256={_digest(secret, timestamp, body).hex()}"
+    return f"sha256={timed_hmac(secret, timestamp, body).hex()}"
 
 
 def verify(delivery: Delivery, *, secrets: Sequence[str], now: float, tolerance: float) -> int:
@@ -42,10 +41,6 @@ def verify(delivery: Delivery, *, secrets: Sequence[str], now: float, tolerance:
     given = _SIGNATURE.fullmatch(delivery.headers.get(SIGNATURE, ""))
     if given is None:
         raise BadSignature("the signature is missing or is not 64 hexadecimal digits")
-    require_match(bytes.fromhex(given[1]), (_digest(secret, timestamp, delivery.body) for secret in secrets))
+    require_match(bytes.fromhex(given[1]), (timed_hmac(secret, timestamp, delivery.body) for secret in secrets))
     require_recent(int(timestamp), now=now, tolerance=tolerance)
     return int(timestamp)
-
-
-def _digest(secret: str, timestamp: str, body: bytes) -> bytes:
-    return hmac.digest(secret.encode(), f"{timestamp}.".encode() + body, "sha256")
