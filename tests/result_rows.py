@@ -63,6 +63,7 @@ class Rows:
         call_id: str = options.pop("call_id", f"call-{len(self.calls)}")
         call = {
             "call_id": call_id,
+            "platform": options.pop("platform", "flireo"),
             "caller_key": caller,
             "line": "+31850835037",
             "language": options.pop("language", "en"),

@@ -52,9 +52,9 @@ class State(Webhook):
         self.endpoints = {each: f"{name}.{endpoint_of(each)}" for each in self.platforms}
         self.snapshots = Snapshots(self.engines, self._snapshot, lambda: self.now)
 
-    def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
+    def results(self, experiment: str, **options: Any) -> Results:
         """Return what is known of an experiment; see :meth:`Pickup.results`."""
-        with self._analysis(experiment, pool=pool, rehearsals=rehearsals) as found:
+        with self._analysis(experiment, **options) as found:
             return found.results()
 
     def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:
@@ -66,7 +66,10 @@ class State(Webhook):
         with self._analysis(experiment, patience=LEASE.total_seconds()) as found:
             results, zone = found.results(), self.catalog.zone(Line(None))
             details = asdict(details_of(found, results.since, zone)) if results.since else None
-        return {"results": results.as_data(), "details": details}
+            platforms = found.platforms if len(found.platforms) > 1 else ()
+        split = [self.results(experiment, platform=each) for each in platforms]
+        by_platform = [each.as_data() for each in split if each.since]
+        return {"results": results.as_data(), "details": details, "by_platform": by_platform}
 
     def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[assembling.Analysis]:
         days = self.options.retention
@@ -198,16 +201,19 @@ class Pickup(Blueprint):
             outcomes.entry(state.options, name, value, at or now, now=now, call_id=call_id, caller=caller)
         )
 
-    def results(self, experiment: str, *, pool: bool = False, rehearsals: bool = False) -> Results:
+    def results(
+        self, experiment: str, *, pool: bool = False, rehearsals: bool = False, platform: str | None = None
+    ) -> Results:
         """Return what is known of an experiment: means, intervals, warnings and a verdict.
 
         Call it inside the app's context. It takes seconds over a million calls.
 
         :param pool: whether earlier periods of equal weights count too.
         :param rehearsals: whether rehearsed calls count.
+        :param platform: the name of the one platform whose calls count; its results have no verdict.
         :raises UnknownExperiment: if neither the folders nor the tables have it.
         """
-        return _current().results(experiment, pool=pool, rehearsals=rehearsals)
+        return _current().results(experiment, pool=pool, rehearsals=rehearsals, platform=platform)
 
     def _bind(self, state: BlueprintSetupState) -> None:
         app = state.app

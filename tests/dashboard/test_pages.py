@@ -168,6 +168,19 @@ def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:
     assert "could not be read" not in text
 
 
+def test_platforms_have_a_table_where_there_are_several(open_app: Open) -> None:
+    """The numbers of each platform are shown where the calls came from several."""
+    one, two = open_app(), open_app()
+    for phone in (one, two):
+        phone.ring("call-a", caller="+12015550100")
+        phone.ring("call-b", caller="+12015550101")
+    with two.app.extensions["pickup"].engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE pickup_calls SET platform = 'retell' WHERE call_id = 'call-b'")
+    assert "By platform" not in page(one, WARM).text
+    table = page(two, WARM).text.partition("<h2>By platform")[2].partition("</table>")[0]
+    assert re.findall(r'<th scope="row">(\w+)</th>', table) == ["flireo", "flireo", "retell", "retell"]
+
+
 def test_unread_reports_are_told_once(author: Phone) -> None:
     """The page says once, in the reader's language, how many calls have a report that could not be read."""
     for index in range(2):

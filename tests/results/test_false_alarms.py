@@ -133,7 +133,7 @@ def _alarms(day: list[list[int]]) -> list[str]:
             reports=Sums(
                 callers, calls, without, calls, without_squared, squares, without_calls, incomplete=unreported
             ),
-            delivery=Sums(callers, calls, asked=callers, incomplete=undelivered),
+            delivery={"flireo": Sums(callers, calls, d=calls, asked=callers, incomplete=undelivered)},
             sums={"length": sums},
             since=START,
             reported=reported,

@@ -265,7 +265,36 @@ def test_broken_split_delivery_and_missing_reports_are_told(small: Engine) -> No
         row["reported_at"] = None
     told = codes(shown(small, rows))
     assert {"split", "delivery", "missing"} <= told.keys()
-    assert "control 100.0 %, warm 0.0 %" in told["delivery"]
+    assert "delivered on flireo: control 100.0 %, warm 0.0 %" in told["delivery"]
+
+
+@pytest.mark.parametrize(("on_retell", "is_told"), [(0.5, False), (0.1, True)])
+def test_delivery_is_compared_within_a_platform(small: Engine, on_retell: float, *, is_told: bool) -> None:
+    """Platforms may deliver differently, and one that has more of an arm's callers tells nothing of the arm."""
+    rows = Rows()
+    for arm, numbers in {"control": {"flireo": 300, "retell": 200}, "warm": {"flireo": 200, "retell": 300}}.items():
+        for platform, number in numbers.items():
+            share = 1.0 if platform == "flireo" else 0.5 if arm == "control" else on_retell
+            for delivered, part in ((True, share), (False, 1 - share)):
+                callers(rows, arm, round(number * part), 0.3, platform=platform, delivered=delivered)
+    told = codes(shown(small, rows))
+    assert ("delivery" in told) is is_told
+    assert "on flireo" not in told.get("delivery", "")
+
+
+def test_one_platforms_results_have_no_verdict(engine: Engine) -> None:
+    """Results of one platform are about its calls alone; the experiment has one verdict."""
+    rows = Rows()
+    callers(rows, "control", 300, 0.3)
+    callers(rows, "warm", 300, 0.3)
+    callers(rows, "control", 100, 0.2, platform="retell")
+    callers(rows, "warm", 100, 0.6, platform="retell", delivered=None)
+    whole = shown(engine, rows)
+    one = results(engine, "opening", options=ResultOptions(now=NOW, platform="retell"))
+    assert (arms(whole, "callers"), arms(one, "callers")) == ([400, 400], [100, 100])
+    assert arms(one, "delivered") == [1.0, None]
+    assert [arm.mean for arm in one.metrics[0].arms] == [0.2, 0.6]
+    assert (one.platform, one.verdict, whole.platform, whole.verdict is None) == ("retell", None, None, False)
 
 
 def test_uneven_missing_values_suppress_the_metric(small: Engine) -> None:

@@ -114,6 +114,16 @@ def test_what_is_missing_is_shown_as_a_share(host: Phone) -> None:
     assert all(part in text for part in ("30 (25.0 %)", "20 (16.7 %)", "no report"))
 
 
+def test_one_platform_alone(host: Phone) -> None:
+    """With --platform only its calls count; a platform that there is not is a usage error."""
+    winning(host)
+    assert run(host, "results", "opening", "--platform", "flireo").stdout.startswith(
+        "opening: running, period 1 since 2026-03-02, on flireo alone"
+    )
+    refused = run(host, "results", "opening", "--platform", "nobody")
+    assert (refused.exit_code, refused.stderr.startswith("No platform is called 'nobody'. There are: ")) == (2, True)
+
+
 def test_unknown_experiment_is_asked_wrongly(host: Phone) -> None:
     """An experiment that nobody knows is a sentence with those that there are."""
     winning(host)

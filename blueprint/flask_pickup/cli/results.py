@@ -13,6 +13,7 @@ from rich.text import Text
 from flask_pickup.blueprint import State
 from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with_state
 from flask_pickup.errors import UnknownExperiment
+from flask_pickup.platforms import REGISTRY
 from flask_pickup.results import wording
 from flask_pickup.results.assembling import recorded
 from flask_pickup.results.model import CSV_COLUMNS, ArmCounts, Comparison, Metric, Results, Unidentified, csv_rows
@@ -28,19 +29,25 @@ _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
 @click.argument("name", required=False)
 @click.option("--pool", is_flag=True, help="Count earlier periods of equal weights too.")
 @click.option("--rehearsals", is_flag=True, help="Count rehearsed calls too.")
+@click.option("--platform", metavar="NAME", help="Count the calls of one platform alone, without a verdict.")
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True,
     help="Text, or JSON or CSV for programs.",
 )  # fmt: skip
 @with_state
-def results_command(state: State, name: str | None, *, pool: bool, rehearsals: bool, style: str) -> None:
+def results_command(
+    state: State, name: str | None, *, pool: bool, rehearsals: bool, platform: str | None, style: str
+) -> None:
     """Show which arm is better.
 
     Shows the verdict, each metric by arm and the warnings of the experiment NAME, by default of all that are not
     drafts. The exit status is 1 if results are not reliable.
     """
+    if platform not in {None, *REGISTRY}:
+        fail(f"No platform is called '{platform}'. There are: {', '.join(sorted(REGISTRY))}.", USAGE_ERROR)
+    options = {"pool": pool, "rehearsals": rehearsals, "platform": platform}
     try:
-        found = [state.results(each, pool=pool, rehearsals=rehearsals) for each in ([name] if name else _names(state))]
+        found = [state.results(each, **options) for each in ([name] if name else _names(state))]
     except UnknownExperiment as error:
         _fail(error, state)
     broken = any(each.verdict and each.verdict.state == "broken" for each in found)
@@ -88,7 +95,8 @@ def _fail(error: UnknownExperiment, state: State) -> NoReturn:
 
 def _parts(found: Results) -> Iterator[str | Text | Table]:
     since = f" since {found.since:%Y-%m-%d}" if found.since else ""
-    yield _wrapped(f"{found.experiment}: {found.status}, period {found.period}{since}", "bold")
+    on = f", on {found.platform} alone" if found.platform else ""
+    yield _wrapped(f"{found.experiment}: {found.status}, period {found.period}{since}{on}", "bold")
     if found.verdict:
         yield _wrapped(found.verdict.message, _COLOURS.get(found.verdict.state, "yellow"))
         if found.verdict.bet:

@@ -63,7 +63,8 @@ class ArmAggregates:
     :param sums: metric to its sums.
     :param calls_per_caller: s is a caller's calls, d is 1.
     :param reports: s is a caller's calls without a report, d their calls of which one is due.
-    :param delivery: s is a caller's calls in which the arm was not delivered, d those of which that is known.
+    :param delivery: platform to sums: s is a caller's calls in which the arm was not delivered, d those of which that
+        is known.
     :param since: the first assignment.
     :param recent: callers who came in the last four weeks.
     :param most_calls: those of the caller who called most.
@@ -76,7 +77,7 @@ class ArmAggregates:
     sums: Mapping[str, Sums] = field(default_factory=dict)
     calls_per_caller: Sums = Sums()
     reports: Sums = Sums()
-    delivery: Sums = Sums()
+    delivery: Mapping[str, Sums] = field(default_factory=dict)
     since: datetime | None = None
     recent: int = 0
     most_calls: int = 0
@@ -102,16 +103,20 @@ class ArmAggregates:
     def __add__(self, other: ArmAggregates) -> ArmAggregates:
         """Return both together."""
         found = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
-        both = {name: sums + other.sums[name] for name, sums in self.sums.items() if name in other.sums}
         return ArmAggregates(
-            sums={**self.sums, **other.sums, **both},
+            sums=_together(self.sums, other.sums),
+            delivery=_together(self.delivery, other.delivery),
             since=min(filter(None, (self.since, other.since)), default=None),
             most_calls=max(self.most_calls, other.most_calls),
             **found,
         )
 
 
-_ADDED = {each.name for each in fields(ArmAggregates)} - {"sums", "since", "most_calls"}
+def _together(one: Mapping[str, Sums], other: Mapping[str, Sums]) -> dict[str, Sums]:
+    return {**one, **other, **{name: sums + other[name] for name, sums in one.items() if name in other}}
+
+
+_ADDED = {each.name for each in fields(ArmAggregates)} - {"sums", "delivery", "since", "most_calls"}
 
 
 @dataclass(frozen=True)

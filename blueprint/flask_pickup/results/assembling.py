@@ -23,6 +23,7 @@ from flask_pickup.results.calls import (
     coverage,
     excluded_calls,
     first_assigned,
+    platforms_of,
     rehearsed_calls,
     unread_calls,
 )
@@ -42,6 +43,7 @@ class ResultOptions:
 
     :param pool: whether earlier periods of equal weights count too.
     :param rehearsals: whether rehearsed calls count.
+    :param platform: the one whose calls count; None for all. One platform's results have no verdict.
     :param now: stands for the time of asking.
     :param purged_before: calls from before that are purged.
     :param patience: seconds that a statement may take; None for all it needs.
@@ -49,6 +51,7 @@ class ResultOptions:
 
     pool: bool = False
     rehearsals: bool = False
+    platform: str | None = None
     now: datetime | None = None
     purged_before: datetime | None = None
     patience: float | None = None
@@ -122,7 +125,15 @@ class Analysis:
         if self.experiment.status == "concluded":
             # From then on everybody hears the winner.
             until = min(until, _end(definitions))
-        self.query = CountQuery(self.experiment.name, self.experiment.metrics, until, rehearsals=options.rehearsals)
+        self.platforms = platforms_of(connection)
+        self.query = CountQuery(
+            self.experiment.name,
+            self.experiment.metrics,
+            until,
+            rehearsals=options.rehearsals,
+            platform=options.platform,
+            delivered_on=self.platforms,
+        )
         self.first = first_assigned(connection, self.query)
         *self.earlier, self.period = periods(definitions, self.first)
         self.pooled = 0
@@ -136,7 +147,7 @@ class Analysis:
             self.query = replace(self.query, scaled_by=self.period.definitions)
 
     def results(self) -> Results:
-        """Return what is known, with a verdict."""
+        """Return what is known, with a verdict; the experiment has one verdict, not one for each platform."""
         week = self._last_whole_week()
         now, *weeks = aggregate(self.connection, self.query, *([week] if week else []))
         current = self._aggregates(now, self.query.until)
@@ -146,8 +157,11 @@ class Analysis:
         if current.since:
             found = replace(found, coverage=coverage(self.connection, self.query, current.since, current.calls))
         found = replace(found, warnings=(*found.warnings, *self._findings(current, one_arm, earlier)))
+        found = replace(found, platform=self.options.platform, unidentified=self._unidentified())
+        if self.options.platform is not None:
+            return found
         at_week = self._aggregates(weeks[0], week) if week else None
-        return replace(found, verdict=self._verdict(found, at_week), unidentified=self._unidentified())
+        return replace(found, verdict=self._verdict(found, at_week))
 
     def callers(self) -> Iterator[Mapping[str, object]]:
         """Yield a row for each caller who counts, of all periods, as the database gives them."""

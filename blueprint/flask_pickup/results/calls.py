@@ -27,6 +27,8 @@ class CountQuery:
     :param rehearsals: whether rehearsed calls count.
     :param unidentified: whether calls without a number are counted instead, each as a caller.
     :param scaled_by: the definitions whose callers set the scales of all; by default every definition.
+    :param platform: the one whose calls count; None for all.
+    :param delivered_on: the platforms whose delivery is counted.
     """
 
     experiment: str | None
@@ -36,6 +38,8 @@ class CountQuery:
     rehearsals: bool = False
     unidentified: bool = False
     scaled_by: frozenset[str] = frozenset()
+    platform: str | None = None
+    delivered_on: tuple[str, ...] = ()
 
     @property
     def unit(self) -> Literal["caller_key", "call_id"]:
@@ -49,12 +53,20 @@ class CountQuery:
 
     def includes(self, call_id: Any) -> ColumnElement[bool]:
         """Return whether a call may count: rehearsals do only if asked for."""
-        return true() if self.rehearsals else ~call_id.startswith(REHEARSAL)
+        found = true() if self.rehearsals else ~call_id.startswith(REHEARSAL)
+        if self.platform is None:
+            return found
+        return and_(found, call_id.in_(select(Call.call_id).where(Call.platform == self.platform)))
 
 
 def was_heard() -> ColumnElement[bool]:
     """Return whether a call was not turned away. A call that only its report tells of was not."""
     return or_(Call.decision != "closed", Call.decision.is_(None))
+
+
+def platforms_of(connection: Connection) -> tuple[str, ...]:
+    """Return the names of the platforms that any call came from."""
+    return tuple(sorted(connection.scalars(select(Call.platform).distinct())))
 
 
 def first_assigned(connection: Connection, query: CountQuery) -> Mapping[str, datetime]:

@@ -13,7 +13,7 @@ from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.outcome_names import REPORTED_FLAGS
 from flask_pickup.results.aggregates import ArmAggregates, Sums
 from flask_pickup.results.calls import CountQuery
-from flask_pickup.results.statement import SUMS_OF_CALLS, WHO, Scale, Statement
+from flask_pickup.results.statement import SUMS_OF_CALLS, WHO, Scale, Statement, delivery_on
 
 _DIGITS = 6
 _WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
@@ -33,7 +33,7 @@ def aggregate(connection: Connection, query: CountQuery, *earlier: datetime) -> 
     rows = connection.execute(Statement(connection.dialect.name, query, scales).by_arm(moments)).mappings().all()
     return [
         {
-            (row["definition"], row["arm"], bool(row["two_armed"])): _aggregates(row, moment, scales)
+            (row["definition"], row["arm"], bool(row["two_armed"])): _aggregates(row, moment, query, scales)
             for row in rows
             if row[f"callers_calls_per_caller_{moment}"]
         }
@@ -125,11 +125,12 @@ def _scale(connection: Connection, query: CountQuery, metric: MetricDefinition, 
 # --- from a row of the statement ----------------------------------------------------------------------------------------
 
 
-def _aggregates(row: RowMapping, moment: int, scales: Mapping[str, Scale]) -> ArmAggregates:
+def _aggregates(row: RowMapping, moment: int, query: CountQuery, scales: Mapping[str, Scale]) -> ArmAggregates:
     found: dict[str, Any] = {name: _sums(row, f"{name}_{moment}", Scale()) for name in SUMS_OF_CALLS}
     found |= {name: int(row[f"{name}_{moment}"] or 0) for name in ("recent", "most_calls", "reported", "unassigned")}
     sums = {name: _sums(row, f"{index}_{moment}", scale) for index, (name, scale) in enumerate(scales.items())}
-    return ArmAggregates(sums, since=row[f"since_{moment}"], **found)
+    delivery = {each: _sums(row, f"{delivery_on(each)}_{moment}", Scale()) for each in query.delivered_on}
+    return ArmAggregates(sums, since=row[f"since_{moment}"], delivery=delivery, **found)
 
 
 def _sums(row: RowMapping, suffix: str, scale: Scale) -> Sums:

@@ -234,10 +234,12 @@ class Results(PeriodResults):
     """All that is known of one experiment: the period in force, and what is about all of them.
 
     :param unidentified: None where there are no such calls.
+    :param platform: the one whose calls these are; None for all.
     """
 
     experiment: str
     status: str
+    platform: str | None = None
     new_callers_a_week: float | None = None
     coverage: Coverage | None = None
     warnings: tuple[Finding, ...] = ()

@@ -41,7 +41,7 @@ REPORTED_WITHIN = timedelta(hours=6)
 """How long after a call began its report is waited for: until then no report says nothing."""
 WHO = 5
 """Columns of the statement of callers before those of the metrics."""
-SUMS_OF_CALLS = ("calls_per_caller", "reports", "delivery")
+SUMS_OF_CALLS = ("calls_per_caller", "reports")
 """The sums that are there whatever the metrics are."""
 _DAY = 86_400.0
 
@@ -143,6 +143,7 @@ class Statement:
                 Call.reported_at,
                 Assignment.call_id.label("assigned"),
                 Assignment.delivered,
+                Call.platform,
                 *([since_scaled] if query.scaled_by else []),
                 *self._outcome_columns(),
             )
@@ -258,15 +259,16 @@ class Statement:
         is_due = calls.at < moment - REPORTED_WITHIN
         is_in = func.min(calls.since) < moment
         made, lost, due = _number(*counts), _number(is_due, calls.reported_at.is_(None)), _number(is_due)
-        known = _number(*counts, calls.delivered.is_not(None))
-        undelivered = _number(*counts, calls.delivered.is_(False))
         found: dict[str, ColumnElement[Any]] = {
             "reported": _number(*counts, calls.reported_at.is_not(None)),
             "unassigned": _number(*counts, calls.assigned.is_(None)),
             **_pair("calls_per_caller", is_in, is_in, made, 1, made, 0),
             **_pair("reports", is_in, is_in, lost, due, due, lost),
-            **_pair("delivery", known > 0, known > 0, undelivered, known, known, undelivered),
         }
+        for platform in self._query.delivered_on:
+            on = (*counts, calls.platform == platform)
+            known, lost = _number(*on, calls.delivered.is_not(None)), _number(*on, calls.delivered.is_(False))
+            found |= _pair(delivery_on(platform), known > 0, known > 0, lost, known, known, lost)
         for index, metric in enumerate(self._query.metrics):
             found |= self._of_metric(index, metric, moment, counts)
         return found
@@ -307,7 +309,8 @@ class Statement:
             "unassigned": func.sum(of("unassigned")),
             "reported": _number(of("reported") > 0),
         }
-        for name in (*SUMS_OF_CALLS, *map(str, range(len(self._query.metrics)))):
+        delivery = map(delivery_on, self._query.delivered_on)
+        for name in (*SUMS_OF_CALLS, *delivery, *map(str, range(len(self._query.metrics)))):
             s, d, n, missing = (of(f"{part}_{name}") for part in ("s", "d", "n", "missing"))
             found |= {
                 f"callers_{name}": func.count(s),
@@ -322,6 +325,11 @@ class Statement:
                 f"sd_{name}": func.sum(s * d),
             }
         return found
+
+
+def delivery_on(platform: str) -> str:
+    """Return the name of the sums of a platform's delivery."""
+    return f"delivery_{platform}"
 
 
 def _pair(  # noqa: PLR0913, PLR0917 (all that a caller's part in a metric is)

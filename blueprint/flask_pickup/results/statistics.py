@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, sqrt
 
@@ -74,7 +74,7 @@ def _arm_counts(period: PeriodAggregates) -> tuple[ArmCounts, ...]:
             weight=period.weights[name],
             callers=arm.callers,
             calls=arm.calls,
-            delivered=1 - arm.delivery.s / arm.delivery.d if arm.delivery.d else None,
+            delivered=_share_delivered(arm.delivery.values()),
             unidentified=arm.unidentified,
             pinned=arm.pinned,
             without_report=arm.reports.s / arm.reports.d if arm.reports.d else None,
@@ -169,17 +169,29 @@ def _uneven(design: Experiment, period: PeriodAggregates) -> list[Finding]:
     """
     arms, counts = period.arms.values(), _arm_counts(period)
     unreported = [(each.arm, each.without_report) for each in counts if each.without_report is not None]
-    delivered = [(each.arm, each.delivered) for each in counts if each.delivered is not None]
     lost = estimates.share_of_calls_p_value([arm.reports for arm in arms])
-    tested = [
-        (lost, Finding("missing", {"shares": unreported})),
-        (_missing_p_value([arm.delivery for arm in arms]), Finding("delivery", {"shares": delivered})),
-    ]
+    tested = [(lost, Finding("missing", {"shares": unreported})), *_delivery(period)]
     for metric in design.metrics:
         sums = [arm.of(metric.name) for arm in arms]
         if any(each.incomplete for each in sums):
             tested.append((_missing_p_value(sums), Finding("missing", {"metric": metric.name})))
     return [finding for p_value, finding in tested if p_value < ALARM / len(tested)]
+
+
+def _delivery(period: PeriodAggregates) -> Iterator[tuple[float, Finding]]:
+    """Yield how likely the arms' delivery is on each platform: platforms deliver differently, and see different callers."""
+    platforms = sorted({platform for arm in period.arms.values() for platform in arm.delivery})
+    for platform in platforms:
+        on = {name: arm.delivery.get(platform, Sums()) for name, arm in period.arms.items()}
+        shares = [(name, share) for name, sums in on.items() if (share := _share_delivered([sums])) is not None]
+        if shares:
+            yield _missing_p_value(list(on.values())), Finding("delivery", {"platform": platform, "shares": shares})
+
+
+def _share_delivered(sums: Iterable[Sums]) -> float | None:
+    pairs = [(each.s, each.d) for each in sums]
+    known = sum(d for _, d in pairs)
+    return 1 - sum(s for s, _ in pairs) / known if known else None
 
 
 def _missing_p_value(sums: Sequence[Sums]) -> float:

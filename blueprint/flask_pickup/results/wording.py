@@ -241,7 +241,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "missing:shares": _one(
         "The arms differ in how many of their calls have no report: %(shares)s. What comes from reports is not compared."
     ),
-    "delivery": _one("The arms differ in how often they were delivered: %(shares)s."),
+    "delivery": _one("The arms differ in how often they were delivered on %(platform)s: %(shares)s."),
     "changed:pooled": _plural(
         "pooled",
         "The earlier period is pooled with this one, as requested. Its templates are different, its weights equal.",
