@@ -145,6 +145,19 @@ def test_digits_without_plus_are_one_caller_or_none(number: str, region: str) ->
         assert found or len(number) <= 8 or region in OTHER_PREFIXES
 
 
+@given(countries, st.ip_addresses(v=4).map(str), st.sampled_from(("{}", "<{}>", "tel:{}", "sip:{}@{}", " {}")))
+@example("NL", "203.0.113.77", "{}")
+def test_host_in_place_of_a_number_is_nobody(region: str, address: str, spelling: str) -> None:
+    """An IPv4 address, which some trunks send, is no number, but for one of four pairs of digits."""
+    assume(not re.fullmatch(r"(\d\d\.){3}\d\d", address))
+    assert e164(spelling.format(address, address), region) is None
+
+
+def test_pairs_of_digits_are_a_number() -> None:
+    """Danish numbers are written as four pairs."""
+    assert e164("20.12.34.56", "DK") == "+4520123456"
+
+
 @given(numbers, countries)
 @example("+493012345", "DE")
 def test_what_a_spreadsheet_made_of_a_number_is_nobody(number: str, region: str) -> None:

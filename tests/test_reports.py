@@ -193,6 +193,7 @@ BOOLEAN, NUMBER, NULLABLE = {"type": "boolean"}, {"type": "number"}, {"anyOf": [
         (NULLABLE, {"true": 1, False: 0}),
         ({"type": ["boolean", "number"]}, {"true": 1, "7": 7, 7: 7}),
         ({"oneOf": [BOOLEAN, NUMBER]}, {"false": 0, "7": 7}),
+        *(({"allOf": [BOOLEAN]}, {"true": 1}), ({"const": 7}, {"7": 7}), ({"type": "bool"}, {True: 1, 7.5: 7.5})),
         ({}, {7: 7, True: 1}),
     ],
 )

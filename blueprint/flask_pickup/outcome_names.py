@@ -15,6 +15,7 @@ ANALYSED = "analysis."
 
 _LARGEST, _SMALLEST = 1e15, 1e-15
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number"}
+_ALL_TYPES = {*_TYPES.values(), "array", "object", "null"}
 
 
 def is_reported(outcome: str) -> bool:
@@ -28,17 +29,18 @@ def is_measurable(value: float) -> bool:
 
 
 def schema_values(*schemas: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the types and the words that JSON Schemas of one value allow, also those in ``anyOf`` and ``oneOf``.
+    """Return the types and the words that JSON Schemas of one value allow, also those in ``anyOf`` and its like.
 
-    An ``enum`` without a type has the types of its values.
+    An ``enum`` or ``const`` without a type has the types of its values. A type that JSON Schema does not have is none.
     """
     types, words = list[str](), list[str]()
     for schema in schemas:
-        parts = [each for key in ("anyOf", "oneOf") for each in _as_list(schema.get(key)) if isinstance(each, Mapping)]
+        within = ("anyOf", "oneOf", "allOf")
+        parts = [each for key in within for each in _as_list(schema.get(key)) if isinstance(each, Mapping)]
         for part in (schema, *parts):
-            choices = _as_list(part.get("enum"))
+            choices = [*_as_list(part.get("enum")), part.get("const")]
             named = part.get("type") or [_TYPES[type(choice)] for choice in choices if type(choice) in _TYPES]
-            types += map(str, _as_list(named))
+            types += (name for name in map(str, _as_list(named)) if name in _ALL_TYPES)
             words += [choice for choice in choices if isinstance(choice, str)]
     return types, words
 

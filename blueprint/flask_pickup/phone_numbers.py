@@ -53,6 +53,9 @@ _BRACKETED_ZERO = re.compile(r"([0-9][\s\-./]*)[(\[]\s*0\s*[)\]]")
 # What spreadsheets make of numbers: 31612345678.0, 31.612.345.678, and -12345653 of 31-6-12345678. A comma separates nothing.
 _CALCULATED = re.compile(r"\s*(?:[^.]*\.(?:0+|[0-9]{1,2})|.*\.0|[1-9][0-9]{0,2}(?:\.[0-9]{3})+|-.*)\s*")
 
+# An IPv4 address: some trunks send a host where the number should be. Danes write 20.12.34.56.
+_HOST = re.compile(r"\s*(?!(?:[0-9]{2}\.){3}[0-9]{2}\s*$)(?:(?:[1-9]?|1[0-9]|2[0-5])[0-9](?:\.(?=[0-9])|\s*$)){4}")
+
 # Ranges reserved for examples and films that are not valid: British, French and Irish; and Flireo's own sample.
 _EXAMPLES = re.compile(r"\+(?:44(?:1632960|7700900)[0-9]{3}|3363998[0-9]{4}|3532091[0-9]{5}|31601234567)")
 
@@ -126,9 +129,14 @@ def _dialled(text: str, region: str) -> tuple[str, str]:
     dialled = _SEPARATORS.sub("", _EXTENSION.sub("", parts["user"]))
     if context := _CONTEXT.search(parts["parameters"] or ""):
         region = phonenumbers.region_code_for_country_code(int(context[1]))
-    # sip:192.0.2.1 has only a host.
+    # sip:example.com has only a host.
     is_host = (parts["scheme"] or "").lower().startswith("sip") and parts["host"] is None and "+" not in dialled
-    if is_host or _CALCULATED.fullmatch(parts["user"]) or not _DIALLED.fullmatch(dialled):
+    if (
+        is_host
+        or _HOST.fullmatch(parts["user"])
+        or _CALCULATED.fullmatch(parts["user"])
+        or not _DIALLED.fullmatch(dialled)
+    ):
         return "", region
     _, plus, digits = dialled.rpartition("+")
     # No country's code begins with 0: such a plus stands before what is dialled.
