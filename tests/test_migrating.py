@@ -23,7 +23,7 @@ from flask_pickup.models import VERSION_TABLE, Base
 COLUMNS = {
     "pickup_calls": [
         *("call_id", "caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons"),
-        *("status", "end_reason", "ended_at", "reported_at", "platform"),
+        *("status", "end_reason", "ended_at", "reported_at", "platform", "platform_call_id", "part_times"),
     ],
     "pickup_assignments": [
         *("call_id", "experiment", "arm", "source", "caller_key", "definition", "assigned_at", "delivered"),

@@ -63,7 +63,8 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
         languages=catalog.languages_on(line),
     )
     id_of = partial(_id_of, number=event.caller_number, options=options, recorded_id=recorded_id)
-    call_id = event.call_id.replace("\0", "")
+    # A report without our metadata is of a call that our answer missed.
+    call_id = (event.call_id or event.platform_call_id or "").replace("\0", "")
     is_named_here = returned is None and not call_id
     if returned is not None:
         call_id = returned.call_id

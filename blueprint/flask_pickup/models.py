@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, Double, Index, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, Double, Index, TypeDecorator, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -71,13 +71,20 @@ class Call(Base):
     """A call: what was decided when it rang, and how it ended.
 
     ``decision`` is ``arm``, ``base``, ``closed`` or ``fallback``; null where a report came and its call did not.
-    ``reported_at`` is the time of the report whose outcomes stand; null while none has come.
+    ``reported_at`` is the time of the latest report; null while none has come. ``platform_call_id`` is the platform's own
+    id of a call that has one of ours. ``part_times`` has the times of what parts of a report brought before the latest.
     """
 
     __tablename__ = "pickup_calls"
     __table_args__ = (
         Index("pickup_calls_caller", "caller_key", "decided_at"),
         Index("pickup_calls_decided_at", "decided_at"),
+        Index(
+            "pickup_calls_platform_call_id",
+            "platform_call_id",
+            sqlite_where=text("platform_call_id IS NOT NULL"),
+            postgresql_where=text("platform_call_id IS NOT NULL"),
+        ),
         Base.__table_args__,
     )
 
@@ -95,6 +102,8 @@ class Call(Base):
     end_reason: Mapped[str | None]
     ended_at: Mapped[datetime | None]
     reported_at: Mapped[datetime | None]
+    platform_call_id: Mapped[str | None]
+    part_times: Mapped[dict[str, Any] | None]
 
 
 DECIDED = ("platform", "caller_key", "line", "call_type", "country", "language", "decided_at", "decision", "reasons")

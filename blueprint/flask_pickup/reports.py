@@ -52,8 +52,8 @@ def call_row(call: CallFacts, **values: Any) -> dict[str, Any]:
     The platform's own words lose what could be a number: a carrier's reason may quote an address.
     """
     words = {name: without_numbers(values[name]) for name in _PLATFORMS_WORDS if values.get(name)}
-    facts = {"call_id": call.id, "platform": call.platform, "caller_key": call.caller.key}
-    return without_nul({**_EMPTY_CALL, **facts, **values, **words})  # type: ignore[no-any-return]
+    ids = {"call_id": call.id, "platform_call_id": call.platform_call_id, "caller_key": call.caller.key}
+    return without_nul({**_EMPTY_CALL, "platform": call.platform, **ids, **values, **words})  # type: ignore[no-any-return]
 
 
 def without_nul(value: Any) -> Any:
@@ -87,7 +87,7 @@ def report_entry(
     row = call_row(call, status=event.status, end_reason=event.end_reason, ended_at=event.ended_at, caller_key=key)
     reported_at = event.timestamp or call.at
     delivered = None
-    if event.applied is not None:
+    if event.applied is not None and (returned or event.is_whole):
         # A report that shows other words than ours, or nothing of ours at all, is of a call that our answer missed.
         delivered = returned is not None and returned.was_applied(event.applied)
     assignments = []
@@ -103,6 +103,7 @@ def report_entry(
         outcomes=outcomes,
         delivered=delivered,
         transcript=without_nul(transcript) if reading.transcripts else None,
+        is_whole=event.is_whole,
     )
     return entry, unread
 
@@ -157,6 +158,10 @@ def outcomes_of(
 
 def _is_early_hang_up(event: CallEnded, threshold: float | None) -> bool | None:
     """Return whether the caller hung up without a word; None where that is unknown."""
+    has_messages = event.transcript is not None or event.user_messages is not None
+    if not event.is_whole and (event.ending is None or not has_messages):
+        # The other fact is in another part. One of them alone would find only calls that are none.
+        return None
     has_spoken = event.user_messages or any(said.get("role") == "user" for said in event.transcript or ())
     if has_spoken or event.ending not in {None, "caller", "completed"}:
         return False

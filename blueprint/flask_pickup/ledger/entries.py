@@ -33,6 +33,7 @@ class ReportEntry:
     :param outcomes: name to value; None if the event is not a report.
     :param delivered: whether the platform applied the call's arms; None if that is unknown.
     :param transcript: a row of ``pickup_transcripts``, if they are kept.
+    :param is_whole: whether a report's outcomes take the place of all that were reported before.
     """
 
     call: Row
@@ -41,6 +42,7 @@ class ReportEntry:
     outcomes: Mapping[str, float] | None = None
     delivered: bool | None = None
     transcript: Row | None = None
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from itertools import groupby
 from time import time
-from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, exists, false, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, exists, false, or_, select, update
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from flask_pickup.assignment import Assigned, Recorded
@@ -20,12 +18,11 @@ from flask_pickup.caller import REHEARSAL
 from flask_pickup.engines import begin_writing, path_of
 from flask_pickup.ledger import tombstones
 from flask_pickup.ledger.entries import CallEntry, DefinitionEntry, Entry, OutcomeEntry, ReportEntry
+from flask_pickup.ledger.inserts import Inserts
+from flask_pickup.ledger.reported import outcome_row, write_report
 from flask_pickup.ledger.single_statement import insert_new_calls
 from flask_pickup.ledger.sqlite_file import FileReplaced, identity, is_wal_overwritten, kernel_lock
-from flask_pickup.models import DECIDED, Assignment, Base, Call, Definition, Outcome, Transcript
-from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS
-
-_REPORTED = or_(Outcome.name.in_((*REPORTED_NUMBERS, *REPORTED_FLAGS)), Outcome.name.startswith(ANALYSED))
+from flask_pickup.models import Assignment, Call, Definition, Outcome
 
 _LATEST = 20
 """How many of a caller's latest calls may have the outcome already."""
@@ -51,25 +48,13 @@ class Store:
     """
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time) -> None:
-        is_postgresql = engine.dialect.name == "postgresql"
         self._engine = engine
         self._clock = clock
-        insert: Any = (postgresql if is_postgresql else sqlite).insert
-        # Built once: building a statement costs more than executing it.
-        call, outcome = insert(Call), insert(Outcome)
-        self._upsert_call = call.on_conflict_do_update(
-            index_elements=[Call.call_id],
-            set_={column: call.excluded[column] for column in DECIDED},
-            where=Call.decision.is_(None),
-        ).returning(Call.call_id)
-        self._upsert_outcome = outcome.on_conflict_do_update(
-            index_elements=[Outcome.call_id, Outcome.name],
-            set_={"value": outcome.excluded.value, "reported_at": outcome.excluded.reported_at},
-            where=Outcome.reported_at <= outcome.excluded.reported_at,
-        )
-        self._add_new = {table: insert(table).on_conflict_do_nothing() for table in Base.metadata.sorted_tables}
+        self._inserts = Inserts(engine.dialect.name)
         self._path = path_of(engine)
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT") if is_postgresql else None
+        self._autocommit = (
+            engine.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else None
+        )
         self._last_call: str | None = None
         self.unjoined = 0
 
@@ -129,8 +114,9 @@ class Store:
                 for entry in entries
                 if isinstance(entry, CallEntry) and tombstones.is_forgotten(marks, entry)
             }
-            definitions = [dict(entry.definition) for entry in entries if isinstance(entry, DefinitionEntry)]
-            self._add(connection, Definition.__table__, sorted(definitions, key=lambda row: str(row["fingerprint"])))
+            definitions = [entry.definition for entry in entries if isinstance(entry, DefinitionEntry)]
+            definitions.sort(key=lambda row: str(row["fingerprint"]))
+            self._inserts.new(connection, Definition.__table__, definitions)
             of_calls = [
                 entry for entry in entries if isinstance(entry, CallEntry | ReportEntry) and id(entry) not in found
             ]
@@ -140,7 +126,7 @@ class Store:
                     found |= self._add_calls(connection, calls)
                 for report in alike:
                     if isinstance(report, ReportEntry):
-                        self._report(connection, report, marks)
+                        write_report(connection, self._inserts, report, marks)
             if outcomes := [entry for entry in entries if isinstance(entry, OutcomeEntry)]:
                 self._add_outcomes(connection, outcomes)
         return found
@@ -178,9 +164,9 @@ class Store:
         """Insert calls, or fill in those that only a report has made; return what is recorded of the others."""
         # One delivery of each call, because no statement of PostgreSQL's may touch a row twice.
         given = {entry.call["call_id"]: entry for entry in reversed(calls)}
-        new = set(connection.execute(self._upsert_call, [dict(entry.call) for entry in given.values()]).scalars())
-        rows = [dict(row) for call_id, entry in given.items() if call_id in new for row in entry.assignments]
-        if self._add(connection, Assignment.__table__, rows) == len(rows) and len(new) == len(calls):
+        new = self._inserts.calls(connection, [entry.call for entry in given.values()])
+        rows = [row for call_id, entry in given.items() if call_id in new for row in entry.assignments]
+        if self._inserts.new(connection, Assignment.__table__, rows) == len(rows) and len(new) == len(calls):
             return {}
         recorded = {call_id: _recorded(connection, call_id) for call_id in given}
         # A report that overtook its call may have brought an assignment, which stands.
@@ -192,12 +178,6 @@ class Store:
             or {(each.experiment, each.arm) for each in recorded[call_id].assignments}
             != {(row["experiment"], row["arm"]) for row in entry.assignments}
         }
-
-    def _add(self, connection: Connection, table: Any, rows: list[dict[str, Any]]) -> int:
-        """Insert the rows whose keys are not there; return how many that were."""
-        if not rows:
-            return 0
-        return connection.execute(self._add_new[table], rows, execution_options={"preserve_rowcount": True}).rowcount
 
     def write_outcomes(self, entries: Sequence[OutcomeEntry]) -> Counter[str]:
         """Commit the host's outcomes. Of several with one name of one call the one that happened latest stands.
@@ -224,57 +204,19 @@ class Store:
             else:
                 counts["corrected" if before else "new"] += 1
                 standing[key] = told
-                written[key] = _outcome_row(call_id, entry.name, entry.value, entry.reported_at)
+                written[key] = outcome_row(call_id, entry.name, entry.value, entry.reported_at)
         self.unjoined += counts["unjoined"]
-        if written:
-            connection.execute(self._upsert_outcome, [row for _, row in sorted(written.items())])
+        self._inserts.outcomes(connection, list(written.values()))
         return counts
-
-    def _report(self, connection: Connection, report: ReportEntry, marks: tombstones.Marks) -> None:
-        call_id = report.call["call_id"]
-        self._add(connection, Call.__table__, [dict(report.call)])
-        # The row is the lock under which reports of one call queue.
-        standing = select(Call.reported_at, Call.decided_at).where(Call.call_id == call_id).with_for_update()
-        latest, decided_at = connection.execute(standing).one()
-        # A decided call of a marked caller has a row only if it came after the caller was forgotten.
-        if call_id in marks or (decided_at is None and not tombstones.names_of(report).isdisjoint(marks)):
-            tombstones.erase_calls(connection, [call_id])
-            return
-        self._add(connection, Assignment.__table__, [dict(row) for row in report.assignments])
-        if report.delivered is not None:
-            unknown = update(Assignment).where(Assignment.call_id == call_id, Assignment.delivered.is_(None))
-            connection.execute(unknown.values(delivered=report.delivered))
-        if report.outcomes is None:
-            # A later, plainer status does not replace an error.
-            plain = or_(Call.status.is_(None), Call.status != "ended-with-error")
-            known = {key: report.call[key] for key in ("status", "end_reason") if report.call[key] is not None}
-            connection.execute(update(Call).where(Call.call_id == call_id, plain).values(known))
-        elif latest is None or latest < report.reported_at:
-            self._replace_outcomes(connection, report, report.outcomes)
-
-    def _replace_outcomes(self, connection: Connection, report: ReportEntry, outcomes: Mapping[str, float]) -> None:
-        call_id = report.call["call_id"]
-        known = {key: report.call[key] for key in ("status", "end_reason", "ended_at") if report.call[key] is not None}
-        known["reported_at"] = report.reported_at
-        # Another event may have made the row without a number.
-        known["caller_key"] = func.coalesce(Call.caller_key, report.call["caller_key"])
-        connection.execute(update(Call).where(Call.call_id == call_id).values(known))
-        connection.execute(delete(Outcome).where(Outcome.call_id == call_id, _REPORTED))
-        rows = [_outcome_row(call_id, name, value, report.reported_at) for name, value in outcomes.items()]
-        self._add(connection, Outcome.__table__, rows)
-        if report.transcript:
-            connection.execute(delete(Transcript).where(Transcript.call_id == call_id))
-            self._add(connection, Transcript.__table__, [dict(report.transcript)])
-
-
-def _outcome_row(call_id: str, name: str, value: float, reported_at: datetime) -> dict[str, Any]:
-    return {"call_id": call_id, "name": name, "value": value, "reported_at": reported_at}
 
 
 def _call_of(connection: Connection, entry: OutcomeEntry) -> str | None:
     """Return the call that an outcome belongs to, if it is there; a rehearsal is never a caller's latest call."""
     if entry.call_id is not None:
-        statement = select(Call.call_id).where(Call.call_id.in_((entry.call_id, entry.pseudonym)))
+        ids = (entry.call_id, entry.pseudonym)
+        is_ours = Call.call_id.in_(ids)
+        statement = select(Call.call_id).where(or_(is_ours, Call.platform_call_id.in_(ids)))
+        statement = statement.order_by(is_ours.desc(), Call.call_id).limit(1)
     else:
         latest = (
             select(Call.call_id, Call.decided_at)

@@ -1,0 +1,82 @@
+"""Platforms that tests enable beside the shipped ones: that of docs/platforms/adding.md, and one that names no calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flask_pickup import platforms
+from flask_pickup.platforms import Answer, CallEnded, Delivery, Event, IncomingCall, Rejection
+
+ADDING = Path(__file__).parents[1] / "docs/platforms/adding.md"
+TOKEN = "the-token-of-bell"
+
+
+def bell() -> Any:
+    """Return the toy platform of the page."""
+    [code] = re.findall(r"```python\n(.*?)```", ADDING.read_text("utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names["Bell"]
+
+
+class Nameless(bell()):  # type: ignore[misc]
+    """Bell without ids in its requests; its reports have its own, and may be parts of one."""
+
+    name = "nameless"
+
+    def __init__(self, tokens: Any, clock: Callable[[], float]) -> None:
+        super().__init__(tokens)
+        self.clock = clock
+
+    def sign(self, body: bytes, event: type[Event]) -> Delivery:
+        """Return a body with the token and the time."""
+        signed: Delivery = super().sign(body, event)
+        return replace(signed, headers={**signed.headers, "X-Bell-Time": str(self.clock())})
+
+    def answer(self, answer: Answer | Rejection) -> dict[str, Any]:
+        """Return Bell's answer; a call that is turned away brings our metadata back too."""
+        written: dict[str, Any] = super().answer(answer)
+        return {**written, "note": answer.metadata} if answer.metadata else written
+
+    def verify(self, delivery: Delivery) -> float:
+        """Return the time that is signed."""
+        super().verify(delivery)
+        return float(delivery.headers["X-Bell-Time"])
+
+    def parse(self, delivery: Delivery) -> Event:
+        """Return Bell's event, as this platform sends it."""
+        event: Event = super().parse(delivery)
+        if isinstance(event, IncomingCall):
+            return replace(event, call_id="")
+        if isinstance(event, CallEnded):
+            at = event.body.get("at")
+            said = event.body.get("lines")
+            return replace(
+                event,
+                call_id="",
+                platform_call_id=event.call_id,
+                is_whole=event.body.get("part") is None,
+                timestamp=datetime.fromisoformat(at) if at else None,
+                end_reason=event.body.get("why"),
+                summary=event.body.get("gist"),
+                transcript=said,
+                user_messages=None if said is None else len([each for each in said if each["role"] == "user"]),
+            )
+        return event
+
+
+@contextmanager
+def enabled(*toys: Any) -> Iterator[None]:
+    """Register toys; each is enabled by ``PICKUP_BELL_TOKEN``."""
+    platforms.REGISTRY.update({toy.name: toy.from_config for toy in toys})
+    try:
+        yield
+    finally:
+        for toy in toys:
+            del platforms.REGISTRY[toy.name]
