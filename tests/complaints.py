@@ -10,7 +10,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from conftest import write
+from conftest import FLIREO, write
 from flask_pickup.catalog import Complaint
 from flask_pickup.checking.runner import check_here
 from flask_pickup.cli import pickup
@@ -66,6 +66,7 @@ def complaints_about(root: Path, files: Mapping[str, Any], **options: Any) -> li
     """Write files beneath ``root``, check them in this process, and return the complaints."""
     write(root, files)
     found: set[Complaint] = set()
+    options = {"platforms": [FLIREO], **options}
     check_here(root / "experiments", root / "greetings", region="NL", found=found.add, **options)
     return [asdict(each) for each in sorted(found) if each.problem != "folder 'experiments' is missing"]
 

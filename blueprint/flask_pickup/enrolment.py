@@ -18,7 +18,6 @@ from flask_pickup.customer import Customer, UnavailableCustomer
 from flask_pickup.decision import Deciding
 from flask_pickup.engines import reading
 from flask_pickup.models import Call
-from flask_pickup.platforms import content_platform
 from flask_pickup.results import estimates, planning
 from flask_pickup.results.aggregates import RECENT, ArmAggregates
 from flask_pickup.results.calls import CountQuery
@@ -78,7 +77,7 @@ def enrolment(
     :param seconds: how long the database may take.
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
     """
-    running, platform = replace(experiment, status="running"), content_platform()
+    running = replace(experiment, status="running")
     experiments = (running if each.name == running.name else each for each in catalog.experiments)
     catalog = replace(catalog, experiments=tuple(experiments))
     heard = (~Call.call_id.startswith(REHEARSAL), Call.decided_at <= now, Call.decision != "closed")
@@ -96,7 +95,9 @@ def enrolment(
         for call in connection.execute(calls.execution_options(yield_per=1000)).mappings():
             known = reasons.setdefault(call["caller_key"], set())
             if known.isdisjoint(_SETTLED):
-                deciding = Deciding(catalog, platform, _facts(catalog, call), _NOT_RECORDED, call["language"])
+                deciding = Deciding(
+                    catalog, catalog.platforms[0], _facts(catalog, call), _NOT_RECORDED, call["language"]
+                )
                 known.add(deciding.place(running)[1])
     enrolled = sum(not known.isdisjoint({"enrolled", "customer_failed"}) for known in reasons.values())
     unsure = any("customer_failed" in known and "enrolled" not in known for known in reasons.values())

@@ -9,7 +9,7 @@ from complaints import BASE, Fault, all_complaints, complaints_about, not_found,
 FAULTS = {
     # values
     "text-for-number": override({"max_duration_seconds": "300"}, "has to be a whole number", 2),
-    "float-for-integer": override({"max_duration_seconds": 2.5}, "the platform rejects max_duration_seconds", 2),
+    "float-for-integer": override({"max_duration_seconds": 2.5}, "flireo rejects max_duration_seconds", 2),
     "number-for-text": override({"assistant": {"first_message": 1}}, "has to be a text, in quotes", 3),
     "text-for-boolean": override({"assistant": {"analysis_plan": {"structured_data_plan": {"enabled": "yes"}}}},
                                  "has to be true or false", 5),

@@ -25,6 +25,7 @@ from flask_pickup.rendering import BASE, Environment, Expression, Library, Stack
 class Catalog:
     """All content, read once and never changed.
 
+    :param platforms: those for which overrides are read.
     :param experiments: those that load, by name.
     :param arms: experiment to its arms.
     :param audiences: experiment to its compiled audience, of those that have one.
@@ -33,6 +34,7 @@ class Catalog:
     :param complaints: what is wrong, in the order of files and lines.
     """
 
+    platforms: tuple[Platform, ...]
     settings: Settings
     experiments: tuple[Experiment, ...]
     arms: Mapping[str, tuple[Arm, ...]]

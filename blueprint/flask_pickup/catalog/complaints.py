@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-Level = Literal["error", "warning"]
+Level = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, order=True)
 class Complaint:
-    """One thing that an author has to fix (an error) or to know (a warning).
+    """One thing that an author has to fix (an error), to judge (a warning) or to do elsewhere (a note).
 
     :param file: relative to the folder that holds ``experiments/`` and ``greetings/``.
     :param line: counted from 1; 0 where the complaint is about the file as a whole.
+    :param remedy: empty if ``problem`` says it, as that of a note does.
     """
 
     file: str
@@ -27,7 +28,7 @@ class Complaint:
 
     def __str__(self) -> str:
         # Editors open file:line; a file as a whole is opened at its beginning.
-        return f"{self.file}:{max(self.line, 1)}: {self.problem}; {self.remedy}"
+        return f"{self.file}:{max(self.line, 1)}: {self.problem}" + (self.remedy and f"; {self.remedy}")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

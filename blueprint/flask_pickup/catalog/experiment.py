@@ -15,6 +15,7 @@ from flask_pickup.catalog.metrics import Kinds, define_decision, define_metrics
 from flask_pickup.catalog.syntax import unreadable
 from flask_pickup.catalog.toml import NAME, NAME_RULE, TomlFile, schema_of
 from flask_pickup.override import KeyPath
+from flask_pickup.platforms import Platform
 from flask_pickup.rendering import Environment, Expression, expression
 
 _SCHEMA = schema_of(Experiment)
@@ -36,6 +37,10 @@ class Arm:
     folder: str
     files: Mapping[str, str]
     writes: frozenset[KeyPath]
+
+    def writes_on(self, platform: Platform) -> bool:
+        """Return whether it can change any field of a platform's answer."""
+        return any(path[0] == platform.name for path in self.writes)
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ class _Loader:
         loaded = [each for name, each in found.items() if each and name not in excluded]
         check_ranges(loaded)
         return Catalog(
+            platforms=tuple(self.platforms),
             settings=settings,
             experiments=tuple(each.experiment for each in loaded),
             arms={each.experiment.name: each.arms for each in loaded},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from babel.core import get_global
@@ -14,10 +15,11 @@ from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Catalog, Complaint, Line
 from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.checking.content import Content
-from flask_pickup.checking.overrides import check_answer, walk, written_at
+from flask_pickup.checking.keys import walk
+from flask_pickup.checking.overrides import check_answer, written_at
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import Deciding
-from flask_pickup.platforms import Answer
+from flask_pickup.platforms import Answer, Platform, Rejection
 from flask_pickup.rendering import BASE, failed_at
 
 WORDS_A_MINUTE = 150
@@ -41,20 +43,25 @@ class Case(NamedTuple):
 
 
 def check_answers(content: Content) -> Iterator[Complaint]:
-    """Yield what is wrong with the base's answers for every case, and with each arm's for a sample of them."""
+    """Yield what is wrong with the base's answers for every case, and with each arm's for a sample of them.
+
+    Notes say what the answers need at the vendor.
+    """
     seen: set[tuple[str, int, str]] = set()
-    for complaint in _all(content):
-        # One caller is enough of those with the same problem.
-        key = (complaint.file, complaint.line, complaint.problem.partition(" for ")[0])
-        if key not in seen:
-            seen.add(key)
-            yield complaint
+    for platform in content.catalog.platforms:
+        for complaint in _all(content, platform):
+            # One caller is enough of those with the same problem, and one platform.
+            problem = complaint.problem if complaint.level == "note" else complaint.problem.partition(" for ")[0]
+            key = (complaint.file, complaint.line, problem)
+            if key not in seen:
+                seen.add(key)
+                yield complaint
 
 
-def _all(content: Content) -> Iterator[Complaint]:
+def _all(content: Content, platform: Platform) -> Iterator[Complaint]:
     catalog, at = content.catalog, content.at
     at(BASE)
-    regular, timed = list(_regular(content)), list(_at_other_times(content))
+    regular, timed = list(_regular(catalog, platform)), list(_at_other_times(catalog, platform))
     cases = [*regular, *timed]
     for case in cases:
         at(BASE)
@@ -68,43 +75,49 @@ def _all(content: Content) -> Iterator[Complaint]:
         inside = [case for case in cases if not case.deciding.outside(experiment)][: len(sample)] or sample
         yield from _faults(content, cases)
         for arm in catalog.arms[experiment.name]:
-            for case in (inside if experiment.audience else sample) if arm.writes else ():
+            for case in (inside if experiment.audience else sample) if arm.writes_on(platform) else ():
                 at(arm.folder)
                 yield from _answer(content, case, (*case.deciding.base, arm.folder))
 
 
-def _regular(content: Content) -> Iterator[Case]:
+def _regular(catalog: Catalog, platform: Platform) -> Iterator[Case]:
     """Yield callers of every kind: on each line, in each language, while it is open and while it is closed."""
-    catalog = content.catalog
+    case = partial(_case, catalog, platform)
     for line in [Line(None), *catalog.settings.lines.values()]:
         for is_open, now in _times(catalog, line):
             ending = ("" if is_open else ", outside the hours") + (f", on line {line.name}" if line.name else "")
-            yield _case(content, f"a caller without a number{ending}", line, now, UNIDENTIFIED)
-            yield _case(content, f"a stranger from a far country{ending}", line, now, _FOREIGNER)
+            yield case(f"a caller without a number{ending}", line, now, UNIDENTIFIED)
+            yield case(f"a stranger from a far country{ending}", line, now, _FOREIGNER)
             for language in sorted(catalog.languages_on(line)):
                 words = f"speaks '{language}'{ending}"
                 country = get_global("likely_subtags").get(language, "").rpartition("_")[2] or None
                 caller = Caller(number=_NOBODYS, country=country, language=language, key="0" * 32)
                 known = Customer({**_KNOWN, "language": language})
-                yield _case(content, f"a customer who {words}", line, now, caller, known)
-                yield _case(content, f"a stranger who {words}", line, now, caller)
+                yield case(f"a customer who {words}", line, now, caller, known)
+                yield case(f"a stranger who {words}", line, now, caller)
 
 
-def _at_other_times(content: Content) -> Iterator[Case]:
+def _at_other_times(catalog: Catalog, platform: Platform) -> Iterator[Case]:
     """Yield a caller at every third hour and on every day, if any template reads the time."""
-    if content.catalog.library.reads("now"):
+    if catalog.library.reads("now"):
         line = Line(None)
-        midnight = _MONDAY.replace(hour=0, tzinfo=content.catalog.zone(line))
+        midnight = _MONDAY.replace(hour=0, tzinfo=catalog.zone(line))
         hours = [*range(0, 24, 3), *range(12, 24 * 7, 24)]
         for now in (midnight + timedelta(hours=hour) for hour in hours):
-            yield _case(content, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
+            yield _case(catalog, platform, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
 
 
 def _case(  # noqa: PLR0913, PLR0917 (all that a call is)
-    content: Content, words: str, line: Line, now: datetime, caller: Caller, customer: Customer = UNKNOWN
+    catalog: Catalog,
+    platform: Platform,
+    words: str,
+    line: Line,
+    now: datetime,
+    caller: Caller,
+    customer: Customer = UNKNOWN,
 ) -> Case:
-    call = CallFacts("check", content.platform.name, "inbound_phone_call", caller, line, now)
-    return Case(words, Deciding(content.catalog, content.platform, call, customer))
+    call = CallFacts("check", platform.name, "inbound_phone_call", caller, line, now)
+    return Case(words, Deciding(catalog, platform, call, customer))
 
 
 def _times(catalog: Catalog, line: Line) -> list[tuple[bool, datetime]]:
@@ -122,7 +135,8 @@ def _base(content: Content, case: Case) -> Iterator[Complaint]:
     if not deciding.open:
         try:
             # It may be empty for some callers, who are answered then.
-            deciding.closing_words()
+            if words := deciding.closing_words():
+                yield from _notes(deciding.platform, Rejection(words))
         except Exception as error:  # noqa: BLE001 (a template may raise anything)
             yield from _failure(content, case, deciding.base, error)
     yield from _answer(content, case, deciding.base)
@@ -144,9 +158,15 @@ def _answer(content: Content, case: Case, folders: tuple[str, ...]) -> Iterator[
     except Exception as error:  # noqa: BLE001
         yield from _failure(content, case, folders, error)
         return
-    yield from check_answer(content, folders, answer)
+    yield from check_answer(content, case.deciding.platform, folders, answer)
+    yield from _notes(case.deciding.platform, answer)
     if isinstance(answer, Answer):
         yield from _greeting(content, case, folders, answer)
+
+
+def _notes(platform: Platform, answer: Answer | Rejection) -> Iterator[Complaint]:
+    for note in platform.notes(answer):
+        yield Complaint(BASE, 0, f"{platform.name}: {note}", "", "note")
 
 
 def _failure(content: Content, case: Case, folders: tuple[str, ...], error: Exception) -> Iterator[Complaint]:
@@ -180,6 +200,8 @@ def _greeting(content: Content, case: Case, folders: tuple[str, ...], answer: An
     seconds = max(len(words.split()), len(words) / _LETTERS_A_WORD) * 60 / WORDS_A_MINUTE
     if seconds > LONGEST_GREETING:
         keys = next((keys for keys, value in walk(answer.settings) if value == words), ())
-        place = (template.name or "", 1) if template else written_at(content, folders, keys)
+        place = (
+            (template.name or "", 1) if template else written_at(content.catalog, case.deciding.platform, folders, keys)
+        )
         problem = f"the greeting takes {seconds:.0f} seconds to say, at {WORDS_A_MINUTE} words a minute"
         yield Complaint(*place, problem, f"keep it under {LONGEST_GREETING} seconds", "warning")

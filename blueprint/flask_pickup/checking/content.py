@@ -13,6 +13,7 @@ from flask_pickup.catalog import Catalog
 from flask_pickup.catalog.complaints import json_line, toml_line
 from flask_pickup.catalog.loading import reachable
 from flask_pickup.catalog.settings import SPEAKS
+from flask_pickup.checking.keys import owner_of
 from flask_pickup.checking.recorded import NO_HISTORY, History
 from flask_pickup.checking.source import Source, own_names
 from flask_pickup.override import templates
@@ -43,7 +44,6 @@ class Content:
     """
 
     catalog: Catalog
-    platform: Platform
     region: str
     at: Callable[[str], None]
     recorded: History = NO_HISTORY
@@ -78,16 +78,38 @@ class Content:
             Source(environment, path, tree, seen=frozenset().union(*(own[other] for other in self._seen_by(path))))
             for path, tree in self.trees.items()
         ]
-        for path, patch in catalog.overrides.of(self.platform):
-            for keys, text in templates(patch, self.platform.untemplated):
-                if text in catalog.library.strings:
-                    line = json_line(catalog.texts[path], *keys)
-                    found.append(Source(environment, path, environment.parse(text), line))
+        strings = {
+            (path, keys): text
+            for platform in catalog.platforms
+            for path, patch in catalog.overrides.of(platform)
+            for keys, text in templates(patch, platform.untemplated)
+            if text in catalog.library.strings
+        }
+        for (path, keys), text in strings.items():
+            line = json_line(catalog.texts[path], *keys)
+            found.append(Source(environment, path, environment.parse(text), line))
         for path, key, text in self._expressions():
             with suppress(TemplateSyntaxError):
                 tree = environment.parse("{{ (" + text + "\n) }}")
                 found.append(Source(environment, path, tree, toml_line(catalog.texts[path], key), is_spoken=False))
         return found
+
+    def sharing(self, path: str, platform: Platform) -> tuple[Platform, ...]:
+        """Return the other platforms whose calls get an override that those of ``platform`` get."""
+        folder = path.rpartition("/")[0]
+        others = (each for each in self.catalog.platforms if each is not platform)
+        return tuple(each for each in others if self.catalog.overrides.file(folder, each) == path)
+
+    @cached_property
+    def owners(self) -> Mapping[tuple[str, str], Platform]:
+        """File and platform to the other platform whose JSON the file is, of the overrides that several platforms get."""
+        overrides = self.catalog.overrides
+        return {
+            (path, platform.name): owner
+            for platform in self.catalog.platforms
+            for path, _ in overrides.of(platform)
+            if (owner := owner_of(overrides, path, platform, self.sharing(path, platform)))
+        }
 
     def _expressions(self) -> Iterator[tuple[str, str, str]]:
         """Yield the file, key and text of each expression that only decides."""

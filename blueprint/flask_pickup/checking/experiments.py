@@ -40,12 +40,10 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
         yield from _incomplete(catalog, experiment)
         for arm in catalog.arms[experiment.name]:
             yield from _missing_variants(catalog, arm)
-            if (
-                arm.name != CONTROL
-                and experiment.status != "concluded"
-                and _is_the_base(catalog, arm, content.platform)
-            ):
-                problem = f"arm '{arm.name}' changes nothing: it has the texts and settings of {BASE}/"
+            same = [each.name for each in catalog.platforms if _is_the_base(catalog, arm, each)]
+            if same and arm.name != CONTROL and experiment.status != "concluded":
+                where = "" if len(same) == len(catalog.platforms) else f" on {' and '.join(same)}"
+                problem = f"arm '{arm.name}' changes nothing{where}: it has the texts and settings of {BASE}/"
                 remedy = "change its greeting, prompt or override"
                 yield _warning(catalog, experiment, ("arms", arm.name), problem, remedy)
         before = content.recorded.definitions.get(experiment.name)
@@ -78,7 +76,7 @@ def _is_the_base(catalog: Catalog, arm: Arm, platform: Platform) -> bool:
         or ((used := _USES_THE_BASE.fullmatch(text)) and path.startswith(f"{used[1]}."))
         for path, text in templates.items()
     )
-    return not arm.writes or (same and merge(base, patch) == base)
+    return not arm.writes_on(platform) or (same and merge(base, patch) == base)
 
 
 def _missing_variants(catalog: Catalog, arm: Arm) -> Iterator[Complaint]:

@@ -7,18 +7,15 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from marshmallow import Schema, fields
-
-from flask_pickup.catalog import Complaint
+from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import Level, json_line
-from flask_pickup.catalog.overrides import as_written
+from flask_pickup.catalog.overrides import as_written, override_name
 from flask_pickup.checking.content import Content
+from flask_pickup.checking.keys import Known, beside, known_keys, walk
 from flask_pickup.override import KeyPath
 from flask_pickup.platforms import Answer, Platform, Rejection
 from flask_pickup.rendering import BASE
 
-_Known = Mapping[KeyPath, Mapping[str, fields.Field[Any]]]
-"""The fields that the platform knows below each path of keys."""
 _Finding = tuple[str, str, Level]
 """What is wrong with a key, the remedy, and whether it is an error."""
 
@@ -27,37 +24,38 @@ _SECRET = re.compile(r"secret|password|api[-_]?key|authorization|(^|[-_])token$"
 
 def check_overrides(content: Content) -> Iterator[Complaint]:
     """Yield what is wrong with the keys of each override, and what an experiment must not set."""
-    platform, texts = content.platform, content.catalog.texts
-    known = _known(platform.answer_schema)
-    for path, patch in content.catalog.overrides.of(platform):
-        for keys, value in walk(patch):
-            found = list(_misspelt(keys, known))
-            if not path.startswith(BASE + "/"):
-                found += _not_an_experiments(keys, value, known, platform)
-            for problem, remedy, level in found:
-                yield Complaint(path, json_line(texts[path], *keys), problem, remedy, level)
+    texts = content.catalog.texts
+    for platform in content.catalog.platforms:
+        known = known_keys(platform.answer_schema)
+        for path, patch in content.catalog.overrides.of(platform):
+            if owner := content.owners.get((path, platform.name)):
+                problem = f"calls on {platform.name} get this file too, and it has keys of {owner.name} alone"
+                yield Complaint(path, 0, problem, f"rename it to '{override_name(owner.name)}'")
+                continue
+            for keys, value in walk(patch):
+                found = list(_misspelt(keys, known))
+                if not path.startswith(BASE + "/"):
+                    found += _not_an_experiments(keys, value, known, platform)
+                for problem, remedy, level in found:
+                    yield Complaint(path, json_line(texts[path], *keys), problem, remedy, level)
 
 
-def check_answer(content: Content, folders: tuple[str, ...], answer: Answer | Rejection) -> Iterator[Complaint]:
-    """Yield what the platform rejects in the answer of a stack of folders, at the lines that write it."""
+def check_answer(
+    content: Content, platform: Platform, folders: tuple[str, ...], answer: Answer | Rejection
+) -> Iterator[Complaint]:
+    """Yield what a platform rejects in the answer of a stack of folders, at the lines that write it."""
     overrides = content.catalog.overrides
-    files = {overrides.file(folder, content.platform) for folder in folders}
-    if files & (content.catalog.texts.keys() - overrides.patches.keys()):
-        # An override that cannot be read may hold what the answer lacks.
+    files = {overrides.file(folder, platform) for folder in folders}
+    unreadable = content.catalog.texts.keys() - overrides.patches.keys()
+    if any(file in unreadable or (file, platform.name) in content.owners for file in files):
+        # An override that cannot be read, or is another platform's, may be the cause; it has its complaint.
         return
-    for keys, message in _rejected(content.platform, answer).items():
-        problem = f"the platform rejects {'.'.join(map(str, keys))}"
+    for keys, message in _rejected(platform, answer).items():
+        path, line = written_at(content.catalog, platform, folders, keys)
         remedy = message[:1].lower() + message[1:].rstrip(".")
-        yield Complaint(*written_at(content, folders, keys), problem, remedy)
-
-
-def walk(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield each key in ``value`` with its path."""
-    children = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        if isinstance(key, str):
-            yield (*path, key), child
-        yield from walk(child, (*path, key))
+        if path in overrides.patches and (others := content.sharing(path, platform)):
+            remedy += f"; if the file is for {others[0].name} alone, rename it to '{override_name(others[0].name)}'"
+        yield Complaint(path, line, f"{platform.name} rejects {'.'.join(map(str, keys))}", remedy)
 
 
 def _rejected(platform: Platform, answer: Answer | Rejection) -> dict[KeyPath, str]:
@@ -83,34 +81,21 @@ def _is_item(keys: KeyPath) -> bool:
     return any(isinstance(key, int) for key in keys)
 
 
-def written_at(content: Content, folders: tuple[str, ...], keys: KeyPath) -> tuple[str, int]:
+def written_at(catalog: Catalog, platform: Platform, folders: tuple[str, ...], keys: KeyPath) -> tuple[str, int]:
     """Return the file and line of the last layer that writes a key, or else the nearest key above it."""
-    catalog, overrides = content.catalog, content.catalog.overrides
+    overrides = catalog.overrides
     for length in range(len(keys), 0, -1):
         above, last = keys[: length - 1], keys[length - 1]
-        for path in (overrides.file(folder, content.platform) for folder in reversed(folders)):
+        for path in (overrides.file(folder, platform) for folder in reversed(folders)):
             if last in _children(_at(overrides.patches.get(path), above)):
                 return path, json_line(catalog.texts[path], *keys[:length])
     prompt = catalog.stack(folders, catalog.settings.language).find("system_prompt.j2")
-    return (prompt and prompt.name) or overrides.file(BASE, content.platform), 0
+    return (prompt and prompt.name) or overrides.file(BASE, platform), 0
 
 
-def _known(schema: Schema, path: KeyPath = ()) -> dict[KeyPath, Mapping[str, fields.Field[Any]]]:
-    found: dict[KeyPath, Mapping[str, fields.Field[Any]]] = {path: schema.fields}
-    for name, each in schema.fields.items():
-        inner = each.inner if isinstance(each, fields.List) else each
-        if isinstance(inner, fields.Nested):
-            found |= _known(inner.schema, (*path, name))
-    return found
-
-
-def _below(known: _Known, keys: KeyPath) -> Mapping[str, fields.Field[Any]]:
-    return known.get(tuple(key for key in keys if isinstance(key, str)), {})
-
-
-def _misspelt(keys: KeyPath, known: _Known) -> Iterator[_Finding]:
+def _misspelt(keys: KeyPath, known: Known) -> Iterator[_Finding]:
     """Yield an unknown key that is nearly a known one, or known elsewhere: others may be newer than the schema."""
-    here, name = _below(known, keys[:-1]), str(keys[-1])
+    here, name = beside(known, keys), str(keys[-1])
     if name in here:
         if instead := here[name].metadata.get("write_instead"):
             yield f"overrides of a saved agent are written under '{instead}'", f"write '{instead}'", "warning"
@@ -120,15 +105,15 @@ def _misspelt(keys: KeyPath, known: _Known) -> Iterator[_Finding]:
         yield f"unknown key '{name}'", f"did you mean '{close[0]}'?", "warning"
 
 
-def _places(name: str, known: _Known) -> list[str]:
+def _places(name: str, known: Known) -> list[str]:
     """Return where an author may write a key."""
     unwritten = {key for key, field in known[()].items() if "write_instead" in field.metadata}
     paths = [path for path, fields_ in known.items() if name in fields_ and unwritten.isdisjoint(path)]
     return [f"'{'.'.join(map(str, (*path, name)))}'" for path in paths]
 
 
-def _not_an_experiments(keys: KeyPath, value: Any, known: _Known, platform: Platform) -> Iterator[_Finding]:
-    here, name = _below(known, keys[:-1]), str(keys[-1])
+def _not_an_experiments(keys: KeyPath, value: Any, known: Known, platform: Platform) -> Iterator[_Finding]:
+    here, name = beside(known, keys), str(keys[-1])
     if name in here and here[name].metadata.get("app_only"):
         problem = f"an experiment must not set '{name}': its calls' reports would go elsewhere"
         yield problem, f"remove it, or set it for all calls in {BASE}/", "error"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,7 +29,8 @@ from flask_pickup.checking.recorded import NO_HISTORY, History
 from flask_pickup.checking.references import check_references
 from flask_pickup.checking.templates import check_templates
 from flask_pickup.errors import ChecksFailed
-from flask_pickup.platforms import content_platform
+from flask_pickup.options import ConfigReader
+from flask_pickup.platforms import Platform, content_platforms
 
 TIMEOUT = 600.0
 """Seconds for all checks. Each step's CPU time has its own limit; this one ends a child that waits."""
@@ -48,12 +50,17 @@ class Found:
 
 
 def load_content(
-    experiments: Path, greetings: Path, *, region: str, at: Callable[[str], None] = lambda _: None
+    experiments: Path,
+    greetings: Path,
+    *,
+    region: str,
+    platforms: Collection[Platform],
+    at: Callable[[str], None] = lambda _: None,
 ) -> Catalog:
     """Read both folders without an app."""
     # The pins' numbers are checked; their keys are not used, so that any secret will do.
     pin_key = partial(key_of, region=region, secret=secrets.token_hex())
-    return load(experiments, greetings, pin_key=pin_key, region=region, platforms=[content_platform()], at=at)
+    return load(experiments, greetings, pin_key=pin_key, region=region, platforms=platforms, at=at)
 
 
 def check_here(  # noqa: PLR0913 (all that the checks follow from)
@@ -61,6 +68,7 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     greetings: Path,
     *,
     region: str,
+    platforms: Collection[Platform],
     recorded: History = NO_HISTORY,
     found: Callable[[Complaint], None],
     at: Callable[[str], None] = lambda _: None,
@@ -70,9 +78,8 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     :param found: is given each complaint, some of them twice.
     :param at: is told, before each step, the next file or folder.
     """
-    platform = content_platform()
-    catalog = load_content(experiments, greetings, region=region, at=at)
-    content = Content(catalog, platform, region, at, recorded)
+    catalog = load_content(experiments, greetings, region=region, platforms=platforms, at=at)
+    content = Content(catalog, region, at, recorded)
     checks = (check_references, check_templates, check_overrides, check_experiments, check_answers)
     for complaint in chain(catalog.complaints, *(check(content) for check in checks)):
         found(complaint)
@@ -82,7 +89,7 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
 def check_folders(experiments: Path, greetings: Path, *, region: str, recorded: History = NO_HISTORY) -> Found:
     """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.
 
-    Its parameters are those of :func:`check_here`.
+    Its parameters are those of :func:`check_here`; the platforms are those that this process's environment enables.
 
     :raises ChecksFailed: if the checks cannot begin.
     """
@@ -111,6 +118,7 @@ def in_the_child() -> None:
     number = check_here(
         *folders,
         region=request["region"],
+        platforms=content_platforms(ConfigReader(os.environ)),
         recorded=recorded,
         found=lambda complaint: _print(asdict(complaint)),
         at=_begin_step,

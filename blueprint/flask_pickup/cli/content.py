@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -24,6 +25,7 @@ from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, layer_ranges, p
 from flask_pickup.enrolment import detectable_effects
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
+from flask_pickup.platforms import content_platforms
 from flask_pickup.rendering import BASE
 
 T = TypeVar("T")
@@ -38,10 +40,11 @@ def check_command(root: Path | None, style: str) -> None:
     Prints every complaint about the content: where it is, the problem and the remedy. ROOT holds experiments/ and
     greetings/; the default is PICKUP_EXPERIMENTS and PICKUP_GREETINGS, or here. Every arm is rendered for many kinds
     of callers, in a child process with limits on time and memory. If a database answers, running experiments are
-    compared with what callers last heard. Needs no app. The exit status is 1 if there is an error; warnings alone
-    leave it 0.
+    compared with what callers last heard. The platforms are those whose secrets are in the environment or .env, else
+    Flireo. Needs no app. The exit status is 1 if there is an error; warnings and notes leave it 0.
     """
     options = ConfigReader(os.environ)
+    platforms = content_platforms(options)
     experiments, greetings = (root / "experiments", root / "greetings") if root else _folders(options)
     if not experiments.is_dir() and not greetings.is_dir():
         fail(f"Neither '{experiments}' nor '{greetings}' exists. Name the folder that holds them.", USAGE_ERROR)
@@ -55,20 +58,24 @@ def check_command(root: Path | None, style: str) -> None:
     except ChecksFailed as error:
         fail(str(error))
     complaints = [_placed(complaint, experiments, greetings) for complaint in found.complaints]
-    errors = sum(complaint.level == "error" for complaint in complaints)
-    counts = f"{plural(errors, 'error')}, {plural(len(complaints) - errors, 'warning')}"
+    levels = Counter(complaint.level for complaint in complaints)
+    counts = f"{plural(levels['error'], 'error')}, {plural(levels['warning'], 'warning')}"
+    if not levels["error"] + levels["warning"]:
+        counts = "no problems"
+    if levels["note"]:
+        counts += f", {plural(levels['note'], 'note')}"
     detectable = None
     if style == "text" and recorded.definitions:
         # Loaded before the database is asked, which has little time to answer.
-        catalog = checking.load_content(experiments, greetings, region=options.region("NL"))
+        catalog = checking.load_content(experiments, greetings, region=options.region("NL"), platforms=platforms)
         now = datetime.now(UTC)
         detectable = _asked(options, lambda engine: list(detectable_effects(engine, catalog, now=now)))
     texts = [
         *map(_coloured, complaints),
-        f"{plural(found.experiments, 'experiment')} checked: {counts if complaints else 'no problems'}.",
+        f"{plural(found.experiments, 'experiment')} checked: {counts}.",
         *(detectable or ()),
     ]
-    show(style, [asdict(complaint) for complaint in complaints], *texts, failed=errors > 0)
+    show(style, [asdict(complaint) for complaint in complaints], *texts, failed=levels["error"] > 0)
 
 
 @click.command()
@@ -94,7 +101,9 @@ def new_command(name: str, arms: str, layer: str, style: str) -> None:
         fail("Name at least one arm beside control: --arms warm", USAGE_ERROR)
     options = ConfigReader(os.environ)
     folder, greetings = _folders(options)
-    catalog = checking.load_content(folder, greetings, region=options.region("NL"))
+    catalog = checking.load_content(
+        folder, greetings, region=options.region("NL"), platforms=content_platforms(options)
+    )
     free = catalog.free_ranges(layer)
     chosen = max(free, key=lambda each: each.end - each.start, default=WHOLE)
     openings = sorted(greetings.glob("first_message*.j2"))
@@ -150,6 +159,6 @@ def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complai
 
 
 def _coloured(complaint: Complaint) -> Text:
-    colour = "red" if complaint.level == "error" else "yellow"
+    colour = {"error": "red", "warning": "yellow", "note": "cyan"}[complaint.level]
     place, _, words = str(complaint).partition(": ")
     return Text.assemble((f"{place}: ", "bold"), (f"{complaint.level}: ", colour), words)

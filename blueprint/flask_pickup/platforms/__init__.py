@@ -48,7 +48,7 @@ __all__ = [
     "ToolCalls",
     "Unread",
     "Words",
-    "content_platform",
+    "content_platforms",
     "enabled_platforms",
     "endpoint_of",
 ]
@@ -73,8 +73,7 @@ def enabled_platforms(config: ConfigReader, clock: Clock = time) -> Mapping[str,
 
     :raises ConfigurationError: if there is none.
     """
-    found = {name: make(config, clock) for name, make in REGISTRY.items()}
-    enabled = {name: platform for name, platform in found.items() if platform is not None}
+    enabled = _configured(config, clock)
     if not enabled:
         raise ConfigurationError(
             "No voice platform is configured. Set the secret of yours: 'PICKUP_WEBHOOK_SECRET' for Flireo, "
@@ -83,6 +82,11 @@ def enabled_platforms(config: ConfigReader, clock: Clock = time) -> Mapping[str,
     return enabled
 
 
-def content_platform() -> Platform:
-    """Return the platform that content is checked against where there is no app; it has no secret and verifies nothing."""
-    return Flireo(())
+def content_platforms(config: ConfigReader) -> tuple[Platform, ...]:
+    """Return the platforms that content is read for where there is no app: those whose secrets are set, else Flireo."""
+    return tuple(_configured(config, time).values()) or (Flireo(()),)
+
+
+def _configured(config: ConfigReader, clock: Clock) -> dict[str, Platform]:
+    found = {name: make(config, clock) for name, make in REGISTRY.items()}
+    return {name: platform for name, platform in found.items() if platform is not None}
