@@ -15,7 +15,7 @@ from flask_pickup.outcomes import import_file
 from flask_pickup.platforms import CallEnded
 from flask_pickup.reports import Reading, outcomes_of
 from flask_pickup.testing import PickupClient
-from toys import TOKEN, Nameless, enabled
+from toys import TOKEN, Nameless, bell, enabled
 
 HOURS = 'timezone = "Europe/Amsterdam"\n[week]\nmonday = "09:00-17:00"\n'
 TEXTS = {path: content for path, content in CONTENT.items() if "override" not in path and "prompt" not in path}
@@ -28,7 +28,7 @@ CONTENTS: Mapping[str, Mapping[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _registry() -> Iterator[None]:
-    with enabled(Nameless):
+    with enabled(bell(), Nameless):
         yield
 
 
@@ -156,3 +156,37 @@ def test_part_needs_both_facts_of_an_early_hang_up(ending: Any, messages: int | 
     """A part tells of an early hang-up only if it says who ended the call and what the caller said."""
     event = CallEnded(call_id="x", is_whole=False, ending=ending, user_messages=messages, duration_seconds=2)
     assert outcomes_of(event, Reading(early=10))[0].get("early_hang_up") == expected
+
+
+# --- one namespace of ids ---------------------------------------------------------------------------------------------
+
+EVENTS: Mapping[str, Any] = {
+    "report": lambda client: client.post_report("shared", found={"booked": True}),
+    "status": lambda client: client.post_status("ended", "shared"),
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("first", ["call", "event"])
+def test_report_of_another_platform_is_dropped(
+    make_phone: MakePhone, database_url: str, event: str, first: str
+) -> None:
+    """A report or a status of another platform than its call's leaves nothing, whichever came first, and is counted."""
+    phone = make_phone(TEXTS, url=database_url, pickup=Pickup(clock=lambda: NOW), PICKUP_BELL_TOKEN=TOKEN)
+    flireo, other = PickupClient(phone.app), PickupClient(phone.app, platform="bell")
+    if first == "call":
+        flireo.post_call("shared")
+        EVENTS[event](other)
+    else:
+        EVENTS[event](other)
+        flireo.post_call("shared")
+    assert rows(flireo, "SELECT platform, decision, status, ended_at, reported_at FROM pickup_calls") == [
+        ("flireo", "arm", None, None, None)
+    ]
+    assert rows(flireo, "SELECT COUNT(*) FROM pickup_outcomes") == [(0,)]
+    assert flireo.get("/pickup/health").get_json()["foreign_reports"] == 1
+    flireo.post_report("shared")
+    assert rows(
+        flireo,
+        "SELECT value, status FROM pickup_outcomes JOIN pickup_calls USING (call_id) WHERE name = 'duration_seconds'",
+    ) == [(42.0, "ended")]

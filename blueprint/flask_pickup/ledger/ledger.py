@@ -128,6 +128,7 @@ class Ledger:
             "waiting": self.waiting,
             "dead_letters": self._spool.dead_letters,
             "unjoined_outcomes": self._store.unjoined if self._store else 0,
+            "foreign_reports": self._store.foreign if self._store else 0,
             "faults": dict(self._faults),
         }
 

@@ -27,8 +27,11 @@ _LOCKED = select(Call.__table__)
 _TRANSCRIPT = select(*(Transcript.__table__.c[name] for name in _WORDS))
 
 
-def write_report(connection: Connection, inserts: Inserts, report: ReportEntry, marks: tombstones.Marks) -> None:
-    """Write what a report or a status says about a call."""
+def write_report(connection: Connection, inserts: Inserts, report: ReportEntry, marks: tombstones.Marks) -> bool:
+    """Write what a report or a status says about a call; return whether it is of the call's own platform.
+
+    Ids of all platforms share one namespace: a report from another platform than its call's is not about that call.
+    """
     call_id = report.call["call_id"]
     inserts.new(connection, Call.__table__, [report.call])
     # The row is the lock under which reports of one call queue.
@@ -36,7 +39,9 @@ def write_report(connection: Connection, inserts: Inserts, report: ReportEntry, 
     # A decided call of a marked caller has a row only if it came after the caller was forgotten.
     if call_id in marks or (call.decided_at is None and not tombstones.names_of(report).isdisjoint(marks)):
         tombstones.erase_calls(connection, [call_id])
-        return
+        return True
+    if call.platform != report.call["platform"]:
+        return False
     inserts.new(connection, Assignment.__table__, report.assignments)
     if report.delivered is not None:
         unknown = update(Assignment).where(Assignment.call_id == call_id, Assignment.delivered.is_(None))
@@ -48,6 +53,7 @@ def write_report(connection: Connection, inserts: Inserts, report: ReportEntry, 
             connection.execute(update(Call).where(Call.call_id == call_id, plain).values(known))
     else:
         _complete(connection, inserts, report, report.outcomes, call)
+    return True
 
 
 def _complete(

@@ -23,7 +23,7 @@ _STATEMENT = text(f"""
             SELECT 1 FROM pickup_forgotten WHERE mark IN (SELECT json_array_elements_text(CAST(:marks AS json)))
         )
         ON CONFLICT (call_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in DECIDED)}
-        WHERE pickup_calls.decision IS NULL
+        WHERE pickup_calls.decision IS NULL AND pickup_calls.platform = excluded.platform
         RETURNING call_id
     ), new_assignments AS (
         INSERT INTO pickup_assignments ({", ".join(_ASSIGNMENT)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,8 @@ from flask_pickup.ledger.reported import outcome_row, write_report
 from flask_pickup.ledger.single_statement import insert_new_calls
 from flask_pickup.ledger.sqlite_file import FileReplaced, identity, is_wal_overwritten, kernel_lock
 from flask_pickup.models import Assignment, Call, Definition, Outcome
+
+log = logging.getLogger("flask_pickup")
 
 _LATEST = 20
 """How many of a caller's latest calls may have the outcome already."""
@@ -57,6 +60,7 @@ class Store:
         )
         self._last_call: str | None = None
         self.unjoined = 0
+        self.foreign = 0
 
     def write(self, entries: Sequence[Entry]) -> list[Recorded | None]:
         """Commit ``entries``.
@@ -125,8 +129,8 @@ class Store:
                 if calls := [entry for entry in alike if isinstance(entry, CallEntry)]:
                     found |= self._add_calls(connection, calls)
                 for report in alike:
-                    if isinstance(report, ReportEntry):
-                        write_report(connection, self._inserts, report, marks)
+                    if isinstance(report, ReportEntry) and not write_report(connection, self._inserts, report, marks):
+                        self._count_foreign(report.call["call_id"])
             if outcomes := [entry for entry in entries if isinstance(entry, OutcomeEntry)]:
                 self._add_outcomes(connection, outcomes)
         return found
@@ -165,6 +169,14 @@ class Store:
         # One delivery of each call, because no statement of PostgreSQL's may touch a row twice.
         given = {entry.call["call_id"]: entry for entry in reversed(calls)}
         new = self._inserts.calls(connection, [entry.call for entry in given.values()])
+        if not_new := given.keys() - new:
+            # The other calls were decided before, or are the row of a report of another platform.
+            undecided = select(Call.call_id).where(Call.call_id.in_(not_new), Call.decision.is_(None))
+            if foreign := sorted(connection.scalars(undecided)):
+                tombstones.erase_calls(connection, foreign)
+                new |= self._inserts.calls(connection, [given[call_id].call for call_id in foreign])
+                for call_id in foreign:
+                    self._count_foreign(call_id)
         rows = [row for call_id, entry in given.items() if call_id in new for row in entry.assignments]
         if self._inserts.new(connection, Assignment.__table__, rows) == len(rows) and len(new) == len(calls):
             return {}
@@ -178,6 +190,10 @@ class Store:
             or {(each.experiment, each.arm) for each in recorded[call_id].assignments}
             != {(row["experiment"], row["arm"]) for row in entry.assignments}
         }
+
+    def _count_foreign(self, call_id: str) -> None:
+        self.foreign += 1
+        log.warning("A report of another platform names call %r, and is dropped.", call_id)
 
     def write_outcomes(self, entries: Sequence[OutcomeEntry]) -> Counter[str]:
         """Commit the host's outcomes. Of several with one name of one call the one that happened latest stands.
@@ -206,7 +222,7 @@ class Store:
                 standing[key] = told
                 written[key] = outcome_row(call_id, entry.name, entry.value, entry.reported_at)
         self.unjoined += counts["unjoined"]
-        self._inserts.outcomes(connection, list(written.values()))
+        self._inserts.outcomes(connection, list(written.values()), are_corrected=True)
         return counts
 
 
