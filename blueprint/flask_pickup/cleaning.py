@@ -1,11 +1,11 @@
-"""Clean a customer's record for a prompt: short texts in one line, plain types, bounded in size."""
+"""Clean what templates see: a customer's record for a prompt, and all values for a platform that templates again."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -49,6 +49,27 @@ def clean(values: Mapping[Any, Any]) -> dict[Any, Any]:
     that are not finite or beyond 64 bits, objects without a text, values below five levels or after a thousand.
     """
     return _Cleaning().mapping(values, 0)
+
+
+_BRACES = str.maketrans("", "", "{}")
+
+
+def without_braces(value: Any) -> Any:
+    """Return a copy of plain values and frozen dataclasses whose texts and keys have no braces; other objects stay.
+
+    No template can then make a variable or a tag of the platform's own template engine from them.
+    """
+    # Not isinstance(): a customer who is not known raises whatever is asked.
+    kind = type(value)
+    if issubclass(kind, str):
+        return value.translate(_BRACES)
+    if issubclass(kind, Mapping):
+        return {without_braces(key): without_braces(child) for key, child in value.items()}
+    if issubclass(kind, list):
+        return [without_braces(item) for item in value]
+    if is_dataclass(kind):
+        return replace(value, **{each.name: without_braces(getattr(value, each.name)) for each in fields(kind)})
+    return value
 
 
 class _Cleaning:

@@ -13,6 +13,7 @@ from flask_pickup.assignment import Assigned, Recorded, draw_arm, is_enrolled, p
 from flask_pickup.caller import plain_language
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import CONTROL, AnswerPlan, Catalog, Experiment
+from flask_pickup.cleaning import without_braces
 from flask_pickup.customer import Customer, CustomerFailed, UnavailableCustomer
 from flask_pickup.metadata import Metadata, digest
 from flask_pickup.platforms import Answer, JsonObject, Platform, Rejection, Words
@@ -118,14 +119,16 @@ class Deciding:
 
     def _names(self) -> dict[str, Any]:
         missing = partial(SilentUndefined, name="customer")
-        cleaned, raw = self.customer.cleaned, self.customer.raw
+        cleaned, raw, call = self.customer.cleaned, self.customer.raw, self.call
+        if self.platform.templates_again:
+            cleaned, call = without_braces(cleaned), without_braces(call)
         return {
-            "caller": self.call.caller,
+            "caller": call.caller,
             "customer": missing() if cleaned is None else cleaned,
             "customer_raw": missing() if raw is None else raw,
-            "line": self.call.line,
-            "call": self.call,
-            "platform": self.call.platform,
+            "line": call.line,
+            "call": call,
+            "platform": call.platform,
             "now": self.call.at.astimezone(self.catalog.zone(self.call.line)),
             "open": self.open,
         }

@@ -74,20 +74,24 @@ class Content:
         """The templates, the strings of overrides, and the expressions."""
         catalog, environment = self.catalog, self.catalog.environment
         own = {path: own_names(tree) for path, tree in self.trees.items()}
+        again = tuple(each.name for each in catalog.platforms if each.templates_again)
         found = [
-            Source(environment, path, tree, seen=frozenset().union(*(own[other] for other in self._seen_by(path))))
+            Source(
+                environment,
+                path,
+                tree,
+                seen=frozenset().union(*(own[other] for other in self._seen_by(path))),
+                templated_again=again,
+            )
             for path, tree in self.trees.items()
         ]
-        strings = {
-            (path, keys): text
-            for platform in catalog.platforms
-            for path, patch in catalog.overrides.of(platform)
-            for keys, text in templates(patch, platform.untemplated)
-            if text in catalog.library.strings
-        }
-        for (path, keys), text in strings.items():
-            line = json_line(catalog.texts[path], *keys)
-            found.append(Source(environment, path, environment.parse(text), line))
+        for platform in catalog.platforms:
+            again = (platform.name,) if platform.templates_again else ()
+            for path, patch in catalog.overrides.of(platform):
+                for keys, text in templates(patch, platform.untemplated):
+                    if text in catalog.library.strings:
+                        line, tree = json_line(catalog.texts[path], *keys), environment.parse(text)
+                        found.append(Source(environment, path, tree, line, templated_again=again))
         for path, key, text in self._expressions():
             with suppress(TemplateSyntaxError):
                 tree = environment.parse("{{ (" + text + "\n) }}")

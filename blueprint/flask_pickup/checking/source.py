@@ -44,6 +44,7 @@ class Source:
     :param line: the line of its file that holds all of it; 0 where its own lines are the file's.
     :param is_spoken: whether it is part of an answer; an expression that only decides may read everything.
     :param seen: names that it sees besides its own and those of every template.
+    :param templated_again: the platforms whose own template engine runs over its text.
     """
 
     environment: Environment
@@ -52,6 +53,7 @@ class Source:
     line: int = 0
     is_spoken: bool = True
     seen: frozenset[str] = frozenset()
+    templated_again: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> _Free:

@@ -24,6 +24,8 @@ def check_spoken(source: Source, language: str) -> Iterator[Complaint]:
     :param language: what the plain files are written in.
     """
     yield from _private(source)
+    if source.templated_again:
+        yield from _templated_again(source, source.templated_again[0])
     for used in source.tree.find_all(nodes.Filter):
         if used.name in _FOR_HTML:
             problem = f"'{used.name}' is for HTML: a listener would hear &#39; for an apostrophe"
@@ -34,7 +36,7 @@ def check_spoken(source: Source, language: str) -> Iterator[Complaint]:
 
 def _private(source: Source) -> Iterator[Complaint]:
     for node in source.names.found.values():
-        if node.name == "customer_raw":
+        if node.name == "customer_raw" and not source.templated_again:
             problem = "customer_raw is not cleaned, and a model may follow what a customer wrote"
             yield source.complain(node, problem, "use customer", "warning")
     for printed in _printed(source.tree):
@@ -46,6 +48,25 @@ def _private(source: Source) -> Iterator[Complaint]:
             if source.fact(used) == "caller.number":
                 problem = "the caller's number would be in the text, which the model's provider reads"
                 yield source.complain(used, problem, "remove it, or let a tool look it up", "warning")
+
+
+def _templated_again(source: Source, platform: str) -> Iterator[Complaint]:
+    """Yield what the platform's own template engine would run, of a customer's words and of an author's texts."""
+    tests = [
+        *(each.test for each in source.tree.find_all(nodes.If)),
+        *(e.test for e in source.tree.find_all(nodes.CondExpr)),
+    ]
+    # What is asked is not spoken.
+    silent = {id(node) for test in tests for node in (test, *test.find_all((nodes.Name, nodes.Const)))}
+    for node in source.names.found.values():
+        if node.name == "customer_raw":
+            problem = f"customer_raw is not cleaned, and {platform} would fill in what a customer writes in braces"
+            yield source.complain(node, problem, "use customer", "warning" if id(node) in silent else "error")
+    for const in source.tree.find_all(nodes.Const):
+        if isinstance(const.value, str) and ("{{" in const.value or "{%" in const.value) and id(const) not in silent:
+            problem = f"{platform} would fill in the braces of '{const.value}'"
+            remedy = f"write them between {{% raw %}} and {{% endraw %}} if they are {platform}'s variable"
+            yield source.complain(const, problem, remedy, "warning")
 
 
 def _printed(tree: nodes.Template) -> Iterator[nodes.Node]:
