@@ -34,6 +34,7 @@ from flask_pickup.dashboard import rows as pages
 from flask_pickup.engines import make_engine
 from flask_pickup.ledger import CallEntry
 from flask_pickup.ledger.store import Store
+from flask_pickup.waits import LONGEST_SPOOL
 from flask_pickup.webhook import definition_entries
 
 EXPERIMENT = "warm-opening"
@@ -255,7 +256,7 @@ def _execute(engine: Engine, statement: str) -> None:
 
 def _forget(engine: Engine, state: Any, year: Year) -> dict[str, Any]:
     """Forget somebody ordinary, and the one who called most. Waiting for calls in flight is told apart."""
-    waiting = state.options.commit_wait + state.ledger.spool_wait
+    waiting = state.options.commit_wait + LONGEST_SPOOL
     found = {}
     for name, who in (("somebody", min(_SOMEBODY, year.callers - 1)), ("the one who called most", 0)):
         number = common.number(who)

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
-from flask_pickup import Pickup, migrating
+from flask_pickup import Pickup, migrating, waits
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Line
@@ -273,7 +273,11 @@ def make_phone(tmp_path: Path) -> Iterator[MakePhone]:
             PICKUP_COMMIT_WAIT=10,
         )
         app.config.update(config)
-        app.register_blueprint(pickup or Pickup(clock=lambda: NOW), url_prefix="/pickup")
+        with pytest.MonkeyPatch.context() as patch:
+            if "PICKUP_COMMIT_WAIT" not in config:
+                patch.setattr(waits, "CUSTOMER", 10.0)
+                patch.setattr(waits, "COMMIT", 10.0)
+            app.register_blueprint(pickup or Pickup(clock=lambda: NOW), url_prefix="/pickup")
         if migrate:
             migrating.upgrade(app.extensions["pickup"].engine)
             if os.environ.get("PICKUP_TEST_PARTITIONED"):

@@ -71,6 +71,13 @@ class Nameless(bell()):  # type: ignore[misc]
         return event
 
 
+class Hasty(bell()):  # type: ignore[misc]
+    """Bell with the shortest deadline of all platforms."""
+
+    name = "hasty"
+    deadline = 1.5
+
+
 @contextmanager
 def enabled(*toys: Any) -> Iterator[None]:
     """Register toys; each is enabled by ``PICKUP_BELL_TOKEN``."""

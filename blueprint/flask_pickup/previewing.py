@@ -78,7 +78,8 @@ def preview(
     call = call_of(event, Delivery({}, b""), now, platform.name, webhook.catalog, webhook.options)
     if now.tzinfo is None:
         call = replace(call, at=now.replace(tzinfo=webhook.catalog.zone(call.line)))
-    decision = decide(webhook.catalog, platform, call, webhook.lookup(call.caller), _given(arm) if arm else None)
+    customer = webhook.lookup(call.caller, webhook.longest_waits.customer)
+    decision = decide(webhook.catalog, platform, call, customer, _given(arm) if arm else None)
     return Preview(call, decision, platform)
 
 

@@ -15,12 +15,12 @@ from sqlalchemy import Connection, Engine, and_, delete, exists, func, insert, o
 from sqlalchemy.orm import aliased
 
 from flask_pickup.catalog import Catalog
-from flask_pickup.ledger import Ledger
 from flask_pickup.ledger.spool import Spool
 from flask_pickup.ledger.store import Store
 from flask_pickup.ledger.tombstones import erase_calls, mark
 from flask_pickup.models import Assignment, Call, Forgotten, Outcome, Transcript
 from flask_pickup.options import Options
+from flask_pickup.waits import LONGEST_SPOOL
 
 Counts = Counter[str]
 """Table to how many of its rows."""
@@ -102,7 +102,7 @@ def forget(engine: Engine, options: Options, keys: Sequence[str], now: datetime)
         _mark(connection, keys, now)
     _erase(store, spool, keys, now, erasure)
     # Until a row that was decided just before the marks is in the table or in the spool.
-    sleep(options.commit_wait + Ledger.spool_wait)
+    sleep(options.commit_wait + LONGEST_SPOOL)
     _erase(store, spool, keys, now, erasure)
     erasure.wal_left |= not _empty_wal(engine)
     return erasure

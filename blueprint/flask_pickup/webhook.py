@@ -52,6 +52,7 @@ from flask_pickup.platforms import (
 )
 from flask_pickup.processes import PerProcess
 from flask_pickup.signals import Sender, assigned, fault, reported
+from flask_pickup.waits import Waits
 
 log = logging.getLogger("flask_pickup")
 
@@ -86,7 +87,9 @@ class Webhook:
         for complaint in self.catalog.complaints:
             log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
         self.reading = reports.Reading.of(self.catalog, self.platforms.values(), transcripts=options.transcripts)
-        self.lookup = Lookup(hook, options.customer_wait)
+        self.waits = {name: Waits.of(platform.deadline, options) for name, platform in self.platforms.items()}
+        self.longest_waits = Waits.of(max(platform.deadline for platform in self.platforms.values()), options)
+        self.lookup = Lookup(hook, self.longest_waits.customer)
         self.handlers = handlers
         self.signals = Sender(app)
         self.metrics = Metrics(options.metrics_token)
@@ -102,7 +105,7 @@ class Webhook:
         return Ledger(
             self.engines,
             self.options.spool,
-            wait=self.options.commit_wait,
+            waits=self.longest_waits,
             definitions=definition_entries(self.catalog, self.now),
             clock=self._time,
             on_fault=self.emit_fault,
@@ -200,12 +203,12 @@ class Webhook:
         if isinstance(event, CallEnded):
             returned = Metadata.read(event.metadata)
             entry, unread = reports.report_entry(event, call(returned, self.ledger.recorded_id), returned, self.reading)
-            self._keep(entry)
+            self._keep(entry, platform)
             self.metrics.count_unread(unread)
             names = {name: entry.call[name] for name in ("call_id", "caller_key", "end_reason")}
             self.signals.send(reported, **names, outcomes=dict(entry.outcomes or {}))
         elif isinstance(event, StatusChanged) and event.has_ended:
-            self._keep(reports.status_entry(event, call(None, self.ledger.recorded_id)))
+            self._keep(reports.status_entry(event, call(None, self.ledger.recorded_id)), platform)
         return json_response(self.handlers.answer(event, platform))
 
     def _answer_or_fall_back(self, call: Callable[[], CallFacts], platform: Platform) -> Response:
@@ -219,10 +222,11 @@ class Webhook:
 
     def _decide(self, call: CallFacts, platform: Platform) -> Decision:
         started = perf_counter()
-        customer = self.lookup(call.caller)
+        waits = self.waits[platform.name]
+        customer = self.lookup(call.caller, waits.customer)
         decision = decide(self.catalog, platform, call, customer)
         try:
-            recorded = self.ledger.record(call_entry(call, decision, self.now))
+            recorded = self.ledger.record(call_entry(call, decision, self.now), waits)
         except NotRecorded:
             # Only an arm needs a row. A caller who is turned away outside the hours, or hears a winner, still is or does.
             if decision.assignments:
@@ -264,9 +268,9 @@ class Webhook:
         self.metrics.waiting(self.ledger.waiting)
         return self.metrics.answer(request) or json_response({"detail": "There is nothing here."}, 404)
 
-    def _keep(self, entry: ReportEntry) -> None:
+    def _keep(self, entry: ReportEntry, platform: Platform) -> None:
         try:
-            self.ledger.record(entry)
+            self.ledger.record(entry, self.waits[platform.name])
         except NotRecorded as error:
             # The only honest answer to a report that no disk has: the platform may send it again.
             raise Unavailable("The report could not be recorded; send it again.") from error

@@ -22,6 +22,7 @@ from flask_pickup.ledger.spool import Spool, SpoolUnavailable
 from flask_pickup.ledger.store import Store, is_about_the_row
 from flask_pickup.ledger.writer import Writer
 from flask_pickup.models import Call
+from flask_pickup.waits import Waits
 
 log = logging.getLogger("flask_pickup")
 
@@ -37,14 +38,13 @@ class Ledger:
 
     :param engine: called for the engine by the committing thread.
     :param folder: where the spool's file is.
-    :param wait: seconds that a call waits for the commit.
+    :param waits: the longest that an entry waits for the commit and for the spool.
     :param definitions: written once, before anything that refers to them.
     :param clock: gives the Unix time in seconds.
     :param on_fault: gets the kind of each fault and of its error; may neither raise nor block.
     :param on_waiting: gets twice a second how many rows wait and where; likewise.
     """
 
-    spool_wait = 0.5
     look_every = 10.0
 
     def __init__(  # noqa: PLR0913 (all that it needs of its app)
@@ -52,7 +52,7 @@ class Ledger:
         engine: Callable[[], Engine],
         folder: Path,
         *,
-        wait: float,
+        waits: Waits,
         definitions: Sequence[DefinitionEntry] = (),
         clock: Callable[[], float] = time,
         on_fault: Callable[[str, str], None] = lambda _kind, _what: None,
@@ -60,7 +60,7 @@ class Ledger:
     ) -> None:
         self._engine = engine
         self._store: Store | None = None
-        self._wait = wait
+        self._waits = waits
         self._definitions = definitions
         self._unwritten = definitions
         self._unspooled = definitions
@@ -91,21 +91,28 @@ class Ledger:
         """Announce that this thread may record an entry, so that a commit waits a moment for it."""
         return self._committer.announce()
 
-    def record(self, entry: Entry) -> Recorded | None:
+    def record(self, entry: Entry, waits: Waits | None = None) -> Recorded | None:
         """Make ``entry`` durable: committed, or else written to the spool.
 
+        :param waits: the platform's, by default the longest. A shorter wait that runs out opens no circuit breaker.
         :returns: the recorded decision, if the call was decided before.
         :raises NotRecorded: if neither took it in time. A write that had begun may still succeed.
         """
+        waits = waits or self._waits
         if not self._skipping:
             try:
-                return _within(self._wait, self._committer.submit(entry))
+                return _within(waits.commit, self._committer.submit(entry))
             except NotRecorded:
                 raise
+            except TookTooLong as error:
+                if waits.commit < self._waits.commit:
+                    self._fault("database", error)
+                else:
+                    self._skip(error)
             except Exception as error:  # noqa: BLE001 (the host's engine may raise anything)
                 self._skip(error)
         try:
-            _within(self.spool_wait, self._spooler.submit(to_json(entry)))
+            _within(waits.spool, self._spooler.submit(to_json(entry)))
         except Exception as error:
             self._fault("spool", error)
             raise NotRecorded("neither the database nor the spool took the row") from error
@@ -115,7 +122,7 @@ class Ledger:
         """Return the first of some ids under which the tables have a call; None while the database is not available."""
         with suppress(Exception):
             if not self._skipping:
-                with reading(self._engine(), self._wait) as connection:
+                with reading(self._engine(), self._waits.commit) as connection:
                     found = set(connection.scalars(select(Call.call_id).where(Call.call_id.in_(call_ids))))
                     return next((call_id for call_id in call_ids if call_id in found), None)
         return None
@@ -217,9 +224,20 @@ class Ledger:
         log.error("A row was not taken by the %s: %s.", kind, what)
 
 
+class TookTooLong(TimeoutError):
+    """An item was not written in time."""
+
+
 def _within(seconds: float, future: Future[T]) -> T:
-    """Return the future's result; an item that is still queued after ``seconds`` is cancelled."""
+    """Return the future's result.
+
+    :raises TookTooLong: after ``seconds``; an item that is still queued is cancelled.
+    """
     try:
         return future.result(seconds)
-    finally:
+    except TimeoutError as error:
+        if future.done():
+            # It was written in this moment, or what writes it has raised this.
+            return future.result()
         future.cancel()
+        raise TookTooLong from error
