@@ -55,9 +55,10 @@ class Preview:
         }
 
 
-def preview(
+def preview(  # noqa: PLR0913 (all that a made-up call is)
     webhook: Webhook,
     *,
+    platform: Platform | None = None,
     number: str | None = None,
     line: str | None = None,
     at: datetime | None = None,
@@ -65,13 +66,14 @@ def preview(
 ) -> Preview:
     """Return the decision on a call.
 
+    :param platform: the one that the call comes from; the default one if None.
     :param number: as a person writes it; None for a caller who withholds it.
     :param line: the number called.
     :param at: now by default; in the line's time zone if it has none.
     :param arm: an experiment's arm to use instead of the caller's own.
     """
     now = at or datetime.now(UTC)
-    platform = webhook.default_platform
+    platform = platform or webhook.default_platform
     event = IncomingCall(
         call_id=REHEARSAL + "preview", call_type="inbound_phone_call", caller_number=number, line_number=line
     )

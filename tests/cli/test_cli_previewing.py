@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bells import BELL_TOKEN, bell
 from commands import run
 from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone, Phone
+from flask_pickup.platforms import REGISTRY
 
 WORDS = {"control": "Good day.", "warm": "Hello there, how lovely that you call!"}
 HOURS = 'timezone = "Europe/Amsterdam"\n[week]\nmonday = "09:00-17:00"\n'
@@ -50,6 +52,18 @@ def test_number_without_plus_has_its_country(make_phone: MakePhone, number: str,
     shown, other = (preview(phone, "--from", text)["caller"] for text in (number, f"+{number}"))
     assert shown == other
     assert shown["country"] == country  # type: ignore[index]
+
+
+def test_preview_on_another_platform(make_phone: MakePhone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is the one that the platform gets, whichever is named; one that is not enabled is a usage error."""
+    monkeypatch.setitem(REGISTRY, "bell", bell().from_config)
+    files = {**CONTENT, "greetings/override.bell.json": {"voice": "{{ platform }}"}}
+    phone = make_phone(files, PICKUP_BELL_TOKEN=BELL_TOKEN)
+    shown, default = preview(phone, "--platform", "bell")["answer"], preview(phone)["answer"]
+    assert (shown["voice"], shown["say"]) == ("bell", "Good day.")  # type: ignore[index]
+    assert default.keys() == {"assistant"}  # type: ignore[attr-defined]
+    refused = run("preview", "--platform", "gong", app=phone.app)
+    assert (refused.exit_code, "There are: flireo, bell." in refused.stderr) == (2, True)
 
 
 def test_preview_records_nothing(make_phone: MakePhone, tmp_path: Path) -> None:

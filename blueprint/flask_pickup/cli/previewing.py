@@ -33,6 +33,7 @@ from flask_pickup.previewing import Preview, preview
 @click.option(
     "--at", metavar="TIME", help="When: 2026-12-24T22:00, in the business's own time zone unless one is named."
 )
+@click.option("--platform", "platform", metavar="NAME", help="The platform that the call comes from, such as vapi.")
 @formatted
 @with_state
 def preview_command(
@@ -42,6 +43,7 @@ def preview_command(
     experiment: str | None,
     arm: str | None,
     at: str | None,
+    platform: str | None,
     style: str,
 ) -> None:
     """Show what a caller would hear.
@@ -53,9 +55,18 @@ def preview_command(
     \b
     flask pickup preview --from +31612345678
     flask pickup preview --from +31612345678 --experiment warm-opening --arm warm
-    flask pickup preview --at 2026-12-24T22:00
+    flask pickup preview --at 2026-12-24T22:00 --platform vapi
     """
-    shown = preview(state, number=number, line=line, at=_moment(at), arm=_arm(state, experiment, arm))
+    if platform and platform not in state.platforms:
+        fail(f"'{platform}' is not enabled here. There are: {', '.join(state.platforms)}.", USAGE_ERROR)
+    shown = preview(
+        state,
+        platform=state.platforms.get(platform or ""),
+        number=number,
+        line=line,
+        at=_moment(at),
+        arm=_arm(state, experiment, arm),
+    )
     if number and not shown.call.caller.identified:
         click.echo(f"{NO_CALLER.capitalize()}.", err=True)
     answer = f"\nThe answer as the platform gets it:\n\n{as_json(shown.answer)}"
