@@ -48,6 +48,7 @@ class Options:
 
 OPTION_NAMES = frozenset(each.name for each in fields(Options)) - {"caller_secrets"} | {
     *("caller_secret", "webhook_secret", "allow_unsigned", "signature_tolerance"),
+    "retell_api_key",
 }
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
 

@@ -32,7 +32,11 @@ from flask_pickup.platforms import (
 )
 from flask_pickup.testing import PickupClient
 
-SECRETS = {"flireo": {"PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET}, "bell": {"PICKUP_BELL_TOKEN": BELL_TOKEN}}
+SECRETS = {
+    "flireo": {"PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET},
+    "retell": {"PICKUP_RETELL_API_KEY": "key_of-the-account-on-retell"},
+    "bell": {"PICKUP_BELL_TOKEN": BELL_TOKEN},
+}
 """Each platform's name, and its secrets."""
 OTHERS: dict[str, dict[str, str]] = {}
 """What else enables a platform."""

@@ -27,6 +27,7 @@ from flask_pickup.platforms.events import (
 )
 from flask_pickup.platforms.flireo import Flireo
 from flask_pickup.platforms.protocol import Platform
+from flask_pickup.platforms.retell import Retell
 
 __all__ = [
     "DEFAULT",
@@ -59,7 +60,10 @@ FromConfig = Callable[[ConfigReader, Clock], Platform | None]
 DEFAULT = Flireo.name
 """The platform that answers at ``/webhook``; every other answers at its own name."""
 
-REGISTRY: dict[str, FromConfig] = {Flireo.name: Flireo.from_config}
+REGISTRY: dict[str, FromConfig] = {
+    Flireo.name: Flireo.from_config,
+    Retell.name: Retell.from_config,
+}
 """Each platform's name, and what makes it from an app's configuration: ``None`` if it is not enabled."""
 
 

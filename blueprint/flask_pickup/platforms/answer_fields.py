@@ -35,6 +35,17 @@ class StrictField(fields.Field[Any]):
         return value
 
 
+class VariablesField(fields.Field[Any]):
+    """Values for the platform's own template engine, by name: no objects and no lists."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValidationError("It has to be an object: {…}.")
+        if wrong := [name for name, each in value.items() if not isinstance(each, str | int | float)]:
+            raise ValidationError({name: ["It has to be a text, a number, true or false."] for name in wrong})
+        return value
+
+
 TextField = partial(StrictField, str, "a text, in quotes")
 BooleanField = partial(StrictField, bool, "true or false, without quotes")
 IntegerField = partial(StrictField, int, "a whole number, without quotes: a template gives a text")

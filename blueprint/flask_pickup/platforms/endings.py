@@ -11,7 +11,7 @@ from flask_pickup.platforms.reading import words_of
 _ENDED = {"ended", "end", "hang", "hangup", "hung", "hungup"}
 _RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
     ("error", [{"error", "errored", "errors", "failed", "failure", "invalid", "shutdown"}]),
-    ("voicemail", [{"voicemail"}]),
+    ("voicemail", [{"voicemail", "ivr", "machine"}]),
     ("silence", [{"silence", "inactivity"}]),
     ("limit", [{"max", "maximum"}, {"duration"}]),
     ("caller", [{"user", "caller", "customer"}, _ENDED]),
@@ -19,11 +19,17 @@ _RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
     ("agent", [{"hook"}, {"say"}]),
     ("transferred", [{"transferred", "forwarded", "forwarding"}]),
     ("transferred", [{"call"}, {"transfer"}]),
+    ("transferred", [{"transfer"}, {"bridged"}]),
+    ("transferred", [{"concurrency"}, {"fallback"}]),
+    ("transferred", [{"take"}, {"over"}]),
     ("completed", [{"completed"}]),
+    ("completed", [{"user"}, {"requested"}]),
     ("error", [{"closed"}, {"websocket"}]),
     ("error", [{"not"}, {"found", "valid"}]),
     ("error", [{"returned"}, {"no"}]),
     ("error", [{"timed", "timeout"}]),
+    ("error", [{"blocked", "budget", "busy", "concurrency", "credit", "declined", "denied", "dial", "payment"}]),
+    ("error", [{"scam", "spam", "unavailable"}]),
 )
 """An ending, and sets of words: the reason has at least one word of each set. The first rule that fits holds."""
 

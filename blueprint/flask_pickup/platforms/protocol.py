@@ -83,7 +83,7 @@ class Platform(Protocol):
         """Return the answer that changes nothing."""
 
     def rejection(self, settings: JsonObject) -> str | None:
-        """Return the words with which an override rejects the call; ``None`` if it does not."""
+        """Return the words with which an override rejects the call, empty if silently; ``None`` if it does not."""
 
     def words(self, settings: JsonObject) -> Words:
         """Return the greeting and prompt that an override itself, or an answer, contains."""
