@@ -50,7 +50,11 @@ def read_all(config: dict[str, Any], arguments: dict[str, Any] | None = None) ->
     return read_options(reader, root="/app", instance="/app/instance")
 
 
-OF_PLATFORMS = {"webhook_secret", "allow_unsigned", "signature_tolerance", "retell_api_key"}
+OF_PLATFORMS = {
+    *("webhook_secret", "allow_unsigned", "signature_tolerance"),
+    "retell_api_key",
+    *("telnyx_public_key", "telnyx_insights", "telnyx_rehearsal_key"),
+}
 
 
 def key(name: str) -> str:

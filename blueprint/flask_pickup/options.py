@@ -49,6 +49,7 @@ class Options:
 OPTION_NAMES = frozenset(each.name for each in fields(Options)) - {"caller_secrets"} | {
     *("caller_secret", "webhook_secret", "allow_unsigned", "signature_tolerance"),
     "retell_api_key",
+    *("telnyx_public_key", "telnyx_insights", "telnyx_rehearsal_key"),
 }
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
 
@@ -133,6 +134,10 @@ class ConfigReader:
 
         :param what: what to set it to, for the error.
         """
+        return tuple(_strong(name, part) for part in self.texts(name, what, needed=needed))
+
+    def texts(self, name: str, what: str, *, needed: bool) -> tuple[str, ...]:
+        """Return a text or several, from a list or a text with commas; as of :meth:`secrets`, one may be too short."""
         # Not get(): an empty secret is an error, because it would verify everybody's requests.
         given = (self._config.get(_key(name)), self._arguments.get(name))
         value = next((each for each in given if each is not None), None)
@@ -143,7 +148,7 @@ class ConfigReader:
         found = value.split(",") if isinstance(value, str) else value
         if not (found and isinstance(found, list | tuple) and all(isinstance(part, str) for part in found)):
             raise _invalid(name, f"is neither a text nor a list of texts. Set it to {what}.")
-        return tuple(_strong(name, part) for part in found)
+        return tuple(part.strip() for part in found)
 
     def token(self, name: str) -> str | None:
         """Return a random text; ``None`` if it is not set."""
@@ -163,6 +168,10 @@ class ConfigReader:
             _check_driver(url)
             return url.render_as_string(hide_password=False)
         raise _invalid("database_url", "is not an SQLAlchemy URL; set one such as 'sqlite:////var/lib/pickup.db'.")
+
+    def invalid(self, name: str, why: str) -> ConfigurationError:
+        """Return the error about an invalid option; ``why`` goes on after the option's name."""
+        return _invalid(name, why)
 
     def region(self, default: str) -> str:
         """Return a country's two letters."""

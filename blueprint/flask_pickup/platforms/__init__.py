@@ -28,6 +28,7 @@ from flask_pickup.platforms.events import (
 from flask_pickup.platforms.flireo import Flireo
 from flask_pickup.platforms.protocol import Platform
 from flask_pickup.platforms.retell import Retell
+from flask_pickup.platforms.telnyx import Telnyx
 
 __all__ = [
     "DEFAULT",
@@ -63,6 +64,7 @@ DEFAULT = Flireo.name
 REGISTRY: dict[str, FromConfig] = {
     Flireo.name: Flireo.from_config,
     Retell.name: Retell.from_config,
+    Telnyx.name: Telnyx.from_config,
 }
 """Each platform's name, and what makes it from an app's configuration: ``None`` if it is not enabled."""
 

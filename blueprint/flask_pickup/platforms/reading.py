@@ -132,14 +132,18 @@ def seconds(value: Any) -> float | None:
     return found if found is not None and found >= 0 and is_measurable(found) else None
 
 
+def json_value(value: Any) -> Any:
+    """Return what a JSON text says; any other value as it is."""
+    if isinstance(value, str):
+        with suppress(BadWebhook):
+            return _read(value.encode())
+    return value
+
+
 def json_object(value: Any) -> JsonObject | None:
     """Return an object, also one that is written as a JSON text; ``null`` is an empty one."""
-    if isinstance(value, str):
-        try:
-            value = _read(value.encode())
-        except BadWebhook:
-            return None
-    return {} if value is None else value if isinstance(value, Mapping) else None
+    found = json_value(value)
+    return {} if found is None else found if isinstance(found, Mapping) else None
 
 
 def words_of(name: str) -> list[str]:

@@ -1,0 +1,120 @@
+"""Telnyx as a :class:`.Platform`."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass, field
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from flask_pickup.errors import ConfigurationError
+from flask_pickup.options import ConfigReader
+from flask_pickup.platforms.events import Delivery, Event, JsonObject, ToolCalls
+from flask_pickup.platforms.reading import read_object
+from flask_pickup.platforms.telnyx import answer as answers
+from flask_pickup.platforms.telnyx.insights import Names, read_names
+from flask_pickup.platforms.telnyx.payloads import read_event
+from flask_pickup.platforms.telnyx.samples import all_samples, make_payload
+from flask_pickup.platforms.telnyx.schemas import InitializationResponseSchema
+
+if TYPE_CHECKING:
+    from flask_pickup.platforms.telnyx.signature import Keys
+
+_KEY_BYTES = 32
+_GENERATOR = 'python3 -c "import base64, secrets; print(base64.b64encode(secrets.token_bytes(32)).decode())"'
+
+
+@dataclass(frozen=True, eq=False)
+class Telnyx:
+    """Telnyx AI Assistants.
+
+    :param keys: those that verify, and that sign samples.
+    :param insights: ids to names.
+    :param clock: gives the Unix time in seconds.
+    :param tolerance: seconds that the signed time may be away from the clock, in either direction.
+    """
+
+    name = "telnyx"
+    deadline = 1.5
+    templates_again = True
+    acknowledges_large_bodies = False
+    untemplated = frozenset[str]()
+    answer_schema = InitializationResponseSchema()
+
+    answer = staticmethod(answers.write)
+    notes = staticmethod(answers.notes)
+    words = staticmethod(answers.words)
+    metadata = staticmethod(answers.metadata)
+    payload = staticmethod(make_payload)
+    samples = staticmethod(all_samples)
+
+    keys: Keys = field(repr=False)
+    _: KW_ONLY
+    insights: Names = field(default_factory=dict)
+    clock: Callable[[], float] = time
+    tolerance: float = 300.0
+
+    @classmethod
+    def from_config(cls, config: ConfigReader, clock: Callable[[], float]) -> Telnyx | None:
+        """Return the platform as an app's configuration has it; ``None`` if its public key is not set."""
+        public = list(_keys(config, "telnyx_public_key", "the public key of your Telnyx account"))
+        if not public:
+            return None
+        rehearsal = _keys(config, "telnyx_rehearsal_key", f"a private key of your own. Make one: {_GENERATOR}")
+        try:
+            from flask_pickup.platforms.telnyx.signature import Keys  # noqa: PLC0415 (an extra)
+        except ImportError as error:
+            raise ConfigurationError(
+                "'PICKUP_TELNYX_PUBLIC_KEY' is set, and cryptography is not installed: "
+                "pip install 'Flask-Pickup[telnyx]'."
+            ) from error
+        keys = Keys(public, rehearsal)
+        tolerance = config.number("signature_tolerance", 300)
+        return cls(keys, insights=read_names(config), clock=clock, tolerance=tolerance)
+
+    def verify(self, delivery: Delivery) -> float | None:
+        """Return the signed Unix time."""
+        return self.keys.verify(delivery, now=self.clock(), tolerance=self.tolerance)
+
+    def parse(self, delivery: Delivery) -> Event:
+        """Return the event."""
+        return read_event(read_object(delivery.body), self.insights)
+
+    def default(self) -> dict[str, Any]:
+        """Return the answer after which the platform uses the assistant's default values."""
+        return {}
+
+    def rejection(self, settings: JsonObject) -> str | None:  # noqa: ARG002 (the protocol's)
+        """Return None: the platform cannot reject a call."""
+        return None
+
+    def analysis_fields(self, settings: JsonObject) -> dict[str, JsonObject]:  # noqa: ARG002 (the protocol's)
+        """Return nothing: insights are defined at the platform."""
+        return {}
+
+    def tool_results(self, event: ToolCalls, result: JsonObject, error: str = "") -> JsonObject:  # noqa: ARG002 (the protocol's)
+        """Return the result; the platform calls tools at URLs of their own, not here."""
+        return {"error": error} if error else result
+
+    def sign(self, body: bytes, event: type[Event]) -> Delivery:  # noqa: ARG002 (the protocol's)
+        """Return a body with the platform's headers, signed with our own key.
+
+        :raises ConfigurationError: if there is none: the platform's private key is nobody else's.
+        """
+        if not self.keys.can_sign:
+            raise ConfigurationError(
+                f"'PICKUP_TELNYX_REHEARSAL_KEY' is not set, here and where the app runs. Make one: {_GENERATOR}"
+            )
+        return Delivery({"Content-Type": "application/json", **self.keys.sign(str(int(self.clock())), body)}, body)
+
+
+def _keys(config: ConfigReader, name: str, what: str) -> Iterator[bytes]:
+    for text in config.texts(name, what, needed=False):
+        try:
+            key = b64decode(text, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != _KEY_BYTES:
+            raise config.invalid(name, f"is not base64 of {_KEY_BYTES} bytes. Set it to {what}.")
+        yield key

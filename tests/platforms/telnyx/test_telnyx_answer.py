@@ -1,0 +1,81 @@
+"""The answer in the platform's JSON: variables that are texts, our metadata, and what an author may write."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from flask_pickup.options import ConfigReader
+from flask_pickup.platforms import Answer, Rejection, Words, enabled_platforms
+from flask_pickup.platforms.closing import PROMPT
+
+TELNYX = enabled_platforms(ConfigReader({"PICKUP_TELNYX_PUBLIC_KEY": b64encode(bytes(32)).decode()}))["telnyx"]
+WORDS = Words("Good day.", "You are kind.")
+
+
+def test_words_are_two_variables_beside_the_authors() -> None:
+    """The greeting and the prompt join the author's variables; memory and metadata stay."""
+    settings: dict[str, Any] = {
+        "dynamic_variables": {"clinic": "De Linde", "pickup_greeting": "Base."},
+        "memory": {"conversation_query": "limit=5"},
+        "conversation": {"metadata": {"tier": "gold"}},
+    }
+    assert TELNYX.answer(Answer(WORDS, "en", settings, {"v": 1})) == {
+        "dynamic_variables": {"clinic": "De Linde", "pickup_greeting": "Good day.", "pickup_prompt": "You are kind."},
+        "memory": {"conversation_query": "limit=5"},
+        "conversation": {"metadata": {"tier": "gold", "pickup": '{"v": 1}'}},
+    }
+    assert settings["dynamic_variables"]["pickup_greeting"] == "Base."
+
+
+def test_missing_words_are_left_to_the_assistant() -> None:
+    """A text that content has not is no variable: the assistant's default value of it is used, not an empty text."""
+    assert TELNYX.answer(Answer(Words("Good day."), "en")) == {"dynamic_variables": {"pickup_greeting": "Good day."}}
+    assert TELNYX.answer(Answer(Words(), "en")) == TELNYX.default() == {}
+
+
+def test_closing_words_are_a_greeting_with_a_prompt_that_hangs_up() -> None:
+    """The platform cannot reject a call with words."""
+    written = TELNYX.answer(Rejection("We are closed.", {"v": 1}))
+    assert written["dynamic_variables"] == {"pickup_greeting": "We are closed.", "pickup_prompt": PROMPT}
+    assert json.loads(written["conversation"]["metadata"]["pickup"]) == {"v": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "problems"),
+    [
+        ({"dynamic_variables": {"clinic": "De Linde", "open": True, "score": 1.5}}, {}),
+        ({"dynamic_variables": {"telnyx_current_time": "now"}}, {"dynamic_variables": {"telnyx_current_time"}}),
+        (
+            {"dynamic_variables": {"list": [], "none": None, "object": {}}},
+            {"dynamic_variables": {"list", "none", "object"}},
+        ),
+        ({"dynamic_variables": []}, {"dynamic_variables": None}),
+        ({"memory": {"conversation_query": 5}}, {"memory": {"conversation_query"}}),
+        ({"conversation": {"metadata": {"deep": {}}}}, {"conversation": {"metadata"}}),
+        ({"conversation": {"metadata": []}}, {"conversation": {"metadata"}}),
+        ({"conversation": []}, {"conversation": {"_schema"}}),
+        ({"something_new": {"deep": [1]}}, {}),
+    ],
+)
+def test_schema_finds_what_the_platform_ignores(settings: dict[str, Any], problems: dict[str, Any]) -> None:
+    """Values are plain, the platform's own names are reserved, and unknown keys pass; each problem names its key."""
+    found = TELNYX.answer_schema.validate(TELNYX.answer(Answer(Words(), "en", settings, {"v": 1})))
+    assert {key: set(below) if isinstance(below, dict) else None for key, below in found.items()} == problems
+
+
+def test_notes_say_what_to_set_in_the_assistant() -> None:
+    """Each variable has to be used there, with a default value; closing words need a tool."""
+    greeting, instructions, other = TELNYX.notes(
+        Answer(Words("Good day."), "en", {"dynamic_variables": {"clinic": "x"}})
+    )
+    assert greeting.startswith("Set the assistant's greeting to {{pickup_greeting}}, and a default value of it")
+    assert greeting.endswith("used where no answer came in time.")
+    assert instructions.startswith("Set the assistant's instructions to {{pickup_prompt}}, and a default value of it")
+    assert instructions.endswith("used on every call, as content has none.")
+    assert other == "Use {{clinic}} in the assistant, and set a default value of it."
+    [note] = TELNYX.notes(Rejection("We are closed."))
+    assert "the hangup tool" in note
