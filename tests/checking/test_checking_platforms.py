@@ -123,7 +123,7 @@ def test_arm_that_is_the_base_on_one_platform(tmp_path: Path) -> None:
     files = {**TEXTS, **arms(one=("bell", {"voice": "a"}), two=("gong", {}), status="draft")}
     found = said(tmp_path, files, BELL, CHIME, GONG, level="warning")
     assert [words.partition(":")[0] for _, words in found] == [
-        "arm 'warm' changes nothing on chime and gong",
+        "arm 'warm' changes nothing on chime, gong",
         "arm 'warm' changes nothing",
     ]
 

@@ -10,6 +10,8 @@ import pytest
 
 from commands import pipe, plain, run, terminal
 from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone, write
+from flask_pickup import checking
+from flask_pickup.catalog import Complaint
 
 BROKEN = {
     "greetings/first_message.j2": "Good day {{ custommer.first_name }}.",
@@ -72,6 +74,27 @@ def test_complaints_for_programs(here: Path) -> None:
     assert {"error"} <= {complaint["level"] for complaint in complaints} <= {"error", "warning"}
     write(here, CONTENT)
     assert json.loads(run("check", "--format", "json", str(write(here / "good", CONTENT))).stdout) == []
+
+
+def test_notes_are_no_problem(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a platform needs at its vendor is printed and counted, and leaves the exit status 0."""
+    note = Complaint("greetings", 0, "bell: Allow it.", "", "note")
+    monkeypatch.setattr(checking, "check_folders", lambda *_, **__: checking.Found((note,), 1))
+    write(here, CONTENT)
+    result = run("check")
+    assert result.stdout == "greetings:1: note: bell: Allow it.\n1 experiment checked: no problems, 1 note.\n"
+    assert result.exit_code == 0
+    [found] = json.loads(run("check", "--format", "json").stdout)
+    assert (found["level"], found["problem"]) == ("note", "bell: Allow it.")
+
+
+def test_platforms_are_those_with_a_secret(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child process checks for the platforms that the environment enables; a wrong secret is a usage error."""
+    monkeypatch.setenv("PICKUP_WEBHOOK_SECRET", "a-webhook-secret")
+    write(here, {**CONTENT, "greetings/override.flireo.json": {"max_duration_seconds": "long"}})
+    assert "flireo rejects max_duration_seconds" in run("check").stdout
+    monkeypatch.setenv("PICKUP_WEBHOOK_SECRET", "short")
+    assert run("check").exit_code == 2
 
 
 @pytest.mark.parametrize("arguments", [(), ("nowhere",), (".", "more"), ("--format", "xml")])

@@ -13,11 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bells import BELL_TOKEN, bell
+from checkouts import ROOT
 from conftest import CALLER, CONTENT, LINE, NOW, WEBHOOK_SECRET, MakePhone
 from flask_pickup import BadWebhook, Pickup, platforms
+from flask_pickup.catalog import Complaint
+from flask_pickup.checking.runner import check_here
 from flask_pickup.errors import BadSignature
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import (
+    DEFAULT,
     Answer,
     CallEnded,
     Delivery,
@@ -186,6 +190,16 @@ def test_rejection_and_default(platform: Platform) -> None:
     assert all(note.endswith(".") for note in platform.notes(Answer(WORDS, "en")))
     for answer in (written, platform.default(), platform.answer(Answer(Words("Hi."), "en", {}, METADATA))):
         assert platform.answer_schema.validate(answer) == {}
+
+
+def test_sample_content_is_valid(platform: Platform) -> None:
+    """``greetings/`` and ``experiments/`` have no errors on a platform alone, nor beside the default one."""
+    for enabled in ({}, {DEFAULT: platform_of(DEFAULT)}):
+        found: list[Complaint] = []
+        folders = (ROOT / "experiments", ROOT / "greetings")
+        both = {**enabled, platform.name: platform}.values()
+        check_here(*folders, region="NL", platforms=both, found=found.append)
+        assert [str(each) for each in found if each.level == "error"] == []
 
 
 # --- over HTTP --------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
             yield from _missing_variants(catalog, arm)
             same = [each.name for each in catalog.platforms if _is_the_base(catalog, arm, each)]
             if same and arm.name != CONTROL and experiment.status != "concluded":
-                where = "" if len(same) == len(catalog.platforms) else f" on {' and '.join(same)}"
+                where = "" if len(same) == len(catalog.platforms) else f" on {', '.join(same)}"
                 problem = f"arm '{arm.name}' changes nothing{where}: it has the texts and settings of {BASE}/"
                 remedy = "change its greeting, prompt or override"
                 yield _warning(catalog, experiment, ("arms", arm.name), problem, remedy)
