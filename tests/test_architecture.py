@@ -54,7 +54,7 @@ OWN_VOCABULARY = {
         "error",
     ),
     *("duration_seconds", "end_reason", "ended_at", "transcript", "user_messages", "call_type", "language", "customer"),
-    *("agent", "description", "direction", "enum"),
+    *("agent", "description", "direction", "enum", "value"),
     *("analysis", "pickup", "role", "style", "webhook_secret", "Content-Type", "write_instead", "app_only", "required"),
     *("body", "caller", "direction", "from", "memory", "reason", "results", "state", "unread", "telnyx_insights"),
 }

@@ -54,6 +54,7 @@ OF_PLATFORMS = {
     *("webhook_secret", "allow_unsigned", "signature_tolerance"),
     "retell_api_key",
     *("telnyx_public_key", "telnyx_insights", "telnyx_rehearsal_key"),
+    *("elevenlabs_token", "elevenlabs_secret"),
 }
 
 

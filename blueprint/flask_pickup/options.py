@@ -50,6 +50,7 @@ OPTION_NAMES = frozenset(each.name for each in fields(Options)) - {"caller_secre
     *("caller_secret", "webhook_secret", "allow_unsigned", "signature_tolerance"),
     "retell_api_key",
     *("telnyx_public_key", "telnyx_insights", "telnyx_rehearsal_key"),
+    *("elevenlabs_token", "elevenlabs_secret"),
 }
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
 

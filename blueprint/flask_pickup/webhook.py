@@ -147,7 +147,8 @@ class Webhook:
                 return self._answer(request, self.platforms[platform])
         except BodyTooLarge as refusal:
             response = self._refuse(refusal)
-            return json_response({}) if self.platforms[platform].acknowledges_large_bodies else response
+            theirs = self.platforms[platform]
+            return json_response(theirs.default()) if theirs.acknowledges_large_bodies else response
         except BadWebhook as refusal:
             return self._refuse(refusal)
         except Exception as error:  # noqa: BLE001 (the last net)

@@ -48,6 +48,10 @@ SECRETS = {
     "bell": {"PICKUP_BELL_TOKEN": BELL_TOKEN},
     "retell": {"PICKUP_RETELL_API_KEY": "key_of-the-account-on-retell"},
     "telnyx": {"PICKUP_TELNYX_REHEARSAL_KEY": new_key("our own")},
+    "elevenlabs": {
+        "PICKUP_ELEVENLABS_TOKEN": "the-token-of-elevenlabs",
+        "PICKUP_ELEVENLABS_SECRET": "wsec-for-the-tests",
+    },
 }
 """Each platform's name, and its secrets."""
 OTHERS: dict[str, dict[str, str]] = {"telnyx": {"PICKUP_TELNYX_PUBLIC_KEY": new_key("public")}}

@@ -7,6 +7,7 @@ from time import time
 
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.options import ConfigReader
+from flask_pickup.platforms.elevenlabs import ElevenLabs
 from flask_pickup.platforms.events import (
     Answer,
     CallEnded,
@@ -65,6 +66,7 @@ REGISTRY: dict[str, FromConfig] = {
     Flireo.name: Flireo.from_config,
     Retell.name: Retell.from_config,
     Telnyx.name: Telnyx.from_config,
+    ElevenLabs.name: ElevenLabs.from_config,
 }
 """Each platform's name, and what makes it from an app's configuration: ``None`` if it is not enabled."""
 

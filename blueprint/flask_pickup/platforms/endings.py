@@ -8,24 +8,26 @@ from typing import Any
 from flask_pickup.platforms.events import Ending
 from flask_pickup.platforms.reading import words_of
 
-_ENDED = {"ended", "end", "hang", "hangup", "hung", "hungup"}
+_ENDED = {"disconnected", "ended", "end", "hang", "hangup", "hung", "hungup"}
 _RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
     ("error", [{"error", "errored", "errors", "failed", "failure", "invalid", "shutdown"}]),
     ("voicemail", [{"voicemail", "ivr", "machine"}]),
-    ("silence", [{"silence", "inactivity"}]),
+    ("silence", [{"silence", "inactive", "inactivity"}]),
     ("limit", [{"max", "maximum"}, {"duration"}]),
-    ("caller", [{"user", "caller", "customer"}, _ENDED]),
+    ("caller", [{"user", "caller", "client", "customer", "remote"}, _ENDED]),
     ("agent", [{"agent", "assistant"}, _ENDED]),
     ("agent", [{"hook"}, {"say"}]),
+    ("agent", [{"tool"}, {"end"}]),
     ("transferred", [{"transferred", "forwarded", "forwarding"}]),
-    ("transferred", [{"call"}, {"transfer"}]),
+    ("transferred", [{"call", "tool"}, {"transfer"}]),
     ("transferred", [{"transfer"}, {"bridged"}]),
     ("transferred", [{"concurrency"}, {"fallback"}]),
     ("transferred", [{"take"}, {"over"}]),
     ("completed", [{"completed"}]),
     ("completed", [{"user"}, {"requested"}]),
     ("error", [{"closed"}, {"websocket"}]),
-    ("error", [{"not"}, {"found", "valid"}]),
+    ("error", [{"not"}, {"allowed", "found", "valid"}]),
+    ("error", [{"missing"}]),
     ("error", [{"returned"}, {"no"}]),
     ("error", [{"timed", "timeout"}]),
     ("error", [{"blocked", "budget", "busy", "concurrency", "credit", "declined", "denied", "dial", "payment"}]),

@@ -23,11 +23,12 @@ def require_match(given: bytes, expected: Iterable[bytes]) -> None:
         raise BadSignature("no secret of ours gives this signature")
 
 
-def require_recent(signed_at: float, *, now: float, tolerance: float) -> None:
+def require_recent(signed_at: float, *, now: float, tolerance: float, oldest: float = 0) -> None:
     """Check that a delivery was signed not long ago, and not in the future.
 
     :param tolerance: how many seconds the signed time may be away from ``now``, in either direction.
+    :param oldest: how many seconds it may be before ``now``, if that is more.
     :raises BadSignature: if it is further away.
     """
-    if abs(now - signed_at) > tolerance:
+    if not -max(oldest, tolerance) <= signed_at - now <= tolerance:
         raise BadSignature(f"the timestamp is more than {tolerance:g} s away from now")

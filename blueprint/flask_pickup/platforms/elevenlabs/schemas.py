@@ -1,0 +1,94 @@
+"""The schema of the answer to the request before a call, from the platform's page on personalization and its SDK.
+
+Answers are validated strictly: the platform ends a call whose answer it does not understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields
+from marshmallow.validate import Equal, Length, Range
+
+from flask_pickup.platforms.answer_fields import (
+    BooleanField,
+    IntegerField,
+    LenientSchema,
+    ListField,
+    NumberField,
+    ObjectField,
+    TextField,
+    object_of,
+)
+from flask_pickup.platforms.elevenlabs.answer import TYPE
+
+_SAID = Length(min=1)
+_SHARE = Range(min=0, max=1)
+_POSITIVE = Range(min=0, min_inclusive=False)
+
+_RESERVED = "system__"
+"""How the names of the platform's own variables begin."""
+
+
+class _Variables(fields.Field[Any]):
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise ValidationError("It has to be an object: {…}.")
+        problems = {name: [problem] for name, each in value.items() if (problem := _problem(name, each))}
+        if problems:
+            raise ValidationError(problems)
+        return value
+
+
+def _problem(name: str, value: Any) -> str:
+    if name.startswith(_RESERVED):
+        return f"The platform sets the variables whose names begin with {_RESERVED}: remove it."
+    return "" if isinstance(value, str | int | float) else "It has to be a text, a number, true or false."
+
+
+_PROMPT = object_of(
+    prompt=TextField(),
+    llm=TextField(validate=_SAID),
+    reasoning_effort=TextField(validate=_SAID),
+    tool_ids=fields.List(TextField()),
+    tool_ids_strict=BooleanField(),
+    native_mcp_server_ids=fields.List(TextField()),
+    knowledge_base=ListField(),
+)
+_AGENT = object_of(
+    first_message=TextField(),
+    language=TextField(validate=_SAID),
+    max_conversation_duration_message=TextField(),
+    prompt=fields.Nested(_PROMPT),
+)
+_TTS = object_of(
+    voice_id=TextField(validate=_SAID),
+    model_id=TextField(validate=_SAID),
+    stability=NumberField(validate=_SHARE),
+    similarity_boost=NumberField(validate=_SHARE),
+    speed=NumberField(validate=_POSITIVE),
+    supported_voices=ListField(),
+    pronunciation_dictionary_locators=ListField(),
+)
+_OVERRIDE = object_of(
+    agent=fields.Nested(_AGENT),
+    tts=fields.Nested(_TTS),
+    asr=fields.Nested(object_of(keywords=fields.List(TextField()))),
+    turn=ObjectField(),
+    conversation=fields.Nested(
+        object_of(text_only=BooleanField(), max_duration_seconds=IntegerField(validate=_POSITIVE))
+    ),
+)
+
+
+class ConversationInitiationSchema(LenientSchema):
+    """The answer: ``validate(answer)`` returns what the platform would not understand."""
+
+    type = TextField(validate=Equal(TYPE, error=f"It is always {TYPE}: remove it."))
+    conversation_config_override = fields.Nested(_OVERRIDE)
+    dynamic_variables = _Variables()
+    custom_llm_extra_body = ObjectField()
+    user_id = TextField(validate=_SAID)
+    branch_id = TextField(validate=_SAID)
+    environment = TextField(validate=_SAID)

@@ -1,0 +1,129 @@
+"""The JSON of an answer: only what the content needs, always with its type; and what is wrong with an override."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from elevens import platform
+from flask_pickup.platforms import Answer, Rejection, Words, closing
+
+TYPE = {"type": "conversation_initiation_client_data"}
+VOICE = {"conversation_config_override": {"tts": {"voice_id": "v"}}}
+
+
+@pytest.mark.parametrize(
+    ("override", "words", "written"),
+    [
+        ({}, Words(), TYPE),
+        (VOICE, Words(), {**TYPE, **VOICE}),
+        ({}, Words("Hi."), {**TYPE, "conversation_config_override": {"agent": {"first_message": "Hi."}}}),
+        ({}, Words("", None), {**TYPE, "conversation_config_override": {"agent": {"first_message": ""}}}),
+        ({}, Words(prompt="Be."), {**TYPE, "conversation_config_override": {"agent": {"prompt": {"prompt": "Be."}}}}),
+        (
+            {"type": "x", "conversation_config_override": {"agent": {"prompt": {"prompt": "Old.", "llm": "gpt-4o"}}}},
+            Words("Hi.", "New."),
+            {
+                **TYPE,
+                "conversation_config_override": {
+                    "agent": {"first_message": "Hi.", "prompt": {"prompt": "New.", "llm": "gpt-4o"}}
+                },
+            },
+        ),
+    ],
+)
+def test_answer_is_written(override: dict[str, Any], words: Words, written: dict[str, Any]) -> None:
+    """Nothing is overridden that the content does not say, because each field has to be enabled in the agent."""
+    before = copy.deepcopy(override)
+    assert platform().answer(Answer(words, "nl", override)) == written
+    assert override == before
+    assert platform().default() == TYPE
+
+
+def test_metadata_is_a_text_beside_the_authors_variables() -> None:
+    """A variable's value is no object; the agent's own variables stay."""
+    written = platform().answer(Answer(Words(), "en", {"dynamic_variables": {"plan": "gold", "pickup": ""}}, {"v": 1}))
+    assert written["dynamic_variables"] == {"plan": "gold", "pickup": json.dumps({"v": 1})}
+
+
+def test_rejection_is_a_greeting_that_a_prompt_follows() -> None:
+    """The platform cannot reject a call: it says the words, and the prompt ends the call."""
+    written = platform().answer(Rejection("We are closed.", {"v": 1}))
+    assert platform().words(written) == Words("We are closed.", closing.PROMPT)
+    assert platform().metadata(written) == {"v": 1}
+
+
+# --- the schema -------------------------------------------------------------------------------------------------------
+
+WHOLE: dict[str, Any] = {
+    "conversation_config_override": {
+        "agent": {
+            "first_message": "Hi.",
+            "language": "nl",
+            "prompt": {"prompt": "Be.", "llm": "gpt-4o", "tool_ids": ["t"]},
+        },
+        "tts": {"voice_id": "v", "stability": 0.5, "similarity_boost": 0.75, "speed": 1.1, "new": 1},
+        "asr": {"keywords": ["De Linde"]},
+        "turn": {"soft_timeout_config": {"message": "One moment."}},
+        "conversation": {"max_duration_seconds": 300, "text_only": False},
+    },
+    "dynamic_variables": {"name": "Jan", "visits": 3, "score": 0.5, "vip": True},
+    "custom_llm_extra_body": {"temperature": 0.4},
+    "user_id": "u",
+    "branch_id": "agtbrch_1",
+    "environment": "production",
+    "brand_new": {"too": 1},
+}
+
+
+@pytest.mark.parametrize("answer", [{}, TYPE, WHOLE])
+def test_documented_and_new_keys_are_valid(answer: dict[str, Any]) -> None:
+    """Every documented key passes, and so does one that is newer than the schema."""
+    assert platform().answer_schema.validate(answer) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"type": "other"}, "type"),
+        ({"conversation_config_override": []}, "conversation_config_override"),
+        ({"conversation_config_override": {"agent": {"prompt": "Be."}}}, "conversation_config_override.agent.prompt"),
+        ({"conversation_config_override": {"tts": {"stability": 2}}}, "conversation_config_override.tts.stability"),
+        ({"conversation_config_override": {"tts": {"speed": "1"}}}, "conversation_config_override.tts.speed"),
+        (
+            {"conversation_config_override": {"conversation": {"max_duration_seconds": True}}},
+            "conversation_config_override.conversation.max_duration_seconds",
+        ),
+        ({"dynamic_variables": ["a"]}, "dynamic_variables"),
+        ({"dynamic_variables": {"name": {"first": "Jan"}}}, "dynamic_variables.name"),
+        ({"dynamic_variables": {"ok": 1, "system__caller_id": "x"}}, "dynamic_variables.system__caller_id"),
+        ({"branch_id": ""}, "branch_id"),
+    ],
+)
+def test_invalid_values_are_named(wrong: dict[str, Any], path: str) -> None:
+    """The platform ends a call whose answer it does not understand, so each invalid value is named."""
+    problems: Any = platform().answer_schema.validate(wrong)
+    for key in path.split("."):
+        [(found, problems)] = problems.items()
+        assert found == key
+    assert all(
+        problem.endswith((".", "it.")) for problem in (problems if isinstance(problems, list) else problems["_schema"])
+    )
+
+
+# --- what has to be set at the vendor ---------------------------------------------------------------------------------
+
+
+def test_notes_name_what_to_enable() -> None:
+    """Each field that an answer overrides has to be enabled in the agent; nothing else has."""
+    notes = list(platform().notes(Answer(Words("Hi.", "Be."), "en", {**VOICE, "dynamic_variables": {"plan": "gold"}})))
+    for title in ("First message", "System prompt", "Voice"):
+        [note] = [note for note in notes if f"'{title}'" in note]
+        assert "Security tab" in note
+    assert len(notes) == 3
+    assert not list(platform().notes(Answer(Words(), "en")))
+    assert any("'Custom LLM extra body'" in note for note in platform().notes(Answer(Words(), "en", WHOLE)))
+    assert any("'End call'" in note for note in platform().notes(Rejection("We are closed.")))

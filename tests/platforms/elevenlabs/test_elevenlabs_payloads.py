@@ -1,0 +1,263 @@
+"""The platform's bodies: each becomes a neutral event, also where something is missing, new or damaged."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CALLER, LINE, NOW
+from elevens import REPORT, REQUEST, SID, platform, read, read_report, read_request, report
+from flask_pickup import BadWebhook
+from flask_pickup.platforms import Answer, CallEnded, IncomingCall, OtherEvent, Words
+from flask_pickup.reports import Reading, outcomes_of
+
+STARTED = datetime.fromtimestamp(NOW + 2, UTC)
+
+
+def outcomes(**data: Any) -> dict[str, float]:
+    return outcomes_of(read_report(**data), Reading(None))[0]
+
+
+# --- the request before a call ----------------------------------------------------------------------------------------
+
+
+def test_request_is_read() -> None:
+    """It names the caller, the line and the call."""
+    event = read_request(REQUEST)
+    assert isinstance(event, IncomingCall)
+    assert (event.call_id, event.caller_number, event.line_number) == (SID, CALLER, LINE)
+
+
+@pytest.mark.parametrize(
+    ("ids", "call_id"),
+    [
+        ({"call_sid": SID}, SID),
+        ({"call_id": "sip-1"}, "sip-1"),
+        ({"call_sid": None, "call_id": "sip-1"}, "sip-1"),
+        ({"call_sid": 7.5}, ""),
+        ({}, ""),
+    ],
+)
+def test_id_of_a_call(ids: dict[str, Any], call_id: str) -> None:
+    """A call by a SIP trunk has a ``call_id`` instead of a ``call_sid``, or neither."""
+    assert read_request(ids).call_id == call_id
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["value", "result", "json_schema", "type", "role", "message", "agent", "prompt", "pickup"]),
+            inner,
+            max_size=2,
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["caller_id", "called_number", "call_sid", "call_id", "agent_id", "new"]), json_like
+    )
+)
+def test_no_field_costs_a_call(body: dict[str, Any]) -> None:
+    """Whatever a request's fields are, it is a call."""
+    event = read_request(body)
+    assert isinstance(event, IncomingCall)
+    assert event.caller_number is None or isinstance(event.caller_number, str)
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+
+def test_report_is_read() -> None:
+    """What the platform tells of a call that is over."""
+    event = read(REPORT)
+    assert isinstance(event, CallEnded)
+    assert (event.call_id, event.platform_call_id, event.call_type) == (SID, "conv_1", "twilio")
+    assert (event.caller_number, event.line_number) == (CALLER, LINE)
+    assert event.timestamp == datetime.fromtimestamp(NOW + 95, UTC)
+    assert (event.status, event.duration_seconds, event.ended_at) == ("done", 84, STARTED + timedelta(seconds=84))
+    assert (event.end_reason, event.ending) == ("Call ended by remote party", "caller")
+    assert [said["role"] for said in event.transcript or ()] == ["agent", "user"]
+    assert (event.user_messages, event.summary) == (1, "The caller made an appointment.")
+    assert (event.is_whole, event.metadata, event.applied, event.unread) == (True, {}, None, {})
+
+
+def test_analysis_becomes_outcomes() -> None:
+    """Criteria are 1 or 0, collected values follow their JSON schemas, and what is unknown or free text is missing."""
+    found = {name: value for name, value in outcomes().items() if name.startswith("analysis.")}
+    assert found == {
+        "analysis.elevenlabs.call_successful": 1,
+        "analysis.polite": 1,
+        "analysis.short": 0,
+        "analysis.booked": 1,
+        "analysis.score": 8,
+        "analysis.intent.book": 1,
+        "analysis.intent.cancel": 0,
+    }
+
+
+@pytest.mark.parametrize(("result", "value"), [("success", 1), ("failure", 0), ("unknown", None), (None, None)])
+def test_success_of_a_call(result: str | None, value: float | None) -> None:
+    """Whether a call was successful has a name that no identifier of an author's can have."""
+    analysis = {"call_successful": result, "data_collection_results": {"call_successful": {"value": 0.5}}}
+    found = outcomes(analysis=analysis)
+    assert (found.get("analysis.elevenlabs.call_successful"), found["analysis.call_successful"]) == (value, 0.5)
+
+
+def test_collected_value_wins_over_a_criterion_of_its_name() -> None:
+    """Of two findings with one name the collected value stands, unless it is null."""
+    both = {"evaluation_criteria_results": {"booked": {"result": "failure"}}}
+    assert outcomes(analysis=both)["analysis.booked"] == 1
+    null = {**both, "data_collection_results": {"booked": {"value": None}}}
+    assert outcomes(analysis=null)["analysis.booked"] == 0
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        {"evaluation_criteria_results": {"polite": {"result": "maybe"}}},
+        {"evaluation_criteria_results": {"polite": {"result": ["success"]}}},
+        {"evaluation_criteria_results": "success"},
+        {"data_collection_results": {"booked": "yes"}},
+        {"call_successful": 1},
+    ],
+)
+def test_unknown_findings_are_counted(analysis: dict[str, Any]) -> None:
+    """A finding in another form makes no outcome and is counted, so that an operator sees it."""
+    assert read_report(analysis=analysis).unread == {"analysis": 1}
+
+
+@pytest.mark.parametrize(
+    ("reason", "ending"),
+    [
+        ("Call ended by remote party", "caller"),
+        ("Client disconnected: 1000", "caller"),
+        ("end_call tool was called.", "agent"),
+        ("voicemail_detection tool was called.", "voicemail"),
+        ("transfer_to_number tool was called.", "transferred"),
+        ("Ending conversation after 40 seconds of silence.", "silence"),
+        ("Max inactive time reached", "silence"),
+        ("Max duration limit reached", "limit"),
+        ("Maximum conversation duration exceeded", "limit"),
+        ("custom_llm generation failed", "error"),
+        ("Override for field 'first_message' is not allowed by config.", "error"),
+        ("Missing required dynamic variables in tools: {'name'}", "error"),
+    ],
+)
+def test_reason_is_free_text(reason: str, ending: str) -> None:
+    """The words of a reason say who or what ended the call."""
+    event = read_report(metadata={"termination_reason": reason})
+    assert (event.end_reason, event.ending, event.unread) == (reason, ending, {})
+
+
+def test_other_reasons() -> None:
+    """An empty reason is none, an unknown one is counted, and a failed conversation is an error whatever its reason."""
+    empty, new = (read_report(metadata={"termination_reason": reason}) for reason in ("", "Brand new."))
+    assert (empty.end_reason, empty.ending, empty.unread) == (None, None, {})
+    assert (new.ending, new.unread) == (None, {"end reasons": 1})
+    assert read_report(status="failed").ending == "error"
+
+
+@pytest.mark.parametrize(("count", "expected"), [(3, 3), (0, 0), (-1, None), ("two", None), (None, None)])
+def test_report_without_a_transcript(count: Any, expected: int | None) -> None:
+    """An account may leave the transcript out; then the platform's own count of messages stands."""
+    event = read_report(transcript=None, user_message_count=count)
+    assert (event.transcript, event.user_messages) == (None, expected)
+
+
+# --- what the platform brings back of our answer ----------------------------------------------------------------------
+
+
+def returned(words: Words, metadata: dict[str, Any] | None) -> CallEnded:
+    """Return the report on a call that was answered with words, as the platform shows them."""
+    return read_report(conversation_initiation_client_data=platform().answer(Answer(words, "en", {}, metadata)))
+
+
+def test_answer_is_recognised() -> None:
+    """A field that was not overridden is null, which is unknown, and so are words without our metadata."""
+    ours = {"v": 1}
+    assert returned(Words("Hi.", "Be kind."), ours).applied == Words("Hi.", "Be kind.")
+    assert returned(Words("Hi."), ours).applied == Words("Hi.")
+    assert returned(Words(), ours).applied is None
+    assert returned(Words("Hi."), None).applied is None
+
+
+@pytest.mark.parametrize("value", ["", "{", "[]", 5, None, {"v": 1}])
+def test_variable_of_another_form_is_no_error(value: Any) -> None:
+    """Whatever stands in our variable, the report is read."""
+    sent = {"dynamic_variables": {"pickup": value}}
+    assert read_report(conversation_initiation_client_data=sent).metadata in ({}, {"v": 1})
+
+
+# --- which reports are ours -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        report(metadata={"phone_call": {"direction": "outbound"}}),
+        report(metadata={"phone_call": None}),
+        report(metadata=None),
+        {"type": "post_call_audio", "data": {"conversation_id": "conv_1", "full_audio": "SGVsbG8="}},
+        {"type": "call_initiation_failure", "data": {"failure_reason": "busy", "metadata": {"type": "twilio"}}},
+        {"type": "something_new"},
+    ],
+)
+def test_others_are_ignored(body: dict[str, Any]) -> None:
+    """Outbound calls, conversations on the web, and other events than reports are acknowledged and ignored."""
+    assert type(read(body)) is OtherEvent
+
+
+def test_report_with_our_variable_needs_no_phone_call() -> None:
+    """A call by another way than a phone number was ours if it brings our variable back."""
+    sent = platform().answer(Answer(Words("Hi."), "en", {}, {"v": 1, "call": "elevenlabs-0a"}))
+    event = read_report(metadata={"phone_call": None}, conversation_initiation_client_data=sent)
+    assert event.metadata == {"v": 1, "call": "elevenlabs-0a"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "type"),
+        ({"type": 7}, "type"),
+        ({"type": "post_call_transcription"}, "data"),
+        ({"type": "post_call_transcription", "data": []}, "data"),
+        (report(conversation_id=None, metadata={"phone_call": {"call_sid": "x" * 300}}), "data.conversation_id"),
+    ],
+)
+def test_unreadable_event_names_its_field(body: dict[str, Any], field: str) -> None:
+    """Without a type, or anything that names the call, an event is refused."""
+    with pytest.raises(BadWebhook) as caught:
+        read(body)
+    assert caught.value.field == field
+
+
+@given(
+    st.sampled_from(["transcript", "status", "analysis", "metadata", "conversation_initiation_client_data"]),
+    st.sampled_from([None, *"abc"]),
+    json_like,
+)
+def test_no_field_costs_a_report(key: str, inner: str | None, value: Any) -> None:
+    """Whatever a part of a report is, the report is read, or it is not one of ours."""
+    inside = {
+        "analysis": ["evaluation_criteria_results", "data_collection_results", "call_successful"],
+        "metadata": ["call_duration_secs", "start_time_unix_secs", "termination_reason"],
+        "conversation_initiation_client_data": ["dynamic_variables", "conversation_config_override", "new"],
+    }.get(key)
+    body = json.loads(json.dumps(REPORT))
+    if inner and inside:
+        body["data"][key][inside["abc".index(inner)]] = value
+    else:
+        body["data"][key] = value
+    event = read(body)
+    if isinstance(event, CallEnded):
+        outcomes_of(event, Reading(None))
