@@ -31,7 +31,7 @@ LAYERS = [
         "caller",
     ),
     *("cleaning", "assignment", "override", "platforms", "metadata", "rendering", "catalog", "customer", "calls"),
-    "waits",
+    *("waits", "bodies", "activity"),
     "spreadsheets",
     *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),
     *("privacy", "rehearsal", "previewing", "simulation", "enrolment", "dashboard", "blueprint", "testing", "cli"),

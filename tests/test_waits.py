@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from bells import BELL_TOKEN
 from conftest import CONTENT, NOW, MakePhone
 from faulty import eventually
 from flask_pickup import Pickup
 from flask_pickup.engines import path_of
 from flask_pickup.ledger.sqlite_file import kernel_lock
 from flask_pickup.testing import PickupClient
-from toys import TOKEN, Hasty, enabled
+from toys import Hasty, enabled
 
 CUSTOMERS = {**CONTENT, "greetings/first_message.j2": "Good day{% if customer %}, {{ customer.name }}{% endif %}."}
 TEXTS = {path: text for path, text in CUSTOMERS.items() if path.startswith("greetings/first")}
@@ -34,7 +35,7 @@ def _registry() -> Iterator[None]:
 
 def clients(make_phone: MakePhone, content: Any, pickup: Pickup | None = None, **config: Any) -> Any:
     """Return an app's clients on Flireo and on the hasty platform, which wait as an app's calls do."""
-    config = {"PICKUP_BELL_TOKEN": TOKEN, "PICKUP_COMMIT_WAIT": 1, **config}
+    config = {"PICKUP_BELL_TOKEN": BELL_TOKEN, "PICKUP_COMMIT_WAIT": 1, **config}
     phone = make_phone(content, pickup=pickup or Pickup(clock=lambda: NOW), **config)
     return PickupClient(phone.app), PickupClient(phone.app, platform="hasty")
 

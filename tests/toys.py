@@ -1,28 +1,16 @@
-"""Platforms that tests enable beside the shipped ones: that of docs/platforms/adding.md, and one that names no calls."""
+"""Bells that differ from the toy platform as the shipped platforms differ from each other."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+from bells import bell
 from flask_pickup import platforms
 from flask_pickup.platforms import Answer, CallEnded, Delivery, Event, IncomingCall, Rejection
-
-ADDING = Path(__file__).parents[1] / "docs/platforms/adding.md"
-TOKEN = "the-token-of-bell"
-
-
-def bell() -> Any:
-    """Return the toy platform of the page."""
-    [code] = re.findall(r"```python\n(.*?)```", ADDING.read_text("utf-8"), re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(code, names)
-    return names["Bell"]
 
 
 class Nameless(bell()):  # type: ignore[misc]
@@ -52,10 +40,10 @@ class Nameless(bell()):  # type: ignore[misc]
     def parse(self, delivery: Delivery) -> Event:
         """Return Bell's event, as this platform sends it."""
         event: Event = super().parse(delivery)
+        at = event.body.get("at")
         if isinstance(event, IncomingCall):
-            return replace(event, call_id="")
+            return replace(event, call_id="", timestamp=datetime.fromisoformat(at) if at else None)
         if isinstance(event, CallEnded):
-            at = event.body.get("at")
             said = event.body.get("lines")
             return replace(
                 event,
@@ -76,6 +64,13 @@ class Hasty(bell()):  # type: ignore[misc]
 
     name = "hasty"
     deadline = 1.5
+
+
+class Verbose(bell()):  # type: ignore[misc]
+    """Bell, which stops sending where a large body is refused."""
+
+    name = "verbose"
+    acknowledges_large_bodies = True
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-import orjson
 from flask import Flask, Request, Response, request
 from sqlalchemy import Engine
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from flask_pickup import reports
+from flask_pickup.activity import Activity
 from flask_pickup.assignment import Recorded
+from flask_pickup.bodies import discard_body, json_response, read_body
 from flask_pickup.caller import key_of
 from flask_pickup.calls import CallFacts, call_of
 from flask_pickup.catalog import Catalog, load
@@ -94,7 +94,7 @@ class Webhook:
         self.signals = Sender(app)
         self.metrics = Metrics(options.metrics_token)
         self.decisions: Counter[str] = Counter()
-        self.refusals: Counter[str] = Counter()
+        self.activity = {name: Activity() for name in self.platforms}
         self.faults = 0
         self.has_own_engine = engine is None
         # A connection that came through a fork would be shared with the parent.
@@ -145,12 +145,13 @@ class Webhook:
         try:
             with self.ledger.announce():
                 return self._answer(request, self.platforms[platform])
-        except BodyTooLarge as refusal:
-            response = self._refuse(refusal)
-            theirs = self.platforms[platform]
-            return json_response(theirs.default()) if theirs.acknowledges_large_bodies else response
         except BadWebhook as refusal:
-            return self._refuse(refusal)
+            self.activity[platform].refused[str(refusal.code)] += 1
+            response, theirs = self._refuse(refusal), self.platforms[platform]
+            if isinstance(refusal, BodyTooLarge) and theirs.acknowledges_large_bodies:
+                discard_body(request)
+                return json_response(theirs.default())
+            return response
         except Exception as error:  # noqa: BLE001 (the last net)
             self._log_own_fault(error)
             # Nothing was recorded, so the platform may send it again.
@@ -170,7 +171,8 @@ class Webhook:
             "status": "ok" if well and not self.lookup.skipped else "degraded",
             **ledger,
             "calls": dict(self.decisions),
-            "refused": dict(self.refusals),
+            "refused": dict(sum((activity.refused for activity in self.activity.values()), Counter())),
+            "platforms": {name: activity.as_json() for name, activity in self.activity.items()},
             "unread": dict(self.metrics.unread),
             "own_faults": self.faults,
             "signals": {"dropped": self.signals.dropped},
@@ -190,7 +192,7 @@ class Webhook:
             event = platform.parse(delivery)
         except UnreadableCall as error:
             # A refusal would end the call on some platforms.
-            self.refusals["unreadable call"] += 1
+            self.activity[platform.name].refused["unreadable call"] += 1
             log.warning("A call is unreadable and gets the default of %s: %s", platform.name, error.detail)
             return json_response(platform.default())
         return self._dispatch(event, delivery, platform)
@@ -199,9 +201,12 @@ class Webhook:
         self.metrics.count_unread(event.unread)
         at = self.now if delivery.signed_at is None else datetime.fromtimestamp(delivery.signed_at, UTC)
         call = partial(call_of, event, delivery, at, platform.name, self.catalog, self.options)
+        activity = self.activity[platform.name]
         if isinstance(event, IncomingCall):
+            activity.last_request = self.now
             return self._answer_or_fall_back(call, platform)
         if isinstance(event, CallEnded):
+            activity.last_report = self.now
             returned = Metadata.read(event.metadata)
             entry, unread = reports.report_entry(event, call(returned, self.ledger.recorded_id), returned, self.reading)
             self._keep(entry, platform)
@@ -282,7 +287,6 @@ class Webhook:
         log.critical("A fault of Pickup's own: %s in %s. Please report it.", type(error).__name__, place_of(error))
 
     def _refuse(self, refusal: BadWebhook) -> Response:
-        self.refusals[str(refusal.code)] += 1
         reason = refusal.reason if isinstance(refusal, BadSignature) else refusal.detail
         log.warning("Refused a request with %s: %s", refusal.code, reason)
         body = {"detail": refusal.detail, **({"field": refusal.field} if refusal.field else {})}
@@ -290,35 +294,6 @@ class Webhook:
         if isinstance(refusal, WrongMethod):
             response.headers["Allow"] = ", ".join(refusal.allowed)
         return response
-
-
-def read_body(incoming: Request, most: int) -> bytes:
-    """Return the whole body of a request, which stays cached for the host's handlers.
-
-    :param most: the largest accepted body, in bytes; it replaces the host's ``MAX_CONTENT_LENGTH`` for this request.
-    :raises BodyTooLarge: if the body is larger.
-    :raises BadWebhook: if the body does not arrive whole.
-    """
-    # One byte more is read: Werkzeug cuts a body without a length at the limit instead of refusing it.
-    incoming.max_content_length = most + 1
-    try:
-        body = incoming.get_data()
-    except RequestEntityTooLarge:
-        body = None
-    except Exception as error:  # each server has its own exceptions for invalid chunks
-        raise BadWebhook("The body did not arrive whole.") from error
-    if body is None or len(body) > most:
-        raise BodyTooLarge(f"The body has more than {most} bytes.")
-    if len(body) < (incoming.content_length or 0):
-        raise BadWebhook("The body did not arrive whole.")
-    return body
-
-
-def json_response(body: Mapping[str, Any], status: int = 200) -> Response:
-    """Return ``body`` as JSON that no cache keeps."""
-    response = Response(orjson.dumps(body), status, mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def call_entry(call: CallFacts, decision: Decision, at: datetime) -> CallEntry:

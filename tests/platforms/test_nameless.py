@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from bells import BELL_TOKEN, bell
 from conftest import CALLER, CONTENT, NOW, MakePhone
 from flask_pickup import Pickup
 from flask_pickup.outcomes import import_file
 from flask_pickup.platforms import CallEnded
 from flask_pickup.reports import Reading, outcomes_of
-from flask_pickup.testing import PickupClient
-from toys import TOKEN, Nameless, bell, enabled
+from flask_pickup.testing import FrozenClock, PickupClient
+from toys import Nameless, enabled
 
 HOURS = 'timezone = "Europe/Amsterdam"\n[week]\nmonday = "09:00-17:00"\n'
 TEXTS = {path: content for path, content in CONTENT.items() if "override" not in path and "prompt" not in path}
@@ -33,7 +34,7 @@ def _registry() -> Iterator[None]:
 
 
 def client_of(make_phone: MakePhone, url: str, content: Mapping[str, Any] = TEXTS, **config: Any) -> PickupClient:
-    phone = make_phone(content, url=url, pickup=Pickup(clock=lambda: NOW), PICKUP_BELL_TOKEN=TOKEN, **config)
+    phone = make_phone(content, url=url, pickup=Pickup(clock=lambda: NOW), PICKUP_BELL_TOKEN=BELL_TOKEN, **config)
     client = PickupClient(phone.app, platform="nameless")
     client.freeze(NOW)
     return client
@@ -61,7 +62,7 @@ def test_report_joins_its_call_by_our_metadata(make_phone: MakePhone, database_u
 def test_hosts_outcomes_join_by_the_platforms_id(make_phone: MakePhone, database_url: str) -> None:
     """A host may name a call by the platform's id or by ours, in Python and in a file."""
     pickup = Pickup(clock=lambda: NOW)
-    phone = make_phone(TEXTS, url=database_url, pickup=pickup, PICKUP_BELL_TOKEN=TOKEN)
+    phone = make_phone(TEXTS, url=database_url, pickup=pickup, PICKUP_BELL_TOKEN=BELL_TOKEN)
     client = PickupClient(phone.app, platform="nameless")
     client.post_call("theirs")
     client.post_report()
@@ -81,7 +82,7 @@ def test_hosts_outcomes_join_by_the_platforms_id(make_phone: MakePhone, database
 def test_platforms_id_with_the_number_is_replaced(make_phone: MakePhone, database_url: str) -> None:
     """The platform's id is kept free of the caller's number as ours is, and the host may still join by it."""
     pickup = Pickup(clock=lambda: NOW)
-    phone = make_phone(TEXTS, url=database_url, pickup=pickup, PICKUP_BELL_TOKEN=TOKEN)
+    phone = make_phone(TEXTS, url=database_url, pickup=pickup, PICKUP_BELL_TOKEN=BELL_TOKEN)
     client = PickupClient(phone.app, platform="nameless")
     client.post_call(f"x-{CALLER}", from_=CALLER)
     client.post_report()
@@ -103,13 +104,16 @@ def test_report_without_our_metadata_has_the_platforms_id(make_phone: MakePhone,
     assert rows(client, "SELECT call_id, decision FROM pickup_calls") == [("missed", None)]
 
 
-def test_retry_is_the_same_call(make_phone: MakePhone, database_url: str) -> None:
-    """The same body is the same call, and another call a second later, as it holds no time of its own."""
+@pytest.mark.parametrize(("fields", "calls"), [({}, 2), ({"at": "2025-12-13T12:00:00Z"}, 1)])
+def test_retry_is_the_same_call(
+    make_phone: MakePhone, database_url: str, fields: Mapping[str, Any], calls: int
+) -> None:
+    """The same body is the same call; where it holds no time, the same body a second later is another call."""
     client = client_of(make_phone, database_url)
     for seconds in (0, 0, 1, 0):
         client.freeze(NOW + seconds)
-        client.post_call("theirs")
-    assert rows(client, "SELECT COUNT(*) FROM pickup_calls") == [(2,)]
+        client.post_call("theirs", **fields)
+    assert rows(client, "SELECT COUNT(*) FROM pickup_calls") == [(calls,)]
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -172,7 +176,7 @@ def test_report_of_another_platform_is_dropped(
     make_phone: MakePhone, database_url: str, event: str, first: str
 ) -> None:
     """A report or a status of another platform than its call's leaves nothing, whichever came first, and is counted."""
-    phone = make_phone(TEXTS, url=database_url, pickup=Pickup(clock=lambda: NOW), PICKUP_BELL_TOKEN=TOKEN)
+    phone = make_phone(TEXTS, url=database_url, pickup=Pickup(clock=lambda: NOW), PICKUP_BELL_TOKEN=BELL_TOKEN)
     flireo, other = PickupClient(phone.app), PickupClient(phone.app, platform="bell")
     if first == "call":
         flireo.post_call("shared")
@@ -190,3 +194,31 @@ def test_report_of_another_platform_is_dropped(
         flireo,
         "SELECT value, status FROM pickup_outcomes JOIN pickup_calls USING (call_id) WHERE name = 'duration_seconds'",
     ) == [(42.0, "ended")]
+
+
+# --- health -----------------------------------------------------------------------------------------------------------
+
+
+def test_health_tells_of_each_platform(make_phone: MakePhone) -> None:
+    """/health says when each platform was last heard, and what of it was refused; the refusals of all are added up."""
+    clock = FrozenClock(NOW)
+    phone = make_phone(TEXTS, pickup=Pickup(clock=clock), PICKUP_BELL_TOKEN=BELL_TOKEN)
+    flireo, other = PickupClient(phone.app), PickupClient(phone.app, platform="bell")
+    other.post_call()
+    clock.tick(60)
+    other.post_report()
+    other.post_signed(b'{"event": "ring"}')
+    other.post(other.webhook_url, data=b"{}")
+    flireo.get(flireo.webhook_url)
+    health = flireo.get("/pickup/health").get_json()
+    nothing: dict[str, Any] = {"last_request": None, "last_report": None, "refused": {}}
+    assert health["platforms"] == {
+        "flireo": {**nothing, "refused": {"405": 1}},
+        "nameless": nothing,
+        "bell": {
+            "last_request": "2025-12-13T12:00:00+00:00",
+            "last_report": "2025-12-13T12:01:00+00:00",
+            "refused": {"unreadable call": 1, "401": 1},
+        },
+    }
+    assert health["refused"] == {"405": 1, "unreadable call": 1, "401": 1}
