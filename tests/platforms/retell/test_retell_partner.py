@@ -9,13 +9,16 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from flask_pickup.catalog import load
 from flask_pickup.platforms import Answer, CallEnded, Delivery, Rejection, SampleCall, Words
 from flask_pickup.platforms.retell import Retell
+from flask_pickup.previewing import SOMEBODY, imagine
 
 pydantic: Any = pytest.importorskip("pydantic")
 webhook_auth: Any = pytest.importorskip("retell.lib.webhook_auth")
 types: Any = pytest.importorskip("retell.types")
 
+ROOT = Path(__file__).parents[3]
 KEY = "key_of-the-account-on-retell"
 RETELL = Retell((KEY,))
 METADATA = {"v": 1, "call": "retell-a", "assignments": {"warm": {"arm": "warm"}}}
@@ -56,6 +59,17 @@ OVERRIDE = {
 FLOW = {"agent_override": {"conversation_flow": {"start_speaker": "agent", "begin_after_user_silence_ms": 2000}}}
 
 
+def assert_is_read(written: Any) -> None:
+    """Let the SDK's types read an answer as it is: no key is unknown, and no value is of another type."""
+    numbers = {"from_number": "+12025550100", "to_number": "+12025550123"}
+    sent = numbers | {NAMES.get(key, key): value for key, value in written["call_inbound"].items()}
+    read = READ(call=sent).call
+    agent = read["agent_override"].get("agent", {})
+    # Pydantic reads these one by one.
+    agent |= {key: list(value) for key, value in agent.items() if key == "post_call_analysis_data"}
+    assert read == sent
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -66,15 +80,23 @@ FLOW = {"agent_override": {"conversation_flow": {"start_speaker": "agent", "begi
     ],
 )
 def test_sdk_reads_our_answers(answer: Answer | Rejection) -> None:
-    """The SDK's types take every answer as it is: no key is unknown, and no value is of another type."""
-    written = RETELL.answer(answer)["call_inbound"]
-    numbers = {"from_number": "+12025550100", "to_number": "+12025550123"}
-    sent = numbers | {NAMES.get(key, key): value for key, value in written.items()}
-    read = READ(call=sent).call
-    agent = read["agent_override"].get("agent", {})
-    # Pydantic reads these one by one.
-    agent |= {key: list(value) for key, value in agent.items() if key == "post_call_analysis_data"}
-    assert read == sent
+    """Every kind of answer is read without loss."""
+    assert_is_read(RETELL.answer(answer))
+
+
+@pytest.mark.parametrize("vip", [True, False])
+def test_sdk_reads_the_sample_content(vip: bool) -> None:  # noqa: FBT001 (the table's)
+    """So is the answer of every arm in this repository, but for the one that rejects the call."""
+    catalog = load(ROOT / "experiments", ROOT / "greetings", pin_key=lambda _: None, region="NL", platforms=[RETELL])
+    assert not catalog.complaints
+    answers = {
+        arm: imagine(catalog, RETELL, (experiment, arm), SOMEBODY, customer={"vip": vip}, at=AT).answer
+        for experiment in catalog.experiments
+        for arm in experiment.weights
+    }
+    assert answers.pop("turned-away") == {"call_inbound": {"reject": True}}
+    for answer in answers.values():
+        assert_is_read(answer)
 
 
 def test_sdk_has_the_fields_of_our_schema() -> None:
