@@ -55,6 +55,7 @@ OF_PLATFORMS = {
     "retell_api_key",
     *("telnyx_public_key", "telnyx_insights", "telnyx_rehearsal_key"),
     *("elevenlabs_token", "elevenlabs_secret"),
+    *("vapi_secret", "vapi_assistant"),
 }
 
 

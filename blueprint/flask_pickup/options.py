@@ -51,6 +51,7 @@ OPTION_NAMES = frozenset(each.name for each in fields(Options)) - {"caller_secre
     "retell_api_key",
     *("telnyx_public_key", "telnyx_insights", "telnyx_rehearsal_key"),
     *("elevenlabs_token", "elevenlabs_secret"),
+    *("vapi_secret", "vapi_assistant"),
 }
 """The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
 
@@ -150,6 +151,16 @@ class ConfigReader:
         if not (found and isinstance(found, list | tuple) and all(isinstance(part, str) for part in found)):
             raise _invalid(name, f"is neither a text nor a list of texts. Set it to {what}.")
         return tuple(part.strip() for part in found)
+
+    def text(self, name: str, what: str) -> str:
+        """Return a text that has to be set.
+
+        :param what: what to set it to, for the error.
+        """
+        value = self.get(name)
+        if not isinstance(value, str) or not value.strip():
+            raise _invalid(name, f"is not set. Set it to {what}.")
+        return value.strip()
 
     def token(self, name: str) -> str | None:
         """Return a random text; ``None`` if it is not set."""

@@ -52,9 +52,13 @@ SECRETS = {
         "PICKUP_ELEVENLABS_TOKEN": "the-token-of-elevenlabs",
         "PICKUP_ELEVENLABS_SECRET": "wsec-for-the-tests",
     },
+    "vapi": {"PICKUP_VAPI_SECRET": "the-secret-of-vapi"},
 }
 """Each platform's name, and its secrets."""
-OTHERS: dict[str, dict[str, str]] = {"telnyx": {"PICKUP_TELNYX_PUBLIC_KEY": new_key("public")}}
+OTHERS: dict[str, dict[str, str]] = {
+    "telnyx": {"PICKUP_TELNYX_PUBLIC_KEY": new_key("public")},
+    "vapi": {"PICKUP_VAPI_ASSISTANT": "an-assistant"},
+}
 """What else enables a platform."""
 NEW_SECRETS = {"telnyx": (new_key("new"), new_key("theirs"))}
 """A new secret of ours, and somebody else's, where any text will not do."""

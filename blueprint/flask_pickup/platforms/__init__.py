@@ -30,6 +30,7 @@ from flask_pickup.platforms.flireo import Flireo
 from flask_pickup.platforms.protocol import Platform
 from flask_pickup.platforms.retell import Retell
 from flask_pickup.platforms.telnyx import Telnyx
+from flask_pickup.platforms.vapi import Vapi
 
 __all__ = [
     "DEFAULT",
@@ -67,6 +68,7 @@ REGISTRY: dict[str, FromConfig] = {
     Retell.name: Retell.from_config,
     Telnyx.name: Telnyx.from_config,
     ElevenLabs.name: ElevenLabs.from_config,
+    Vapi.name: Vapi.from_config,
 }
 """Each platform's name, and what makes it from an app's configuration: ``None`` if it is not enabled."""
 

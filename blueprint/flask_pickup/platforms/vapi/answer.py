@@ -1,0 +1,111 @@
+"""The JSON of the answer to ``assistant-request``: written, and what an override in it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
+from flask_pickup.platforms.prompts import prompt_of, with_prompt
+from flask_pickup.platforms.reading import mapping, mappings, text
+from flask_pickup.platforms.vapi.findings import SUCCESS, output_name
+
+_OVERRIDES = "assistantOverrides"
+_OTHERS = frozenset({"squadId", "squad", "workflowId", "workflow", "destination"})
+"""Keys of an answer by which something else than an assistant takes the call."""
+_RUBRICS = {"PassFail": "boolean", "NumericScale": "number", "PercentageScale": "number"}
+"""Rubrics of the success evaluation that give a number or a boolean, and its type in JSON Schema."""
+
+
+def write(answer: Answer | Rejection, assistant_id: str) -> dict[str, Any]:
+    """Return the JSON of an answer. A value of a wrong type in the settings stays; the schema finds it.
+
+    :param assistant_id: the saved assistant where the settings name none and have no whole one.
+    """
+    if isinstance(answer, Rejection):
+        return {"error": answer.words}
+    body = {key: value for key, value in answer.settings.items() if (key, value) != ("error", "")}
+    if not _OTHERS.isdisjoint(body):
+        return body
+    is_saved = "assistantId" in body or not body.get("assistant")
+    overrides = body.pop(_OVERRIDES, {})
+    assistant = body.pop("assistant", {}) or overrides
+    if is_saved:
+        body.setdefault("assistantId", assistant_id)
+    if isinstance(assistant, Mapping):
+        assistant = {**assistant, **_changes(assistant, answer)}
+    if assistant != {}:
+        # Authors write what a saved assistant is overridden with under the same key as a whole assistant.
+        body[_OVERRIDES if is_saved else "assistant"] = assistant
+    return body
+
+
+def _changes(assistant: JsonObject, answer: Answer) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if answer.words.greeting is not None:
+        changes["firstMessage"] = answer.words.greeting
+        # A saved assistant may wait for the caller, or let its model greet.
+        changes["firstMessageMode"] = assistant.get("firstMessageMode", "assistant-speaks-first")
+    if answer.words.prompt is not None:
+        changes["model"] = with_prompt(assistant.get("model", {}), answer.words.prompt)
+    if answer.metadata is not None:
+        changes["metadata"] = {**mapping(assistant.get("metadata")), "pickup": answer.metadata}
+    return changes
+
+
+def notes(answer: Answer | Rejection) -> Iterator[str]:
+    """Yield what has to be set at the vendor for an answer to be heard and reported."""
+    settings = answer.settings if isinstance(answer, Answer) else {"error": answer.words}
+    if not _OTHERS.isdisjoint(settings):
+        yield "Vapi gets no greeting and no prompt with an answer that names a squad, a workflow or a destination."
+    elif any("server" in assistant for assistant in _assistants(settings)):
+        yield "Vapi sends all events of the call to the 'server' of the override, the tool calls of the assistant too."
+    elif "error" not in settings and ("assistantId" in settings or not settings.get("assistant")):
+        yield (
+            "Vapi sends the report to the saved assistant's own server URL if it has one, and not to Pickup. Remove that URL, "
+            "or write 'server' under 'assistant' in the override of greetings/."
+        )
+
+
+def words(settings: JsonObject) -> Words:
+    """Return the greeting and the prompt of an assistant; those that override a saved one come first."""
+    found = list(_assistants(settings))
+    greetings = (text(assistant.get("firstMessage"), None) for assistant in found)
+    prompts = (prompt_of(assistant.get("model")) for assistant in found)
+    return Words(_first(greetings), _first(prompts))
+
+
+def metadata(answer: JsonObject) -> JsonObject:
+    """Return Pickup's metadata."""
+    found = (mapping(mapping(assistant.get("metadata")).get("pickup")) for assistant in _assistants(answer))
+    return next(filter(None, found), {})
+
+
+def rejection(settings: JsonObject) -> str | None:
+    """Return the words of an ``error`` that did not come out empty."""
+    return text(settings.get("error"), None) or None
+
+
+def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
+    """Return what the plans of an assistant let its analysis find: key to JSON Schema."""
+    found: dict[str, Any] = {}
+    for assistant in _assistants(settings):
+        for output in mappings(mapping(assistant.get("artifactPlan")).get("structuredOutputs")) or ():
+            schema = mapping(output.get("schema"))
+            properties = schema.get("properties")
+            found |= properties if isinstance(properties, Mapping) else {output_name(output): schema}
+        plan = mapping(assistant.get("analysisPlan"))
+        found |= mapping(mapping(mapping(plan.get("structuredDataPlan")).get("schema")).get("properties"))
+        success = mapping(plan.get("successEvaluationPlan"))
+        if success and success.get("enabled") is not False:
+            found[SUCCESS] = {"type": _RUBRICS.get(success.get("rubric", "PassFail"), "string")}
+    return {key: schema for key, schema in found.items() if isinstance(schema, Mapping)}
+
+
+def _assistants(settings: JsonObject) -> Iterator[JsonObject]:
+    yield mapping(settings.get(_OVERRIDES))
+    yield mapping(settings.get("assistant"))
+
+
+def _first(values: Iterator[str | None]) -> str | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,255 @@
+"""The JSON of an answer: which assistant it names, and where an author's keys, the words and our metadata go."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import NOW
+from flask_pickup.platforms import Answer, Rejection, ToolCall, ToolCalls, Words
+from flask_pickup.platforms.vapi import Vapi
+
+VAPI = Vapi(("the-secret-of-vapi",), "saved", clock=lambda: NOW)
+MODEL = {"provider": "openai", "model": "gpt-4o"}
+OLD, NEW = ({"role": "system", "content": words} for words in ("Old.", "New."))
+USER = {"role": "user", "content": "Hi."}
+HELLO = {"firstMessage": "Hello.", "firstMessageMode": "assistant-speaks-first"}
+
+
+def written(override: dict[str, Any], words: Words, metadata: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the answer, and check that the override is not changed."""
+    before = copy.deepcopy(override)
+    answer = VAPI.answer(Answer(words, "en", override, metadata))
+    assert override == before
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("override", "answer"),
+    [
+        ({}, {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {"messages": [NEW]}}}),
+        (
+            {
+                "assistantId": "a",
+                "assistant": {"model": {**MODEL, "messages": [OLD, USER]}, "voice": {"provider": "x"}},
+            },
+            {
+                "assistantId": "a",
+                "assistantOverrides": {
+                    **HELLO,
+                    "model": {**MODEL, "messages": [NEW, USER]},
+                    "voice": {"provider": "x"},
+                },
+            },
+        ),
+        (
+            {"assistant": {"firstMessage": "Old.", "firstMessageMode": "assistant-waits-for-user", "model": MODEL}},
+            {
+                "assistant": {
+                    **HELLO,
+                    "firstMessageMode": "assistant-waits-for-user",
+                    "model": {**MODEL, "messages": [NEW]},
+                }
+            },
+        ),
+        (
+            {"assistantOverrides": {"model": {**MODEL, "messages": [USER]}}, "error": ""},
+            {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {**MODEL, "messages": [NEW, USER]}}},
+        ),
+        ({"assistant": {}}, {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {"messages": [NEW]}}}),
+        # What is wrong stays wrong, so that the schema finds it.
+        ({"assistant": "x"}, {"assistant": "x"}),
+        ({"assistant": {"model": "x"}}, {"assistant": {**HELLO, "model": "x"}}),
+    ],
+)
+def test_answer_is_written(override: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Greeting and prompt go into the whole assistant, or into what overrides the saved one."""
+    assert written(override, Words("Hello.", "New.")) == answer
+
+
+@pytest.mark.parametrize(
+    ("override", "answer"),
+    [
+        ({}, {"assistantId": "saved"}),
+        ({"assistantId": "a"}, {"assistantId": "a"}),
+        ({"assistant": {"name": "n"}}, {"assistant": {"name": "n"}}),
+        ({"assistantId": "a", "assistant": {"name": "n"}}, {"assistantId": "a", "assistantOverrides": {"name": "n"}}),
+    ],
+)
+def test_every_answer_names_an_assistant(override: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Without a greeting and a prompt the answer is what the author wrote, with an assistant: Vapi fails calls without one."""
+    assert written(override, Words()) == answer
+    assert VAPI.answer_schema.validate(answer) == {}
+
+
+@pytest.mark.parametrize("key", ["squadId", "squad", "workflowId", "workflow", "destination"])
+def test_what_is_no_assistant_stays_as_it_is(key: str) -> None:
+    """A squad, a workflow or a destination gets no greeting, no prompt and no metadata beside it; a note says so."""
+    override: dict[str, Any] = {key: "x" if key.endswith("Id") else {"x": 1}, "new": [1]}
+    assert written(override, Words("Hello.", "New."), {"v": 1}) == override
+    assert VAPI.answer_schema.validate(override) == {}
+    [note] = VAPI.notes(Answer(Words("Hello."), "en", override))
+    assert "no greeting" in note
+
+
+@pytest.mark.parametrize(
+    "override",
+    [{}, {"assistant": {"metadata": {"mine": 1}}}, {"assistantId": "a", "assistant": {"metadata": {"mine": 1}}}],
+)
+def test_metadata_is_beside_the_authors(override: dict[str, Any]) -> None:
+    """Pickup's metadata is ``metadata.pickup``, and the author's own stays."""
+    answer = written(override, Words(), {"v": 1})
+    assert VAPI.metadata(answer) == {"v": 1}
+    found = answer.get("assistantOverrides") or answer["assistant"]
+    assert found["metadata"] == {**override.get("assistant", {}).get("metadata", {}), "pickup": {"v": 1}}
+
+
+def test_rejection_leaves_alone() -> None:
+    """An ``error`` that is not empty rejects the call, and nothing else leaves."""
+    assert VAPI.rejection({"error": "No.", "assistant": {"x": 1}}) == "No."
+    assert VAPI.rejection({"error": ""}) is VAPI.rejection({"error": 5}) is None
+    assert VAPI.answer(Rejection("No.")) == {"error": "No."}
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, Words()),
+        ({"assistant": {"firstMessage": "Hi.", "model": {"messages": [OLD, USER]}}}, Words("Hi.", "Old.")),
+        ({"assistantOverrides": {"firstMessage": "Hi."}, "assistant": {"firstMessage": "Saved."}}, Words("Hi.")),
+        ({"assistantOverrides": {"voice": {}}, "assistant": {"model": {"messages": [OLD]}}}, Words(None, "Old.")),
+        ({"assistant": {"firstMessage": 5, "model": {"messages": [USER, OLD]}}}, Words()),
+        ({"assistant": "x"}, Words()),
+    ],
+)
+def test_words_of_an_override(settings: dict[str, Any], found: Words) -> None:
+    """An override may contain a greeting, and a prompt as the leading message of role system."""
+    assert VAPI.words(settings) == found
+
+
+# --- what check says --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [{}, {"provider": "openai"}, {"model": "gpt-4o"}])
+def test_prompt_needs_the_whole_model(model: dict[str, Any]) -> None:
+    """A prompt without provider and model is a problem that says what to write; a greeting alone is none."""
+    override = {"assistantId": "a", "assistant": {"model": model}} if model else {}
+    problems: Any = VAPI.answer_schema.validate(written(override, Words("Hello.", "New.")))
+    found = problems["assistantOverrides"]["model"]
+    assert found.keys() == {"provider", "model"} - model.keys()
+    assert "write provider and model" in str(found)
+    assert VAPI.answer_schema.validate(written({}, Words("Hello."))) == {}
+
+
+ASSISTANT: dict[str, Any] = {
+    "firstMessageMode": "assistant-speaks-first",
+    "model": {**MODEL, "temperature": 0.7, "maxTokens": 250, "messages": [OLD, USER], "tools": [{"type": "endCall"}]},
+    "transcriber": {"provider": "deepgram", "model": "nova-3", "language": "multi"},
+    "voice": {"provider": "11labs", "voiceId": "abc", "stability": 0.5, "similarityBoost": 1, "style": 0, "speed": 1.1},
+    "analysisPlan": {
+        "minMessagesThreshold": 2,
+        "structuredDataPlan": {"enabled": True, "schema": {"type": "object"}, "messages": [OLD]},
+        "successEvaluationPlan": {"enabled": True, "rubric": "PassFail"},
+    },
+    "artifactPlan": {"structuredOutputs": [{"name": "Booked", "schema": {"type": "boolean"}}]},
+    "variableValues": {"name": "Ann"},
+    "maxDurationSeconds": 300,
+    "server": {"url": "https://calls.example/pickup/vapi"},
+    "serverMessages": ["end-of-call-report"],
+    "a key of tomorrow": {"deep": [None]},
+}
+WRONG: dict[str, list[Any]] = {
+    "firstMessageMode": ["first", 1],
+    "model": ["x", None, {**MODEL, "temperature": "0.7"}, {**MODEL, "temperature": 3}, {**MODEL, "messages": [{}]}],
+    "transcriber": [{}, {"provider": 5}, []],
+    "voice": [{"voiceId": "abc"}, {"provider": "x", "stability": 2}],
+    "analysisPlan": [[], {"structuredDataPlan": {"enabled": "yes"}}, {"minMessagesThreshold": "2"}],
+    "artifactPlan": [{"structuredOutputs": [{"schema": {}}]}, {"structuredOutputIds": [1]}],
+    "variableValues": ["x", []],
+    "maxDurationSeconds": ["300", 5, True],
+    "server": ["https://calls.example"],
+}
+
+
+def test_documented_and_unknown_keys_pass() -> None:
+    """A whole assistant passes, with keys that are newer than the schema."""
+    for answer in ({"assistant": ASSISTANT}, {"assistantId": "a", "assistantOverrides": ASSISTANT}):
+        assert VAPI.answer_schema.validate(answer) == {}
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_invalid_values_are_problems(key: str) -> None:
+    """A value of a wrong type or out of range is a problem under its own key."""
+    for value in WRONG[key]:
+        problems: Any = VAPI.answer_schema.validate({"assistant": {**ASSISTANT, key: value}})
+        assert problems["assistant"].keys() == {key}, value
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*ASSISTANT, "messages"]), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["assistant", "assistantId", "assistantOverrides", "error"]), json_like))
+def test_no_override_breaks_the_answer(override: dict[str, Any]) -> None:
+    """Any override is answered and validated, and what is read from it is a text or nothing."""
+    answer = written(override, Words("Hello.", "New."), {"v": 1})
+    VAPI.answer_schema.validate(answer)
+    VAPI.analysis_fields(answer)
+    list(VAPI.notes(Answer(Words(), "en", override)))
+    assert {type(each) for each in (VAPI.words(override).greeting, VAPI.words(override).prompt)} <= {str, type(None)}
+
+
+def notes(**override: Any) -> str:
+    return " ".join(VAPI.notes(Answer(Words("Hello."), "en", override)))
+
+
+def test_notes_say_where_reports_go() -> None:
+    """A saved assistant may have a server of its own; a whole one has that of the number; a ``server`` gets all events."""
+    assert "saved assistant's own server URL" in notes()
+    assert "saved assistant's own server URL" in notes(assistantId="a", assistant={"voice": {}})
+    assert notes(assistant={"voice": {}}) == ""
+    assert "tool calls" in notes(assistantId="a", assistant={"server": {"url": "https://calls.example"}})
+    assert list(VAPI.notes(Rejection("No."))) == []
+
+
+def test_analysis_fields() -> None:
+    """What the plans of an override let the analysis find: structured data, structured outputs, the success evaluation."""
+    booked, score = {"type": "boolean"}, {"type": "number"}
+    plans = {
+        "analysisPlan": {
+            "structuredDataPlan": {"schema": {"properties": {"booked": booked, "odd": 5}}},
+            "successEvaluationPlan": {"rubric": "NumericScale"},
+        },
+        "artifactPlan": {
+            "structuredOutputs": [
+                {"name": "Caller mood", "schema": {"type": "string"}},
+                {"name": "More", "schema": {"properties": {"score": score}}},
+            ]
+        },
+    }
+    found = {"booked": booked, "score": score, "caller_mood": {"type": "string"}, "success_evaluation": score}
+    for key in ("assistant", "assistantOverrides"):
+        assert VAPI.analysis_fields({key: plans}) == found
+    assert VAPI.analysis_fields({"assistant": {"analysisPlan": {"successEvaluationPlan": {"enabled": False}}}}) == {}
+
+
+# --- tools ------------------------------------------------------------------------------------------------------------
+
+
+def test_tool_results() -> None:
+    """Each tool call gets the handler's result as a JSON text on one line, or the error; ``results`` leaves as it is."""
+    event = ToolCalls(call_id="c", tool_calls=tuple(ToolCall(id=name, name="look_up", arguments={}) for name in "ab"))
+    for outcome, expected in (
+        (VAPI.tool_results(event, {"order": "one\ntwo é"}), {"result": '{"order": "one\\ntwo é"}'}),
+        (VAPI.tool_results(event, {}, "The tool failed."), {"error": "The tool failed."}),
+    ):
+        assert outcome == {"results": [{"toolCallId": name, "name": "look_up", **expected} for name in "ab"]}
+    own = {"results": [{"toolCallId": "a", "result": "x"}]}
+    assert VAPI.tool_results(event, own) == own

@@ -1,0 +1,410 @@
+"""The platform's messages become neutral events, and their reports rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CALLER, EXPERIMENT, LINE, NOW, MakePhone, Phone
+from flask_pickup import BadWebhook, Pickup
+from flask_pickup.errors import UnreadableCall
+from flask_pickup.platforms import (
+    CallEnded,
+    Delivery,
+    Event,
+    IncomingCall,
+    OtherEvent,
+    StatusChanged,
+    ToolCall,
+    ToolCalls,
+    Words,
+)
+from flask_pickup.platforms.vapi import Vapi
+from flask_pickup.testing import PickupClient
+
+VAPI = Vapi(("the-secret-of-vapi",), "saved", clock=lambda: NOW)
+CALL = "00000000-0000-4000-8000-000000000001"
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
+PARTIES = {"phoneNumber": {"number": "+12025550100", "name": "Front desk"}, "customer": {"number": "+12025550123"}}
+
+
+def load(body: Mapping[str, Any] | bytes) -> Event:
+    return VAPI.parse(Delivery({}, body if isinstance(body, bytes) else json.dumps(body).encode()))
+
+
+def event(kind: str, call: Mapping[str, Any] | None = None, **fields: Any) -> Event:
+    of_call = {"id": CALL, "type": "inboundPhoneCall", "customer": {"number": "+12025550123"}, **(call or {})}
+    return load({"message": {"type": kind, "timestamp": 1767225600000, "call": of_call, **PARTIES, **fields}})
+
+
+def report(call: Mapping[str, Any] | None = None, **fields: Any) -> CallEnded:
+    found = event("end-of-call-report", call, **{"endedReason": "customer-ended-call", **fields})
+    assert isinstance(found, CallEnded)
+    return found
+
+
+def analysis(artifact: Mapping[str, Any] | None = None, **found: Any) -> Mapping[str, Any]:
+    return report(analysis=found, artifact=artifact or {}).analysis
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timestamp", [1767225600000, 1767225600, "2026-01-01T00:00:00.000Z"])
+def test_incoming_call(timestamp: Any) -> None:
+    """A call rings; its time is in milliseconds, seconds or ISO 8601."""
+    found = event("assistant-request", timestamp=timestamp)
+    assert type(found) is IncomingCall
+    assert (found.call_id, found.timestamp, found.call_type) == (CALL, MADE, "inbound_phone_call")
+    assert (found.caller_number, found.line_number, found.line_name) == ("+12025550123", "+12025550100", "Front desk")
+
+
+def test_numbers_may_be_elsewhere() -> None:
+    """The call has the parties too; a SIP call has addresses, and a withheld number is nobody's."""
+    assert event("assistant-request", customer=None).caller_number == "+12025550123"
+    sip = event(
+        "assistant-request", customer={"sipUri": "sip:ann@example.com"}, phoneNumber={"sipUri": "sip:us@sip.vapi.ai"}
+    )
+    assert (sip.caller_number, sip.line_number) == ("sip:ann@example.com", "sip:us@sip.vapi.ai")
+    nobody = event("assistant-request", {"customer": None}, customer=None, phoneNumber=None)
+    assert (nobody.caller_number, nobody.line_number) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "field"),
+    [
+        (b"nonsense", BadWebhook, None),
+        (b"[]", BadWebhook, None),
+        ({"message": "text"}, BadWebhook, "message"),
+        ({"message": {}}, BadWebhook, "message.type"),
+        ({"message": {"type": 7}}, BadWebhook, "message.type"),
+        ({"message": {"type": "assistant-request", "call": {"id": ""}}}, UnreadableCall, "message.call.id"),
+        ({"message": {"type": "assistant-request", "call": None}}, UnreadableCall, "message.call.id"),
+        *(
+            ({"message": {"type": kind, "call": {"id": "x" * 300}}}, BadWebhook, "message.call.id")
+            for kind in ("status-update", "tool-calls", "end-of-call-report")
+        ),
+    ],
+)
+def test_unreadable_event_names_its_field(body: Any, error: type[BadWebhook], field: str | None) -> None:
+    """Without its type, or its call's id where that matters, an event is refused."""
+    with pytest.raises(BadWebhook) as caught:
+        load(body)
+    assert (type(caught.value), caught.value.field) == (error, field)
+
+
+def test_other_events_and_calls_are_ignored() -> None:
+    """Events of unknown types are ignored, and reports of calls that are not inbound; their tools still work."""
+    assert type(load({"message": {"type": 'transcript[transcriptType="final"]'}})) is OtherEvent
+    for kind in ("outboundPhoneCall", "webCall", "vapi.websocketCall"):
+        for name in ("end-of-call-report", "status-update"):
+            assert type(event(name, {"type": kind}, status="ended")) is OtherEvent
+        assert type(event("tool-calls", {"type": kind})) is ToolCalls
+    assert type(event("end-of-call-report", {"type": None})) is CallEnded
+
+
+def test_status_update() -> None:
+    """Only ``ended`` says that the call is over."""
+    ended = event("status-update", status="ended", endedReason="silence-timed-out")
+    assert isinstance(ended, StatusChanged)
+    assert (ended.status, ended.has_ended, ended.end_reason) == ("ended", True, "silence-timed-out")
+    going = event("status-update", status="in-progress")
+    assert isinstance(going, StatusChanged)
+    assert (going.status, going.has_ended) == ("in-progress", False)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"function": {"name": "look_up", "arguments": {"order": "1042"}}},
+        {"function": {"name": "look_up", "arguments": '{"order": "1042"}'}},
+        {"name": "look_up", "arguments": {"order": "1042"}},
+        {"name": "look_up", "parameters": {"order": "1042"}},
+    ],
+)
+def test_tool_calls(call: dict[str, Any]) -> None:
+    """Name and arguments stand in the call or in its function; the arguments are an object or a text."""
+    found = event("tool-calls", toolCallList=[{"id": "t", "type": "function", **call}])
+    assert isinstance(found, ToolCalls)
+    assert found.tool_calls == (ToolCall(id="t", name="look_up", arguments={"order": "1042"}),)
+    assert not found.unread
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+TIMES: dict[str, Any] = {"startedAt": "2026-01-01T00:00:05.000Z", "endedAt": "2026-01-01T00:00:58.500Z"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "duration"),
+    [
+        (TIMES, 53.5),
+        ({"startedAt": 1767225605000, "endedAt": 1767225658500}, 53.5),
+        ({**TIMES, "durationSeconds": 51.2}, 51.2),
+        ({"durationSeconds": 0}, 0),
+        ({"call": {"id": CALL, **TIMES}}, 53.5),
+        ({"startedAt": TIMES["endedAt"], "endedAt": TIMES["startedAt"]}, None),
+        ({"startedAt": "soon", "endedAt": TIMES["endedAt"]}, None),
+        ({}, None),
+    ],
+)
+def test_duration(fields: dict[str, Any], duration: float | None) -> None:
+    """The duration is what the report says, else from start to end, in the message or in the call."""
+    assert report(**fields).duration_seconds == duration
+
+
+def test_report() -> None:
+    """Who ended the call and when, what was said, and the summary."""
+    messages = [
+        {"role": "bot", "message": "Good day.", "time": 1},
+        {"role": "user", "message": "Hello.", "time": 2},
+        {"role": "tool_calls", "message": "", "toolCalls": []},
+    ]
+    found = report(**TIMES, artifact={"messages": messages}, analysis={"summary": "Short."})
+    assert (found.status, found.end_reason, found.ending) == ("ended", "customer-ended-call", "caller")
+    assert found.ended_at == datetime(2026, 1, 1, 0, 0, 58, 500_000, tzinfo=UTC)
+    assert (found.user_messages, found.summary, found.is_whole) == (1, "Short.", True)
+    assert found.transcript == ({"role": "bot", "content": "Good day."}, {"role": "user", "content": "Hello."})
+    assert not found.unread
+    openai = {"messages": [], "messagesOpenAIFormatted": [{"role": "user", "content": "Hello."}]}
+    assert report(artifact=openai).user_messages == 1
+
+
+def test_findings() -> None:
+    """Structured data and structured outputs become one analysis; an object's properties have names of their own."""
+    outputs = {
+        "an-id": {"name": "Customer Info", "result": {"booked": False, "score": 7}},
+        "another-id": {"name": "CallWasRude", "result": True},
+        "a-third": {"name": "Skipped", "result": None},
+        "damaged": "x",
+    }
+    found = analysis({"structuredOutputs": outputs}, structuredData={"booked": True}, summary="Short.")
+    assert found == {"booked": True, "score": 7, "call_was_rude": True, "skipped": None}
+    assert analysis(structuredData='{"booked": true}') == {"booked": True}
+    assert report(analysis={"structuredData": "booked"}).unread == {"analysis": 1}
+    assert report(analysis=None, artifact=None).analysis == {}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [("true", True), ("False", False), (True, True), ("8", 8), ("1", 1), (" 7.5 ", 7.5), ("85%", 85), ("Good", "Good"), ({"a": 1}, {"a": 1})],
+)  # fmt: skip
+def test_success_evaluation(sent: Any, read: Any) -> None:
+    """The success evaluation is a boolean or a number where its rubric gives one."""
+    found = analysis(successEvaluation=sent)["success_evaluation"]
+    assert (found, isinstance(found, bool)) == (read, isinstance(read, bool))
+
+
+def test_schemas_come_from_the_report() -> None:
+    """What the analysis could find is read from the assistant of the report."""
+    schema = {"properties": {"intent": {"type": "string", "enum": ["book", "move"]}}}
+    plan = {"analysisPlan": {"structuredDataPlan": {"schema": schema}}}
+    assert report(assistant=plan).analysis_fields == schema["properties"]
+    assert report({"assistantOverrides": plan}).analysis_fields == schema["properties"]
+
+
+# --- how calls end ----------------------------------------------------------------------------------------------------
+
+ENDINGS: Mapping[str, str | None] = {
+    "customer-ended-call": "caller",
+    "customer-ended-call-during-transfer": "caller",
+    "call.ringing.sip-inbound-caller-hungup-before-call-connect": "caller",
+    "assistant-ended-call-with-hangup-task": "agent",
+    "assistant-said-end-call-phrase": "agent",
+    "call.ringing.hook-executed-say": "agent",
+    # The answer's own error was spoken.
+    "assistant-request-returned-error": "agent",
+    "assistant-forwarded-call": "transferred",
+    "call.forwarding.operator-busy": "transferred",
+    "call.ending.hook-executed-transfer": "transferred",
+    "call.in-progress.twilio-completed-call": "completed",
+    "voicemail": "voicemail",
+    "silence-timed-out": "silence",
+    "exceeded-max-duration": "limit",
+    "assistant-request-failed": "error",
+    "assistant-request-returned-unspeakable-error": "error",
+    "assistant-request-returned-no-assistant": "error",
+    "assistant-not-found": "error",
+    "assistant-join-timed-out": "error",
+    "phone-call-provider-closed-websocket": "error",
+    "call.in-progress.error-vapifault-worker-died": "error",
+    "call.in-progress.error-warm-transfer-silence-timeout": "error",
+    "manually-canceled": None,
+    "vonage-disconnected": None,
+}
+
+
+@pytest.mark.parametrize("reason", ENDINGS)
+def test_end_reasons(reason: str) -> None:
+    """A reason is classified by its parts; one that names nobody is counted. test_vapi_sdk.py has all of the vendor's."""
+    found = report(endedReason=reason)
+    assert (found.end_reason, found.ending) == (reason, ENDINGS[reason])
+    assert found.unread == ({} if found.ending else {"end reasons": 1})
+
+
+# --- what comes back --------------------------------------------------------------------------------------------------
+
+OURS = {"metadata": {"pickup": {"v": 1}, "mine": 2}}
+SAID = {"firstMessage": "Hi.", "model": {"messages": [{"role": "system", "content": "Be kind."}]}}
+
+
+@pytest.mark.parametrize(
+    ("call", "fields", "metadata", "applied"),
+    [
+        ({"assistantOverrides": {**OURS, **SAID}}, {"assistant": {"firstMessage": "Saved."}}, {"v": 1}, Words("Hi.", "Be kind.")),
+        ({"assistant": {**OURS, **SAID}}, {}, {"v": 1}, Words("Hi.", "Be kind.")),
+        ({}, {"assistant": {**OURS, **SAID}}, {"v": 1}, Words("Hi.", "Be kind.")),
+        # Our metadata alone does not show what was said, nor does an assistant without it: it may be the saved one.
+        ({"assistantOverrides": OURS}, {}, {"v": 1}, None),
+        ({}, {"assistant": SAID}, {}, None),
+        ({}, {}, {}, None),
+        # The platform could not use an answer.
+        ({}, {"endedReason": "assistant-request-failed"}, {}, Words()),
+        ({}, {"endedReason": "assistant-request-returned-error"}, {}, None),
+    ],
+)  # fmt: skip
+def test_answer_comes_back(call: Any, fields: Any, metadata: Any, applied: Words | None) -> None:
+    """Our metadata and the words are read from wherever the report shows our answer."""
+    found = report(call, **fields)
+    assert (found.metadata, found.applied) == (metadata, applied)
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+FIELDS = [
+    *(
+        "timestamp",
+        "phoneNumber",
+        "customer",
+        "assistant",
+        "artifact",
+        "analysis",
+        "endedReason",
+        "startedAt",
+        "endedAt",
+    ),
+    *("durationSeconds", "status", "toolCallList"),
+]
+BELOW = {
+    "artifact": ["messages", "structuredOutputs", "transcript"],
+    "analysis": ["structuredData", "successEvaluation", "summary"],
+    "assistant": ["metadata", "model", "analysisPlan", "artifactPlan"],
+}
+
+
+@given(
+    st.sampled_from(["assistant-request", "status-update", "tool-calls", "end-of-call-report"]),
+    st.dictionaries(st.sampled_from(FIELDS), json_like, max_size=4),
+    st.data(),
+)
+def test_damaged_fields_are_unknown(kind: str, fields: dict[str, Any], data: st.DataObject) -> None:
+    """An event with any other values in its fields is still that event of that call."""
+    for name, inner in BELOW.items():
+        if data.draw(st.booleans()):
+            fields[name] = data.draw(st.dictionaries(st.sampled_from(inner), json_like))
+    found = event(kind, **fields)
+    assert (found.name, found.call_id) == (kind, CALL)
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+CONTENT = {
+    "greetings/first_message.j2": "Good day.",
+    "greetings/system_prompt.j2": "You are kind.",
+    "greetings/override.vapi.json": {
+        "assistantId": "a",
+        "assistant": {"model": {"provider": "openai", "model": "gpt-4o"}},
+    },
+    "experiments/warm-opening/experiment.toml": EXPERIMENT,
+    "experiments/warm-opening/warm/first_message.j2": "Hello there!",
+}
+
+
+@pytest.fixture
+def phone(make_phone: MakePhone, database_url: str) -> Phone:
+    """An app for Vapi, on each database in turn."""
+    config = {"PICKUP_VAPI_SECRET": "the-secret-of-vapi", "PICKUP_VAPI_ASSISTANT": "saved"}
+    return make_phone(CONTENT, url=database_url, pickup=Pickup(clock=lambda: NOW), **config)
+
+
+def test_call_and_report_are_joined(phone: Phone) -> None:
+    """A saved assistant speaks the arm's words; the report makes outcomes and says that they were delivered."""
+    client = PickupClient(phone.app, platform="vapi")
+    answer = client.post_call("call-1", from_=CALLER, to=LINE).get_json()
+    assert (answer["assistantId"], answer["assistantOverrides"]["model"]["provider"]) == ("a", "openai")
+    client.post_report("call-1", durationSeconds=61, analysis={"successEvaluation": "true"})
+    assert phone.rows(
+        "SELECT platform, status, end_reason, delivered FROM pickup_calls JOIN pickup_assignments USING (call_id)"
+    ) == [("vapi", "ended", "customer-ended-call", True)]
+    outcomes = dict(phone.rows("SELECT name, value FROM pickup_outcomes"))
+    assert outcomes["duration_seconds"] == 61
+    assert outcomes["analysis.success_evaluation"] == outcomes["completed"] == 1
+    assert outcomes["error"] == 0
+
+
+def test_missed_answer_was_not_delivered(phone: Phone) -> None:
+    """Where the platform could not use the answer, its report says so, and the arm was not delivered."""
+    client = PickupClient(phone.app, platform="vapi")
+    client.post_call("call-1")
+    call = {"id": "call-1", "type": "inboundPhoneCall"}
+    client.post_report("call-1", endedReason="assistant-request-failed", call=call)
+    assert phone.rows("SELECT delivered FROM pickup_assignments") == [(False,)]
+
+
+def test_no_data_becomes_liquid(make_phone: MakePhone) -> None:
+    """Liquid, which the platform runs over the words, finds no braces of a caller, a line or a customer."""
+    pickup = Pickup(clock=lambda: NOW)
+    pickup.customer(lambda caller: {"a": "{", "b": "{secret}}", "c": "{% secret %}"})
+    words = "{{ customer.a }}{{ customer.b }}{{ customer.c }}{{ line.name }}{{ line.number }}{{ caller.number }}"
+    assistant = {"model": {"provider": "openai", "model": "gpt-4o"}, "variableValues": {"name": words}}
+    content = {
+        "greetings/first_message.j2": words,
+        "greetings/system_prompt.j2": words,
+        "greetings/override.vapi.json": {"assistant": assistant},
+    }
+    phone = make_phone(content, pickup=pickup, PICKUP_VAPI_SECRET="the-secret-of-vapi", PICKUP_VAPI_ASSISTANT="saved")
+    line = {"number": "{{12025550100", "name": "{{secret}}"}
+    client = PickupClient(phone.app, platform="vapi")
+    for number, secrets in ((CALLER, 9), ("{{" + CALLER, 3)):
+        said = client.post_call(from_=number, phoneNumber=line).get_data(as_text=True)
+        assert said.count("secret") == secrets
+        assert "{{" not in said
+        assert "{%" not in said
+
+
+def test_unreadable_call_gets_the_saved_assistant(phone: Phone) -> None:
+    """A call without an id is never refused, because a refusal ends it."""
+    client = PickupClient(phone.app, platform="vapi")
+    response = client.post_call(call={})
+    assert (response.status_code, response.get_json()) == (200, {"assistantId": "saved"})
+
+
+def test_broken_base_gets_the_saved_assistant(make_phone: MakePhone) -> None:
+    """A prompt without a model, which ``check`` finds, leaves the saved assistant as it is."""
+    content = {**CONTENT, "greetings/override.vapi.json": {"assistantId": "a"}}
+    phone = make_phone(content, PICKUP_VAPI_SECRET="the-secret-of-vapi", PICKUP_VAPI_ASSISTANT="saved")
+    assert PickupClient(phone.app, platform="vapi").post_call().get_json() == {"assistantId": "saved"}
+
+
+def test_tool_call_is_answered(make_phone: MakePhone) -> None:
+    """A handler's result goes back under the tool call's id."""
+    pickup = Pickup(clock=lambda: NOW)
+
+    @pickup.on("tool-calls")
+    def look_up(message: ToolCalls) -> dict[str, Any]:
+        return {"order": message.tool_calls[0].arguments["order"]}
+
+    phone = make_phone(CONTENT, pickup=pickup, PICKUP_VAPI_SECRET="the-secret-of-vapi", PICKUP_VAPI_ASSISTANT="saved")
+    answer = PickupClient(phone.app, platform="vapi").post_tool_call("look_up", {"order": "1042"}).get_json()
+    assert answer == {"results": [{"toolCallId": "tool-1", "name": "look_up", "result": '{"order": "1042"}'}]}
