@@ -127,7 +127,7 @@ class Reading:
         spoken = longest_greeting(catalog, platforms)
         schemas: dict[str, list[JsonObject]] = {}
         for platform in platforms:
-            for _, patch in catalog.overrides.of(platform):
+            for patch in catalog.overrides.of(platform):
                 for key, schema in platform.analysis_fields(patch).items():
                     schemas.setdefault(key, []).append(schema)
         return cls(None if spoken is None else spoken + _TIME_TO_SPEAK, schemas, transcripts)

@@ -25,7 +25,6 @@ from flask_pickup.rendering import BASE, Environment, Expression, Library, Stack
 class Catalog:
     """All content, read once and never changed.
 
-    :param platforms: those for which overrides are read.
     :param experiments: those that load, by name.
     :param arms: experiment to its arms.
     :param audiences: experiment to its compiled audience, of those that have one.
@@ -34,7 +33,6 @@ class Catalog:
     :param complaints: what is wrong, in the order of files and lines.
     """
 
-    platforms: tuple[Platform, ...]
     settings: Settings
     experiments: tuple[Experiment, ...]
     arms: Mapping[str, tuple[Arm, ...]]
@@ -48,6 +46,11 @@ class Catalog:
     overrides: Overrides = field(repr=False)
     _hours: Mapping[str, Hours] = field(repr=False)
     _languages: Mapping[str, frozenset[str]] = field(repr=False)
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms for which it was read."""
+        return self.overrides.platforms
 
     @cached_property
     def plan(self) -> Callable[[tuple[str, ...], str, Platform], AnswerPlan]:

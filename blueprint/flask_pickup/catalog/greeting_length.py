@@ -25,8 +25,8 @@ def longest_greeting(catalog: Catalog, platforms: Collection[Platform]) -> float
     files = (path for path in catalog.texts if split_variant(path.rpartition("/")[2])[0] == "first_message.j2")
     greetings = [catalog.texts[path] for path in files]
     for platform in platforms:
-        patches = (patch for _, patch in catalog.overrides.of(platform))
-        greetings += [words for patch in patches if (words := platform.words(patch).greeting)]
+        found = (platform.words(patch).greeting for patch in catalog.overrides.of(platform))
+        greetings += filter(None, found)
     return max(_characters(catalog, text) for text in greetings) / CHARACTERS_A_SECOND if greetings else None
 
 

@@ -60,7 +60,6 @@ class _Loader:
     """Texts, compiled templates and patches by path, and the complaints about them."""
 
     def __init__(self, experiments: Path, greetings: Path, platforms: Collection[Platform], at: Progress) -> None:
-        self.platforms = platforms
         self.at = at
         self.environment = Environment()
         self.complaints: list[Complaint] = []
@@ -72,10 +71,10 @@ class _Loader:
             texts, complaints = read_tree(folder, name)
             self.texts |= texts
             self.complaints += complaints
-        self.overrides = Overrides(self.texts)
+        self.overrides = Overrides(tuple(platforms), self.texts)
 
     def load(self, pin_key: PinKey, region: str) -> Catalog:
-        overrides = tuple(f"/{override_name(name)}" for name in ("", *(each.name for each in self.platforms)))
+        overrides = tuple(f"/{override_name(name)}" for name in ("", *(each.name for each in self.overrides.platforms)))
         for path, text in self.texts.items():
             self.at(path)
             if path.endswith(".j2") and (code := self._compile(text, path, path)):
@@ -102,7 +101,6 @@ class _Loader:
         loaded = [each for name, each in found.items() if each and name not in excluded]
         check_ranges(loaded)
         return Catalog(
-            platforms=tuple(self.platforms),
             settings=settings,
             experiments=tuple(each.experiment for each in loaded),
             arms={each.experiment.name: each.arms for each in loaded},
@@ -139,8 +137,7 @@ class _Loader:
             self._complain(path, 1, "not a JSON object", "write {…}")
             return
         self.overrides.patches[path] = patch
-        folder = path.rpartition("/")[0]
-        getting = [each for each in self.platforms if self.overrides.file(folder, each) == path]
+        getting = self.overrides.getting(path)
         # A string is compiled unless no platform renders it.
         for source in {source: None for each in getting for _, source in templates(patch, each.untemplated)}:
             found = text.find(json.dumps(source, ensure_ascii=False)[1:-1])
@@ -186,7 +183,7 @@ class _Loader:
     @cached_property
     def kinds(self) -> Kinds:
         """The outcomes that a platform's analysis can find, with their kinds."""
-        found = (each.analysis_fields(patch) for each in self.platforms for _, patch in self.overrides.of(each))
+        found = (each.analysis_fields(patch) for each in self.overrides.platforms for patch in self.overrides.of(each))
         return dict(pair for fields in found for pair in analysed(fields))
 
     def _arms(self, experiment: str) -> dict[str, Arm]:
@@ -208,7 +205,7 @@ class _Loader:
         changed = [self.of_words[template] for template in _WORDS if logical_files & self.included[template]]
         patched = {
             (platform.name, *path)
-            for platform in self.platforms
+            for platform in self.overrides.platforms
             for path in leaves(self.overrides.patch(folder, platform))
             if path
         }
@@ -218,7 +215,9 @@ class _Loader:
     def of_words(self) -> Mapping[str, set[KeyPath]]:
         """The fields that the words of each of the answer's templates become, each after the name of its platform."""
         return {
-            template: {(platform.name, *path) for platform in self.platforms for path in _fields(platform, words)}
+            template: {
+                (platform.name, *path) for platform in self.overrides.platforms for path in _fields(platform, words)
+            }
             for template, words in _WORDS.items()
         }
 

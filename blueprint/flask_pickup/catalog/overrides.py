@@ -21,10 +21,12 @@ def override_name(platform: str = "") -> str:
 class Overrides:
     """The patches of all folders.
 
+    :param platforms: those for which files are read.
     :param files: every file there is, readable or not.
     :param patches: file to its patch, of those that can be read.
     """
 
+    platforms: tuple[Platform, ...]
     files: Collection[str]
     patches: MutableMapping[str, JsonObject] = field(default_factory=dict)
 
@@ -37,11 +39,14 @@ class Overrides:
         """Return the patch of a folder that a platform's calls get; empty if there is none."""
         return self.patches.get(self.file(folder, platform), {})
 
-    def of(self, platform: Platform) -> Iterator[tuple[str, JsonObject]]:
-        """Yield each file that a platform's calls get, with its patch."""
-        for path, patch in self.patches.items():
-            if path == self.file(path.rpartition("/")[0], platform):
-                yield path, patch
+    def getting(self, path: str) -> tuple[Platform, ...]:
+        """Return the platforms whose calls get a file."""
+        folder = path.rpartition("/")[0]
+        return tuple(each for each in self.platforms if self.file(folder, each) == path)
+
+    def of(self, platform: Platform) -> Iterator[JsonObject]:
+        """Yield each patch that a platform's calls get."""
+        return (patch for path, patch in self.patches.items() if platform in self.getting(path))
 
 
 def as_written(keys: KeyPath, schema: Schema) -> KeyPath:

@@ -13,7 +13,7 @@ from flask_pickup.catalog import Catalog
 from flask_pickup.catalog.complaints import json_line, toml_line
 from flask_pickup.catalog.loading import reachable
 from flask_pickup.catalog.settings import SPEAKS
-from flask_pickup.checking.keys import owner_of
+from flask_pickup.checking.keys import strangers
 from flask_pickup.checking.recorded import NO_HISTORY, History
 from flask_pickup.checking.source import Source, own_names
 from flask_pickup.override import templates
@@ -85,35 +85,25 @@ class Content:
             )
             for path, tree in self.trees.items()
         ]
-        for platform in catalog.platforms:
-            again = (platform.name,) if platform.templates_again else ()
-            for path, patch in catalog.overrides.of(platform):
-                for keys, text in templates(patch, platform.untemplated):
-                    if text in catalog.library.strings:
-                        line, tree = json_line(catalog.texts[path], *keys), environment.parse(text)
-                        found.append(Source(environment, path, tree, line, templated_again=again))
+        for path, patch in catalog.overrides.patches.items():
+            getting = catalog.overrides.getting(path)
+            again = tuple(each.name for each in getting if each.templates_again)
+            strings = {keys: text for each in getting for keys, text in templates(patch, each.untemplated)}
+            for keys, text in strings.items():
+                if text in catalog.library.strings:
+                    line, tree = json_line(catalog.texts[path], *keys), environment.parse(text)
+                    found.append(Source(environment, path, tree, line, templated_again=again))
         for path, key, text in self._expressions():
             with suppress(TemplateSyntaxError):
                 tree = environment.parse("{{ (" + text + "\n) }}")
                 found.append(Source(environment, path, tree, toml_line(catalog.texts[path], key), is_spoken=False))
         return found
 
-    def sharing(self, path: str, platform: Platform) -> tuple[Platform, ...]:
-        """Return the other platforms whose calls get an override that those of ``platform`` get."""
-        folder = path.rpartition("/")[0]
-        others = (each for each in self.catalog.platforms if each is not platform)
-        return tuple(each for each in others if self.catalog.overrides.file(folder, each) == path)
-
     @cached_property
-    def owners(self) -> Mapping[tuple[str, str], Platform]:
-        """File and platform to the other platform whose JSON the file is, of the overrides that several platforms get."""
+    def strangers(self) -> Mapping[str, tuple[Platform, ...]]:
+        """Override to the platforms that get it and do not know its keys."""
         overrides = self.catalog.overrides
-        return {
-            (path, platform.name): owner
-            for platform in self.catalog.platforms
-            for path, _ in overrides.of(platform)
-            if (owner := owner_of(overrides, path, platform, self.sharing(path, platform)))
-        }
+        return {path: strangers(patch, overrides.getting(path)) for path, patch in overrides.patches.items()}
 
     def _expressions(self) -> Iterator[tuple[str, str, str]]:
         """Yield the file, key and text of each expression that only decides."""

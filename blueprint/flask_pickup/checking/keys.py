@@ -1,16 +1,15 @@
-"""The keys that a platform knows, and an override with keys that only another platform knows."""
+"""The keys that platforms know, and the platform whose JSON an override is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from marshmallow import Schema, fields
 
-from flask_pickup.catalog.overrides import Overrides
 from flask_pickup.override import KeyPath
-from flask_pickup.platforms import Platform
+from flask_pickup.platforms import JsonObject, Platform
 
 Known = Mapping[KeyPath, Mapping[str, fields.Field[Any]]]
 """The fields that a platform knows below each path of keys."""
@@ -41,15 +40,24 @@ def beside(known: Known, keys: KeyPath) -> Mapping[str, fields.Field[Any]]:
     return known.get(tuple(key for key in keys[:-1] if isinstance(key, str)), {})
 
 
-def owner_of(overrides: Overrides, path: str, platform: Platform, others: tuple[Platform, ...]) -> Platform | None:
-    """Return the platform whose JSON an override is, if it has a key that ``platform`` lacks and that one knows.
+def owner(patch: JsonObject, platforms: Iterable[Platform]) -> Platform:
+    """Return the platform that knows most of an override's keys."""
+    return max(platforms, key=lambda each: len(_known_in(patch, each)))
 
-    :param others: the other platforms that get the file.
-    """
+
+def strangers(patch: JsonObject, platforms: Sequence[Platform]) -> tuple[Platform, ...]:
+    """Return the platforms that do not know a key of an override that its owner knows."""
+    if len(platforms) < 2:  # noqa: PLR2004 (one platform's override is its own)
+        return ()
+    owned = _known_in(patch, owner(patch, platforms))
+    return tuple(each for each in platforms if any(_lacks(each, keys) for keys in owned))
+
+
+def _known_in(patch: JsonObject, platform: Platform) -> list[KeyPath]:
     known = known_keys(platform.answer_schema)
-    for keys, _ in walk(overrides.patches[path]):
-        here = beside(known, keys)
-        for other in others if here and keys[-1] not in here else ():
-            if keys[-1] in beside(known_keys(other.answer_schema), keys):
-                return other
-    return None
+    return [keys for keys, _ in walk(patch) if keys[-1] in beside(known, keys)]
+
+
+def _lacks(platform: Platform, keys: KeyPath) -> bool:
+    here = beside(known_keys(platform.answer_schema), keys)
+    return bool(here) and keys[-1] not in here

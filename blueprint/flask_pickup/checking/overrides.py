@@ -11,7 +11,7 @@ from flask_pickup.catalog import Catalog, Complaint
 from flask_pickup.catalog.complaints import Level, json_line
 from flask_pickup.catalog.overrides import as_written, override_name
 from flask_pickup.checking.content import Content
-from flask_pickup.checking.keys import Known, beside, known_keys, walk
+from flask_pickup.checking.keys import Known, beside, known_keys, owner, walk
 from flask_pickup.override import KeyPath
 from flask_pickup.platforms import Answer, Platform, Rejection
 from flask_pickup.rendering import BASE
@@ -24,14 +24,15 @@ _SECRET = re.compile(r"secret|password|api[-_]?key|authorization|(^|[-_])token$"
 
 def check_overrides(content: Content) -> Iterator[Complaint]:
     """Yield what is wrong with the keys of each override, and what an experiment must not set."""
-    texts = content.catalog.texts
-    for platform in content.catalog.platforms:
-        known = known_keys(platform.answer_schema)
-        for path, patch in content.catalog.overrides.of(platform):
-            if owner := content.owners.get((path, platform.name)):
-                problem = f"calls on {platform.name} get this file too, and it has keys of {owner.name} alone"
-                yield Complaint(path, 0, problem, f"rename it to '{override_name(owner.name)}'")
-                continue
+    overrides, texts = content.catalog.overrides, content.catalog.texts
+    for path, patch in overrides.patches.items():
+        getting, lacking = overrides.getting(path), content.strangers[path]
+        if lacking:
+            mine, others = owner(patch, getting).name, ", ".join(each.name for each in lacking)
+            problem = f"this is {mine}'s JSON, and calls on {others} get it too"
+            yield Complaint(path, 0, problem, f"rename it to '{override_name(mine)}'")
+        for platform in (each for each in getting if each not in lacking):
+            known = known_keys(platform.answer_schema)
             for keys, value in walk(patch):
                 found = list(_misspelt(keys, known))
                 if not path.startswith(BASE + "/"):
@@ -47,14 +48,15 @@ def check_answer(
     overrides = content.catalog.overrides
     files = {overrides.file(folder, platform) for folder in folders}
     unreadable = content.catalog.texts.keys() - overrides.patches.keys()
-    if any(file in unreadable or (file, platform.name) in content.owners for file in files):
+    if any(file in unreadable or platform in content.strangers.get(file, ()) for file in files):
         # An override that cannot be read, or is another platform's, may be the cause; it has its complaint.
         return
     for keys, message in _rejected(platform, answer).items():
         path, line = written_at(content.catalog, platform, folders, keys)
         remedy = message[:1].lower() + message[1:].rstrip(".")
-        if path in overrides.patches and (others := content.sharing(path, platform)):
-            remedy += f"; if the file is for {others[0].name} alone, rename it to '{override_name(others[0].name)}'"
+        others = [each.name for each in overrides.getting(path) if each is not platform]
+        if others and path in overrides.patches:
+            remedy += f"; if the file is not for {platform.name}, rename it to '{override_name(others[0])}'"
         yield Complaint(path, line, f"{platform.name} rejects {'.'.join(map(str, keys))}", remedy)
 
 
