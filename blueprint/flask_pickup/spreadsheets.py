@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-# A spreadsheet that expects another separator than a comma finds cells within the text.
-_FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
+# A spreadsheet that expects another separator than a comma finds cells within the text, and takes quotes off them.
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=\"*[=+@\t\r\uff1d\uff0b\uff0d\uff20-])")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
