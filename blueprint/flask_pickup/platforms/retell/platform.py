@@ -70,7 +70,7 @@ class Retell:
         """Yield where the agent has to use our dynamic variables, and what ends a call that is turned away."""
         written = self.words(self.answer(answer))
         if written.prompt is not None:
-            yield f"The agent's prompt has to be {{{{{answers.PROMPT}}}}}, or to contain it."
+            yield f"The agent's prompt has to be {{{{{answers.PROMPT}}}}}, or to contain it, with a default for calls without answer."
         if written.greeting:
             yield f"An agent with a conversation flow has to say {{{{{answers.GREETING}}}}} in its first node."
         if isinstance(answer, Rejection) and answer.words:
