@@ -13,6 +13,7 @@ from marshmallow.validate import Range
 from bells import BELL_TOKEN, bell
 from complaints import BASE, DRAFT, complaints_about
 from conftest import FLIREO, NOW
+from flask_pickup.override import merge
 from flask_pickup.platforms import REGISTRY, Answer, Rejection
 
 Bell: Any = bell()
@@ -56,10 +57,13 @@ def said(root: Path, files: Mapping[str, Any], *platforms: Any, level: str = "er
 
 def test_file_of_another_platform_is_named_with_its_right_name(tmp_path: Path) -> None:
     """Where a second platform gets the first one's JSON, the complaint says how to rename the file; then none is left."""
-    [(file, words)] = said(tmp_path / "one", BASE, BELL, FLIREO, GONG)
+    plan = {"assistant": {"analysis_plan": {"structured_data_plan": {"schema": {}, "messages": [
+        {"role": "user", "content": "{{transcript}}"}]}}}}  # fmt: skip
+    files = {**TEXTS, "greetings/override.json": merge(BASE["greetings/override.json"], plan)}
+    [(file, words)] = said(tmp_path / "one", files, BELL, FLIREO, GONG)
     assert file == "greetings/override.json"
     assert words == "this is flireo's JSON, and calls on bell, gong get it too; rename it to 'override.flireo.json'"
-    renamed = {**TEXTS, "greetings/override.flireo.json": BASE["greetings/override.json"]}
+    renamed = {**TEXTS, "greetings/override.flireo.json": files["greetings/override.json"]}
     assert complaints_about(tmp_path / "two", renamed, platforms=[BELL, FLIREO]) == []
 
 

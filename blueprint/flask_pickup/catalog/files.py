@@ -57,14 +57,9 @@ def unused_file(label: str) -> Complaint | None:
     if not close:
         return None
     name = stems[close[0]]
-    place = "in greetings/, in a line's folder or an arm's"
-    place = {"experiment.toml": "in the experiment's own folder", "settings.toml": "in greetings/"}.get(name, place)
     variant = suffixes[0] if suffixes else ""
     platform = next(iter(get_close_matches(variant, REGISTRY, n=1)), "")
-    remedy = f"{_right_name(name, platform)}, {place}"
-    if name == override_name() and platform != variant:
-        remedy = did_you_mean(platform and override_name(platform), remedy)
-    return Complaint(label, 0, "nothing reads this file", remedy, "warning")
+    return Complaint(label, 0, "nothing reads this file", _remedy(name, variant, platform), "warning")
 
 
 def is_read(name: str) -> bool:
@@ -72,22 +67,26 @@ def is_read(name: str) -> bool:
     return split_variant(name)[0] in FILE_NAMES or name in map(override_name, REGISTRY)
 
 
-def _right_name(name: str, platform: str) -> str:
-    """Return how to name the file that was meant to be ``name``, or its variant for a platform."""
+def _remedy(name: str, variant: str, platform: str) -> str:
+    """Return what to do with an unused file.
+
+    :param name: the file that was probably meant.
+    :param variant: what stands between its name and its suffix.
+    :param platform: the platform that this probably means; empty if none.
+    """
     stem, _, suffix = name.partition(".")
+    place = "in greetings/, in a line's folder or an arm's"
+    place = {"experiment.toml": "in the experiment's own folder", "settings.toml": "in greetings/"}.get(name, place)
     if suffix == "j2" and platform:
-        return (
-            f"write {{% if platform == '{platform}' %}} in '{name}', because only overrides have a platform's variant"
-        )
+        return f"write {{% if platform == '{platform}' %}} in '{name}': only overrides have a platform's variant"
     if suffix == "j2":
-        return f"write '{name}', or '{stem}.nl.j2' for one language"
-    if name == override_name():
-        return (
-            f"write '{override_name(platform)}'"
-            if platform
-            else f"write '{name}', or '{override_name(DEFAULT)}' for one platform"
-        )
-    return f"write '{name}'"
+        return f"write '{name}', or '{stem}.nl.j2' for one language, {place}"
+    if name != override_name():
+        return f"write '{name}', {place}"
+    if platform:
+        right = override_name(platform)
+        return f"write '{right}', {place}" if platform == variant else did_you_mean(right, "")
+    return f"write '{name}', or '{override_name(DEFAULT)}' for one platform, {place}"
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -86,7 +86,7 @@ class Content:
             for path, tree in self.trees.items()
         ]
         for path, patch in catalog.overrides.patches.items():
-            getting = catalog.overrides.getting(path)
+            getting = [each for each in catalog.overrides.getting(path) if each not in self.strangers[path]]
             again = tuple(each.name for each in getting if each.templates_again)
             strings = {keys: text for each in getting for keys, text in templates(patch, each.untemplated)}
             for keys, text in strings.items():
