@@ -128,6 +128,25 @@ def test_voice_from_the_web_is_an_unidentified_caller(make_phone: MakePhone) -> 
     assert (call_id.partition("-")[0], caller_key, decision) == ("telnyx", None, "base")
 
 
+def test_no_data_names_a_variable(make_phone: MakePhone) -> None:
+    """Braces of a caller, a line, a call or a customer would be filled in, with the account's secrets too."""
+    greeting = "{{ customer.name }}, {{ customer.open }}{{ customer.open }}x, {{ line.number }}, {{ caller.number }}, {{ call.id }}"
+    override = {"dynamic_variables": {"name": "{{ customer.name }}"}}
+    files = {"greetings/first_message.j2": greeting, "greetings/override.telnyx.json": override}
+    pickup = Pickup(clock=lambda: NOW)
+    secret = "{{#integration_secret}}key{{/integration_secret}}"
+    pickup.customer(lambda _: {"name": secret, "open": "{"})
+    phone = make_phone(files, pickup=pickup, **{"PICKUP_WEBHOOK_SECRET": None, **ACCOUNT})
+    ours = PickupClient(phone.app, platform="telnyx")
+    calls = [("call-{{x}}", CALLER), ("call-{{y}}", "{{telnyx_current_time}}")]
+    known, stranger = (ours.post_call(each, from_=caller, to="{{z}}@sip.example").get_json() for each, caller in calls)
+    name = "#integration_secretkey/integration_secret"
+    assert known == {
+        "dynamic_variables": {"name": name, "pickup_greeting": f"{name}, x, z@sip.example, {CALLER}, call-x"}
+    }
+    assert stranger == {"dynamic_variables": {"name": "", "pickup_greeting": ", x, z@sip.example, , call-y"}}
+
+
 JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.integers(), max_size=2)
 KEYS = (
     "telnyx_agent_target",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from flask_pickup.platforms.telnyx.signature import Keys
 
 _KEY_BYTES = 32
+_TOLERANCE = 300
+"""Seconds, the platform's own."""
 _GENERATOR = 'python3 -c "import base64, secrets; print(base64.b64encode(secrets.token_bytes(32)).decode())"'
 
 
@@ -53,7 +55,7 @@ class Telnyx:
     _: KW_ONLY
     insights: Names = field(default_factory=dict)
     clock: Callable[[], float] = time
-    tolerance: float = 300.0
+    tolerance: float = _TOLERANCE
 
     @classmethod
     def from_config(cls, config: ConfigReader, clock: Callable[[], float]) -> Telnyx | None:
@@ -69,9 +71,8 @@ class Telnyx:
                 "'PICKUP_TELNYX_PUBLIC_KEY' is set, and cryptography is not installed: "
                 "pip install 'Flask-Pickup[telnyx]'."
             ) from error
-        keys = Keys(public, rehearsal)
-        tolerance = config.number("signature_tolerance", 300)
-        return cls(keys, insights=read_names(config), clock=clock, tolerance=tolerance)
+        tolerance = max(config.number("signature_tolerance", _TOLERANCE), _TOLERANCE)
+        return cls(Keys(public, rehearsal), insights=read_names(config), clock=clock, tolerance=tolerance)
 
     def verify(self, delivery: Delivery) -> float | None:
         """Return the signed Unix time."""
@@ -104,7 +105,7 @@ class Telnyx:
         """
         if not self.keys.can_sign:
             raise ConfigurationError(
-                f"'PICKUP_TELNYX_REHEARSAL_KEY' is not set, here and where the app runs. Make one: {_GENERATOR}"
+                f"'PICKUP_TELNYX_REHEARSAL_KEY' is not set. Set it here and where the app runs. Make one: {_GENERATOR}"
             )
         return Delivery({"Content-Type": "application/json", **self.keys.sign(str(int(self.clock())), body)}, body)
 
