@@ -100,6 +100,20 @@ def test_overview_names_what_does_not_load(open_app: Open) -> None:
     assert "run flask pickup check: broken-0, broken-1, broken-2." in page(author, "/").text
 
 
+def test_overview_tells_of_each_platform(author_of_each: Phone) -> None:
+    """Each enabled platform has a row: the last call, the last report, and what this process refused."""
+
+    def row() -> list[str]:
+        table = page(author_of_each, "/").text.partition('id="platforms"')[2].partition("</table>")[0]
+        return re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", table.partition("<tbody>")[2])
+
+    assert row() == ["flireo", "–", "–", "0"]
+    author_of_each.ring("call-1")
+    author_of_each.report("call-1")
+    author_of_each.client.post("/pickup/webhook", data=b"{}")
+    assert [cell[:11] for cell in row()] == ["flireo", "13 Dec 2025", "13 Dec 2025", "1 × 401"]
+
+
 def test_overview_has_the_ranges_of_layers(open_app: Open) -> None:
     """The overview shows who has which range of a layer, and what is free."""
     assert "Layers" not in page(open_app(CONTENT), "/").text

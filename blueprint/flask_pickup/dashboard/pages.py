@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
@@ -31,6 +33,7 @@ from flask_pickup.dashboard.plan import planned
 from flask_pickup.dashboard.plots import plots_of
 from flask_pickup.enrolment import Enrolment, enrolment
 from flask_pickup.previewing import preview
+from flask_pickup.results.aggregates import RECENT
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Snapshots
 from flask_pickup.results.wording import with_messages
@@ -148,7 +151,14 @@ class Dashboard:
             computing=len(latest) < len(names),
             failed=len(results) < len(latest),
             health=self.webhook.facts(),
+            last_events=self._last_events(),
         )
+
+    def _last_events(self) -> Mapping[str, tuple[datetime | None, datetime | None]]:
+        with suppress(SQLAlchemyError):
+            return rows.last_events(self.webhook.engine, self.webhook.now - RECENT)
+        # The page says what else is wrong while the database does not answer.
+        return {}
 
     def _experiment(self, name: str) -> Response:
         experiment = self._found(name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import Connection, Engine, RowMapping, select, tuple_
+from sqlalchemy import Connection, Engine, RowMapping, func, select, tuple_
 
 from flask_pickup.engines import reading
 from flask_pickup.models import Assignment, Call, Outcome, Transcript
@@ -41,6 +42,14 @@ def latest_calls(engine: Engine, before: str) -> tuple[list[CallRow], bool] | No
             query = query.where(tuple_(Call.decided_at, Call.call_id) < (decided_at, before))
         calls = connection.execute(query).mappings().all()
         return _with_details(connection, calls[:PAGE]), len(calls) > PAGE
+
+
+def last_events(engine: Engine, since: datetime) -> Mapping[str, tuple[datetime | None, datetime | None]]:
+    """Return each platform's last call and the last report, of the calls from ``since`` on."""
+    last = (Call.platform, func.max(Call.decided_at), func.max(Call.reported_at))
+    with reading(engine, STATEMENT_TIMEOUT) as connection:
+        rows = connection.execute(select(*last).where(Call.decided_at >= since).group_by(Call.platform))
+        return {platform: (called, reported) for platform, called, reported in rows}
 
 
 def one_call(engine: Engine, call_id: str) -> tuple[CallRow, RowMapping | None] | None:
