@@ -83,7 +83,7 @@ def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
     meant = known[close[0]] if close else None
     if outcome.startswith(ANALYSED):
         found = (
-            f"known are {', '.join(sorted(kinds))}"
+            f"known are {', '.join(sorted(kinds))}; the analysis of a saved agent may find others"
             if kinds
             else "add it to the analysis plan, here or of the saved agent"
         )
