@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,11 @@ needs_nginx = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is
 
 SHIPPED = (ROOT / "deploy/nginx.conf").read_text("utf-8").replace("pickup:8000", "127.0.0.1:8000")
 
+# Started by root, nginx would become a user who must not write into the test's folder.
+_USER = "user root;" if os.geteuid() == 0 else ""
+
 _AROUND = """\
+{user}
 worker_processes 1;
 error_log {folder}/main.log;
 pid {folder}/nginx.pid;
@@ -48,7 +53,7 @@ def nginx(folder: Path, servers: str, behind: int, listen: str = "80") -> Iterat
     port = free_port()
     servers = servers.replace("127.0.0.1:8000", f"127.0.0.1:{behind}").replace("/var/log/nginx", str(folder))
     servers = servers.replace(f"listen {listen}", f"listen 127.0.0.1:{port}")
-    (folder / "nginx.conf").write_text(_AROUND.format(folder=folder, servers=servers), "utf-8")
+    (folder / "nginx.conf").write_text(_AROUND.format(user=_USER, folder=folder, servers=servers), "utf-8")
     process = subprocess.Popen(["nginx", "-c", folder / "nginx.conf", "-e", folder / "main.log"])
     try:
         eventually((folder / "nginx.pid").exists)
