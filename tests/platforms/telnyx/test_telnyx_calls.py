@@ -21,7 +21,6 @@ from flask_pickup.testing import PickupClient
 ACCOUNT = {
     "PICKUP_TELNYX_PUBLIC_KEY": b64encode(bytes(32)).decode(),
     "PICKUP_TELNYX_REHEARSAL_KEY": b64encode(b"o" * 32).decode(),
-    "PICKUP_TELNYX_INSIGHTS": "insight-1=analysis",
 }
 WORDS = {path: text for path, text in CONTENT.items() if "override" not in path}
 
@@ -31,7 +30,8 @@ HANGUP = {"hangup_cause": "normal_clearing", "hangup_source": "caller"}
 
 
 def client(make_phone: MakePhone, files: Mapping[str, Any] = WORDS, **config: Any) -> PickupClient:
-    phone = make_phone(files, pickup=Pickup(clock=lambda: NOW), **{"PICKUP_WEBHOOK_SECRET": None, **ACCOUNT, **config})
+    pickup = Pickup(clock=lambda: NOW, telnyx_insights={"insight-1": "analysis"})
+    phone = make_phone(files, pickup=pickup, **{"PICKUP_WEBHOOK_SECRET": None, **ACCOUNT, **config})
     return PickupClient(phone.app, platform="telnyx")
 
 
