@@ -11,7 +11,8 @@ from flask_pickup.platforms.reading import words_of
 
 _CALLER = "user"
 _CALLERS = {_CALLER, "caller", "client", "customer", "human"}
-_OTHERS = {"agent", "ai", "assistant", "bot", "developer", "function", "model", "system", "tool", "transfer"}
+_INSTRUCTIONS = {"developer", "system"}
+_OTHERS = {"agent", "ai", "assistant", "bot", "function", "model", "tool", "transfer", *_INSTRUCTIONS}
 _TEXTS = ("content", "message", "text", "transcript", "value")
 _DEPTH = 6
 
@@ -19,7 +20,7 @@ _DEPTH = 6
 def read_transcript(value: Any, unread: Counter[Unread]) -> tuple[tuple[JsonObject, ...] | None, int | None]:
     """Return the messages of a transcript, and how often the caller said something; None of what is unknown.
 
-    A message has ``role``, which is ``user`` for the caller, and ``content``; one without words is left out.
+    A message has ``role``, which is ``user`` for the caller, and ``content``; one without words is left out, as is the prompt.
 
     :param value: what the platform sent; an empty list is no transcript.
     :param unread: counts the messages that cannot be read.
@@ -27,7 +28,8 @@ def read_transcript(value: Any, unread: Counter[Unread]) -> tuple[tuple[JsonObje
     if not value:
         return None, None
     read = [(_role(each), _words(each)) for each in value] if isinstance(value, list) else [(None, "")]
-    messages = tuple({"role": role, "content": words} for role, words in read if role and words)
+    said = ((role, words) for role, words in read if role and words and _INSTRUCTIONS.isdisjoint(words_of(role)))
+    messages = tuple({"role": role, "content": words} for role, words in said)
     # Without its words another's message does not matter: it may be the use of a tool.
     if lost := sum(role is None or (role == _CALLER and not words) for role, words in read):
         unread["messages"] += lost

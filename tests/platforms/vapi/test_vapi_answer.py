@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from complaints import DRAFT, complaints_about
 from conftest import NOW
 from flask_pickup.platforms import Answer, Rejection, ToolCall, ToolCalls, Words
 from flask_pickup.platforms.vapi import Vapi
@@ -17,6 +19,14 @@ VAPI = Vapi(("the-secret-of-vapi",), "saved", clock=lambda: NOW)
 MODEL = {"provider": "openai", "model": "gpt-4o"}
 OLD, NEW = ({"role": "system", "content": words} for words in ("Old.", "New."))
 USER = {"role": "user", "content": "Hi."}
+MODELLED: dict[str, Any] = {
+    "assistant": {
+        "model": MODEL,
+        "analysisPlan": {
+            "structuredDataPlan": {"messages": [{"role": "user", "content": "{{transcript}} {% if x %}"}]}
+        },
+    }
+}
 HELLO = {"firstMessage": "Hello.", "firstMessageMode": "assistant-speaks-first"}
 
 
@@ -206,6 +216,31 @@ def test_no_override_breaks_the_answer(override: dict[str, Any]) -> None:
     assert {type(each) for each in (VAPI.words(override).greeting, VAPI.words(override).prompt)} <= {str, type(None)}
 
 
+@pytest.mark.parametrize(
+    ("files", "file", "level", "says"),
+    [
+        ({}, "greetings/system_prompt.j2", "error", "write provider and model"),
+        ({"greetings/override.vapi.json": MODELLED}, "", "", ""),
+        ({"greetings/override.vapi.json": {**MODELLED, "assistantid": "a"}}, "greetings/override.vapi.json", "warning", "'assistantId'"),
+        ({"greetings/override.vapi.json": {"assistantOverrides": MODELLED["assistant"]}}, "greetings/override.vapi.json", "warning", "write 'assistant'"),
+        (
+            {"greetings/override.vapi.json": MODELLED, "experiments/x/warm/override.vapi.json": {"assistant": {"server": {"url": "x"}}}},
+            "experiments/x/warm/override.vapi.json",
+            "error",
+            "must not set 'server'",
+        ),
+    ],
+)  # fmt: skip
+def test_check_reads_the_override(tmp_path: Path, files: dict[str, Any], file: str, level: str, says: str) -> None:
+    """``check`` says what Vapi would reject, and where; plans and Liquid below them are Vapi's own."""
+    content = {"greetings/first_message.j2": "Good day.", "greetings/system_prompt.j2": "Be kind.", **files}
+    if "experiments/x/warm/override.vapi.json" in files:
+        content["experiments/x/experiment.toml"] = DRAFT
+    found = [each for each in complaints_about(tmp_path, content, platforms=[VAPI]) if each["level"] != "note"]
+    assert {(each["file"], each["level"]) for each in found} == ({(file, level)} if file else set())
+    assert all(says in f"{each['problem']} {each['remedy']}" for each in found)
+
+
 def notes(**override: Any) -> str:
     return " ".join(VAPI.notes(Answer(Words("Hello."), "en", override)))
 
@@ -237,7 +272,10 @@ def test_analysis_fields() -> None:
     found = {"booked": booked, "score": score, "caller_mood": {"type": "string"}, "success_evaluation": score}
     for key in ("assistant", "assistantOverrides"):
         assert VAPI.analysis_fields({key: plans}) == found
-    assert VAPI.analysis_fields({"assistant": {"analysisPlan": {"successEvaluationPlan": {"enabled": False}}}}) == {}
+    for success, expected in (({}, {"success_evaluation": booked}), ({"enabled": False}, {})):
+        plan = {"minMessagesThreshold": 2, "successEvaluationPlan": success}
+        assert VAPI.analysis_fields({"assistant": {"analysisPlan": plan}}) == expected
+    assert VAPI.analysis_fields({"assistant": {}}) == {}
 
 
 # --- tools ------------------------------------------------------------------------------------------------------------

@@ -160,8 +160,9 @@ def test_duration(fields: dict[str, Any], duration: float | None) -> None:
 
 
 def test_report() -> None:
-    """Who ended the call and when, what was said, and the summary."""
+    """Who ended the call and when, what was said, which the prompt is not, and the summary."""
     messages = [
+        {"role": "system", "message": "You are kind.", "time": 0},
         {"role": "bot", "message": "Good day.", "time": 1},
         {"role": "user", "message": "Hello.", "time": 2},
         {"role": "tool_calls", "message": "", "toolCalls": []},
@@ -205,8 +206,8 @@ def test_schemas_come_from_the_report() -> None:
     """What the analysis could find is read from the assistant of the report."""
     schema = {"properties": {"intent": {"type": "string", "enum": ["book", "move"]}}}
     plan = {"analysisPlan": {"structuredDataPlan": {"schema": schema}}}
-    assert report(assistant=plan).analysis_fields == schema["properties"]
-    assert report({"assistantOverrides": plan}).analysis_fields == schema["properties"]
+    for found in (report(assistant=plan), report({"assistantOverrides": plan})):
+        assert found.analysis_fields == {**schema["properties"], "success_evaluation": {"type": "boolean"}}
 
 
 # --- how calls end ----------------------------------------------------------------------------------------------------

@@ -97,7 +97,8 @@ def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
         plan = mapping(assistant.get("analysisPlan"))
         found |= mapping(mapping(mapping(plan.get("structuredDataPlan")).get("schema")).get("properties"))
         success = mapping(plan.get("successEvaluationPlan"))
-        if success and success.get("enabled") is not False:
+        # A plan evaluates the success unless it says otherwise.
+        if plan and success.get("enabled") is not False:
             found[SUCCESS] = {"type": _RUBRICS.get(success.get("rubric", "PassFail"), "string")}
     return {key: schema for key, schema in found.items() if isinstance(schema, Mapping)}
 
