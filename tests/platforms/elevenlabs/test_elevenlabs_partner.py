@@ -15,6 +15,8 @@ from conftest import CALLER, LINE
 from elevens import OPTIONS, SECRET, platform
 from flask_pickup.platforms import Answer, CallEnded, Rejection, SampleCall, Words
 
+# Without the SDK, its name is that of this folder.
+pytest.importorskip("elevenlabs.types")
 vendor = pytest.importorskip("elevenlabs")
 
 SETTINGS = {
