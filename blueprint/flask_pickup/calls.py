@@ -24,7 +24,7 @@ class CallFacts:
     :param platform: the platform's name.
     :param type: the platform's word, such as ``inbound_phone_call``.
     :param at: the time that the platform signed, aware.
-    :param platform_call_id: the platform's own id, where ``id`` is one that Pickup gave the call.
+    :param platform_call_id: the platform's own id, where ``id`` is Pickup's or the carrier's.
     :param is_named_here: whether the request had no id, so that only our metadata tells the report's call.
     """
 

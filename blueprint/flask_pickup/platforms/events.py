@@ -42,7 +42,7 @@ class Event:
     """Something that a platform tells of a call.
 
     :param call_id: as the platform gave it; empty if it gave none.
-    :param platform_call_id: the platform's own id, where a call is known by the one that Pickup gave it.
+    :param platform_call_id: the platform's own id, where a call is known by another: the one that Pickup gave it, or the carrier's.
     :param timestamp: the event's own time, aware, in UTC.
     :param call_type: with underscores, such as ``inbound_phone_call``.
     :param caller_number: as the carrier spelled it.

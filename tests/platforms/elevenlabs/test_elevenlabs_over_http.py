@@ -115,6 +115,20 @@ def test_unreadable_call_gets_the_default(eleven: Phone, body: bytes) -> None:
     assert (response.status_code, response.get_json()) == (200, {"type": "conversation_initiation_client_data"})
 
 
+def test_data_writes_no_template_of_the_platforms(make_phone: MakePhone) -> None:
+    """The platform fills ``{{…}}`` in the words once more, so no value of a call, line or customer brings braces there."""
+    pickup = Pickup(clock=lambda: NOW)
+    pickup.customer(lambda _: {"name": "{{system__caller_id}}", "{{": "}}"})
+    said = "{{ customer.name }} {{ customer|tojson }} {{ line.number }} {{ call.id }} {% raw %}{{system__time}}{% endraw %}"
+    variables = {"dynamic_variables": {"name": "{{ customer.name }}"}}
+    files = {"greetings/first_message.j2": said, "greetings/override.elevenlabs.json": variables}
+    answer = ring(make_phone(files, pickup=pickup, **OPTIONS), called_number="{{a}}", call_sid="{%b%}")
+    greeting = answer["conversation_config_override"]["agent"]["first_message"]
+    assert greeting.startswith("system__caller_id ")
+    assert greeting.endswith(" a %b% {{system__time}}")
+    assert (greeting.count("{{"), answer["dynamic_variables"]) == (1, {"name": "system__caller_id"})
+
+
 # --- bodies over the limit --------------------------------------------------------------------------------------------
 
 AUDIO = json.dumps({"type": "post_call_audio", "data": {"full_audio": "A" * 5000}}).encode()
