@@ -23,7 +23,9 @@ _WORDS = ("summary", "messages")
 _WHOLE = "whole"
 """Stands in ``part_times`` for the latest whole report, which is None if there is none."""
 
-_LOCKED = select(Call.__table__)
+_LOCKED = select(
+    *(Call.__table__.c[name] for name in ("platform", "caller_key", "decided_at", "reported_at", "part_times", *_FACTS))
+).with_for_update()
 _TRANSCRIPT = select(*(Transcript.__table__.c[name] for name in _WORDS))
 
 
@@ -35,7 +37,7 @@ def write_report(connection: Connection, inserts: Inserts, report: ReportEntry, 
     call_id = report.call["call_id"]
     inserts.new(connection, Call.__table__, [report.call])
     # The row is the lock under which reports of one call queue.
-    call = connection.execute(_LOCKED.where(Call.call_id == call_id).with_for_update()).one()
+    call = connection.execute(_LOCKED.where(Call.call_id == call_id)).one()
     # A decided call of a marked caller has a row only if it came after the caller was forgotten.
     if call_id in marks or (call.decided_at is None and not tombstones.names_of(report).isdisjoint(marks)):
         tombstones.erase_calls(connection, [call_id])
@@ -60,7 +62,7 @@ def _complete(
     connection: Connection, inserts: Inserts, report: ReportEntry, outcomes: Mapping[str, float], call: Row[Any]
 ) -> None:
     """Write what a report tells that nobody has told, or not as late."""
-    call_id, at, before = call.call_id, report.reported_at, _times_of(call)
+    call_id, at, before = report.call["call_id"], report.reported_at, _times_of(call)
     whole_at = before[_WHOLE]
     if whole_at is None or whole_at < at or (whole_at == at and not report.is_whole):
         if report.is_whole:
@@ -70,11 +72,9 @@ def _complete(
     facts, times = _latest(call, report.call, _FACTS, at, before)
     if report.transcript:
         inserts.new(connection, Transcript.__table__, [report.transcript])
-        here = Transcript.call_id == call_id
-        transcript = connection.execute(_TRANSCRIPT.where(here)).one()
+        transcript = connection.execute(_TRANSCRIPT.where(Transcript.call_id == call_id)).one()
         words, word_times = _latest(transcript, report.transcript, _WORDS, at, before)
-        if words:
-            connection.execute(update(Transcript).where(here).values(words))
+        _update(connection, Transcript, call_id, transcript, words)
         times |= word_times
     latest = max(at, call.reported_at or at)
     times = {name: since for name, since in {**times, _WHOLE: whole_at}.items() if since != latest}
@@ -83,7 +83,15 @@ def _complete(
     facts["part_times"] = {name: since and since.isoformat() for name, since in times.items()} or None
     # Another event may have made the row without a number.
     facts["caller_key"] = call.caller_key or report.call["caller_key"]
-    connection.execute(update(Call).where(Call.call_id == call_id).values(facts))
+    _update(connection, Call, call_id, call, facts)
+
+
+def _update(
+    connection: Connection, table: type[Call | Transcript], call_id: str, standing: Row[Any], values: Mapping[str, Any]
+) -> None:
+    """Write the values of a row that are not there."""
+    if changed := {name: value for name, value in values.items() if value != getattr(standing, name)}:
+        connection.execute(update(table).where(table.call_id == call_id).values(changed))
 
 
 def _times_of(call: Row[Any]) -> Mapping[str, datetime | None]:
