@@ -33,6 +33,16 @@ loglevel = "error"  # gunicorn's warnings quote requests that it cannot parse, w
 control_socket_disable = True  # unused, shared by all servers of a user, and it needs a writable home
 
 
+PLATFORMS = {
+    "flireo": "PICKUP_WEBHOOK_SECRET",
+    "vapi": "PICKUP_VAPI_SECRET",
+    "retell": "PICKUP_RETELL_API_KEY",
+    "elevenlabs": "PICKUP_ELEVENLABS_TOKEN",
+    "telnyx": "PICKUP_TELNYX_PUBLIC_KEY",
+}
+"""What enables each platform. Not from the package, which each worker imports anew after a HUP."""
+
+
 def when_ready(server: Arbiter) -> None:
     """Print the webhook's address and a command that tries it."""
     for listener in server.LISTENERS:
@@ -40,10 +50,13 @@ def when_ready(server: Arbiter) -> None:
             # A connection without a request then waits in the kernel instead of on a thread.
             listener.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
     url = f"{server.LISTENERS[0]}/pickup/".replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    print(f"\nPickup answers at {url}webhook. Try it:\n")
-    print(f"    .venv/bin/flask pickup rehearse {url}webhook --call {secrets.token_hex(3)}\n")
-    print("The same line again is the same call again. Stop with Ctrl-C.\n", flush=True)
-    token = {**dotenv_values(".env"), **os.environ}.get("PICKUP_DASHBOARD_TOKEN")
+    configured = {**dotenv_values(".env"), **os.environ}
+    print("\nPickup answers calls. Try it:\n")
+    for name in (name for name, secret in PLATFORMS.items() if configured.get(secret)):
+        place = f"{url}webhook" if name == "flireo" else f"--platform {name} {url}{name}"
+        print(f"    .venv/bin/flask pickup rehearse {place} --call {secrets.token_hex(3)}")
+    print("\nThe same line again is the same call again. Stop with Ctrl-C.\n", flush=True)
+    token = configured.get("PICKUP_DASHBOARD_TOKEN")
     if token and sys.stdout.isatty():  # elsewhere it would stay in a log
         print(f"The dashboard: {url}?token={token}\n", flush=True)
     gc.freeze()  # the garbage collector of a worker would copy the pages that workers share

@@ -16,7 +16,15 @@ from flask.cli import ScriptInfo
 from flask_pickup.cli import pickup
 from flask_pickup.cli.group import USAGE_ERROR
 
-SECRETS = ("PICKUP_WEBHOOK_SECRET", "PICKUP_CALLER_SECRET", "PICKUP_DASHBOARD_TOKEN")
+SECRETS = ("PICKUP_CALLER_SECRET", "PICKUP_DASHBOARD_TOKEN")
+DEFAULT_PLATFORM = "PICKUP_WEBHOOK_SECRET"
+"""Made where no platform is configured."""
+OTHER_PLATFORMS = (
+    "PICKUP_VAPI_SECRET",
+    "PICKUP_RETELL_API_KEY",
+    "PICKUP_ELEVENLABS_TOKEN",
+    "PICKUP_TELNYX_PUBLIC_KEY",
+)
 FILE = ".env"
 DATABASE_IS_NOT_THERE = 3
 PATIENCE = 15.0
@@ -26,7 +34,9 @@ PATIENCE = 15.0
 def make_secrets() -> None:
     """Make the secrets that the environment does not give, once; ``flask`` and ``app.py`` read them from the file."""
     Path("instance").mkdir(mode=0o700, exist_ok=True)
-    missing = [name for name in SECRETS if name not in {**dotenv_values(FILE), **os.environ}]
+    known = {**dotenv_values(FILE), **os.environ}
+    wanted = SECRETS if any(name in known for name in OTHER_PLATFORMS) else (DEFAULT_PLATFORM, *SECRETS)
+    missing = [name for name in wanted if name not in known]
     if missing:
         Path(FILE).touch(mode=0o600)
         Path(FILE).chmod(0o600)

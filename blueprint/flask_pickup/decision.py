@@ -98,7 +98,7 @@ class Deciding:
             return self._decision("fallback", None, ())
         known = recorded is not None and bool(recorded.assignments)
         if not known and (words := self._turned_away()):
-            return self._decision("closed", self._rejection(words, ()), ())
+            return self._decision("closed", self._closed(words), ())
         assignments = self._assign() if recorded is None else self._still_there(recorded)
         if recorded is not None and recorded.kind == "fallback":
             return self._decision("fallback", self._answer(self.base, ()), assignments)
@@ -245,6 +245,14 @@ class Deciding:
             log.error("%s: the platform would not understand %s.", folders[-1], path)
             return None
         return replace(answer, metadata=self._metadata(said, assignments))
+
+    def _closed(self, words: str) -> Rejection:
+        rejection = self._rejection(words, ())
+        if self.platform.rejection(self.platform.answer(rejection)) is not None:
+            return rejection
+        # There the agent answers and says the words, in the voice and the language of the base.
+        base = self._answer(self.base, ())
+        return replace(rejection, settings=base.settings) if isinstance(base, Answer) else rejection
 
     def _rejection(self, words: str, assignments: tuple[Assigned, ...]) -> Rejection:
         return Rejection(words, self._metadata(Words(words), assignments))

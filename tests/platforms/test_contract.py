@@ -34,6 +34,7 @@ from flask_pickup.platforms import (
     ToolCall,
     ToolCalls,
     Words,
+    closing,
 )
 from flask_pickup.testing import PickupClient
 
@@ -253,6 +254,23 @@ def test_unreadable_call_gets_the_default(client: PickupClient) -> None:
     response = client.post_signed(sample.body, sample.event)
     assert (response.status_code, response.get_json()) == (200, client.platform.default())
     assert client.get("/pickup/health").get_json()["refused"] == {"unreadable call": 1}
+
+
+def test_closing_words_are_said_with_the_bases_settings(make_phone: MakePhone, platform: Platform) -> None:
+    """Outside the hours the closing words are the answer; where an agent has to say them, it has the base's settings."""
+    content = {
+        "greetings/closed.j2": "We are closed.",
+        "greetings/hours.toml": 'timezone = "Europe/Amsterdam"\n[week]\n',
+        "greetings/override.json": {"unknown_key": {"deep": [1]}},
+    }
+    config = {key: value for known in (*SECRETS.values(), *OTHERS.values()) for key, value in known.items()}
+    phone = make_phone(content, pickup=Pickup(clock=lambda: NOW), **config)
+    answer = PickupClient(phone.app, platform=platform.name).post_call().get_json()
+    if platform.rejection(answer) is None:
+        assert platform.words(answer) == Words("We are closed.", closing.PROMPT)
+        assert answer["unknown_key"] == {"deep": [1]}
+    else:
+        assert platform.rejection(answer) == "We are closed."
 
 
 def test_same_caller_hears_the_same_arm_on_every_platform(client: PickupClient) -> None:

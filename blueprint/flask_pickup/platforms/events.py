@@ -178,11 +178,12 @@ class Answer:
 class Rejection:
     """The call is turned away with these words.
 
-    :param metadata: as of an :class:`Answer`.
+    :param metadata: as of an :class:`Answer`, as are the ``settings``, with which a platform that cannot reject says them.
     """
 
     words: str
     metadata: JsonObject | None = None
+    settings: JsonObject = field(default_factory=dict)
 
 
 # --- samples ----------------------------------------------------------------------------------------------------------

@@ -98,13 +98,13 @@ def test_call_without_a_caller_is_unidentified(eleven: Phone, caller: Any) -> No
 
 
 def test_closed_business_says_so_and_ends_the_call(make_phone: MakePhone) -> None:
-    """The closing words are the greeting; the prompt lets the agent end the call."""
+    """The closing words are the greeting, in the override's language; the prompt lets the agent end the call."""
     closed = {
         "greetings/closed.j2": "We are closed.",
         "greetings/hours.toml": 'timezone = "UTC"\n[week]\nmonday = "08:00-09:00"\n',
     }
     phone = make_phone({**CONTENT, **closed}, pickup=Pickup(clock=lambda: NOW), **OPTIONS)
-    said = {"first_message": "We are closed.", "prompt": {"prompt": closing.PROMPT}}
+    said = {"first_message": "We are closed.", "language": "en", "prompt": {"prompt": closing.PROMPT}}
     assert ring(phone)["conversation_config_override"]["agent"] == said
 
 

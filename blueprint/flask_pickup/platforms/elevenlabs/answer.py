@@ -34,7 +34,7 @@ _TITLES: Mapping[Sequence[Any], str] = {
 def write(answer: Answer | Rejection) -> dict[str, Any]:
     """Return the JSON of an answer. What is neither in the settings nor in the words is the saved agent's."""
     if isinstance(answer, Rejection):
-        answer = Answer(Words(answer.words, closing.PROMPT), "", metadata=answer.metadata)
+        answer = Answer(Words(answer.words, closing.PROMPT), "", answer.settings, answer.metadata)
     said = answer.words
     agent = {"first_message": said.greeting, "prompt": None if said.prompt is None else {"prompt": said.prompt}}
     changes: dict[str, Any] = {"type": TYPE}

@@ -33,7 +33,7 @@ def write(answer: Answer | Rejection) -> dict[str, Any]:
         return _write(answer.words, answer.settings, answer.metadata)
     if not answer.words:
         return {"call_inbound": {"reject": True}}
-    return _write(Words(answer.words, closing.PROMPT), {}, answer.metadata)
+    return _write(Words(answer.words, closing.PROMPT), answer.settings, answer.metadata)
 
 
 def _write(said: Words, settings: JsonObject, metadata: JsonObject | None) -> dict[str, Any]:

@@ -20,8 +20,9 @@ _PROMPT = "pickup_prompt"
 
 def write(answer: Answer | Rejection) -> dict[str, Any]:
     """Return the JSON of an answer. A value of a wrong type in the settings stays; the schema finds it."""
-    words = Words(answer.words, closing.PROMPT) if isinstance(answer, Rejection) else answer.words
-    settings = answer.settings if isinstance(answer, Answer) else {}
+    words, settings = answer.words, answer.settings
+    if isinstance(words, str):
+        words = Words(words, closing.PROMPT)
     said = {_GREETING: words.greeting, _PROMPT: words.prompt}
     body = _with(settings, "dynamic_variables", {key: value for key, value in said.items() if value is not None})
     if answer.metadata is not None:
