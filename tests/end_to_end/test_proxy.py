@@ -106,6 +106,12 @@ def test_token_opens_the_dashboard_for_one_scheme(proxy: Proxy) -> None:
     assert ("Secure" in headers["Set-Cookie"]) is (proxy.scheme == "https")
 
 
+def test_redirect_to_the_dashboard_keeps_scheme_and_port(proxy: Proxy) -> None:
+    """The address without its last slash leads to the one with it, as the visitor came; nginx itself answers it."""
+    status, headers = proxy.ask(f"/pickup?token={TOKEN}")
+    assert (status, headers["Location"]) == (301, f"/pickup/?token={TOKEN}")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "pickup.example.org"])
 def test_preview_is_answered_on_another_port(proxy: Proxy, host: str) -> None:
     """A browser that sends only ``Origin`` with a form is answered on any port; another site's form is refused."""
