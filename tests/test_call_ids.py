@@ -50,6 +50,14 @@ def test_id_is_kept(phone: Phone, caller: str | None) -> None:
     assert phone.rows("SELECT COUNT(*) FROM pickup_outcomes WHERE name = 'duration_seconds'") == [(len(KEPT),)]
 
 
+@pytest.mark.parametrize("call_id", [*KEPT, "01234567-89ab-4cde-8f01-23456789abcd", "web-7654321-a"])
+def test_id_of_a_report_alone_is_kept(phone: Phone, call_id: str) -> None:
+    """A status and a report without number, metadata and request keep their id, as those of a call in a browser."""
+    phone.send({"type": "status-update", "call": {"id": call_id, "status": "ended"}})
+    phone.report(call_id, caller=None)
+    assert ids(phone) == [call_id]
+
+
 EVENTS: list[Callable[[Phone, str, Any], object]] = [
     lambda phone, call_id, told: phone.report(call_id, caller=None, assistant=told),
     lambda phone, call_id, _: phone.report(call_id, caller=None),
@@ -127,10 +135,13 @@ def test_report_with_another_number_joins_its_call(
     assert phone.rows("SELECT COUNT(*) FROM pickup_outcomes WHERE name = 'duration_seconds'") == [(1,)]
 
 
-def test_report_that_overtakes_its_call_shows_no_number(phone: Phone) -> None:
+@pytest.mark.parametrize(
+    "holding", ["4721234567-7", "sip:+4721234567@carrier.example", "sip%3A%2B4721234567%40a.example"]
+)
+def test_report_that_overtakes_its_call_shows_no_number(phone: Phone, holding: str) -> None:
     """A report without the number that comes before its call makes the row that the call fills in."""
-    phone.report(HOLDING[0], caller=None)
-    phone.ring(HOLDING[0], caller=NORWEGIAN)
+    phone.report(holding, caller=None)
+    phone.ring(holding, caller=NORWEGIAN)
     [(call_id, decision)] = phone.rows("SELECT call_id, decision FROM pickup_calls")
     assert ("21234567" in call_id, decision) == (False, "arm")
 

@@ -82,12 +82,9 @@ def _id_of(
 ) -> str:
     """Return the id of a call's row, which is the pseudonym if the platform's id holds the caller's number."""
     pseudonym = partial(caller.pseudonymous_call_id, options.caller_secret, call_id)
-    could_hold = recorded_id is not None and caller.could_be_of_number(call_id)
     # The call's request may have brought another number than its report, or none.
-    if could_hold and recorded_id and (found := recorded_id(call_id, pseudonym())):
+    if recorded_id and caller.could_be_of_number(call_id) and (found := recorded_id(call_id, pseudonym())):
         return found
-    if digits := read_number(number, options.region).digits:
-        could_hold = caller.holds_digits(call_id, digits)
-    elif recorded_id is None:
-        could_hold = caller.holds_number(call_id, options.region)
-    return pseudonym() if could_hold else call_id
+    digits = read_number(number, options.region).digits
+    is_held = caller.holds_digits(call_id, digits) if digits else caller.holds_number(call_id, options.region)
+    return pseudonym() if is_held else call_id
