@@ -23,6 +23,7 @@ from conftest import CALLER, CONTENT, NOW, MakePhone, Phone
 from flask_pickup import Pickup
 from flask_pickup.models import Outcome, Transcript
 from flask_pickup.results.model import CSV_COLUMNS
+from flask_pickup.testing import PickupClient
 
 TOKEN = "a-token-of-at-least-128-bits"
 WARM = "/experiments/warm-opening"
@@ -169,6 +170,19 @@ def test_call_says_what_was_decided_and_why(author_of_each: Phone) -> None:
     definition = page(author_of_each, f"/definitions/{fingerprint}").text
     assert "Hello there, how lovely that you call!" in definition
     assert "minimum_days" in definition
+
+
+def test_call_is_found_by_the_platforms_own_id(open_app: Open, database_url: str) -> None:
+    """Where Pickup names the calls, the page is found by either id, and shows both."""
+    phone = open_app(url=database_url, PICKUP_RETELL_API_KEY="key_of-an-example")
+    client = PickupClient(phone.app, platform="retell")
+    client.post_call("call-of-retell")
+    client.post_report()
+    [(call_id,)] = phone.rows("SELECT call_id FROM pickup_calls")
+    for known in ("call-of-retell", call_id):
+        text = page(phone, f"/calls/call?id={known}").text
+        assert f"<code>{call_id}</code>" in text
+        assert "retell, <code>call-of-retell</code>" in text
 
 
 def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:

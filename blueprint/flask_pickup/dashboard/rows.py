@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, RowMapping, func, select, tuple_
+from sqlalchemy import Connection, Engine, RowMapping, func, or_, select, tuple_
 
 from flask_pickup.engines import reading
 from flask_pickup.models import Assignment, Call, Outcome, Transcript
@@ -53,12 +53,14 @@ def last_events(engine: Engine, since: datetime) -> Mapping[str, tuple[datetime 
 
 
 def one_call(engine: Engine, call_id: str) -> tuple[CallRow, RowMapping | None] | None:
-    """Return a call and its transcript; None if there is no such call."""
+    """Return a call and its transcript, by its id or else by the platform's; None if there is no such call."""
     with reading(engine, STATEMENT_TIMEOUT) as connection:
-        calls = connection.execute(select(Call.__table__).where(Call.call_id == call_id)).mappings().all()
-        if not calls:
+        by_id, by_theirs = (column == call_id for column in (Call.call_id, Call.platform_call_id))
+        found = select(Call.__table__).where(or_(by_id, by_theirs)).order_by(by_id.desc()).limit(1)
+        if not (calls := connection.execute(found).mappings().all()):
             return None
-        transcript = connection.execute(select(Transcript.__table__).where(Transcript.call_id == call_id))
+        ours = Transcript.call_id == calls[0]["call_id"]
+        transcript = connection.execute(select(Transcript.__table__).where(ours))
         return _with_details(connection, calls)[0], transcript.mappings().first()
 
 
