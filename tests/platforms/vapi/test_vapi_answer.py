@@ -249,7 +249,7 @@ def test_notes_say_where_reports_go() -> None:
     """A saved assistant may have a server of its own; a whole one has that of the number; a ``server`` gets all events."""
     assert "saved assistant's own server URL" in notes()
     assert "saved assistant's own server URL" in notes(assistantId="a", assistant={"voice": {}})
-    assert notes(assistant={"voice": {}}) == ""
+    assert notes(assistant={"voice": {}}).startswith("Vapi uses the 'assistant' of the override alone.")
     assert "tool calls" in notes(assistantId="a", assistant={"server": {"url": "https://calls.example"}})
     assert list(VAPI.notes(Rejection("No."))) == []
 

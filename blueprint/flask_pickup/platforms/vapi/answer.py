@@ -58,12 +58,18 @@ def notes(answer: Answer | Rejection) -> Iterator[str]:
     settings = answer.settings if isinstance(answer, Answer) else {"error": answer.words}
     if not _OTHERS.isdisjoint(settings):
         yield "Vapi gets no greeting and no prompt with an answer that names a squad, a workflow or a destination."
-    elif any("server" in assistant for assistant in _assistants(settings)):
+        return
+    if "error" in settings:
+        return
+    is_saved = "assistantId" in settings or not settings.get("assistant")
+    if not is_saved:
+        yield "Vapi uses the 'assistant' of the override alone. To change a saved one, write its 'assistantId' as well."
+    if any("server" in assistant for assistant in _assistants(settings)):
         yield "Vapi sends all events of the call to the 'server' of the override, the tool calls of the assistant too."
-    elif "error" not in settings and ("assistantId" in settings or not settings.get("assistant")):
+    elif is_saved:
         yield (
             "Vapi sends the report to the saved assistant's own server URL if it has one, and not to Pickup. Remove that URL, "
-            "or write 'server' under 'assistant' in the override of greetings/."
+            "or write 'assistantId', and 'server' under 'assistant', in the override of greetings/."
         )
 
 
