@@ -212,6 +212,63 @@ def test_analysis_is_read_by_its_schema(make_phone: MakePhone, schema: Any, valu
     assert unread(in_folder) == {}
 
 
+DEFINITIONS = {
+    "Intent": {"type": "string", "enum": ["book", "ask"]},
+    "Alias": {"$ref": "#/$defs/Intent", "title": "Alias"},
+    "Either": {"anyOf": [{"$ref": "#/$defs/Intent"}, {"$ref": "#/$defs/Alias"}]},
+    "Flag": BOOLEAN,
+    "a/b ~": BOOLEAN,
+    "Circle": {"$ref": "#/$defs/Back"},
+    "Back": {"$ref": "#/$defs/Circle"},
+    "Itself": {"anyOf": [{"$ref": "#/$defs/Itself"}, {"$ref": "#/$defs/Flag"}]},
+}
+BOOKS = {"key.book": 1.0, "key.ask": 0.0}
+
+
+def defined(name: str, **beside: Any) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}", **beside}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        *((schema, "book", BOOKS) for schema in (
+            defined("Intent"), defined("Intent", description="Why?", default="ask"), defined("Alias"), defined("Either"),
+            {"anyOf": [defined("Intent"), {"type": "null"}], "default": None}, {"allOf": [defined("Alias")]}, {"oneOf": [5, defined("Intent")]})),
+        *((schema, "yes", {"key": 1.0}) for schema in (defined("Flag"), defined("a~1b%20~0"), {"anyOf": [defined("Flag")]}, defined("Itself"))),
+        *((schema, 7, {"key": 7.0}) for schema in (
+            defined("Circle"), defined("Nowhere"), {"$ref": "https://example.com/#/$defs/Flag"}, {"$ref": 5}, {"allOf": [defined("Circle")]})),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("definitions", ["$defs", "definitions"])
+def test_analysis_is_read_by_what_its_schema_refers_to(
+    make_phone: MakePhone, schema: Any, value: Any, expected: Mapping[str, float], definitions: str
+) -> None:
+    """A reference to a part of the schema is that part, as Pydantic writes enums; a circle or another document is none."""
+    whole = {"properties": {"key": schema}, "type": "object", "$defs": DEFINITIONS}
+    written = json.loads(json.dumps(whole).replace("$defs", definitions))
+    with_schema = {"analysis_plan": {"structured_data_plan": {"schema": written}}}
+    phone = make_phone({**CONTENT, "greetings/override.json": {"assistant": with_schema}})
+    phone.report("a-folder", analysis={"key": value})
+    phone.report("a-report", analysis={"key": value}, assistant=with_schema)
+    outcomes = "SELECT name, value FROM pickup_outcomes WHERE name LIKE 'analysis.%' AND call_id = '{}'"
+    for call_id in ("a-folder", "a-report"):
+        assert dict(phone.rows(outcomes.format(call_id))) == {f"analysis.{key}": each for key, each in expected.items()}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"$ref": "#/$defs/Root", "$defs": {"Root": {"properties": {"key": defined("Flag")}}, "Flag": BOOLEAN}},
+        {"$ref": "#", "properties": {"key": BOOLEAN}},
+    ],
+)
+def test_whole_schema_may_be_a_reference(phone: Phone, written: Any) -> None:
+    """The schema of a recursive model is a reference to its own definitions."""
+    phone.report(analysis={"key": "no"}, assistant={"analysis_plan": {"structured_data_plan": {"schema": written}}})
+    assert found(phone)["analysis.key"] == 0
+
+
 @pytest.mark.parametrize(
     ("schema", "values", "kind"),
     [

@@ -276,6 +276,20 @@ def test_analysis_fields() -> None:
         plan = {"minMessagesThreshold": 2, "successEvaluationPlan": success}
         assert VAPI.analysis_fields({"assistant": {"analysisPlan": plan}}) == expected
     assert VAPI.analysis_fields({"assistant": {}}) == {}
+    off = {"structuredDataPlan": {"enabled": False, "schema": {"properties": {"booked": booked}}}}
+    assert "booked" not in VAPI.analysis_fields({"assistant": {"analysisPlan": off}})
+
+
+def test_analysis_fields_with_references() -> None:
+    """A schema's references to its own definitions are resolved, wherever Vapi reads a schema."""
+    mood = {"type": "string", "enum": ["good", "bad"]}
+    schema = {"properties": {"mood": {"$ref": "#/$defs/Mood"}}, "$defs": {"Mood": mood}}
+    tone = {"$ref": "#/$defs/Mood", "$defs": {"Mood": mood}}
+    outputs = [{"name": "More", "schema": schema}, {"name": "Tone", "schema": tone}]
+    found = VAPI.analysis_fields({"assistant": {"artifactPlan": {"structuredOutputs": outputs}}})
+    assert (found["mood"], found["tone"]["enum"]) == (mood, mood["enum"])
+    plan = {"structuredDataPlan": {"schema": schema}, "successEvaluationPlan": {"enabled": False}}
+    assert VAPI.analysis_fields({"assistant": {"analysisPlan": plan}}) == {"mood": mood}
 
 
 # --- tools ------------------------------------------------------------------------------------------------------------

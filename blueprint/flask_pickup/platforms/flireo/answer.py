@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
+from flask_pickup.platforms.json_schema import properties_of
 from flask_pickup.platforms.prompts import prompt_of, with_prompt
 from flask_pickup.platforms.reading import mapping, text
 
@@ -45,10 +46,10 @@ def rejection(settings: JsonObject) -> str | None:
 
 
 def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
-    """Return the properties of the JSON Schema in the assistant's analysis plan."""
-    for key in ("assistant", "analysis_plan", "structured_data_plan", "schema", "properties"):
+    """Return the properties of the JSON Schema in the assistant's analysis plan; none if it is turned off."""
+    for key in ("assistant", "analysis_plan", "structured_data_plan"):
         settings = mapping(settings.get(key))
-    return {key: schema for key, schema in settings.items() if isinstance(schema, Mapping)}
+    return {} if settings.get("enabled") is False else properties_of(mapping(settings.get("schema")))
 
 
 def _changes(assistant: JsonObject, answer: Answer) -> dict[str, Any]:

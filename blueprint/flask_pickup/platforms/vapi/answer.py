@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
+from flask_pickup.platforms.json_schema import properties_of, resolved
 from flask_pickup.platforms.prompts import prompt_of, with_prompt
 from flask_pickup.platforms.reading import mapping, mappings, text
 from flask_pickup.platforms.vapi.findings import SUCCESS, output_name
@@ -94,19 +95,19 @@ def rejection(settings: JsonObject) -> str | None:
 
 def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
     """Return what the plans of an assistant let its analysis find: key to JSON Schema."""
-    found: dict[str, Any] = {}
+    found: dict[str, JsonObject] = {}
     for assistant in _assistants(settings):
         for output in mappings(mapping(assistant.get("artifactPlan")).get("structuredOutputs")) or ():
             schema = mapping(output.get("schema"))
-            properties = schema.get("properties")
-            found |= properties if isinstance(properties, Mapping) else {output_name(output): schema}
+            found |= properties_of(schema) or {output_name(output): resolved(schema, schema)}
         plan = mapping(assistant.get("analysisPlan"))
-        found |= mapping(mapping(mapping(plan.get("structuredDataPlan")).get("schema")).get("properties"))
+        data = mapping(plan.get("structuredDataPlan"))
+        found |= {} if data.get("enabled") is False else properties_of(mapping(data.get("schema")))
         success = mapping(plan.get("successEvaluationPlan"))
         # A plan evaluates the success unless it says otherwise.
         if plan and success.get("enabled") is not False:
             found[SUCCESS] = {"type": _RUBRICS.get(success.get("rubric", "PassFail"), "string")}
-    return {key: schema for key, schema in found.items() if isinstance(schema, Mapping)}
+    return found
 
 
 def _assistants(settings: JsonObject) -> Iterator[JsonObject]:
