@@ -55,7 +55,9 @@ def test_missing_value_prints_nothing(source: str) -> None:
 
 
 @given(
-    st.sampled_from(("==", "!=", "<", "<=", ">", ">=", "in", "not in")),
+    st.sampled_from(
+        "== != < <= > >= in not_in is_in is_not_in is_eq is_not_eq is_equalto is_not_equalto is_ne is_not_ne".split()
+    ).map(lambda operator: operator.replace("_", " ")),
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(), st.lists),
     st.sampled_from(("missing", "customer.tier", "caller.country", "line.name")).flatmap(
         lambda missing: st.permutations(("value", missing))
@@ -85,7 +87,14 @@ def test_comparisons_with_a_missing_value_are_false(operator: str, value: object
         ("{{ customer.pets|length }}", "0"),
         ("{{ 'yes' if customer.vip or customer.age is defined else 'no' }}", "no"),
         ("{{ 'Jan' ~ customer.surname }}", "Jan"),
-        ("{{ [customer.a, 'b']|join('-') }}", "-b"),
+        ("{{ [customer.a, 'b', line.name, 4]|join('-') }}", "-b--4"),
+        ("{{ [{'a': none}, {'a': 1}, customer, none]|join('-', attribute='a') }}", "-1--"),
+        ("{{ ['a', 'b']|join(line.name) }}{{ 'ab'|join }}{{ [1, [2]]|join(d='') }}", "abab1[2]"),
+        (
+            "{{ 'Welcome to ' ~ line.name }}{{ line.name ~ 1 ~ customer.nothing ~ none ~ missing ~ 0.5 }}",
+            "Welcome to 10.5",
+        ),
+        ("{{ caller.country|string }}{{ 1|string ~ 2 }}", "12"),
         # as it is spoken, or read by a model
         ("{{ {'age': customer.age}|tojson }}", '{"age": null}'),
         ("{{ {'name': \"L'été & co\"}|tojson }}", '{"name": "L\'été & co"}'),
@@ -121,7 +130,9 @@ def test_other_mistakes_are_still_mistakes(source: str) -> None:
         # Only a comparison is false; what negates one is true.
         ("customer.tier not in ['gold']", False),
         ("not customer.tier in ['gold'] and not (customer.tier in ['gold'])", True),
-        ("customer.tier is not in ['gold']", True),
+        ("customer.tier is not in ['gold'] or not (caller.country is in ['NL']) or line.name is not eq 'Desk'", False),
+        ("customer.name is not in ['Piet'] and customer.name is ne 'Piet' and customer.tier is eq none", False),
+        ("customer.name is not in ['Piet'] and customer.name is ne none and line.name is eq none", True),
         ("caller.country != 'NL' or caller.country not in ['NL'] or 'a' not in line.name", False),
         ("caller.country == none and caller.country is none and not caller.country", True),
         (

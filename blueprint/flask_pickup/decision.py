@@ -16,8 +16,9 @@ from flask_pickup.catalog import CONTROL, AnswerPlan, Catalog, Experiment
 from flask_pickup.cleaning import without_braces
 from flask_pickup.customer import Customer, CustomerFailed, UnavailableCustomer
 from flask_pickup.metadata import Metadata, digest
+from flask_pickup.missing import SilentUndefined
 from flask_pickup.platforms import Answer, JsonObject, Platform, Rejection, Words
-from flask_pickup.rendering import SilentUndefined, failed_at
+from flask_pickup.rendering import failed_at
 
 log = logging.getLogger("flask_pickup")
 

@@ -13,21 +13,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from functools import cached_property, partial, update_wrapper
+from functools import cached_property
 from operator import mod
 from traceback import walk_tb
-from types import CodeType, GeneratorType, NoneType
+from types import CodeType, NoneType
 from typing import Any, NoReturn
 
 from babel import dates, localedata
-from jinja2 import BaseLoader, ChainableUndefined, Template, TemplateNotFound, TemplateSyntaxError, Undefined, nodes
+from jinja2 import BaseLoader, Template, TemplateNotFound, TemplateSyntaxError, Undefined
 from jinja2 import Environment as JinjaEnvironment
-from jinja2.compiler import CodeGenerator, Frame, operators
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
+
+from flask_pickup.missing import Code, SilentUndefined, forgive, forgiving, join, keeping_missing, passes, printed
 
 TEMPLATE_NAMES = frozenset(
     {"caller", "customer", "customer_raw", "line", "call", "language", "now", "open", "platform"}
@@ -41,59 +42,10 @@ REFUSED_FILTERS: Mapping[str, str] = {
 }
 """Filters of Jinja that templates do not have, with what to do instead."""
 
+_OF_TEXT = ("capitalize", "lower", "string", "title", "trim", "upper")
+
 _CLOCK = frozenset({"now", "today", "utcnow"})
 """Methods that return the present time: a repeated request must get the same words."""
-
-
-class SilentUndefined(ChainableUndefined):
-    """A missing value: prints nothing, is falsy, and never raises.
-
-    Its attributes are missing too, every comparison with it is false, and arithmetic with it gives a missing value.
-    """
-
-    __slots__ = ()
-
-    def _false(self, _other: object) -> bool:
-        return False
-
-    def _missing(self, *_: object, **__: object) -> SilentUndefined:
-        return self
-
-    def _no_number(self) -> NoReturn:
-        # Jinja's filters int and float catch a TypeError to return their default.
-        raise TypeError(self._undefined_message)
-
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _false  # type: ignore[assignment]
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _missing  # type: ignore[assignment]
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _missing  # type: ignore[assignment]
-    __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __round__ = __call__ = _missing  # type: ignore[assignment]
-    __int__ = __float__ = __complex__ = __index__ = _no_number
-
-    def __hash__(self) -> int:
-        return id(type(self))
-
-
-def _forgive(function: Callable[..., Any], /, *values: Any, **named: Any) -> Any:
-    """Call a function; return the missing value among its arguments if it fails for that."""
-    try:
-        result = function(*values, **named)
-    except (TypeError, ValueError, AssertionError):
-        missing = (value for value in (*values, *named.values()) if isinstance(value, SilentUndefined))
-        if (found := next(missing, None)) is None:
-            raise
-        return found
-    # A generator prints its address in memory.
-    return list(result) if isinstance(result, GeneratorType) else result
-
-
-def _forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
-    # Jinja reads from a filter's attributes what it has to be given.
-    return update_wrapper(partial(_forgive, function), function)
-
-
-def _keeping_missing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a filter return a missing value as it is: made a text, it would pass ``not in``, and None would be spoken."""
-    return lambda value, *given, **named: value if isinstance(value, _MISSING) else function(value, *given, **named)
 
 
 def _tojson(value: Any, indent: int | None = None) -> str:
@@ -121,28 +73,6 @@ DATE_FILTERS = {
 }
 """Days and times in the call's language, by the names of Flask-Babel's filters; another value stays as it is."""
 
-_MISSING = (Undefined, NoneType)
-
-
-class _Code(CodeGenerator):
-    """Compiles comparisons to a function: Python negates ``in``, so a missing value would pass ``not in``."""
-
-    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802 (Jinja's)
-        """Write a comparison; one in a row is a comparison of each pair."""
-        *before, last = node.ops
-        if before:
-            pair = nodes.Compare(before[-1].expr, [last])
-            self.visit(nodes.And(nodes.Compare(node.expr, before), pair), frame)
-        elif last.op in {"eq", "ne"} and nodes.Const(None) in (node.expr, last.expr):
-            # "== none" asks whether a value is missing.
-            super().visit_Compare(node, frame)
-        else:
-            self.write(f"environment.compare(lambda one, other: one {operators[last.op]} other, ")
-            self.visit(node.expr, frame)
-            self.write(", ")
-            self.visit(last.expr, frame)
-            self.write(")")
-
 
 @contextmanager
 def _readable() -> Iterator[None]:
@@ -156,28 +86,26 @@ def _readable() -> Iterator[None]:
 class Environment(ImmutableSandboxedEnvironment):
     """Jinja's sandbox for spoken text. A private attribute raises; a missing value never does."""
 
-    code_generator_class = _Code
+    code_generator_class = Code
+    passes = staticmethod(passes)
+    printed = staticmethod(printed)
     intercepted_binops = frozenset({"%"})
 
     def __init__(self) -> None:
-        super().__init__(autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=_print)
-        filters: dict[str, Any] = {**FILTERS, "tojson": _tojson, **DATE_FILTERS}
-        filters |= {name: _keeping_missing(FILTERS[name]) for name in ("capitalize", "lower", "title", "trim", "upper")}
-        self.filters = {name: _forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
+        super().__init__(
+            autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=printed
+        )
+        filters: dict[str, Any] = {**FILTERS, "tojson": _tojson, "join": join, **DATE_FILTERS}
+        filters |= {name: keeping_missing(FILTERS[name]) for name in _OF_TEXT}
+        self.filters = {name: forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
         # Jinja's own test compares identities, which never looks at a customer whose look-up failed.
         self.tests["none"] = lambda value: isinstance(value, NoneType)
-        self.tests["in"] = lambda value, values: self.compare(lambda one, other: one in other, value, values)
-        self.binop_table["%"] = _forgiving(mod)
+        self.tests["in"] = lambda value, values: passes(lambda one, other: one in other, value, values)
+        self.binop_table["%"] = forgiving(mod)
         del self.globals["lipsum"]
 
     compile = _readable()(ImmutableSandboxedEnvironment.compile)
     parse = _readable()(ImmutableSandboxedEnvironment.parse)
-
-    @staticmethod
-    def compare(holds: Callable[[Any, Any], Any], value: Any, other: Any) -> bool:
-        """Return whether a comparison of two values holds; false if one of them is missing, also where it is None."""
-        is_missing = isinstance(value, _MISSING) or isinstance(other, _MISSING)
-        return not is_missing and bool(holds(value, other))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Prefer a record's own key to a method of dictionaries that has the same name."""
@@ -196,11 +124,7 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, called: Any, /, *values: Any, **named: Any) -> Any:
         """Call a function; one that cannot take a missing value returns a missing one."""
-        return _forgive(super().call, context, called, *values, **named)
-
-
-def _print(value: Any) -> Any:
-    return "" if value is None else value
+        return forgive(super().call, context, called, *values, **named)
 
 
 BASE = "greetings"

@@ -8,8 +8,9 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from flask_pickup.catalog.settings import Line
+from flask_pickup.missing import SilentUndefined
 from flask_pickup.override import KeyPath, fill, templates
-from flask_pickup.rendering import Namespace, SilentUndefined, Stack, render
+from flask_pickup.rendering import Namespace, Stack, render
 
 
 @dataclass(frozen=True, slots=True)
