@@ -29,7 +29,7 @@ from rich.table import Table
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from flask_pickup.platforms.flireo.signature import sign
+from flask_pickup.platforms.signing import timed_hmac
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -291,7 +291,7 @@ def signed(message: Mapping[str, Any]) -> bytes:
     head = (
         "POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nX-Webhook-Event: {message['type']}\r\nX-Webhook-Timestamp: {stamp}\r\n"
-        f"X-Webhook-Signature: {sign(WEBHOOK_SECRET, stamp, body)}\r\n\r\n"
+        f"X-Webhook-Signature: sha256={timed_hmac(WEBHOOK_SECRET, stamp, body).hex()}\r\n\r\n"
     )
     return head.encode() + body
 

@@ -33,7 +33,7 @@ from rich.table import Table
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from flask_pickup.platforms.flireo.signature import sign
+from flask_pickup.platforms.signing import timed_hmac
 
 GUNICORN = [
     "--worker-class",
@@ -233,7 +233,7 @@ def _requests(number: int) -> Iterator[str]:
             "customer": {"number": common.number(who)},
         }
         body = json.dumps({"message": message})
-        yield f"{stamp}\t{sign(WEBHOOK_SECRET, stamp, body.encode())}\t{body}\n"
+        yield f"{stamp}\tsha256={timed_hmac(WEBHOOK_SECRET, stamp, body.encode()).hex()}\t{body}\n"
 
 
 def _letters(number: int) -> str:

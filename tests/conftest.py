@@ -27,7 +27,7 @@ from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Line
 from flask_pickup.engines import make_engine
 from flask_pickup.platforms.flireo import Flireo
-from flask_pickup.platforms.flireo.signature import SIGNATURE, TIMESTAMP, sign
+from flask_pickup.platforms.signing import timed_hmac
 from flask_pickup.testing import PickupClient
 
 if TYPE_CHECKING:
@@ -209,8 +209,7 @@ class Phone:
 
     def post(self, body: bytes, **headers: str) -> TestResponse:
         """Send a signed body; ``headers`` win over what the platform sends."""
-        stamp = str(int(self.now))
-        signed = {"Content-Type": "application/json", TIMESTAMP: stamp, SIGNATURE: sign(WEBHOOK_SECRET, stamp, body)}
+        signed = {"Content-Type": "application/json", **signature(body, str(int(self.now)))}
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         response = self.client.post(self.client.webhook_url, data=body, headers={**signed, **more})
         # A test looks at once for what its receivers were told.
@@ -222,6 +221,12 @@ class Phone:
         engine: Engine = self.app.extensions["pickup"].engine
         with engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
+
+
+def signature(body: bytes, stamp: str = str(NOW), secret: str = WEBHOOK_SECRET) -> dict[str, str]:
+    """Return the headers by which Flireo signs a body."""
+    digest = timed_hmac(secret, stamp, body).hex()
+    return {"X-Webhook-Timestamp": stamp, "X-Webhook-Signature": f"sha256={digest}"}
 
 
 def partition(engine: Engine) -> None:

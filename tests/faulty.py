@@ -26,9 +26,8 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from conftest import CALLER_SECRET, CONTENT, LINE, WEBHOOK_SECRET, new_postgresql_database, write
+from conftest import CALLER_SECRET, CONTENT, LINE, WEBHOOK_SECRET, new_postgresql_database, signature, write
 from flask_pickup import migrating
-from flask_pickup.platforms.flireo.signature import sign
 
 ROOT = Path(__file__).parents[1]
 PROMISED = 4.0
@@ -101,13 +100,8 @@ def report_message(call_id: str, **message: Any) -> dict[str, Any]:
 
 def signed(message: Mapping[str, Any]) -> tuple[bytes, dict[str, str]]:
     body = json.dumps({"message": message}).encode()
-    stamp = str(int(time.time()))
-    return body, {
-        "Content-Type": "application/json",
-        "X-Webhook-Event": str(message["type"]),
-        "X-Webhook-Timestamp": stamp,
-        "X-Webhook-Signature": sign(WEBHOOK_SECRET, stamp, body),
-    }
+    headers = signature(body, str(int(time.time())))
+    return body, {"Content-Type": "application/json", "X-Webhook-Event": str(message["type"]), **headers}
 
 
 def assert_answered(answers: Iterable[Heard]) -> None:

@@ -33,8 +33,8 @@ def test_every_call_is_a_rehearsals() -> None:
     assert all(event.call_id.startswith(f"{REHEARSAL}abc") for event in events)
     without = [step.title for step in steps() if not step.call_id]
     assert without == [
-        "an event of an unknown type",
         "a call without id",
+        "an event of an unknown type",
         "a report that is not JSON",
         "GET instead of POST",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -17,10 +17,6 @@ class Nameless(bell()):  # type: ignore[misc]
     """Bell without ids in its requests; its reports have its own, and may be parts of one."""
 
     name = "nameless"
-
-    def __init__(self, tokens: Any, clock: Callable[[], float]) -> None:
-        super().__init__(tokens)
-        self.clock = clock
 
     def sign(self, body: bytes, event: type[Event]) -> Delivery:
         """Return a body with the token and the time."""

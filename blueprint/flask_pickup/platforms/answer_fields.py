@@ -35,15 +35,26 @@ class StrictField(fields.Field[Any]):
         return value
 
 
-class VariablesField(fields.Field[Any]):
-    """Values for the platform's own template engine, by name: no objects and no lists."""
+class VariablesField(StrictField):
+    """An object of names and plain values, such as those for the platform's own template engine.
+
+    :param reserved: how the names begin that the platform keeps for itself.
+    """
+
+    def __init__(self, reserved: str | None = None, **options: Any) -> None:
+        super().__init__(Mapping, "an object: {…}", **options)
+        self._reserved = reserved
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise ValidationError("It has to be an object: {…}.")
-        if wrong := [name for name, each in value.items() if not isinstance(each, str | int | float)]:
-            raise ValidationError({name: ["It has to be a text, a number, true or false."] for name in wrong})
-        return value
+        found: Mapping[str, Any] = super()._deserialize(value)
+        if problems := {name: [problem] for name, each in found.items() if (problem := self._problem(name, each))}:
+            raise ValidationError(problems)
+        return found
+
+    def _problem(self, name: str, value: Any) -> str:
+        if self._reserved and name.startswith(self._reserved):
+            return f"Choose another name: the platform reserves those that begin with {self._reserved}."
+        return "" if isinstance(value, str | int | float) else "It has to be a text, a number, true or false."
 
 
 TextField = partial(StrictField, str, "a text, in quotes")

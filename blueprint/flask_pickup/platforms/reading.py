@@ -86,6 +86,13 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def object_at(value: Any, *path: str) -> Mapping[str, Any]:
+    """Return the object at a path of keys; an empty one if there is none."""
+    for key in path:
+        value = mapping(value).get(key)
+    return mapping(value)
+
+
 def mappings(value: Any) -> tuple[Mapping[str, Any], ...] | None:
     """Return the objects in a list."""
     return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else None

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import FLIREO
 from flask_pickup.assignment import Assigned
 from flask_pickup.metadata import Metadata, digest
 from flask_pickup.platforms import Answer, Rejection, Words
-from flask_pickup.platforms.flireo.answer import rejection, words, write
 
 MODEL = {"provider": "openai", "model": "gpt-4o"}
 USER = {"role": "user", "content": "Hi."}
@@ -45,21 +45,21 @@ NEW = {"role": "system", "content": "New."}
 def test_answer_is_written(override: dict[str, Any], answer: dict[str, Any]) -> None:
     """Override, greeting and prompt become the platform's answer, and the override is not changed."""
     before = copy.deepcopy(override)
-    assert write(Answer(Words("Hello.", "New."), "en", override)) == answer
+    assert FLIREO.answer(Answer(Words("Hello.", "New."), "en", override)) == answer
     assert override == before
 
 
 @pytest.mark.parametrize("override", [{}, {"assistant": {}}, {"assistant_id": "a"}, {"max_duration_seconds": 300}])
 def test_override_alone_is_the_answer(override: dict[str, Any]) -> None:
     """Without a greeting and a prompt the answer is what the author wrote."""
-    assert write(Answer(Words(), "en", override)) == override
+    assert FLIREO.answer(Answer(Words(), "en", override)) == override
 
 
 def test_rejection_leaves_alone() -> None:
     """An ``error`` that is not empty rejects the call, and nothing else leaves."""
-    assert rejection({"error": "No.", "assistant": {"x": 1}}) == "No."
-    assert rejection({"error": ""}) is rejection({}) is rejection({"error": 5}) is None
-    assert write(Rejection("No.")) == {"error": "No."}
+    assert FLIREO.rejection({"error": "No.", "assistant": {"x": 1}}) == "No."
+    assert FLIREO.rejection({"error": ""}) is FLIREO.rejection({}) is FLIREO.rejection({"error": 5}) is None
+    assert FLIREO.answer(Rejection("No.")) == {"error": "No."}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_rejection_leaves_alone() -> None:
 )  # fmt: skip
 def test_metadata_is_beside_the_authors(override: dict[str, Any]) -> None:
     """Pickup's metadata is ``metadata.pickup`` of what the platform brings back, beside the author's own."""
-    answer = write(Answer(Words("Hello."), "en", override, {"v": 1, "call": "a-call"}))
+    answer = FLIREO.answer(Answer(Words("Hello."), "en", override, {"v": 1, "call": "a-call"}))
     found = answer["assistant_override" if "assistant_id" in override else "assistant"]
     assert found["first_message"] == "Hello."
     assert found["metadata"].pop("pickup") == {"v": 1, "call": "a-call"}
@@ -86,7 +86,7 @@ def test_metadata_is_beside_the_authors(override: dict[str, Any]) -> None:
 )
 def test_words_of_an_override(settings: dict[str, Any], found: Words) -> None:
     """An override may itself contain a greeting, and a prompt as the leading message of role system."""
-    assert words(settings) == found
+    assert FLIREO.words(settings) == found
 
 
 # --- our metadata -----------------------------------------------------------------------------------------------------

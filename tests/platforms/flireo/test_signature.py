@@ -13,24 +13,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import NOW, WEBHOOK_SECRET, MakePhone
+from conftest import FLIREO, NOW, WEBHOOK_SECRET, MakePhone
+from conftest import signature as signed
 from flask_pickup.errors import BadSignature
-from flask_pickup.platforms import Delivery
-from flask_pickup.platforms.flireo.signature import SIGNATURE, TIMESTAMP, sign, verify
+from flask_pickup.platforms import Delivery, IncomingCall
+from flask_pickup.platforms.flireo import Flireo
 
+SIGNATURE, TIMESTAMP = "X-Webhook-Signature", "X-Webhook-Timestamp"
 STAMP = str(NOW)
 BODY = json.dumps({"message": {"type": "assistant-request", "call": {"id": "a-call"}}}).encode()
 
 secrets = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 
 
-def signed(body: bytes = BODY, stamp: str = STAMP, secret: str = WEBHOOK_SECRET) -> dict[str, str]:
-    return {TIMESTAMP: stamp, SIGNATURE: sign(secret, stamp, body)}
-
-
 def is_good(headers: Mapping[str, str], body: bytes = BODY, *keys: str, now: float = NOW) -> bool:
     try:
-        verify(Delivery(headers, body), secrets=keys or (WEBHOOK_SECRET,), now=now, tolerance=300)
+        Flireo(keys or (WEBHOOK_SECRET,), clock=lambda: now).verify(Delivery(headers, body))
     except BadSignature:
         return False
     return True
@@ -42,21 +40,21 @@ def is_good(headers: Mapping[str, str], body: bytes = BODY, *keys: str, now: flo
 def test_signature_is_the_platforms() -> None:
     """It is HMAC-SHA256 of timestamp, full stop and body under the secret, worked out here once more from the parts."""
     digest = hmac.new(b"a-webhook-secret", STAMP.encode() + b"." + BODY, hashlib.sha256).hexdigest()
-    assert sign("a-webhook-secret", STAMP, BODY) == f"sha256={digest}"
+    assert FLIREO.sign(BODY, IncomingCall).headers[SIGNATURE] == f"sha256={digest}"
 
 
 @given(secrets, st.integers(0, 999_999_999_999).map(str), st.binary(max_size=200))
 def test_signed_bytes_verify(secret: str, stamp: str, body: bytes) -> None:
     """Any bytes verify once they are signed, and the signed time is returned."""
-    headers = signed(body, stamp, secret)
-    assert verify(Delivery(headers, body), secrets=(secret,), now=int(stamp), tolerance=300) == int(stamp)
+    platform = Flireo((secret,), clock=lambda: int(stamp))
+    assert platform.verify(Delivery(signed(body, stamp, secret), body)) == int(stamp)
 
 
 @pytest.mark.parametrize("spelling", ["sha256={}", "{}"])
 @pytest.mark.parametrize("case", [str.lower, str.upper])
 def test_both_spellings_are_accepted(spelling: str, case: type[str]) -> None:
     """The hexadecimal digits may stand bare or behind ``sha256=``, in small letters or capitals."""
-    assert is_good({**signed(), SIGNATURE: spelling.format(case(DIGITS))})
+    assert is_good({**signed(BODY), SIGNATURE: spelling.format(case(DIGITS))})
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60), st.integers(0, 59), st.integers(1, 255))
@@ -71,12 +69,12 @@ def test_another_body_does_not_verify(body: bytes, more: bytes, place: int, chan
 @given(st.integers(NOW - 300, NOW + 300), st.integers(NOW - 300, NOW + 300))
 def test_time_is_signed(one: int, other: int) -> None:
     """A signature cannot be sent again as of another time."""
-    assert is_good({**signed(stamp=str(one)), TIMESTAMP: str(other)}) == (one == other)
+    assert is_good({**signed(BODY, stamp=str(one)), TIMESTAMP: str(other)}) == (one == other)
 
 
 # --- what does not ----------------------------------------------------------------------------------------------------
 
-DIGITS = sign(WEBHOOK_SECRET, STAMP, BODY).removeprefix("sha256=")
+DIGITS = signed(BODY)[SIGNATURE].removeprefix("sha256=")
 EMPTY_KEY = hmac.new(b"", STAMP.encode() + b"." + BODY, hashlib.sha256).hexdigest()
 
 BAD_SIGNATURES = [
@@ -98,9 +96,9 @@ BAD_TIMESTAMPS = [
 @pytest.mark.parametrize(
     "headers",
     [
-        *({**signed(), SIGNATURE: signature} for signature in BAD_SIGNATURES),
-        *(signed(stamp=stamp) for stamp in BAD_TIMESTAMPS),
-        *({name: signed()[name]} for name in (SIGNATURE, TIMESTAMP)),
+        *({**signed(BODY), SIGNATURE: signature} for signature in BAD_SIGNATURES),
+        *(signed(BODY, stamp=stamp) for stamp in BAD_TIMESTAMPS),
+        *({name: signed(BODY)[name]} for name in (SIGNATURE, TIMESTAMP)),
     ],
 )
 def test_bad_headers_are_refused(headers: Mapping[str, str]) -> None:
@@ -112,8 +110,8 @@ def test_bad_headers_are_refused(headers: Mapping[str, str]) -> None:
 def test_nothing_else_verifies(stamp: str, signature: str) -> None:
     """Any other text does not verify, and raises nothing else."""
     assert not is_good({TIMESTAMP: stamp, SIGNATURE: signature})
-    assert not is_good({**signed(), SIGNATURE: signature})
-    assert not is_good({**signed(), TIMESTAMP: stamp}) or stamp == STAMP
+    assert not is_good({**signed(BODY), SIGNATURE: signature})
+    assert not is_good({**signed(BODY), TIMESTAMP: stamp}) or stamp == STAMP
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"\xff\xfe", b"[" * 100_000, BODY])
@@ -127,7 +125,7 @@ def test_unsigned_body_is_never_parsed(make_phone: MakePhone, body: bytes) -> No
 @pytest.mark.parametrize("name", [SIGNATURE, TIMESTAMP])
 def test_duplicated_header_is_refused(make_phone: MakePhone, name: str) -> None:
     """A request with a header twice is refused, even where both are the same."""
-    headers = [*signed().items(), (name, signed()[name])]
+    headers = [*signed(BODY).items(), (name, signed(BODY)[name])]
     assert make_phone().client.post("/pickup/webhook", data=BODY, headers=headers).status_code == 401
 
 
@@ -137,7 +135,7 @@ def test_duplicated_header_is_refused(make_phone: MakePhone, name: str) -> None:
 @given(st.floats(NOW - 1000, NOW + 1000) | st.sampled_from([NOW - 300, NOW + 300, NOW - 301, NOW + 301]))
 def test_tolerance_is_the_same_both_ways(now: float) -> None:
     """A signed time up to the tolerance from now is accepted, in either direction."""
-    assert is_good(signed(), now=now) == (abs(now - NOW) <= 300)
+    assert is_good(signed(BODY), now=now) == (abs(now - NOW) <= 300)
 
 
 @pytest.mark.parametrize("config", [{}, {"PICKUP_SIGNATURE_TOLERANCE": 5}])
@@ -156,9 +154,9 @@ def test_secrets_rotate_without_one_rejected_delivery(make_phone: MakePhone) -> 
     for configured, deliveries in ((old, [old]), (f"{new},{old}", [old, new, old]), (new, [new])):
         phone = make_phone(PICKUP_WEBHOOK_SECRET=configured)
         for secret in deliveries:
-            assert phone.post(BODY, **signed(secret=secret)).status_code == 200
-    assert phone.post(BODY, **signed(secret=old)).status_code == 401
-    assert phone.post(BODY, **signed(secret=f"{new},{old}")).status_code == 401
+            assert phone.post(BODY, **signed(BODY, secret=secret)).status_code == 200
+    assert phone.post(BODY, **signed(BODY, secret=old)).status_code == 401
+    assert phone.post(BODY, **signed(BODY, secret=f"{new},{old}")).status_code == 401
 
 
 # --- what a refusal reveals -------------------------------------------------------------------------------------------
@@ -167,10 +165,10 @@ def test_secrets_rotate_without_one_rejected_delivery(make_phone: MakePhone) -> 
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        ({TIMESTAMP: "nan"}, "timestamp is missing or is not 1 to 12 digits"),
-        ({SIGNATURE: "sha256=xyz"}, "signature is missing or is not 64 hexadecimal digits"),
-        (signed(secret="another"), "no secret of ours"),
-        (signed(stamp=str(NOW + 301)), "more than 300 s away"),
+        ({TIMESTAMP: "nan"}, "X-Webhook-Timestamp is missing or is not 1 to 12 digits"),
+        ({SIGNATURE: "sha256=xyz"}, "X-Webhook-Signature is missing or is not 64 hexadecimal digits"),
+        (signed(BODY, secret="another"), "no secret of ours"),
+        (signed(BODY, stamp=str(NOW + 301)), "more than 300 s away"),
     ],
 )
 def test_log_says_what_the_reply_does_not(
@@ -193,5 +191,5 @@ def test_log_says_what_the_reply_does_not(
 def test_comparing_takes_a_constant_time(secret: str) -> None:
     """Each secret is compared in full, so that the time taken reveals neither how much was right nor which one signed."""
     with patch("hmac.compare_digest", wraps=hmac.compare_digest) as compare:
-        is_good(signed(secret=secret), BODY, "first", "second", "third")
+        is_good(signed(BODY, secret=secret), BODY, "first", "second", "third")
     assert [len(call.args[0]) for call in compare.call_args_list] == [32, 32, 32]

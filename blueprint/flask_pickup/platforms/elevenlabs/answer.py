@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flask_pickup.override import KeyPath, leaves, merge
-from flask_pickup.platforms import closing
+from flask_pickup.platforms.closing import as_spoken
 from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
-from flask_pickup.platforms.reading import json_object, mapping, text
+from flask_pickup.platforms.reading import object_at, text
+from flask_pickup.platforms.variables import packed, unpacked
 
 TYPE = "conversation_initiation_client_data"
 OVERRIDE, VARIABLES = "conversation_config_override", "dynamic_variables"
@@ -17,13 +17,9 @@ OVERRIDE, VARIABLES = "conversation_config_override", "dynamic_variables"
 SUCCESSFUL = "elevenlabs.call_successful"
 """The key of what the platform finds of every call; no identifier of an author's has such a name."""
 
-_PICKUP = "pickup"
-"""The dynamic variable with our metadata, as a JSON text: the value of a variable is no object."""
-_GREETING = ("agent", "first_message")
-_PROMPT = ("agent", "prompt", "prompt")
 _TITLES: Mapping[Sequence[Any], str] = {
-    _GREETING: "First message",
-    _PROMPT: "System prompt",
+    ("agent", "first_message"): "First message",
+    ("agent", "prompt", "prompt"): "System prompt",
     ("agent", "prompt", "llm"): "LLM",
     ("agent", "language"): "Agent language",
     ("tts", "voice_id"): "Voice",
@@ -33,15 +29,17 @@ _TITLES: Mapping[Sequence[Any], str] = {
 
 def write(answer: Answer | Rejection) -> dict[str, Any]:
     """Return the JSON of an answer. What is neither in the settings nor in the words is the saved agent's."""
-    if isinstance(answer, Rejection):
-        answer = Answer(Words(answer.words, closing.PROMPT), "", answer.settings, answer.metadata)
-    said = answer.words
-    agent = {"first_message": said.greeting, "prompt": None if said.prompt is None else {"prompt": said.prompt}}
+    answer = as_spoken(answer)
     changes: dict[str, Any] = {"type": TYPE}
-    if spoken := {key: value for key, value in agent.items() if value is not None}:
-        changes[OVERRIDE] = {"agent": spoken}
-    if answer.metadata is not None:
-        changes[VARIABLES] = {_PICKUP: json.dumps(answer.metadata, ensure_ascii=False)}
+    agent: dict[str, Any] = {}
+    if answer.words.greeting is not None:
+        agent["first_message"] = answer.words.greeting
+    if answer.words.prompt is not None:
+        agent["prompt"] = {"prompt": answer.words.prompt}
+    if agent:
+        changes[OVERRIDE] = {"agent": agent}
+    if variables := packed(answer.metadata):
+        changes[VARIABLES] = variables
     written: dict[str, Any] = merge(answer.settings, changes)
     return written
 
@@ -69,27 +67,15 @@ def _note(path: KeyPath) -> str:
 
 def words(settings: JsonObject) -> Words:
     """Return the greeting and prompt that an override contains, or the one that a report shows."""
-    override = mapping(settings.get(OVERRIDE))
-    return Words(_text_at(override, _GREETING), _text_at(override, _PROMPT))
+    agent = object_at(settings, OVERRIDE, "agent")
+    return Words(text(agent.get("first_message"), None), text(object_at(agent, "prompt").get("prompt"), None))
 
 
 def metadata(answer: JsonObject) -> JsonObject:
     """Return Pickup's metadata in an answer, or in what a report shows of it."""
-    return json_object(mapping(answer.get(VARIABLES)).get(_PICKUP)) or {}
+    return unpacked(answer.get(VARIABLES))
 
 
-def rejection(_: JsonObject) -> str | None:
-    """Return None: the platform cannot reject a call."""
-    return None
-
-
-def analysis_fields(_: JsonObject) -> Mapping[str, JsonObject]:
+def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:  # noqa: ARG001 (the protocol's)
     """Return what the platform finds of every call. What else it finds is set in the agent, and no override changes it."""
     return {SUCCESSFUL: {"type": "boolean"}}
-
-
-def _text_at(value: JsonObject, path: Sequence[str]) -> str | None:
-    *above, last = path
-    for key in above:
-        value = mapping(value.get(key))
-    return text(value.get(last), None)

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
-from time import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask_pickup.errors import BadWebhook, UnreadableCall
 from flask_pickup.options import ConfigReader
+from flask_pickup.platforms.base import BasePlatform
 from flask_pickup.platforms.elevenlabs import answer as answers
 from flask_pickup.platforms.elevenlabs.payloads import read_call, read_event
-from flask_pickup.platforms.elevenlabs.samples import all_samples, payload
+from flask_pickup.platforms.elevenlabs.samples import all_samples, make_payload
 from flask_pickup.platforms.elevenlabs.schemas import ConversationInitiationSchema
-from flask_pickup.platforms.elevenlabs.signature import (
-    SIGNATURE,
-    TOKEN,
-    is_signed,
-    sign,
-    verify_signature,
-    verify_token,
-)
-from flask_pickup.platforms.events import Delivery, Event, IncomingCall, JsonObject, SampleCall, ToolCalls
+from flask_pickup.platforms.events import Delivery, Event, IncomingCall
 from flask_pickup.platforms.reading import read_object
-from flask_pickup.platforms.sampling import encode
+from flask_pickup.platforms.signing import DIGEST, SECONDS, match_header, require_match, timed_hmac
 
+SIGNATURE = "ElevenLabs-Signature"
+TOKEN = "X-Pickup-Token"  # noqa: S105 (a header's name)
+"""The header in which samples have the token; the platform may send it in any."""
+
+_OLDEST = 1800.0
+"""Seconds. The vendor's own limit."""
 _OPTIONS = (
     ("elevenlabs_token", "a random text, and let a header of your conversation initiation webhook have the same"),
     ("elevenlabs_secret", "the secret of your post-call webhook, which signs the reports"),
@@ -32,37 +30,30 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, eq=False)
-class ElevenLabs:
+class ElevenLabs(BasePlatform):
     """ElevenLabs Agents: a request with a static token before a call, signed events after it.
 
     :param tokens: any of them verifies a request; the first is in samples.
     :param secrets: any of them verifies what is signed; the first signs samples.
-    :param clock: gives the Unix time in seconds.
-    :param tolerance: seconds that the signed time may be ahead of the clock.
     """
 
     name = "elevenlabs"
     # The platform publishes none. It asks while the phone rings.
     deadline = 2.0
-    templates_again = True
     # Ten failures in a row switch the webhook off, and a call's audio is larger than the limit.
     acknowledges_large_bodies = True
-    untemplated = frozenset[str]()
     answer_schema = ConversationInitiationSchema()
 
     answer = staticmethod(answers.write)
     notes = staticmethod(answers.notes)
-    rejection = staticmethod(answers.rejection)
     words = staticmethod(answers.words)
     metadata = staticmethod(answers.metadata)
     analysis_fields = staticmethod(answers.analysis_fields)
+    payload = staticmethod(make_payload)
     samples = staticmethod(all_samples)
 
     tokens: Sequence[str] = field(repr=False)
     secrets: Sequence[str] = field(repr=False)
-    _: KW_ONLY
-    clock: Callable[[], float] = time
-    tolerance: float = 300.0
 
     @classmethod
     def from_config(cls, config: ConfigReader, clock: Callable[[], float]) -> ElevenLabs | None:
@@ -76,15 +67,21 @@ class ElevenLabs:
         return cls(tokens, secrets, clock=clock, tolerance=config.number("signature_tolerance", 300))
 
     def verify(self, delivery: Delivery) -> float | None:
-        """Return the signed Unix time; ``None`` for the request before a call, which has a token instead."""
-        if is_signed(delivery.headers):
-            return verify_signature(delivery, secrets=self.secrets, now=self.clock(), tolerance=self.tolerance)
-        verify_token(delivery.headers, self.tokens)
-        return None
+        """Return the signed Unix time; ``None`` for the request before a call, which has a token instead.
+
+        What is signed is the time, a full stop and the raw body. The token may be in any header, also behind ``Bearer``.
+        """
+        if SIGNATURE not in delivery.headers:
+            require_match(_values(delivery), (token.encode() for token in self.tokens))
+            return None
+        right = "t=<seconds>,v0=<64 hexadecimal digits>"
+        given = match_header(delivery, SIGNATURE, f"t=({SECONDS}),v0=({DIGEST})", right)
+        expected = (timed_hmac(secret, given[1], delivery.body) for secret in self.secrets)
+        return self.require_signed(given[2], expected, int(given[1]), oldest=_OLDEST)
 
     def parse(self, delivery: Delivery) -> Event:
         """Return the event."""
-        if is_signed(delivery.headers):
+        if SIGNATURE in delivery.headers:
             return read_event(read_object(delivery.body))
         try:
             body = read_object(delivery.body)
@@ -96,18 +93,19 @@ class ElevenLabs:
         """Return the answer after which the platform uses the agent as it is saved."""
         return {"type": answers.TYPE}
 
-    def tool_results(self, event: ToolCalls, result: JsonObject, error: str = "") -> JsonObject:  # noqa: ARG002 (the protocol's)
-        """Return nothing: the platform sends tool calls to the tools' own URLs."""
-        return {}
-
-    def payload(self, event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
-        """Return a body."""
-        return encode(payload(event, call, fields))
-
     def sign(self, body: bytes, event: type[Event]) -> Delivery:
         """Return a body with the platform's headers: the token for an incoming call, a signature for all else."""
         if event is IncomingCall:
             authentication = {TOKEN: self.tokens[0]}
         else:
-            authentication = {SIGNATURE: sign(self.secrets[0], int(self.clock()), body)}
+            stamp = str(int(self.clock()))
+            authentication = {SIGNATURE: f"t={stamp},v0={timed_hmac(self.secrets[0], stamp, body).hex()}"}
         return Delivery({"Content-Type": "application/json", **authentication}, body)
+
+
+def _values(delivery: Delivery) -> Iterator[bytes]:
+    for value in delivery.headers.values():
+        yield value.encode()
+        scheme, _, token = value.partition(" ")
+        if scheme.lower() == "bearer":
+            yield token.strip().encode()

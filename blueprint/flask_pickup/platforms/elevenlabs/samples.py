@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from flask_pickup.override import merge
 from flask_pickup.platforms.elevenlabs.answer import OVERRIDE, VARIABLES
 from flask_pickup.platforms.elevenlabs.payloads import REPORT
 from flask_pickup.platforms.events import CallEnded, Event, IncomingCall, JsonObject, OtherEvent, Sample, SampleCall
-from flask_pickup.platforms.sampling import encode
+from flask_pickup.platforms.sampling import SECONDS_LONG, another, encode, strange_samples
 
 Payload = dict[str, Any]
 
-_SECONDS = 42
 
-
-def payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> Payload:
-    """Return the payload of an event.
+def make_payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
+    """Return the body of an event.
 
     :param fields: are merged into the request, or into a report's ``data``.
     :raises ValueError: if the platform sends no such event.
     """
     if event is IncomingCall:
-        agent = {"agent_id": "agent_rehearsal"}
-        return {"caller_id": call.caller, **agent, "called_number": call.line, "call_sid": call.id, **(fields or {})}
+        numbers = {"caller_id": call.caller, "called_number": call.line}
+        return encode({**numbers, "agent_id": "agent_rehearsal", "call_sid": call.id, **(fields or {})})
     if event is CallEnded:
         return _event(REPORT, call, merge(_report(call), fields or {}))
     raise ValueError(f"ElevenLabs sends no {event.name} to Pickup.")
 
 
-def _event(kind: str, call: SampleCall, data: JsonObject) -> Payload:
-    return {"type": kind, "event_timestamp": int(call.at.timestamp()), "data": data}
+def _event(kind: str, call: SampleCall, data: JsonObject) -> bytes:
+    return encode({"type": kind, "event_timestamp": int(call.at.timestamp()), "data": data})
 
 
 def _report(call: SampleCall) -> Payload:
@@ -51,8 +48,8 @@ def _report(call: SampleCall) -> Payload:
             {"role": "user", "message": "Hello.", "time_in_call_secs": 3},
         ],
         "metadata": {
-            "start_time_unix_secs": int(call.at.timestamp()) - _SECONDS,
-            "call_duration_secs": _SECONDS,
+            "start_time_unix_secs": int(call.at.timestamp()) - SECONDS_LONG,
+            "call_duration_secs": SECONDS_LONG,
             "termination_reason": "Call ended by remote party",
             "phone_call": {
                 "type": "twilio",
@@ -82,30 +79,20 @@ def _report(call: SampleCall) -> Payload:
 def all_samples(call: SampleCall) -> Iterator[Sample]:
     """Yield all events, and what the platform might send."""
     for event in (IncomingCall, CallEnded):
-        yield Sample(event.name, encode(payload(event, call)), event, call)
-    ours = replace(call, id=f"{call.id}-sip")
+        yield Sample(event.name, make_payload(event, call), event, call)
+    ours = another(call, "sip")
     request = {"call_sid": None, "call_id": ours.id}
     phone = {"type": "sip_trunking", "call_sid": "sid-of-the-trunk", "call_id": ours.id}
-    yield Sample("a call by a SIP trunk", encode(payload(IncomingCall, ours, request)), IncomingCall, ours)
-    report = payload(CallEnded, ours, {"metadata": {"phone_call": phone}})
-    yield Sample("the report on it", encode(report), CallEnded, ours)
-    nobody = replace(call, id=f"{call.id}-no-numbers", caller=None, line=None)
-    yield Sample("a call without numbers", encode(payload(IncomingCall, nobody)), IncomingCall, nobody)
+    yield Sample("a call by a SIP trunk", make_payload(IncomingCall, ours, request), IncomingCall, ours)
+    yield Sample(
+        "the report on it", make_payload(CallEnded, ours, {"metadata": {"phone_call": phone}}), CallEnded, ours
+    )
+    outbound, web = {"phone_call": {"direction": "outbound"}}, {"phone_call": None}
+    yield Sample("the report on an outbound call", make_payload(CallEnded, call, {"metadata": outbound}), OtherEvent)
+    yield Sample("the report on a call from the web", make_payload(CallEnded, call, {"metadata": web}), OtherEvent)
+    for kind in ("post_call_audio", "call_initiation_failure"):
+        yield Sample(kind, _event(kind, call, {"conversation_id": f"conv-{call.id}"}), OtherEvent)
     yield Sample("a call that is not JSON", b"Hello?", IncomingCall)
-    yield from _others(call)
-    yield Sample("a report that is not JSON", b"Hello?", CallEnded, is_refused=True)
-    without = payload(CallEnded, call, {"conversation_id": None, "metadata": {"phone_call": {"call_sid": None}}})
-    yield Sample("a report without an id", encode(without), CallEnded, is_refused=True)
-
-
-def _others(call: SampleCall) -> Iterator[Sample]:
-    outbound = {"metadata": {"phone_call": {"direction": "outbound"}}}
-    conversation = {"agent_id": "agent_rehearsal", "conversation_id": f"conv-{call.id}"}
-    for title, body in {
-        "the report on an outbound call": payload(CallEnded, call, outbound),
-        "the report on a conversation on the web": payload(CallEnded, call, {"metadata": {"phone_call": None}}),
-        "the audio of a call": _event("post_call_audio", call, {**conversation, "full_audio": "SGVsbG8="}),
-        "a call that failed": _event("call_initiation_failure", call, {**conversation, "failure_reason": "no-answer"}),
-        "an event of an unknown type": _event("something_new", call, conversation),
-    }.items():
-        yield Sample(title, encode(body), OtherEvent)
+    nameless = {"conversation_id": None, "metadata": {"phone_call": {"call_sid": None}}}
+    yield Sample("a report without an id", make_payload(CallEnded, call, nameless), CallEnded, is_refused=True)
+    yield from strange_samples(make_payload, call, {"type": "something_new"})

@@ -5,10 +5,7 @@ Answers are validated strictly: the platform ends a call whose answer it does no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from marshmallow import ValidationError, fields
+from marshmallow import fields
 from marshmallow.validate import Equal, Length, Range
 
 from flask_pickup.platforms.answer_fields import (
@@ -19,6 +16,7 @@ from flask_pickup.platforms.answer_fields import (
     NumberField,
     ObjectField,
     TextField,
+    VariablesField,
     object_of,
 )
 from flask_pickup.platforms.elevenlabs.answer import TYPE
@@ -26,26 +24,6 @@ from flask_pickup.platforms.elevenlabs.answer import TYPE
 _SAID = Length(min=1)
 _SHARE = Range(min=0, max=1)
 _POSITIVE = Range(min=0, min_inclusive=False)
-
-_RESERVED = "system__"
-"""How the names of the platform's own variables begin."""
-
-
-class _Variables(fields.Field[Any]):
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise ValidationError("It has to be an object: {…}.")
-        problems = {name: [problem] for name, each in value.items() if (problem := _problem(name, each))}
-        if problems:
-            raise ValidationError(problems)
-        return value
-
-
-def _problem(name: str, value: Any) -> str:
-    if name.startswith(_RESERVED):
-        return f"The platform sets the variables whose names begin with {_RESERVED}: remove it."
-    return "" if isinstance(value, str | int | float) else "It has to be a text, a number, true or false."
-
 
 _PROMPT = object_of(
     prompt=TextField(),
@@ -87,7 +65,7 @@ class ConversationInitiationSchema(LenientSchema):
 
     type = TextField(validate=Equal(TYPE, error=f"It is always {TYPE}: remove it."))
     conversation_config_override = fields.Nested(_OVERRIDE)
-    dynamic_variables = _Variables()
+    dynamic_variables = VariablesField(reserved="system__")
     custom_llm_extra_body = ObjectField()
     user_id = TextField(validate=_SAID)
     branch_id = TextField(validate=_SAID)

@@ -2,64 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
-from time import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from flask_pickup.errors import BadWebhook, UnreadableCall
 from flask_pickup.options import ConfigReader
-from flask_pickup.platforms.events import (
-    Answer,
-    Delivery,
-    Event,
-    IncomingCall,
-    JsonObject,
-    OtherEvent,
-    Rejection,
-    SampleCall,
-    ToolCalls,
-)
+from flask_pickup.platforms.assistants import rejection_in
+from flask_pickup.platforms.base import BasePlatform
+from flask_pickup.platforms.events import Delivery, Event, IncomingCall, OtherEvent
 from flask_pickup.platforms.flireo import answer as answers
 from flask_pickup.platforms.flireo.generations import current_message
 from flask_pickup.platforms.flireo.payloads import read_event
-from flask_pickup.platforms.flireo.samples import all_samples, current_payload
+from flask_pickup.platforms.flireo.samples import all_samples, make_payload
 from flask_pickup.platforms.flireo.schemas import AssistantRequestResponseSchema
-from flask_pickup.platforms.flireo.signature import EVENT, SIGNATURE, TIMESTAMP, sign, verify
 from flask_pickup.platforms.reading import read_object
-from flask_pickup.platforms.sampling import encode
+from flask_pickup.platforms.signing import DIGEST, SECONDS, match_header, timed_hmac
+
+SIGNATURE = "X-Webhook-Signature"
+TIMESTAMP = "X-Webhook-Timestamp"
+EVENT = "X-Webhook-Event"
+"""Repeats the message's type; not signed."""
 
 
 @dataclass(frozen=True, eq=False)
-class Flireo:
+class Flireo(BasePlatform):
     """The platform that has also been called HMS Sovereign and VoiceDock.
 
     :param secrets: any of them verifies; the first signs samples.
-    :param clock: gives the Unix time in seconds.
-    :param tolerance: seconds that the signed time may be away from the clock, in either direction.
     :param allow_unsigned: whether deliveries without a signature are accepted.
     """
 
     name = "flireo"
     deadline = 5.0
     templates_again = False
-    acknowledges_large_bodies = False
     # The platform fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
     untemplated = frozenset({"analysis_plan"})
     answer_schema = AssistantRequestResponseSchema()
 
     answer = staticmethod(answers.write)
-    rejection = staticmethod(answers.rejection)
+    rejection = staticmethod(rejection_in)
     words = staticmethod(answers.words)
     metadata = staticmethod(answers.metadata)
     analysis_fields = staticmethod(answers.analysis_fields)
+    payload = staticmethod(make_payload)
     samples = staticmethod(all_samples)
 
     secrets: Sequence[str] = field(repr=False)
-    _: KW_ONLY
-    clock: Callable[[], float] = time
-    tolerance: float = 300.0
-    allow_unsigned: bool = False
+    allow_unsigned: bool = field(default=False, kw_only=True)
 
     @classmethod
     def from_config(cls, config: ConfigReader, clock: Callable[[], float]) -> Flireo | None:
@@ -72,10 +61,13 @@ class Flireo:
         return cls(secrets, clock=clock, tolerance=tolerance, allow_unsigned=allow_unsigned)
 
     def verify(self, delivery: Delivery) -> float | None:
-        """Return the signed Unix time."""
+        """Return the time that was signed: HMAC-SHA256 of the timestamp, a full stop and the raw body."""
         if self.allow_unsigned and not delivery.headers.get(SIGNATURE, ""):
             return None
-        return verify(delivery, secrets=self.secrets, now=self.clock(), tolerance=self.tolerance)
+        stamp = match_header(delivery, TIMESTAMP, SECONDS, "1 to 12 digits")[0]
+        given = match_header(delivery, SIGNATURE, f"(?:sha256=)?({DIGEST})", "64 hexadecimal digits")[1]
+        expected = (timed_hmac(secret, stamp, delivery.body) for secret in self.secrets)
+        return self.require_signed(given, expected, int(stamp))
 
     def parse(self, delivery: Delivery) -> Event:
         """Return the event, of whichever generation."""
@@ -91,28 +83,12 @@ class Flireo:
             raise _refusal(event.name, "The call has no id of 1 to 256 characters.", "message.call.id")
         return event
 
-    def notes(self, answer: Answer | Rejection) -> Iterable[str]:  # noqa: ARG002 (the protocol's)
-        """Return nothing: the platform takes every answer as it is."""
-        return ()
-
-    def default(self) -> dict[str, Any]:
-        """Return the answer after which the platform uses the agent as it is saved."""
-        return {}
-
-    def tool_results(self, event: ToolCalls, result: JsonObject, error: str = "") -> JsonObject:  # noqa: ARG002 (the protocol's)
-        """Return the body that answers tool calls."""
-        return {"error": error} if error else result
-
-    def payload(self, event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
-        """Return a body of the current generation."""
-        return encode(current_payload(event, call, fields))
-
     def sign(self, body: bytes, event: type[Event]) -> Delivery:
         """Return a body with the platform's headers; without a secret it is not signed."""
         stamp = str(int(self.clock()))
         headers = {"Content-Type": "application/json", EVENT: event.name, TIMESTAMP: stamp}
         if self.secrets:
-            headers[SIGNATURE] = sign(self.secrets[0], stamp, body)
+            headers[SIGNATURE] = f"sha256={timed_hmac(self.secrets[0], stamp, body).hex()}"
         return Delivery(headers, body)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from flask_pickup.platforms.events import (
@@ -12,26 +11,19 @@ from flask_pickup.platforms.events import (
     Event,
     IncomingCall,
     JsonObject,
-    OtherEvent,
     Sample,
     SampleCall,
     StatusChanged,
     ToolCalls,
 )
-from flask_pickup.platforms.sampling import TOOL, encode, iso
+from flask_pickup.platforms.sampling import SECONDS_LONG, STATUSES, TOOL, another, encode, iso, strange_samples
 
 Payload = dict[str, Any]
 
-_STATUS: dict[type[Event], str] = {
-    IncomingCall: "ringing",
-    StatusChanged: "ended",
-    ToolCalls: "in-progress",
-    CallEnded: "ended",
-}
 _FIELDS: dict[type[Event], Payload] = {
     StatusChanged: {"end_reason": "user_hangup"},
     CallEnded: {
-        "duration_seconds": 42,
+        "duration_seconds": SECONDS_LONG,
         "end_reason": "user_hangup",
         "summary": "A rehearsal.",
         "messages": [{"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Hello."}],
@@ -40,15 +32,19 @@ _FIELDS: dict[type[Event], Payload] = {
 }
 
 
-def current_payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> Payload:
-    """Return a payload of the current generation.
+def make_payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
+    """Return a body of the current generation.
 
     :param fields: win over the sample's own.
     """
+    return encode(_current(event, call, fields))
+
+
+def _current(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> Payload:
     message = {
         "type": event.name,
         "timestamp": iso(call.at),
-        "call": {"id": call.id, "type": "inbound_phone_call", "status": call.status or _STATUS[event]},
+        "call": {"id": call.id, "type": "inbound_phone_call", "status": call.status or STATUSES[event]},
         "phone_number": {"number": call.line, "name": "Rehearsal"},
         "customer": {"number": call.caller},
         **_FIELDS.get(event, {}),
@@ -67,14 +63,14 @@ def _assistant(event: type[Event], call: SampleCall) -> Payload:
     return {"assistant": found} if event is not IncomingCall and found else {}
 
 
-def _camel_payload(event: type[Event], call: SampleCall) -> Payload:
+def _camel(event: type[Event], call: SampleCall) -> Payload:
     """Return a payload of the generation before, with camelCase keys."""
-    payload: Payload = _camel_keys(current_payload(event, call))
+    payload: Payload = _camel_keys(_current(event, call))
     payload["message"]["call"]["type"] = "inboundPhoneCall"
     return payload
 
 
-def _flat_payload(event: type[Event], call: SampleCall) -> Payload:
+def _flat(event: type[Event], call: SampleCall) -> Payload:
     """Return a request or a report of the first generation, all keys side by side.
 
     The platform gave the call's id with the report alone. Here the request has it too, so that it counts as a rehearsal.
@@ -86,27 +82,22 @@ def _flat_payload(event: type[Event], call: SampleCall) -> Payload:
 
 def all_samples(call: SampleCall) -> Iterator[Sample]:
     """Yield all events in all generations, and what the platform might send."""
-    for generation, write in (("", current_payload), ("camelcase", _camel_payload), ("flat", _flat_payload)):
-        ours = replace(call, id=f"{call.id}-{generation}") if generation else call
-        for event in (IncomingCall, CallEnded) if write is _flat_payload else _STATUS:
+    for generation, write in (("", _current), ("camelcase", _camel), ("flat", _flat)):
+        ours = another(call, generation) if generation else call
+        for event in (IncomingCall, CallEnded) if write is _flat else STATUSES:
             yield Sample(f"{generation} {event.name}".strip(), encode(write(event, ours)), event, ours)
-    new = {"message": {"type": "something-new", "call": {"id": f"{call.id}-new"}}}
-    yield Sample("an event of an unknown type", encode(new), OtherEvent)
-    yield Sample("a call without id", encode(current_payload(IncomingCall, call, {"call": {}})), IncomingCall)
-    strange = replace(call, id=f"{call.id}-no-numbers", caller=None, line=None)
-    numberless = current_payload(IncomingCall, strange, {"customer": None, "phone_number": None})
-    yield Sample("a call without numbers", encode(numberless), IncomingCall, strange)
-    web = replace(strange, id=f"{call.id}-web")
+    yield Sample("a call without id", make_payload(IncomingCall, call, {"call": {}}), IncomingCall)
+    web = another(call, "web", caller=None, line=None)
     of_web = {"call": {"id": web.id, "type": "web_call", "status": "ringing"}}
-    yield Sample("a call from the web", encode(current_payload(IncomingCall, web, of_web)), IncomingCall, web)
-    yield Sample("a report that is not JSON", b"Hello?", CallEnded, is_refused=True)
+    yield Sample("a call from the web", make_payload(IncomingCall, web, of_web), IncomingCall, web)
+    yield from strange_samples(make_payload, call, {"message": {"type": "something-new"}})
 
 
 def _camel_keys(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_camel(key): child if key == "analysis" else _camel_keys(child) for key, child in value.items()}
+        return {_camel_key(key): child if key == "analysis" else _camel_keys(child) for key, child in value.items()}
     return [_camel_keys(item) for item in value] if isinstance(value, list) else value
 
 
-def _camel(name: str) -> str:
+def _camel_key(name: str) -> str:
     return re.sub("_([a-z])", lambda match: match[1].upper(), name)

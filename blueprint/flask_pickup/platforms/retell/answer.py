@@ -7,15 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask_pickup.override import merge
-from flask_pickup.platforms import closing
+from flask_pickup.platforms.closing import as_spoken
 from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
-from flask_pickup.platforms.reading import json_object, mapping, mappings, text
-
-GREETING, PROMPT = "pickup_greeting", "pickup_prompt"
-"""The dynamic variables with the two texts of an answer. The platform has no other place for a prompt."""
-
-_PICKUP = "pickup"
-"""The key of our metadata."""
+from flask_pickup.platforms.reading import mapping, mappings, object_at, text
+from flask_pickup.platforms.variables import GREETING, PROMPT, as_variables, packed, unpacked, words_in
 
 PRESETS = "retell."
 """How the keys begin of what the platform finds of every call, so that no field of an author's has such a name."""
@@ -29,34 +24,26 @@ _PRESETS: Mapping[str, JsonObject] = {
 
 def write(answer: Answer | Rejection) -> dict[str, Any]:
     """Return the JSON of an answer. Where it has our keys, what is of a wrong type in the settings gives way to them."""
-    if isinstance(answer, Answer):
-        return _write(answer.words, answer.settings, answer.metadata)
-    if not answer.words:
+    if isinstance(answer, Rejection) and not answer.words:
         return {"call_inbound": {"reject": True}}
-    return _write(Words(answer.words, closing.PROMPT), answer.settings, answer.metadata)
-
-
-def _write(said: Words, settings: JsonObject, metadata: JsonObject | None) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    texts = ((GREETING, said.greeting), (PROMPT, said.prompt))
-    if variables := {key: words for key, words in texts if words is not None}:
-        changes["dynamic_variables"] = variables
-    if said.greeting is not None and not _is_flow(settings):
-        changes["agent_override"] = {"retell_llm": _opening(said.greeting, settings)}
-    if metadata is not None:
-        # A text, because the platform does not say that a value may be an object.
-        changes["metadata"] = {_PICKUP: json.dumps(metadata, ensure_ascii=False)}
+    answer = as_spoken(answer)
+    settings, greeting = answer.settings, answer.words.greeting
+    override = object_at(settings, "call_inbound", "agent_override")
+    changes: dict[str, Any] = {"dynamic_variables": as_variables(answer.words), "metadata": packed(answer.metadata)}
+    # A conversation flow has no first message.
+    if greeting is not None and ("retell_llm" in override or "conversation_flow" not in override):
+        changes["agent_override"] = {"retell_llm": _opening(greeting, mapping(override.get("retell_llm")))}
+    changes = {key: value for key, value in changes.items() if value}
     body: dict[str, Any] = merge({"call_inbound": {}, **settings}, {"call_inbound": changes} if changes else {})
-    call = body["call_inbound"]
-    if isinstance(call, Mapping) and isinstance(call.get("dynamic_variables"), Mapping):
-        variables = {key: _as_text(value) for key, value in call["dynamic_variables"].items()}
-        body["call_inbound"] = {**call, "dynamic_variables": variables}
+    if variables := object_at(body, "call_inbound", "dynamic_variables"):
+        texts = {key: _as_text(value) for key, value in variables.items()}
+        body["call_inbound"] = {**body["call_inbound"], "dynamic_variables": texts}
     return body
 
 
-def _opening(greeting: str, settings: JsonObject) -> dict[str, Any]:
+def _opening(greeting: str, llm: JsonObject) -> dict[str, Any]:
     # An agent that is saved to let the caller speak first would not say the greeting. An empty one asks for that.
-    speaks = {"start_speaker": "agent"} if greeting and "start_speaker" not in _override(settings, "retell_llm") else {}
+    speaks = {"start_speaker": "agent"} if greeting and "start_speaker" not in llm else {}
     return {**speaks, "begin_message": greeting}
 
 
@@ -65,37 +52,32 @@ def _as_text(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, bool | int | float) else value
 
 
-def _is_flow(settings: JsonObject) -> bool:
-    """Return whether an override is of an agent with a conversation flow, which has no ``begin_message``."""
-    override = mapping(_call(settings).get("agent_override"))
-    return "conversation_flow" in override and "retell_llm" not in override
+def notes(answer: Answer | Rejection) -> Iterator[str]:
+    """Yield where the agent has to use our dynamic variables, and what ends a call that is turned away."""
+    written = words(write(answer))
+    if written.prompt is not None:
+        yield f"The agent's prompt has to be {{{{{PROMPT}}}}}, or to contain it, with a default for calls without answer."
+    if written.greeting:
+        yield f"An agent with a conversation flow has to say {{{{{GREETING}}}}} in its first node."
+    if isinstance(answer, Rejection) and answer.words:
+        yield "The agent needs the function end_call, with which it ends the call after the closing words."
 
 
 def words(settings: JsonObject) -> Words:
     """Return the greeting and prompt."""
-    variables = spoken(_call(settings).get("dynamic_variables"))
-    greeting = text(_override(settings, "retell_llm").get("begin_message"), None)
+    variables = words_in(object_at(settings, "call_inbound", "dynamic_variables"))
+    greeting = text(object_at(settings, "call_inbound", "agent_override", "retell_llm").get("begin_message"), None)
     return Words(variables.greeting if greeting is None else greeting, variables.prompt)
-
-
-def spoken(variables: Any) -> Words:
-    """Return the greeting and prompt in dynamic variables."""
-    return Words(*(text(mapping(variables).get(key), None) for key in (GREETING, PROMPT)))
 
 
 def metadata(answer: JsonObject) -> JsonObject:
     """Return Pickup's metadata in an answer."""
-    return metadata_of(_call(answer))
-
-
-def metadata_of(call: JsonObject) -> JsonObject:
-    """Return Pickup's metadata in a call, as it was sent or as a report has it."""
-    return json_object(mapping(call.get("metadata")).get(_PICKUP)) or {}
+    return unpacked(object_at(answer, "call_inbound", "metadata"))
 
 
 def rejection(settings: JsonObject) -> str | None:
     """Return no words if an override rejects the call: the platform then says nothing."""
-    return "" if _call(settings).get("reject") is True else None
+    return "" if object_at(settings, "call_inbound").get("reject") is True else None
 
 
 def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
@@ -104,17 +86,10 @@ def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
 
 
 def _fields(settings: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    for field in mappings(_override(settings, "agent").get("post_call_analysis_data")) or ():
+    agent = object_at(settings, "call_inbound", "agent_override", "agent")
+    for field in mappings(agent.get("post_call_analysis_data")) or ():
         name, kind, choices = (field.get(key) for key in ("name", "type", "choices"))
         if isinstance(name, str) and kind in {"boolean", "number", "string"}:
             yield name, {"type": kind}
         elif isinstance(name, str) and kind == "enum" and isinstance(choices, list):
             yield name, {"type": "string", "enum": choices}
-
-
-def _call(settings: JsonObject) -> Mapping[str, Any]:
-    return mapping(settings.get("call_inbound"))
-
-
-def _override(settings: JsonObject, group: str) -> Mapping[str, Any]:
-    return mapping(mapping(_call(settings).get("agent_override")).get(group))

@@ -12,15 +12,7 @@ from typing import Any, TypeVar
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.errors import BadWebhook, UnreadableCall
 from flask_pickup.platforms.endings import ending_of
-from flask_pickup.platforms.events import (
-    CallEnded,
-    Event,
-    IncomingCall,
-    JsonObject,
-    OtherEvent,
-    ToolCalls,
-    Unread,
-)
+from flask_pickup.platforms.events import CallEnded, Event, IncomingCall, JsonObject, OtherEvent, ToolCalls, Unread
 from flask_pickup.platforms.reading import (
     LONGEST_REASON,
     SentValues,
@@ -32,9 +24,10 @@ from flask_pickup.platforms.reading import (
     seconds,
     text,
 )
-from flask_pickup.platforms.retell.answer import PRESETS, SENTIMENTS, metadata_of, spoken
+from flask_pickup.platforms.retell.answer import PRESETS, SENTIMENTS
 from flask_pickup.platforms.tools import read_tool_calls
 from flask_pickup.platforms.transcripts import read_transcript
+from flask_pickup.platforms.variables import unpacked, words_in
 
 _E = TypeVar("_E", bound=Event)
 
@@ -66,7 +59,7 @@ def _event(
     call_type = "_".join(filter(None, (text(call.get("direction")), text(call.get("call_type")))))
     return kind(
         # By our own id, where the answer to the call brought it.
-        call_id=identifier(metadata_of(call).get("call")) or theirs or _rehearsed(call),
+        call_id=identifier(unpacked(call.get("metadata")).get("call")) or theirs or _rehearsed(call),
         platform_call_id=theirs,
         timestamp=values.get("event_timestamp", moment, "times"),
         call_type=call_type or None,
@@ -126,8 +119,8 @@ def _report(body: JsonObject, call: JsonObject) -> CallEnded:
         analysis=_findings(analysis),
         transcript=transcript,
         summary=text(analysis.of.get("call_summary"), None),
-        metadata=metadata_of(call),
-        applied=spoken(variables) if isinstance(variables, Mapping) else None,
+        metadata=unpacked(call.get("metadata")),
+        applied=words_in(variables) if isinstance(variables, Mapping) else None,
     )
     if not event.call_id:
         raise BadWebhook("The call has no id of 1 to 256 characters.", "call.call_id")

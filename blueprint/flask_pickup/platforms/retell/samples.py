@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from flask_pickup.platforms.events import (
@@ -16,12 +15,11 @@ from flask_pickup.platforms.events import (
     SampleCall,
     ToolCalls,
 )
-from flask_pickup.platforms.reading import mapping
-from flask_pickup.platforms.sampling import TOOL, encode
+from flask_pickup.platforms.reading import object_at
+from flask_pickup.platforms.sampling import SECONDS_LONG, TOOL, another, encode, strange_samples
 
 Payload = dict[str, Any]
 
-_SECONDS = 42
 _ANALYSIS = {
     "call_summary": "A rehearsal.",
     "call_successful": True,
@@ -31,24 +29,25 @@ _ANALYSIS = {
 }
 
 
-def sample_payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> Payload:
-    """Return a payload; that of a report is of ``call_analyzed``, which has all that ``call_ended`` has.
+def make_payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
+    """Return a body; that of a report is of ``call_analyzed``, which has all that ``call_ended`` has.
 
     :param fields: keys of ``call_inbound`` or ``call``, which win over the sample's own.
     """
     if event is IncomingCall:
-        return _payload("call_inbound", call, _ringing(call), fields)
+        return _body("call_inbound", call, _ringing(call), fields)
     if event is ToolCalls:
         tool = call.tool or TOOL
-        return {"name": tool.name, "args": tool.arguments, "call": {**_ongoing(call), **(fields or {})}}
+        return encode({"name": tool.name, "args": tool.arguments, "call": {**_ongoing(call), **(fields or {})}})
     if event is CallEnded:
-        return _payload("call_analyzed", call, {**_ended(call), "call_analysis": _ANALYSIS}, fields)
-    return _payload("call_started", call, _ongoing(call), fields)
+        return _body("call_analyzed", call, {**_ended(call), "call_analysis": _ANALYSIS}, fields)
+    return _body("call_started", call, _ongoing(call), fields)
 
 
-def _payload(name: str, call: SampleCall, about: JsonObject, fields: JsonObject | None = None) -> Payload:
+def _body(name: str, call: SampleCall, about: JsonObject, fields: JsonObject | None = None) -> bytes:
     key = "call_inbound" if name == "call_inbound" else "call"
-    return {"event": name, "event_timestamp": int(1000 * call.at.timestamp()), key: {**about, **(fields or {})}}
+    at = int(1000 * call.at.timestamp())
+    return encode({"event": name, "event_timestamp": at, key: {**about, **(fields or {})}})
 
 
 def _ringing(call: SampleCall) -> Payload:
@@ -57,7 +56,7 @@ def _ringing(call: SampleCall) -> Payload:
 
 
 def _ongoing(call: SampleCall) -> Payload:
-    answer = mapping(mapping(call.answer).get("call_inbound"))
+    answer = object_at(call.answer, "call_inbound")
     returned = {"metadata": answer.get("metadata"), "retell_llm_dynamic_variables": answer.get("dynamic_variables")}
     return {
         "call_type": "phone_call",
@@ -76,8 +75,8 @@ def _ended(call: SampleCall) -> Payload:
     return {
         **_ongoing(call),
         "call_status": "ended",
-        "end_timestamp": int(1000 * (call.at.timestamp() + _SECONDS)),
-        "duration_ms": 1000 * _SECONDS,
+        "end_timestamp": int(1000 * (call.at.timestamp() + SECONDS_LONG)),
+        "duration_ms": 1000 * SECONDS_LONG,
         "disconnection_reason": "user_hangup",
         "transcript": "Agent: Hello.\nUser: Hello.\n",
         "transcript_object": [{"role": role, "content": words, "words": []} for role, words in said],
@@ -86,28 +85,17 @@ def _ended(call: SampleCall) -> Payload:
 
 def all_samples(call: SampleCall) -> Iterator[Sample]:
     """Yield all events, and what the platform might send."""
-
-    def sample(title: str, event: type[Event], of: SampleCall, payload: JsonObject) -> Sample:
-        return Sample(title, encode(payload), event, of)
-
-    older = replace(call, id=f"{call.id}-older")
-    numberless = replace(call, id=f"{call.id}-no-numbers", caller=None, line=None)
-    web = {"direction": None, "call_type": "web_call"}
-    yield sample("call_inbound", IncomingCall, call, sample_payload(IncomingCall, call))
-    yield sample(
-        "call_inbound without its time", IncomingCall, older, {"event": "call_inbound", "call_inbound": _ringing(older)}
-    )
-    yield sample("call_started", OtherEvent, call, _payload("call_started", call, _ongoing(call)))
-    yield sample("a custom function", ToolCalls, call, sample_payload(ToolCalls, call))
-    yield sample("call_ended", CallEnded, call, _payload("call_ended", call, _ended(call)))
-    yield sample("call_analyzed", CallEnded, call, sample_payload(CallEnded, call))
-    yield sample("a call without numbers", IncomingCall, numberless, sample_payload(IncomingCall, numberless))
-    yield sample(
-        "an outbound call", OtherEvent, call, _payload("call_ended", call, _ended(call), {"direction": "outbound"})
-    )
-    yield sample("a call from the web", OtherEvent, call, _payload("call_ended", call, _ended(call), web))
-    yield Sample("a text message", b'{"event": "chat_inbound", "chat_inbound": {}}', OtherEvent)
-    yield Sample("an event of an unknown type", b'{"event": "something_new"}', OtherEvent)
+    yield Sample("call_inbound", make_payload(IncomingCall, call), IncomingCall, call)
+    older = another(call, "older")
+    timeless = encode({"event": "call_inbound", "call_inbound": _ringing(older)})
+    yield Sample("call_inbound without its time", timeless, IncomingCall, older)
+    yield Sample("call_started", make_payload(OtherEvent, call), OtherEvent, call)
+    yield Sample("a custom function", make_payload(ToolCalls, call), ToolCalls, call)
+    yield Sample("call_ended", _body("call_ended", call, _ended(call)), CallEnded, call)
+    yield Sample("call_analyzed", make_payload(CallEnded, call), CallEnded, call)
+    outbound, web = {"direction": "outbound"}, {"direction": None, "call_type": "web_call"}
+    yield Sample("the report on an outbound call", make_payload(CallEnded, call, outbound), OtherEvent, call)
+    yield Sample("the report on a call from the web", make_payload(CallEnded, call, web), OtherEvent, call)
     yield Sample("a call without its object", b'{"event": "call_inbound"}', IncomingCall)
     yield Sample("a report without its call", b'{"event": "call_ended"}', CallEnded, is_refused=True)
-    yield Sample("a report that is not JSON", b"Hello?", CallEnded, is_refused=True)
+    yield from strange_samples(make_payload, call, {"event": "something_new"})

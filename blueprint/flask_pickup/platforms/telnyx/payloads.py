@@ -21,9 +21,9 @@ from flask_pickup.platforms.reading import (
     seconds,
     text,
 )
-from flask_pickup.platforms.telnyx.answer import of_conversation
 from flask_pickup.platforms.telnyx.insights import Names, read_results
 from flask_pickup.platforms.transcripts import read_transcript
+from flask_pickup.platforms.variables import unpacked
 
 INITIALIZATION = "assistant.initialization"
 CONVERSATION_ENDED = "call.conversation.ended"
@@ -66,7 +66,7 @@ def read_event(body: JsonObject, names: Names) -> Event:
         return OtherEvent(**event)
     if not event["call_id"]:
         raise BadWebhook("The event names no call.", "data.payload.call_control_id")
-    return CallEnded(**event, is_whole=False, metadata=of_conversation(sent), **part(values, names))
+    return CallEnded(**event, is_whole=False, metadata=unpacked(sent.get("metadata")), **part(values, names))
 
 
 def _facts(values: SentValues) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass, field
-from time import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.options import ConfigReader
-from flask_pickup.platforms.events import Delivery, Event, JsonObject, ToolCalls
+from flask_pickup.platforms.base import BasePlatform
+from flask_pickup.platforms.events import Delivery, Event
 from flask_pickup.platforms.reading import read_object
 from flask_pickup.platforms.telnyx import answer as answers
 from flask_pickup.platforms.telnyx.insights import Names, read_names
@@ -28,20 +28,15 @@ _GENERATOR = 'python3 -c "import base64, secrets; print(base64.b64encode(secrets
 
 
 @dataclass(frozen=True, eq=False)
-class Telnyx:
+class Telnyx(BasePlatform):
     """Telnyx AI Assistants.
 
     :param keys: those that verify, and that sign samples.
     :param insights: ids to names.
-    :param clock: gives the Unix time in seconds.
-    :param tolerance: seconds that the signed time may be away from the clock, in either direction.
     """
 
     name = "telnyx"
     deadline = 1.5
-    templates_again = True
-    acknowledges_large_bodies = False
-    untemplated = frozenset[str]()
     answer_schema = InitializationResponseSchema()
 
     answer = staticmethod(answers.write)
@@ -52,10 +47,7 @@ class Telnyx:
     samples = staticmethod(all_samples)
 
     keys: Keys = field(repr=False)
-    _: KW_ONLY
     insights: Names = field(default_factory=dict)
-    clock: Callable[[], float] = time
-    tolerance: float = _TOLERANCE
 
     @classmethod
     def from_config(cls, config: ConfigReader, clock: Callable[[], float]) -> Telnyx | None:
@@ -81,22 +73,6 @@ class Telnyx:
     def parse(self, delivery: Delivery) -> Event:
         """Return the event."""
         return read_event(read_object(delivery.body), self.insights)
-
-    def default(self) -> dict[str, Any]:
-        """Return the answer after which the platform uses the assistant's default values."""
-        return {}
-
-    def rejection(self, settings: JsonObject) -> str | None:  # noqa: ARG002 (the protocol's)
-        """Return None: the platform cannot reject a call."""
-        return None
-
-    def analysis_fields(self, settings: JsonObject) -> dict[str, JsonObject]:  # noqa: ARG002 (the protocol's)
-        """Return nothing: insights are defined at the platform."""
-        return {}
-
-    def tool_results(self, event: ToolCalls, result: JsonObject, error: str = "") -> JsonObject:  # noqa: ARG002 (the protocol's)
-        """Return the result; the platform calls tools at URLs of their own, not here."""
-        return {"error": error} if error else result
 
     def sign(self, body: bytes, event: type[Event]) -> Delivery:  # noqa: ARG002 (the protocol's)
         """Return a body with the platform's headers, signed with our own key.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from flask_pickup.platforms.events import CallEnded, Event, IncomingCall, JsonObject, OtherEvent, Sample, SampleCall
-from flask_pickup.platforms.sampling import encode, iso
+from flask_pickup.platforms.sampling import SECONDS_LONG, another, encode, iso, strange_samples
 from flask_pickup.platforms.telnyx.payloads import CONVERSATION_ENDED, HANGUP, INITIALIZATION, INSIGHT_GROUP, INSIGHTS
 
 _ASSISTANT = "assistant-00000000-0000-4000-8000-000000000001"
@@ -23,7 +23,7 @@ def make_payload(event: type[Event], call: SampleCall, fields: JsonObject | None
     """
     own = fields or {}
     if event is IncomingCall:
-        return encode(_initialization(call, own))
+        return encode(_event(INITIALIZATION, call, {**_request(call), **own}))
     if event is not CallEnded:
         raise ValueError(f"Telnyx sends no {event.name}.")
     part = next((_PARTS[key] for key in own if key in _PARTS), CONVERSATION_ENDED)
@@ -35,8 +35,8 @@ def _event(kind: str, call: SampleCall, payload: JsonObject) -> dict[str, Any]:
     return {"data": {"record_type": "event", "event_type": kind, "id": "event", "occurred_at": at, "payload": payload}}
 
 
-def _initialization(call: SampleCall, fields: JsonObject) -> dict[str, Any]:
-    payload = {
+def _request(call: SampleCall) -> dict[str, Any]:
+    return {
         "telnyx_conversation_channel": "phone_call",
         "telnyx_agent_target": call.line,
         "telnyx_end_user_target": call.caller,
@@ -44,14 +44,13 @@ def _initialization(call: SampleCall, fields: JsonObject) -> dict[str, Any]:
         "call_control_id": call.id,
         "assistant_id": _ASSISTANT,
     }
-    return _event(INITIALIZATION, call, {**payload, **fields})
 
 
 def _part(kind: str, call: SampleCall, fields: JsonObject) -> dict[str, Any]:
     payload: dict[str, Any] = {"call_control_id": call.id, "call_leg_id": "leg", "call_session_id": "session"}
     if kind == CONVERSATION_ENDED:
         said = [{"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Hello."}]
-        payload |= {"assistant_id": _ASSISTANT, "duration_sec": 42, "reason": None, "messages": said}
+        payload |= {"assistant_id": _ASSISTANT, "duration_sec": SECONDS_LONG, "reason": None, "messages": said}
     elif kind == HANGUP:
         payload |= {"hangup_cause": "normal_clearing", "hangup_source": "caller", "state": "hangup"}
     if kind != INSIGHTS:
@@ -64,22 +63,19 @@ def all_samples(call: SampleCall) -> Iterator[Sample]:
     yield Sample(INITIALIZATION, make_payload(IncomingCall, call), IncomingCall, call)
     yield Sample(CONVERSATION_ENDED, make_payload(CallEnded, call), CallEnded, call)
     yield Sample(HANGUP, make_payload(CallEnded, call, {"hangup_source": "caller"}), CallEnded, call)
-    unknown = replace(call, caller=None, line=None)
     results = [{"insight_id": "insight", "result": "Somebody asked something."}]
+    unknown = replace(call, caller=None, line=None)
     yield Sample(INSIGHTS, make_payload(CallEnded, call, {"results": results}), CallEnded, unknown)
     metadata = {"call_control_id": call.id, "from": call.caller, "to": call.line}
     group = {"record_type": "event", "event_type": INSIGHT_GROUP, "payload": {"metadata": metadata, "results": results}}
     yield Sample("insights to the webhook of their group", encode(group), CallEnded, call)
-    strange = replace(call, id=f"{call.id}-no-numbers", caller=None, line=None)
-    yield Sample("a call without numbers", make_payload(IncomingCall, strange), IncomingCall, strange)
-    web = replace(strange, id=f"{call.id}-web")
+    web = another(call, "web", caller=None, line=None)
     of_web = {"telnyx_conversation_channel": "web_call"}
     yield Sample("a call from the web", make_payload(IncomingCall, web, of_web), IncomingCall, web)
-    chat = _initialization(call, {"telnyx_conversation_channel": "sms_chat", "call_control_id": None})
-    yield Sample("a conversation by text message", encode(chat), OtherEvent)
-    yield Sample("an event of an unknown type", encode(_event("something.new", call, {})), OtherEvent)
-    unreadable = _event(INITIALIZATION, call, {}) | {"data": {"event_type": INITIALIZATION, "payload": None}}
+    chat = {"telnyx_conversation_channel": "sms_chat", "call_control_id": None}
+    yield Sample("a conversation by text message", make_payload(IncomingCall, call, chat), OtherEvent)
+    unreadable = {"data": {"event_type": INITIALIZATION, "payload": None}}
     yield Sample("a call without payload", encode(unreadable), IncomingCall)
-    nameless = _part(CONVERSATION_ENDED, call, {"call_control_id": None})
-    yield Sample("a report that names no call", encode(nameless), CallEnded, is_refused=True)
-    yield Sample("a report that is not JSON", b"Hello?", CallEnded, is_refused=True)
+    nameless = make_payload(CallEnded, call, {"call_control_id": None})
+    yield Sample("a report that names no call", nameless, CallEnded, is_refused=True)
+    yield from strange_samples(make_payload, call, _event("something.new", call, {}))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flask_pickup.platforms.assistants import metadata_in, prompt_of, with_words, without_empty_error
 from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
 from flask_pickup.platforms.json_schema import properties_of, resolved
-from flask_pickup.platforms.prompts import prompt_of, with_prompt
-from flask_pickup.platforms.reading import mapping, mappings, text
+from flask_pickup.platforms.reading import mapping, mappings, object_at, text
 from flask_pickup.platforms.vapi.findings import SUCCESS, output_name
 
 _OVERRIDES = "assistantOverrides"
@@ -25,7 +25,7 @@ def write(answer: Answer | Rejection, assistant_id: str) -> dict[str, Any]:
     """
     if isinstance(answer, Rejection):
         return {"error": answer.words}
-    body = {key: value for key, value in answer.settings.items() if (key, value) != ("error", "")}
+    body = without_empty_error(answer.settings)
     if not _OTHERS.isdisjoint(body):
         return body
     is_saved = "assistantId" in body or not body.get("assistant")
@@ -34,24 +34,14 @@ def write(answer: Answer | Rejection, assistant_id: str) -> dict[str, Any]:
     if is_saved:
         body.setdefault("assistantId", assistant_id)
     if isinstance(assistant, Mapping):
-        assistant = {**assistant, **_changes(assistant, answer)}
+        if answer.words.greeting is not None:
+            # A saved assistant may wait for the caller, or let its model greet.
+            assistant = {"firstMessageMode": "assistant-speaks-first", **assistant}
+        assistant = with_words(assistant, answer, greeting="firstMessage", model="model")
     if assistant != {}:
         # Authors write what a saved assistant is overridden with under the same key as a whole assistant.
         body[_OVERRIDES if is_saved else "assistant"] = assistant
     return body
-
-
-def _changes(assistant: JsonObject, answer: Answer) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    if answer.words.greeting is not None:
-        changes["firstMessage"] = answer.words.greeting
-        # A saved assistant may wait for the caller, or let its model greet.
-        changes["firstMessageMode"] = assistant.get("firstMessageMode", "assistant-speaks-first")
-    if answer.words.prompt is not None:
-        changes["model"] = with_prompt(assistant.get("model", {}), answer.words.prompt)
-    if answer.metadata is not None:
-        changes["metadata"] = {**mapping(assistant.get("metadata")), "pickup": answer.metadata}
-    return changes
 
 
 def notes(answer: Answer | Rejection) -> Iterator[str]:
@@ -77,33 +67,26 @@ def notes(answer: Answer | Rejection) -> Iterator[str]:
 def words(settings: JsonObject) -> Words:
     """Return the greeting and the prompt of an assistant; those that override a saved one come first."""
     found = list(_assistants(settings))
-    greetings = (text(assistant.get("firstMessage"), None) for assistant in found)
-    prompts = (prompt_of(assistant.get("model")) for assistant in found)
-    return Words(_first(greetings), _first(prompts))
+    greetings = [text(assistant.get("firstMessage"), None) for assistant in found]
+    prompts = [prompt_of(assistant.get("model")) for assistant in found]
+    return Words(*(next((each for each in texts if each is not None), None) for texts in (greetings, prompts)))
 
 
 def metadata(answer: JsonObject) -> JsonObject:
     """Return Pickup's metadata."""
-    found = (mapping(mapping(assistant.get("metadata")).get("pickup")) for assistant in _assistants(answer))
-    return next(filter(None, found), {})
-
-
-def rejection(settings: JsonObject) -> str | None:
-    """Return the words of an ``error`` that did not come out empty."""
-    return text(settings.get("error"), None) or None
+    return metadata_in(_assistants(answer))
 
 
 def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
     """Return what the plans of an assistant let its analysis find: key to JSON Schema."""
     found: dict[str, JsonObject] = {}
     for assistant in _assistants(settings):
-        for output in mappings(mapping(assistant.get("artifactPlan")).get("structuredOutputs")) or ():
+        for output in mappings(object_at(assistant, "artifactPlan").get("structuredOutputs")) or ():
             schema = mapping(output.get("schema"))
             found |= properties_of(schema) or {output_name(output): resolved(schema, schema)}
-        plan = mapping(assistant.get("analysisPlan"))
-        data = mapping(plan.get("structuredDataPlan"))
+        plan = object_at(assistant, "analysisPlan")
+        data, success = (object_at(plan, key) for key in ("structuredDataPlan", "successEvaluationPlan"))
         found |= {} if data.get("enabled") is False else properties_of(mapping(data.get("schema")))
-        success = mapping(plan.get("successEvaluationPlan"))
         # A plan evaluates the success unless it says otherwise.
         if plan and success.get("enabled") is not False:
             found[SUCCESS] = {"type": _RUBRICS.get(success.get("rubric", "PassFail"), "string")}
@@ -113,7 +96,3 @@ def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
 def _assistants(settings: JsonObject) -> Iterator[JsonObject]:
     yield mapping(settings.get(_OVERRIDES))
     yield mapping(settings.get("assistant"))
-
-
-def _first(values: Iterator[str | None]) -> str | None:
-    return next((value for value in values if value is not None), None)

@@ -11,8 +11,8 @@ from flask_pickup.platforms.reading import (
     as_boolean,
     as_number,
     json_object,
-    mapping,
     mappings,
+    object_at,
     text,
     words_of,
 )
@@ -27,7 +27,7 @@ def read_findings(message: JsonObject, analysis: SentValues) -> dict[str, Any]:
     :param analysis: the report's ``analysis``; it counts what cannot be read.
     """
     found: dict[str, Any] = {}
-    outputs = mapping(mapping(message.get("artifact")).get("structuredOutputs"))
+    outputs = object_at(message, "artifact", "structuredOutputs")
     for output in mappings(list(outputs.values())) or ():
         result = output.get("result")
         # An object's properties have names of their own.
