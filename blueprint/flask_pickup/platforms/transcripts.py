@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from flask_pickup.platforms.events import JsonObject, Unread
+from flask_pickup.platforms.events import Unread
 from flask_pickup.platforms.reading import words_of
 
 _CALLER = "user"
@@ -17,8 +17,8 @@ _TEXTS = ("content", "message", "text", "transcript", "value")
 _DEPTH = 6
 
 
-def read_transcript(value: Any, unread: Counter[Unread]) -> tuple[tuple[JsonObject, ...] | None, int | None]:
-    """Return the messages of a transcript, and how often the caller said something; None of what is unknown.
+def read_transcript(value: Any, unread: Counter[Unread]) -> dict[str, Any]:
+    """Return the ``transcript`` of a report, and its number of ``user_messages``; None of what is unknown.
 
     A message has ``role``, which is ``user`` for the caller, and ``content``; one without words is left out, as is the prompt.
 
@@ -26,15 +26,15 @@ def read_transcript(value: Any, unread: Counter[Unread]) -> tuple[tuple[JsonObje
     :param unread: counts the messages that cannot be read.
     """
     if not value:
-        return None, None
+        return {"transcript": None, "user_messages": None}
     read = [(_role(each), _words(each)) for each in value] if isinstance(value, list) else [(None, "")]
     said = ((role, words) for role, words in read if role and words and _INSTRUCTIONS.isdisjoint(words_of(role)))
     messages = tuple({"role": role, "content": words} for role, words in said)
     # Without its words another's message does not matter: it may be the use of a tool.
     if lost := sum(role is None or (role == _CALLER and not words) for role, words in read):
         unread["messages"] += lost
-        return messages, None
-    return messages, sum(each["role"] == _CALLER for each in messages)
+    count = None if lost else sum(each["role"] == _CALLER for each in messages)
+    return {"transcript": messages, "user_messages": count}
 
 
 def _role(message: Any) -> str | None:

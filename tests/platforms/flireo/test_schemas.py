@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_pickup.platforms.flireo import AssistantRequestResponseSchema
+from conftest import FLIREO
 
-validate = AssistantRequestResponseSchema().validate
+validate = FLIREO.answer_schema.validate
 
 WHOLE: dict[str, Any] = {
     "assistant": {

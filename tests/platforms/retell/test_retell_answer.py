@@ -149,7 +149,7 @@ def test_any_override_is_answered(override: Any) -> None:
         ({"agent_override": {"agent": {"max_call_duration_ms": 5000}}}, ("agent_override", "agent", "max_call_duration_ms")),
         ({"agent_override": {"agent": {"voice_speed": "1.2"}}}, ("agent_override", "agent", "voice_speed")),
         ({"agent_override": {"retell_llm": {"start_speaker": "both"}}}, ("agent_override", "retell_llm", "start_speaker")),
-        ({"agent_override": {"conversation_flow": {"kb_config": 1}}}, ("agent_override", "conversation_flow", "kb_config")),
+        ({"agent_override": {"conversation_flow": {"model_temperature": 2}}}, ("agent_override", "conversation_flow", "model_temperature")),
     ],
 )  # fmt: skip
 def test_invalid_override_is_found(override: dict[str, Any], path: tuple[str, ...]) -> None:

@@ -91,18 +91,17 @@ def _report(data: JsonObject, unread: Counter[Unread]) -> dict[str, Any]:
     call, findings = (SentValues(mapping(data.get(key)), unread) for key in ("metadata", "analysis"))
     status = text(data.get("status"))
     duration = call.get("call_duration_secs", seconds, "times")
-    transcript, user_messages = read_transcript(data.get("transcript"), unread)
-    if transcript is None:
+    said = read_transcript(data.get("transcript"), unread)
+    if said["transcript"] is None:
         # An account may be set to leave the transcript out.
-        user_messages = SentValues(data, unread).get("user_message_count", _count, "messages")
+        said["user_messages"] = SentValues(data, unread).get("user_message_count", _count, "messages")
     return {
         "status": status,
         "ended_at": _end(call.get("start_time_unix_secs", moment, "times"), duration),
         "duration_seconds": duration,
         "end_reason": text(call.of.get("termination_reason"), LONGEST_REASON) or None,
         "ending": "error" if status == "failed" else call.get("termination_reason", ending_of, "end reasons"),
-        "user_messages": user_messages,
-        "transcript": transcript,
+        **said,
         "summary": text(findings.of.get("transcript_summary"), None),
         **_analysis(findings),
     }

@@ -12,7 +12,6 @@ from flask_pickup.platforms.answer_fields import (
     BooleanField,
     IntegerField,
     LenientSchema,
-    ListField,
     NumberField,
     ObjectField,
     TextField,
@@ -28,32 +27,23 @@ _POSITIVE = Range(min=0, min_inclusive=False)
 _PROMPT = object_of(
     prompt=TextField(),
     llm=TextField(validate=_SAID),
-    reasoning_effort=TextField(validate=_SAID),
     tool_ids=fields.List(TextField()),
-    tool_ids_strict=BooleanField(),
-    native_mcp_server_ids=fields.List(TextField()),
-    knowledge_base=ListField(),
 )
 _AGENT = object_of(
     first_message=TextField(),
     language=TextField(validate=_SAID),
-    max_conversation_duration_message=TextField(),
     prompt=fields.Nested(_PROMPT),
 )
 _TTS = object_of(
     voice_id=TextField(validate=_SAID),
-    model_id=TextField(validate=_SAID),
     stability=NumberField(validate=_SHARE),
     similarity_boost=NumberField(validate=_SHARE),
     speed=NumberField(validate=_POSITIVE),
-    supported_voices=ListField(),
-    pronunciation_dictionary_locators=ListField(),
 )
 _OVERRIDE = object_of(
     agent=fields.Nested(_AGENT),
     tts=fields.Nested(_TTS),
     asr=fields.Nested(object_of(keywords=fields.List(TextField()))),
-    turn=ObjectField(),
     conversation=fields.Nested(
         object_of(text_only=BooleanField(), max_duration_seconds=IntegerField(validate=_POSITIVE))
     ),

@@ -65,15 +65,13 @@ def read_event(message: JsonObject) -> Event:
 
 def _report(values: SentValues, status: str | None) -> dict[str, Any]:
     message = values.of
-    transcript, user_messages = read_transcript(message.get("messages") or message.get("transcript"), values.unread)
     return {
         "ended_at": values.get("ended_at", moment, "times"),
         "duration_seconds": values.get("duration_seconds", seconds, "times"),
         "ending": "error" if status == _ENDED_WITH_ERROR else values.get("end_reason", ending_of, "end reasons"),
-        "user_messages": user_messages,
         "analysis": values.get("analysis", json_object, "analysis") or {},
         "analysis_fields": analysis_fields(message),
-        "transcript": transcript,
+        **read_transcript(message.get("messages") or message.get("transcript"), values.unread),
         "summary": text(message.get("summary"), None),
         "metadata": metadata(message),
         "applied": words(message) if isinstance(message.get("assistant"), Mapping) else None,

@@ -101,7 +101,6 @@ def _report(body: JsonObject, call: JsonObject) -> CallEnded:
     analysis = SentValues(sent.get("call_analysis", json_object, "analysis") or {}, sent.unread)
     milliseconds = sent.get("duration_ms", seconds, "times")
     said = call.get("transcript_object") or call.get("transcript")
-    transcript, user_messages = read_transcript(said, sent.unread)
     status = text(call.get("call_status"))
     variables = call.get("retell_llm_dynamic_variables")
     event = _event(
@@ -115,9 +114,8 @@ def _report(body: JsonObject, call: JsonObject) -> CallEnded:
         duration_seconds=None if milliseconds is None else milliseconds / 1000,
         end_reason=text(call.get("disconnection_reason"), LONGEST_REASON),
         ending="error" if status == "error" else sent.get("disconnection_reason", ending_of, "end reasons"),
-        user_messages=user_messages,
         analysis=_findings(analysis),
-        transcript=transcript,
+        **read_transcript(said, sent.unread),
         summary=text(analysis.of.get("call_summary"), None),
         metadata=unpacked(call.get("metadata")),
         applied=words_in(variables) if isinstance(variables, Mapping) else None,

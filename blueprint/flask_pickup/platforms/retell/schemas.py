@@ -26,32 +26,24 @@ _SHARE = Range(min=0, max=1)
 _UP_TO_2 = Range(min=0, max=2)
 _APP_ONLY = {"app_only": True}
 
-
 _FINDING = object_of(
     name=TextField(required=True, validate=_SAID),
     type=TextField(required=True, validate=OneOf(("string", "enum", "boolean", "number", "system-presets"))),
-    description=TextField(),
     choices=fields.List(TextField()),
 )
 _AGENT = object_of(
     language=fields.Raw(),  # a locale, or a list of them
     voice_id=TextField(validate=_SAID),
-    voice_model=TextField(validate=_SAID),
     voice_temperature=NumberField(validate=_UP_TO_2),
     voice_speed=NumberField(validate=Range(min=0.5, max=2)),
     volume=NumberField(validate=_UP_TO_2),
     responsiveness=NumberField(validate=_SHARE),
     interruption_sensitivity=NumberField(validate=_SHARE),
-    enable_backchannel=BooleanField(),
-    backchannel_frequency=NumberField(validate=_SHARE),
     ambient_sound=TextField(validate=_SAID),
-    ambient_sound_volume=NumberField(validate=_UP_TO_2),
     boosted_keywords=fields.List(TextField()),
     begin_message_delay_ms=IntegerField(validate=Range(min=0, max=5000)),
     end_call_after_silence_ms=IntegerField(validate=Range(min=10_000)),
     max_call_duration_ms=IntegerField(validate=Range(min=60_000, max=7_200_000)),
-    stt_mode=TextField(validate=_SAID),
-    denoising_mode=TextField(validate=_SAID),
     post_call_analysis_data=fields.List(fields.Nested(_FINDING)),
     webhook_url=TextField(metadata=_APP_ONLY),
     webhook_events=fields.List(TextField(), metadata=_APP_ONLY),
@@ -59,17 +51,12 @@ _AGENT = object_of(
 _ENGINE: dict[str, fields.Field[Any]] = {
     "start_speaker": TextField(validate=OneOf(("user", "agent"))),
     "begin_after_user_silence_ms": IntegerField(validate=Range(min=0)),
-    "model_config": ObjectField(),
     "model_temperature": NumberField(validate=_SHARE),
-    "knowledge_base_ids": fields.List(TextField()),
-    "kb_config": ObjectField(),
-    "tool_call_strict_mode": BooleanField(),
 }
-_RETELL_LLM = object_of(**_ENGINE, begin_message=TextField(), model=TextField(validate=_SAID), s2s_model=TextField())
 _AGENT_OVERRIDE = object_of(
     agent=fields.Nested(_AGENT),
-    retell_llm=fields.Nested(_RETELL_LLM),
-    conversation_flow=fields.Nested(object_of(**_ENGINE, model_choice=ObjectField())),
+    retell_llm=fields.Nested(object_of(**_ENGINE, begin_message=TextField(), model=TextField(validate=_SAID))),
+    conversation_flow=fields.Nested(object_of(**_ENGINE)),
 )
 _CALL_INBOUND = object_of(
     reject=BooleanField(),

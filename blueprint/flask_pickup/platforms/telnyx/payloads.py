@@ -83,13 +83,11 @@ def _facts(values: SentValues) -> dict[str, Any]:
 
 
 def _conversation(values: SentValues, _: Names) -> dict[str, Any]:
-    transcript, user_messages = read_transcript(values.of.get("messages"), values.unread)
     return {
         "ended_at": moment(values.of.get("occurred_at")),
         "duration_seconds": values.get("duration_sec", seconds, "times"),
         "end_reason": text(values.of.get("reason"), LONGEST_REASON),
-        "user_messages": user_messages,
-        "transcript": transcript,
+        **read_transcript(values.of.get("messages"), values.unread),
     }
 
 

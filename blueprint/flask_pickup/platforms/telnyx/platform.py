@@ -12,6 +12,7 @@ from flask_pickup.options import ConfigReader
 from flask_pickup.platforms.base import BasePlatform
 from flask_pickup.platforms.events import Delivery, Event
 from flask_pickup.platforms.reading import read_object
+from flask_pickup.platforms.signing import require_recent
 from flask_pickup.platforms.telnyx import answer as answers
 from flask_pickup.platforms.telnyx.insights import Names, read_names
 from flask_pickup.platforms.telnyx.payloads import read_event
@@ -59,16 +60,16 @@ class Telnyx(BasePlatform):
         try:
             from flask_pickup.platforms.telnyx.signature import Keys  # noqa: PLC0415 (an extra)
         except ImportError as error:
-            raise ConfigurationError(
-                "'PICKUP_TELNYX_PUBLIC_KEY' is set, and cryptography is not installed: "
-                "pip install 'Flask-Pickup[telnyx]'."
-            ) from error
+            why = "is set, and cryptography is not installed: pip install 'Flask-Pickup[telnyx]'."
+            raise config.invalid("telnyx_public_key", why) from error
         tolerance = max(config.number("signature_tolerance", _TOLERANCE), _TOLERANCE)
         return cls(Keys(public, rehearsal), insights=read_names(config), clock=clock, tolerance=tolerance)
 
     def verify(self, delivery: Delivery) -> float | None:
         """Return the signed Unix time."""
-        return self.keys.verify(delivery, now=self.clock(), tolerance=self.tolerance)
+        signed_at = self.keys.verify(delivery)
+        require_recent(signed_at, now=self.clock(), tolerance=self.tolerance)
+        return signed_at
 
     def parse(self, delivery: Delivery) -> Event:
         """Return the event."""
@@ -79,7 +80,7 @@ class Telnyx(BasePlatform):
 
         :raises ConfigurationError: if there is none: the platform's private key is nobody else's.
         """
-        if not self.keys.can_sign:
+        if not self.keys.private:
             raise ConfigurationError(
                 f"'PICKUP_TELNYX_REHEARSAL_KEY' is not set. Set it here and where the app runs. Make one: {_GENERATOR}"
             )

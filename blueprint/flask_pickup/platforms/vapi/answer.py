@@ -8,8 +8,10 @@ from typing import Any
 from flask_pickup.platforms.assistants import metadata_in, prompt_of, with_words, without_empty_error
 from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
 from flask_pickup.platforms.json_schema import properties_of, resolved
-from flask_pickup.platforms.reading import mapping, mappings, object_at, text
-from flask_pickup.platforms.vapi.findings import SUCCESS, output_name
+from flask_pickup.platforms.reading import mapping, mappings, object_at, text, words_of
+
+SUCCESS = "success_evaluation"
+"""The finding's name for the platform's ``successEvaluation``."""
 
 _OVERRIDES = "assistantOverrides"
 _OTHERS = frozenset({"squadId", "squad", "workflowId", "workflow", "destination"})
@@ -91,6 +93,11 @@ def analysis_fields(settings: JsonObject) -> Mapping[str, JsonObject]:
         if plan and success.get("enabled") is not False:
             found[SUCCESS] = {"type": _RUBRICS.get(success.get("rubric", "PassFail"), "string")}
     return found
+
+
+def output_name(output: JsonObject) -> str:
+    """Return the finding's name for a structured output that is no object: the output's own, in small letters."""
+    return "_".join(words_of(text(output.get("name")) or ""))
 
 
 def _assistants(settings: JsonObject) -> Iterator[JsonObject]:

@@ -5,7 +5,7 @@ A call must not be lost because a field is not as documented: only the type and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -26,17 +26,21 @@ from flask_pickup.platforms.events import (
 from flask_pickup.platforms.reading import (
     LONGEST_REASON,
     SentValues,
+    as_boolean,
+    as_number,
     identifier,
+    json_object,
     mapping,
+    mappings,
     moment,
+    object_at,
     seconds,
     text,
     words_of,
 )
 from flask_pickup.platforms.tools import read_tool_calls
 from flask_pickup.platforms.transcripts import read_transcript
-from flask_pickup.platforms.vapi.answer import analysis_fields, metadata, words
-from flask_pickup.platforms.vapi.findings import read_findings
+from flask_pickup.platforms.vapi.answer import SUCCESS, analysis_fields, metadata, output_name, words
 
 _EVENTS = {event.name: event for event in (IncomingCall, StatusChanged, ToolCalls, CallEnded)}
 _INBOUND = "inbound_phone_call"
@@ -99,7 +103,6 @@ def _report(values: SentValues, call: JsonObject) -> dict[str, Any]:
     artifact = mapping(message.get("artifact"))
     analysis = SentValues(mapping(message.get("analysis")), unread)
     said = artifact.get("messages") or artifact.get("messagesOpenAIFormatted") or artifact.get("transcript")
-    transcript, user_messages = read_transcript(said, unread)
     ending: Ending | None = values.get("endedReason", _ending, "end reasons")
     started_at, ended_at = (_time(key, values, call) for key in ("startedAt", "endedAt"))
     # Where the answer comes back, a saved assistant's own words may stand beside those that override them.
@@ -108,14 +111,38 @@ def _report(values: SentValues, call: JsonObject) -> dict[str, Any]:
         "ended_at": ended_at,
         "duration_seconds": _duration(values, started_at, ended_at),
         "ending": ending,
-        "user_messages": user_messages,
-        "analysis": read_findings(message, analysis),
+        "analysis": _findings(message, analysis),
         "analysis_fields": {**analysis_fields(call), **analysis_fields(message)},
-        "transcript": transcript,
+        **read_transcript(said, unread),
         "summary": text(analysis.of.get("summary"), None),
         "metadata": metadata(answer),
         "applied": _applied(answer, ending, str(message.get("endedReason"))),
     }
+
+
+def _findings(message: JsonObject, analysis: SentValues) -> dict[str, Any]:
+    """Return what the analysis found, flat: ``analysis`` wins over structured outputs of the same name."""
+    found: dict[str, Any] = {}
+    outputs = object_at(message, "artifact", "structuredOutputs")
+    for output in mappings(list(outputs.values())) or ():
+        result = output.get("result")
+        # An object's properties have names of their own.
+        found |= result if isinstance(result, Mapping) else {output_name(output): result}
+    found |= analysis.get("structuredData", json_object, "analysis") or {}
+    success = analysis.of.get("successEvaluation")
+    if success is not None:
+        found[SUCCESS] = _success(success)
+    return found
+
+
+def _success(sent: Any) -> Any:
+    """Return what a rubric says as a boolean or a number, such as ``"true"``, ``"8"`` or ``"85%"``; else as it was sent."""
+    if not isinstance(sent, str):
+        return sent
+    # On a scale from 1 to 10, 1 is no boolean.
+    number = as_number(sent.rstrip(" %"))
+    found = as_boolean(sent) if number is None else number
+    return sent if found is None else found
 
 
 def _time(key: str, values: SentValues, call: JsonObject) -> datetime | None:
