@@ -71,10 +71,34 @@ SAME: dict[str, dict[str, Any]] = {
     "extended": {
         "warm/system_prompt.j2": '{% extends "greetings/system_prompt.j2" %}\n{% block tone %}{{ super() }}{% endblock %}'
     },
+    "block": {
+        "warm/system_prompt.j2": '{% extends "greetings/system_prompt.j2" %}{% block tone %}Be kind.{% endblock %}'
+    },
+    "copied-and-shared": {
+        "warm/first_message.j2": "{% include 'hello.j2' %} from {{ caller.country }}.",
+        "warm/hello.j2": "{% if customer.first_name %}Hello {{ customer.first_name }}{% else %}{{ 'Hello' }}{% endif %}",
+    },
+    "outside-the-audience": {
+        "experiment.toml": f"{DRAFT}".replace("[arms]", "audience = 'caller.identified'\n[arms]"),
+        "warm/first_message.j2": f"{ASKS}{{% if not caller.identified %}} Who is there?{{% endif %}}",
+    },
 }
 OTHER: dict[str, dict[str, Any]] = {
     "one-word": {"warm/first_message.j2": ASKS.replace("Hello", "Hi")},
-    "for-a-customer": {"warm/first_message.j2": f"{ASKS}{{% if customer.tier == 'gold' %}} Welcome!{{% endif %}}"},
+    **{
+        f"for-some-{place}": {"warm/first_message.j2": f"{ASKS}{{% if {asked} %}} Welcome!{{% endif %}}"}
+        for place, asked in enumerate(
+            (
+                *("customer.tier == 'gold'", "'gold' in customer.tiers", "customer.plan.name in ['gold']"),
+                *("customer.orders|length > 2 or customer.since.year < 2020", "customer.tier is ne 'gold'"),
+                *("not caller.identified", "now.weekday() == 6", "caller.country == 'US'"),
+            )
+        )
+    },
+    "for-the-others": {
+        "experiment.toml": f"audience = 'customer.vip is defined'\n{DRAFT}",
+        "warm/first_message.j2": f"{ASKS}{{% if not customer.vip %}} Welcome!{{% endif %}}",
+    },
     "extended": {
         "warm/system_prompt.j2": '{% extends "greetings/system_prompt.j2" %}{% block tone %}{{ super() }} Hi{% endblock %}'
     },
@@ -88,9 +112,42 @@ def test_arm_that_is_the_same_as_the_base(tmp_path: Path, arms: dict[str, dict[s
     """An arm with the base's texts and settings has one warning."""
     faults = {name: Fault(files, "experiment.toml", 3, "") for name, files in arms.items()}
     found = all_complaints(tmp_path, faults, {**BASE, "greetings/first_message.j2": ASKS})
-    said = [each["file"] for each in found if "arm 'warm' changes nothing" in each["problem"]]
+    said = [each["file"] for each in found if each["problem"].startswith("arm 'warm' changes nothing: check finds no")]
     assert said == sorted(f"experiments/{name}/experiment.toml" for name in arms) * expected
     assert len(found) == len(said)
+
+
+TWO = "[arms]\nkind = 1\nwarm = 1\ncontrol = 1\n"
+"""Control comes last."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "warm", "says"),
+    [
+        ({"first_message.j2": "Hi."}, {"first_message.j2": "{{ 'Hi.' }}"}, ["arm 'warm' is the same as 'kind'"]),
+        ({"override.json": {"max_duration_seconds": 9}}, {"override.json": {"max_duration_seconds": 9}},
+         ["arm 'warm' is the same as 'kind'"]),
+        ({"first_message.j2": ASKS}, {"first_message.j2": ASKS}, ["arm 'kind' changes nothing", "arm 'warm' changes nothing"]),
+        ({"first_message.j2": "Hi."}, {"first_message.j2": "Hi."} | {"override.json": {"max_duration_seconds": 9}}, []),
+        ({"first_message.j2": "Hi."}, {"first_message.j2": "Hi{% if customer.tier in ['gold'] %}!{% endif %}."}, []),
+    ],
+)  # fmt: skip
+def test_arms_that_are_the_same(tmp_path: Path, kind: dict[str, Any], warm: dict[str, Any], says: list[str]) -> None:
+    """Of two arms with the same texts and settings one has a warning."""
+    arms = {f"{name}/{path}": text for name, arm in {"kind": kind, "warm": warm}.items() for path, text in arm.items()}
+    fault = Fault({"experiment.toml": TWO, **arms}, "", 0, "")
+    found = all_complaints(tmp_path, {"e": fault}, {**BASE, "greetings/first_message.j2": ASKS})
+    assert [(each["line"], each["problem"].partition(":")[0]) for each in found] == [
+        (2 if "'kind' changes" in words else 3, words) for words in says
+    ]
+
+
+def test_arm_that_differs_on_one_line(tmp_path: Path) -> None:
+    """An arm changes something if a caller of any line gets another text."""
+    numbers = [f'[lines."+3185012345{place}"]\nname = "Desk {place}"\n' for place in range(8)]
+    files = {**BASE, "greetings/settings.toml": "".join(numbers)}
+    text = "Good day{% if line.name == 'Desk 7' and not caller.identified %}!{% endif %}."
+    assert all_complaints(tmp_path, {"e": greeting(text, "")}, files) == []
 
 
 def test_greeting_may_come_from_the_override(tmp_path: Path) -> None:

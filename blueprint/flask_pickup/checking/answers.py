@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import NamedTuple
 
-from babel.core import get_global
 from jinja2.exceptions import SecurityError, TemplateNotFound
 
-from flask_pickup.caller import UNIDENTIFIED, Caller
-from flask_pickup.calls import CallFacts
-from flask_pickup.catalog import Catalog, Complaint, Line
+from flask_pickup.catalog import Complaint
 from flask_pickup.catalog.complaints import toml_line
+from flask_pickup.checking.callers import Case
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.keys import walk
 from flask_pickup.checking.overrides import check_answer, written_at
-from flask_pickup.customer import UNKNOWN, Customer
-from flask_pickup.decision import Deciding
 from flask_pickup.platforms import Answer, Platform, Rejection
 from flask_pickup.rendering import BASE, failed_at
 
@@ -27,19 +20,6 @@ WORDS_A_MINUTE = 150
 LONGEST_GREETING = 20
 """Seconds. A caller wants to speak after that."""
 _LETTERS_A_WORD = 6
-
-_NOBODYS = "+12015550100"
-_FOREIGNER = Caller(number=_NOBODYS, country="ZZ", language=None, key="0" * 32)
-_KNOWN = {"first_name": "Jan", "name": "Jan Jansen", "vip": True}
-_HOURS_TRIED = 24 * 14
-_MONDAY = datetime(2026, 3, 2, 11, tzinfo=UTC)
-
-
-class Case(NamedTuple):
-    """A caller for whom an answer is tried, and who it is in a complaint."""
-
-    words: str
-    deciding: Deciding
 
 
 def check_answers(content: Content) -> Iterator[Complaint]:
@@ -60,73 +40,18 @@ def check_answers(content: Content) -> Iterator[Complaint]:
 
 def _all(content: Content, platform: Platform) -> Iterator[Complaint]:
     catalog, at = content.catalog, content.at
-    at(BASE)
-    regular, timed = list(_regular(catalog, platform)), list(_at_other_times(catalog, platform))
-    cases = [*regular, *timed]
-    for case in cases:
+    cases = content.cases[platform.name]
+    for case in cases.all:
         at(BASE)
         yield from _base(content, case)
-    # Every case of the first line, and every fifth of the others: no number of languages divides that.
-    first = 2 + 2 * len(catalog.languages)
-    sample = [*regular[:first], *regular[first::5], *timed]
     for experiment in catalog.experiments:
         at(experiment.file)
-        # An audience of none of these callers may have some like them.
-        inside = [case for case in cases if not case.deciding.outside(experiment)][: len(sample)] or sample
-        yield from _faults(content, cases)
+        tried = cases.inside(experiment)[: len(cases.sample)] if experiment.audience else cases.sample
+        yield from _faults(content, cases.all)
         for arm in catalog.arms[experiment.name]:
-            for case in (inside if experiment.audience else sample) if arm.writes_on(platform) else ():
+            for case in tried if arm.writes_on(platform) else ():
                 at(arm.folder)
                 yield from _answer(content, case, (*case.deciding.base, arm.folder))
-
-
-def _regular(catalog: Catalog, platform: Platform) -> Iterator[Case]:
-    """Yield callers of every kind: on each line, in each language, while it is open and while it is closed."""
-    case = partial(_case, catalog, platform)
-    for line in [Line(None), *catalog.settings.lines.values()]:
-        for is_open, now in _times(catalog, line):
-            ending = ("" if is_open else ", outside the hours") + (f", on line {line.name}" if line.name else "")
-            yield case(f"a caller without a number{ending}", line, now, UNIDENTIFIED)
-            yield case(f"a stranger from a far country{ending}", line, now, _FOREIGNER)
-            for language in sorted(catalog.languages_on(line)):
-                words = f"speaks '{language}'{ending}"
-                country = get_global("likely_subtags").get(language, "").rpartition("_")[2] or None
-                caller = Caller(number=_NOBODYS, country=country, language=language, key="0" * 32)
-                known = Customer({**_KNOWN, "language": language})
-                yield case(f"a customer who {words}", line, now, caller, known)
-                yield case(f"a stranger who {words}", line, now, caller)
-
-
-def _at_other_times(catalog: Catalog, platform: Platform) -> Iterator[Case]:
-    """Yield a caller at every third hour and on every day, if any template reads the time."""
-    if catalog.library.reads("now"):
-        line = Line(None)
-        midnight = _MONDAY.replace(hour=0, tzinfo=catalog.zone(line))
-        hours = [*range(0, 24, 3), *range(12, 24 * 7, 24)]
-        for now in (midnight + timedelta(hours=hour) for hour in hours):
-            yield _case(catalog, platform, f"a caller on a {now:%A} at {now:%H:%M}", line, now, UNIDENTIFIED)
-
-
-def _case(  # noqa: PLR0913, PLR0917 (all that a call is)
-    catalog: Catalog,
-    platform: Platform,
-    words: str,
-    line: Line,
-    now: datetime,
-    caller: Caller,
-    customer: Customer = UNKNOWN,
-) -> Case:
-    call = CallFacts("check", platform.name, "inbound_phone_call", caller, line, now)
-    return Case(words, Deciding(catalog, platform, call, customer))
-
-
-def _times(catalog: Catalog, line: Line) -> list[tuple[bool, datetime]]:
-    """Return a time at which ``line`` is open and one at which it is closed, as far as two weeks have them."""
-    hours = catalog.hours(line)
-    if hours is None:
-        return [(True, _MONDAY)]
-    tried = (_MONDAY + timedelta(hours=hour) for hour in reversed(range(_HOURS_TRIED)))
-    return sorted({hours.is_open(now): now for now in tried}.items(), key=lambda found: found[1])
 
 
 def _base(content: Content, case: Case) -> Iterator[Complaint]:

@@ -13,6 +13,7 @@ from flask_pickup.catalog import Catalog
 from flask_pickup.catalog.complaints import json_line, toml_line
 from flask_pickup.catalog.loading import reachable
 from flask_pickup.catalog.settings import SPEAKS
+from flask_pickup.checking.callers import Cases
 from flask_pickup.checking.keys import strangers
 from flask_pickup.checking.recorded import NO_HISTORY, History
 from flask_pickup.checking.source import Source, own_names
@@ -104,6 +105,12 @@ class Content:
         """Override to the platforms that get it and do not know its keys."""
         overrides = self.catalog.overrides
         return {path: strangers(patch, overrides.getting(path)) for path, patch in overrides.patches.items()}
+
+    @cached_property
+    def cases(self) -> Mapping[str, Cases]:
+        """The callers for whom answers are tried, by platform."""
+        self.at(BASE)
+        return {each.name: Cases.of(self.catalog, each) for each in self.catalog.platforms}
 
     def _expressions(self) -> Iterator[tuple[str, str, str]]:
         """Yield the file, key and text of each expression that only decides."""

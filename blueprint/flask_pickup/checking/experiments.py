@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
@@ -11,7 +10,6 @@ from flask_pickup.catalog import CONTROL, Arm, Catalog, Complaint, Experiment
 from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.recorded import carry_over
-from flask_pickup.override import merge
 from flask_pickup.platforms import Platform
 from flask_pickup.rendering import BASE
 
@@ -27,12 +25,6 @@ _CONSEQUENCES = {
 """Keys of a definition whose change matters while callers are in the experiment, with their name and the consequence."""
 
 
-_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-_BLOCK_AS_IT_IS = r"\s*\{%-? block \w+ -?%\}\s*\{\{-? super\(\) -?\}\}\s*\{%-? endblock(?: \w+)? -?%\}"
-_USES_THE_BASE = re.compile(rf"\{{%-? (?:include|extends) ['\"]{BASE}/(\w+)\.j2['\"] -?%\}}(?:{_BLOCK_AS_IT_IS})*")
-"""A template that is the base's, unchanged."""
-
-
 def check_experiments(content: Content) -> Iterator[Complaint]:
     """Yield what experiments and their arms lack, and what changed in the running ones."""
     catalog = content.catalog
@@ -40,12 +32,8 @@ def check_experiments(content: Content) -> Iterator[Complaint]:
         yield from _incomplete(catalog, experiment)
         for arm in catalog.arms[experiment.name]:
             yield from _missing_variants(catalog, arm)
-            same = [each.name for each in catalog.platforms if _is_the_base(catalog, arm, each)]
-            if same and arm.name != CONTROL and experiment.status != "concluded":
-                where = "" if len(same) == len(catalog.platforms) else f" on {', '.join(same)}"
-                problem = f"arm '{arm.name}' changes nothing{where}: it has the texts and settings of {BASE}/"
-                remedy = "change its greeting, prompt or override"
-                yield _warning(catalog, experiment, ("arms", arm.name), problem, remedy)
+        if experiment.status != "concluded":
+            yield from _equal_arms(content, experiment)
         before = content.recorded.definitions.get(experiment.name)
         if experiment.is_running and experiment.layer:
             for carried in carry_over(experiment.name, experiment.layer, experiment.layer_range, content.recorded):
@@ -68,15 +56,36 @@ def _incomplete(catalog: Catalog, experiment: Experiment) -> Iterator[Complaint]
         yield _warning(catalog, experiment, ("status",), problem, 'write winner = "control", or an arm')
 
 
-def _is_the_base(catalog: Catalog, arm: Arm, platform: Platform) -> bool:
-    base, patch = (catalog.overrides.patch(folder, platform) for folder in (BASE, arm.folder))
-    templates = {path: _COMMENT.sub("", text).strip() for path, text in arm.files.items() if path.endswith(".j2")}
-    same = all(
-        text == catalog.texts.get(f"{BASE}/{path}", "").strip()
-        or ((used := _USES_THE_BASE.fullmatch(text)) and path.startswith(f"{used[1]}."))
-        for path, text in templates.items()
-    )
-    return not arm.writes_on(platform) or (same and merge(base, patch) == base)
+def _equal_arms(content: Content, experiment: Experiment) -> Iterator[Complaint]:
+    """Yield each arm that answers like control or like an arm before it, with the platforms on which it does."""
+    catalog = content.catalog
+    arms = sorted(catalog.arms[experiment.name], key=lambda arm: arm.name != CONTROL)
+    for place, arm in enumerate(arms):
+        left = list(catalog.platforms)
+        for other in arms[:place]:
+            equal = [each for each in left if _answer_alike(content, experiment, each, arm, other)]
+            left = [each for each in left if each not in equal]
+            if equal:
+                said = "changes nothing" if other.name == CONTROL else f"is the same as '{other.name}'"
+                where = "" if len(equal) == len(catalog.platforms) else f" on {', '.join(each.name for each in equal)}"
+                problem = f"arm '{arm.name}' {said}{where}: check finds no caller who gets another text or setting"
+                remedy = "change its greeting, prompt or override"
+                yield _warning(catalog, experiment, ("arms", arm.name), problem, remedy)
+
+
+def _answer_alike(content: Content, experiment: Experiment, platform: Platform, *arms: Arm) -> bool:
+    if not any(arm.writes_on(platform) for arm in arms):
+        return True
+    cases = content.cases[platform.name]
+    for deciding in (*(case.deciding for case in cases.inside(experiment)), *cases.customers):
+        content.at(arms[0].folder)
+        try:
+            one, other = (platform.answer(deciding.answer((*deciding.base, arm.folder))) for arm in arms)
+        except Exception:  # noqa: BLE001 (a template may raise anything, and has a complaint of its own)
+            return False
+        if one != other:
+            return False
+    return True
 
 
 def _missing_variants(catalog: Catalog, arm: Arm) -> Iterator[Complaint]:
