@@ -109,6 +109,10 @@ class ConfigReader:
         given = (self._config.get(_key(name)), self._arguments.get(name), default)
         return next((value for value in given if value is not None and value != ""), None)
 
+    def given(self) -> dict[str, Any]:
+        """Return the options that are set, by name."""
+        return {name: value for name in OPTION_NAMES if (value := self.get(name)) is not None}
+
     def number(self, name: str, default: float) -> float:
         """Return a number above 0."""
         value = self.get(name, default)

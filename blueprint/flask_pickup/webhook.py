@@ -76,6 +76,8 @@ class Webhook:
     ) -> None:
         self.clock = clock
         self.options = options = read_options(config, root=app.root_path, instance=app.instance_path)
+        places = ("experiments", "greetings", "database_url")
+        self.given = {**config.given(), **{name: getattr(options, name) for name in places}}
         self.platforms = enabled_platforms(config, self._time)
         self.catalog = load(
             options.experiments,

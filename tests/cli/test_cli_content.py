@@ -52,6 +52,14 @@ def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: py
     assert all((here / file).exists() for file in files)
 
 
+def test_options_of_the_app_here_count(make_phone: MakePhone) -> None:
+    """What the environment leaves out is the app's: its folders, its region and its platforms."""
+    content = {**CONTENT, "greetings/override.vapi.json": {"assistantOverrides": {"voise": {}}}}
+    secrets = {"PICKUP_VAPI_SECRET": "a-secret-of-vapi", "PICKUP_VAPI_ASSISTANT": "assistant"}
+    result = run("check", app=make_phone(content, **secrets).app)
+    assert "unknown key 'voise'; did you mean 'voice'?" in result.stdout
+
+
 def test_exit_status_is_0_without_errors(here: Path) -> None:
     """Content without problems gives one line; a warning is printed; both leave the exit status 0."""
     write(here, CONTENT)

@@ -196,6 +196,14 @@ def test_row_and_report_are_shown_beside_the_app(make_phone: MakePhone) -> None:
     server.server_close()
 
 
+def test_secret_of_the_app_here_signs(make_phone: MakePhone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment has no platform's secret, the app's own signs."""
+    monkeypatch.delenv("PICKUP_WEBHOOK_SECRET")
+    with stub() as (url, seen):
+        assert run("rehearse", url, app=make_phone().app).exit_code == 0
+        assert len(seen) == 2
+
+
 def test_platform_whose_secret_is_not_here() -> None:
     """A platform is named by --platform; one that has no secret here gets a sentence."""
     result = run("rehearse", "http://127.0.0.1:9/", "--platform", "nobody")

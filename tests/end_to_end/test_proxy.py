@@ -88,7 +88,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running ``scripts/serve``."""
     checkout = copy_checkout(tmp_path_factory.mktemp("proxied") / "pickup")
     borrow_packages(checkout)
-    with serving(checkout, PICKUP_DASHBOARD_TOKEN=TOKEN, **OPTIONS) as server:
+    with serving(checkout, PICKUP_DASHBOARD_TOKEN=TOKEN, PICKUP_WEBHOOK_SECRET=TOKEN, **OPTIONS) as server:
         yield server
 
 

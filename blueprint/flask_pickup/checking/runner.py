@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -86,19 +85,27 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     return len(catalog.experiments)
 
 
-def check_folders(experiments: Path, greetings: Path, *, region: str, recorded: History = NO_HISTORY) -> Found:
+def check_folders(
+    experiments: Path,
+    greetings: Path,
+    *,
+    region: str,
+    options: Mapping[str, Any] | None = None,
+    recorded: History = NO_HISTORY,
+) -> Found:
     """Check both folders. A file that takes too much time or memory gets a complaint and ends the checks.
 
-    Its parameters are those of :func:`check_here`; the platforms are those that this process's environment enables.
+    Its parameters are those of :func:`check_here`; the platforms are those that the options enable.
 
     :raises ChecksFailed: if the checks cannot begin.
     """
-    request = {"folders": [str(experiments), str(greetings)], "region": region, "recorded": asdict(recorded)}
+    folders = [str(experiments), str(greetings)]
+    request = {"folders": folders, "region": region, "options": options or {}, "recorded": asdict(recorded)}
     # Safe path (-P): the folder that is checked can hold modules named like ours.
     command = [sys.executable, "-P", "-c", "from flask_pickup.checking.runner import in_the_child; in_the_child()"]
     try:
         child = subprocess.run(  # noqa: S603 (our own module)
-            command, input=json.dumps(request).encode(), capture_output=True, timeout=TIMEOUT, check=False
+            command, input=json.dumps(request, default=str).encode(), capture_output=True, timeout=TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
         return _found(error.stdout or b"", f"it takes more than {TIMEOUT:g} seconds")
@@ -118,7 +125,7 @@ def in_the_child() -> None:
     number = check_here(
         *folders,
         region=request["region"],
-        platforms=content_platforms(ConfigReader(os.environ)),
+        platforms=content_platforms(ConfigReader({}, request["options"])),
         recorded=recorded,
         found=lambda complaint: _print(asdict(complaint)),
         at=_begin_step,

@@ -21,7 +21,7 @@ from flask_pickup.catalog.layers import WHOLE
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.toml import NAME
-from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, layer_ranges, plural, show
+from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, layer_ranges, options_here, plural, show
 from flask_pickup.enrolment import detectable_effects
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
@@ -40,10 +40,10 @@ def check_command(root: Path | None, style: str) -> None:
     Prints every complaint about the content: where it is, the problem and the remedy. ROOT holds experiments/ and
     greetings/; the default is PICKUP_EXPERIMENTS and PICKUP_GREETINGS, or here. Every arm is rendered for many kinds
     of callers, in a child process with limits on time and memory. If a database answers, running experiments are
-    compared with what callers last heard. The platforms are those whose secrets are in the environment or .env, else
-    Flireo. Needs no app. The exit status is 1 if there is an error; warnings and notes leave it 0.
+    compared with what callers last heard. The options are the environment's or .env's, or else those of the app here;
+    without a platform's secret, overrides are checked as Flireo's. Needs no app. The exit status is 1 if there is an error; warnings and notes leave it 0.
     """
-    options = ConfigReader(os.environ)
+    options = options_here()
     platforms = content_platforms(options)
     experiments, greetings = (root / "experiments", root / "greetings") if root else _folders(options)
     if not experiments.is_dir() and not greetings.is_dir():
@@ -53,6 +53,7 @@ def check_command(root: Path | None, style: str) -> None:
             experiments,
             greetings,
             region=options.region("NL"),
+            options=options.given(),
             recorded=(recorded := _recorded(options)),
         )
     except ChecksFailed as error:
@@ -99,7 +100,7 @@ def new_command(name: str, arms: str, layer: str, style: str) -> None:
             fail(f"'{word}' cannot be a name: use lower-case letters, digits, '-' and '_'.", USAGE_ERROR)
     if not names:
         fail("Name at least one arm beside control: --arms warm", USAGE_ERROR)
-    options = ConfigReader(os.environ)
+    options = options_here()
     folder, greetings = _folders(options)
     catalog = checking.load_content(
         folder, greetings, region=options.region("NL"), platforms=content_platforms(options)
@@ -136,7 +137,15 @@ def new_command(name: str, arms: str, layer: str, style: str) -> None:
 
 
 def _folders(options: ConfigReader) -> tuple[Path, Path]:
-    return Path(options.get("experiments", "experiments")), Path(options.get("greetings", "greetings"))
+    return _seen_from_here(options.get("experiments", "experiments")), _seen_from_here(
+        options.get("greetings", "greetings")
+    )
+
+
+def _seen_from_here(folder: str | Path) -> Path:
+    """Return a folder as an author here calls it; an app's own are absolute."""
+    path, here = Path(folder), Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _asked(options: ConfigReader, question: Callable[[Engine], T]) -> T | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -11,7 +13,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
+from flask.cli import ScriptInfo, with_appcontext
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +23,7 @@ from flask_pickup.blueprint import EXTENSION, State
 from flask_pickup.catalog import Catalog, Experiment
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.ledger.spool import SpoolUnavailable
+from flask_pickup.options import ConfigReader
 
 P = ParamSpec("P")
 
@@ -89,6 +92,26 @@ def with_state(command: Callable[Concatenate[State, P], None]) -> Callable[P, No
         command(state, *arguments, **options)
 
     return run
+
+
+def state_here() -> State | None:
+    """Return what the app here keeps of its Pickup; None if there is no app here that can be loaded and has one."""
+    log = logging.getLogger("flask_pickup")
+    # The command says itself what is wrong with the content.
+    log.disabled = True
+    try:
+        app = click.get_current_context().ensure_object(ScriptInfo).load_app()
+    except Exception:  # noqa: BLE001 (loading an app may raise anything)
+        return None
+    finally:
+        log.disabled = False
+    return app.extensions.get(EXTENSION)
+
+
+def options_here() -> ConfigReader:
+    """Return the options of the environment, and those of the app here for what it leaves out."""
+    state = state_here()
+    return ConfigReader(os.environ, state.given if state else None)
 
 
 def show(style: str, value: Any, *parts: str | Text | Table, failed: bool = False) -> None:

@@ -10,14 +10,13 @@ from time import time
 from typing import Any
 
 import click
-from flask.cli import ScriptInfo
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup import rehearsal
-from flask_pickup.blueprint import EXTENSION
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.cli.group import (
     UNCHANGED_GREETING,
@@ -26,11 +25,12 @@ from flask_pickup.cli.group import (
     fail,
     formatted,
     labelled,
+    options_here,
     plural,
     show,
+    state_here,
 )
 from flask_pickup.dashboard.rows import one_call
-from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import DEFAULT, Platform, SampleCall, enabled_platforms, endpoint_of
 from flask_pickup.rehearsal import Expected, Reply
 
@@ -57,7 +57,8 @@ def rehearse_command(
     received.
 
     URL is the webhook's, by default that of scripts/serve on this machine. No other address is contacted. The secret is
-    the platform's, such as PICKUP_WEBHOOK_SECRET, from the environment or, with python-dotenv, from .env.
+    the platform's, such as PICKUP_VAPI_SECRET, from the environment or, with python-dotenv, from .env, or else from the
+    app here.
 
     The calls are recorded under ids that begin with pickup-rehearsal-, and results exclude them. The exit status is 1
     if the server cannot be reached or a reply is not as expected.
@@ -69,7 +70,7 @@ def rehearse_command(
     """
     if everything and call:
         fail("--all names its calls itself: remove --call.", USAGE_ERROR)
-    platforms = enabled_platforms(ConfigReader(os.environ), time)
+    platforms = enabled_platforms(options_here(), time)
     name = name or (DEFAULT if DEFAULT in platforms else next(iter(platforms)))
     if name not in platforms:
         fail(f"The secret of '{name}' is not set here. Those of {', '.join(platforms)} are.", USAGE_ERROR)
@@ -114,12 +115,12 @@ def _show_call(url: str, platform: Platform, call_id: str, reply: Reply, report:
 
 def _row_of(call_id: str) -> tuple[dict[str, Any] | None, str]:
     """Return a call's row with its outcomes as plain values and in words; None if there is no app here that has it."""
+    if (state := state_here()) is None:
+        return None, "not shown: there is no app here"
     try:
-        app = click.get_current_context().ensure_object(ScriptInfo).load_app()
-        with app.app_context():
-            found = one_call(app.extensions[EXTENSION].engine, call_id)
-    except Exception:  # noqa: BLE001 (loading an app may raise anything)
-        return None, "not shown: no app here has a database that answers"
+        found = one_call(state.engine, call_id)
+    except SQLAlchemyError:
+        return None, "not shown: the database of the app here does not answer"
     if found is None:
         return None, "not in the database of the app here"
     row, _ = found
@@ -128,7 +129,8 @@ def _row_of(call_id: str) -> tuple[dict[str, Any] | None, str]:
 
 
 def _rehearse_all(url: str, platform: Platform, call: SampleCall, style: str) -> None:
-    steps = rehearsal.all_steps(lambda clock: enabled_platforms(ConfigReader(os.environ), clock)[platform.name], call)
+    options = options_here()
+    steps = rehearsal.all_steps(lambda clock: enabled_platforms(options, clock)[platform.name], call)
     results = []
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "sent", "expected", "received"):

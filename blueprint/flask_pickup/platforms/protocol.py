@@ -54,7 +54,7 @@ class Platform(Protocol):
         """Validates an override, and an answer with its rendered strings.
 
         A field's metadata says what ``flask pickup check`` tells authors: ``app_only`` (an experiment must not set it),
-        ``write_instead`` (the key that authors write for it).
+        ``write_instead`` (the key that authors write for it), ``same_as`` (another key that means the same).
         """
 
     def verify(self, delivery: Delivery) -> float | None:

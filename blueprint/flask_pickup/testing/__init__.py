@@ -16,8 +16,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask_pickup.blueprint import EXTENSION, State
+from flask_pickup.errors import ConfigurationError
 from flask_pickup.platforms import (
-    DEFAULT,
     CallEnded,
     Event,
     IncomingCall,
@@ -75,11 +75,11 @@ class PickupClient(FlaskClient):
 
     ``fields`` are the platform's own keys of the event, which win over those of a sample.
 
-    :param platform: the name of the platform that calls.
+    :param platform: the name of the platform that calls; by default Flireo, or else the first that is enabled.
     """
 
     def __init__(
-        self, app: Flask, response_wrapper: type[Response] | None = None, *, platform: str = DEFAULT, **options: Any
+        self, app: Flask, response_wrapper: type[Response] | None = None, *, platform: str = "", **options: Any
     ) -> None:
         super().__init__(app, response_wrapper or app.response_class, **options)
         self._platform = platform
@@ -96,12 +96,19 @@ class PickupClient(FlaskClient):
     def webhook_url(self) -> str:
         """Where the app answers the platform."""
         urls = self.application.url_map.bind(self.application.config["SERVER_NAME"] or "localhost")
-        return urls.build(self.pickup.endpoints[self._platform])
+        return urls.build(self.pickup.endpoints[self.platform.name])
 
     @property
     def platform(self) -> Platform:
-        """The platform that calls."""
-        return self.pickup.platforms[self._platform]
+        """The platform that calls.
+
+        :raises ConfigurationError: if it is not enabled.
+        """
+        state = self.pickup
+        if self._platform and self._platform not in state.platforms:
+            names = ", ".join(sorted(state.platforms))
+            raise ConfigurationError(f"'{self._platform}' is not enabled in this app. There are: {names}.")
+        return state.platforms[self._platform] if self._platform else state.default_platform
 
     def freeze(self, at: datetime | float) -> FrozenClock:
         """Stop the clock of the app's Pickup, and return it."""

@@ -70,6 +70,17 @@ def written(override: dict[str, Any], words: Words, metadata: dict[str, Any] | N
             {"assistantOverrides": {"model": {**MODEL, "messages": [USER]}}, "error": ""},
             {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {**MODEL, "messages": [NEW, USER]}}},
         ),
+        (
+            {"assistantOverrides": {"voice": {"provider": "x"}}, "assistant": {"model": MODEL}},
+            {
+                "assistantId": "saved",
+                "assistantOverrides": {
+                    **HELLO,
+                    "model": {**MODEL, "messages": [NEW]},
+                    "voice": {"provider": "x"},
+                },
+            },
+        ),
         ({"assistant": {}}, {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {"messages": [NEW]}}}),
         # What is wrong stays wrong, so that the schema finds it.
         ({"assistant": "x"}, {"assistant": "x"}),
@@ -222,7 +233,6 @@ def test_no_override_breaks_the_answer(override: dict[str, Any]) -> None:
         ({}, "greetings/system_prompt.j2", "error", "write provider and model"),
         ({"greetings/override.vapi.json": MODELLED}, "", "", ""),
         ({"greetings/override.vapi.json": {**MODELLED, "assistantid": "a"}}, "greetings/override.vapi.json", "warning", "'assistantId'"),
-        ({"greetings/override.vapi.json": {"assistantOverrides": MODELLED["assistant"]}}, "greetings/override.vapi.json", "warning", "write 'assistant'"),
         (
             {"greetings/override.vapi.json": MODELLED, "experiments/x/warm/override.vapi.json": {"assistant": {"server": {"url": "x"}}}},
             "experiments/x/warm/override.vapi.json",

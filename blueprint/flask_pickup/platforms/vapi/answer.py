@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flask_pickup.override import merge
 from flask_pickup.platforms.assistants import metadata_in, prompt_of, with_words, without_empty_error
 from flask_pickup.platforms.events import Answer, JsonObject, Rejection, Words
 from flask_pickup.platforms.json_schema import properties_of, resolved
@@ -30,9 +31,8 @@ def write(answer: Answer | Rejection, assistant_id: str) -> dict[str, Any]:
     body = without_empty_error(answer.settings)
     if not _OTHERS.isdisjoint(body):
         return body
-    is_saved = "assistantId" in body or not body.get("assistant")
-    overrides = body.pop(_OVERRIDES, {})
-    assistant = body.pop("assistant", {}) or overrides
+    is_saved = _is_saved(body)
+    assistant = merge(body.pop(_OVERRIDES, {}), body.pop("assistant", {}))
     if is_saved:
         body.setdefault("assistantId", assistant_id)
     if isinstance(assistant, Mapping):
@@ -41,7 +41,7 @@ def write(answer: Answer | Rejection, assistant_id: str) -> dict[str, Any]:
             assistant = {"firstMessageMode": "assistant-speaks-first", **assistant}
         assistant = with_words(assistant, answer, greeting="firstMessage", model="model")
     if assistant != {}:
-        # Authors write what a saved assistant is overridden with under the same key as a whole assistant.
+        # Authors may write what a saved assistant is overridden with under the same key as a whole assistant.
         body[_OVERRIDES if is_saved else "assistant"] = assistant
     return body
 
@@ -54,16 +54,21 @@ def notes(answer: Answer | Rejection) -> Iterator[str]:
         return
     if "error" in settings:
         return
-    is_saved = "assistantId" in settings or not settings.get("assistant")
+    is_saved = _is_saved(settings)
     if not is_saved:
-        yield "Vapi uses the 'assistant' of the override alone. To change a saved one, write its 'assistantId' as well."
+        yield "Vapi uses the 'assistant' of the override alone. To change a saved one, write 'assistantOverrides' instead."
     if any("server" in assistant for assistant in _assistants(settings)):
         yield "Vapi sends all events of the call to the 'server' of the override, the tool calls of the assistant too."
     elif is_saved:
         yield (
             "Vapi sends the report to the saved assistant's own server URL if it has one, and not to Pickup. Remove that URL, "
-            "or write 'assistantId', and 'server' under 'assistant', in the override of greetings/."
+            "or write 'server' under 'assistantOverrides' in the override of greetings/."
         )
+
+
+def _is_saved(settings: JsonObject) -> bool:
+    """Return whether a saved assistant takes the call, and not a whole one of the settings."""
+    return not {"assistantId", _OVERRIDES}.isdisjoint(settings) or not settings.get("assistant")
 
 
 def words(settings: JsonObject) -> Words:

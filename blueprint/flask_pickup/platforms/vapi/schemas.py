@@ -77,7 +77,7 @@ VapiAnswerSchema = object_of(
     error=TextField(validate=_SAID),
     assistantId=TextField(validate=_SAID),
     assistant=fields.Nested(_ASSISTANT),
-    assistantOverrides=fields.Nested(_ASSISTANT, metadata={"write_instead": "assistant"}),
+    assistantOverrides=fields.Nested(_ASSISTANT, metadata={"same_as": "assistant"}),
     squadId=TextField(validate=_SAID),
     squad=ObjectField(),
     workflowId=TextField(validate=_SAID),
