@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bells import BELL_TOKEN, bell
+from bells import bell
 from checkouts import ROOT
-from conftest import CALLER, CONTENT, LINE, NOW, WEBHOOK_SECRET, MakePhone
-from flask_pickup import BadWebhook, Pickup, platforms
+from conftest import CALLER, CONTENT, NOW, MakePhone
+from contracts import (
+    ALL,
+    CALL,
+    METADATA,
+    NEW_SECRETS,
+    OLDEST,
+    SECRETS,
+    SILENT,
+    UNTIMED,
+    WORDS,
+    platform_of,
+)
+from flask_pickup import BadWebhook, Pickup
 from flask_pickup.catalog import Complaint
 from flask_pickup.checking.runner import check_here
 from flask_pickup.errors import BadSignature
@@ -29,58 +39,22 @@ from flask_pickup.platforms import (
     OtherEvent,
     Platform,
     Rejection,
-    SampleCall,
     StatusChanged,
     ToolCall,
     ToolCalls,
     Words,
     closing,
+    enabled_platforms,
 )
 from flask_pickup.testing import PickupClient
-
-
-def new_key(name: str) -> str:
-    """Return base64 of 32 bytes."""
-    return b64encode(name.encode().ljust(32)).decode()
-
-
-SECRETS = {
-    "flireo": {"PICKUP_WEBHOOK_SECRET": WEBHOOK_SECRET},
-    "bell": {"PICKUP_BELL_TOKEN": BELL_TOKEN},
-    "retell": {"PICKUP_RETELL_API_KEY": "key_of-the-account-on-retell"},
-    "telnyx": {"PICKUP_TELNYX_REHEARSAL_KEY": new_key("our own")},
-    "elevenlabs": {
-        "PICKUP_ELEVENLABS_TOKEN": "the-token-of-elevenlabs",
-        "PICKUP_ELEVENLABS_SECRET": "wsec-for-the-tests",
-    },
-    "vapi": {"PICKUP_VAPI_SECRET": "the-secret-of-vapi"},
-}
-"""Each platform's name, and its secrets."""
-OTHERS: dict[str, dict[str, str]] = {
-    "telnyx": {"PICKUP_TELNYX_PUBLIC_KEY": new_key("public")},
-    "vapi": {"PICKUP_VAPI_ASSISTANT": "an-assistant"},
-}
-"""What else enables a platform."""
-NEW_SECRETS = {"telnyx": (new_key("new"), new_key("theirs"))}
-"""A new secret of ours, and somebody else's, where any text will not do."""
-SILENT = {"telnyx"}
-"""Platforms whose report brings nothing of the answer back."""
-
-CALL = SampleCall("pickup-rehearsal-one", CALLER, LINE, datetime.fromtimestamp(NOW, UTC))
-METADATA = {"v": 1, "call": "pickup-rehearsal-one"}
-WORDS = Words("Good day.", "You are kind.")
+from toys import enabled
 
 
 @pytest.fixture(autouse=True, scope="module")
-def registry() -> Iterator[None]:
+def _registry() -> Iterator[None]:
     """Register the toy platform as its page says."""
-    platforms.REGISTRY["bell"] = bell().from_config
-    yield
-    del platforms.REGISTRY["bell"]
-
-
-def platform_of(name: str, clock: float = NOW) -> Platform:
-    return platforms.enabled_platforms(ConfigReader({**SECRETS[name], **OTHERS.get(name, {})}), lambda: clock)[name]
+    with enabled(bell()):
+        yield
 
 
 @pytest.fixture(params=sorted(SECRETS))
@@ -119,31 +93,6 @@ def test_first_sample_is_the_call(platform: Platform) -> None:
     assert (first.event, first.call) == (IncomingCall, CALL)
 
 
-@pytest.mark.parametrize("name", sorted(SECRETS))
-def test_other_secrets_are_refused(name: str, platform: Platform) -> None:
-    """Each configured secret verifies, and no other."""
-    new, others = NEW_SECRETS.get(name, ("a-new-secret-of-ours", "somebody-elses-secret"))
-    theirs = dict.fromkeys(SECRETS[name], others)
-    both = {key: [new, secret] for key, secret in SECRETS[name].items()}
-    rotating, other = (
-        platforms.enabled_platforms(ConfigReader({**OTHERS.get(name, {}), **secrets}), lambda: float(NOW))[name]
-        for secrets in (both, theirs)
-    )
-    for event in (IncomingCall, CallEnded):
-        body = platform_of(name).payload(event, CALL)
-        rotating.verify(platform_of(name).sign(body, event))
-        for forged in (other.sign(body, event), Delivery({}, body)):
-            with pytest.raises(BadSignature):
-                rotating.verify(forged)
-
-
-@given(body=st.binary(max_size=40), name=st.sampled_from(sorted(SECRETS)))
-def test_any_bytes_are_read_or_refused(body: bytes, name: str) -> None:
-    """Any signed bytes are an event or a refusal."""
-    with suppress(BadWebhook):
-        platform_of(name).parse(Delivery({}, body))
-
-
 def test_tools_and_status(platform: Platform) -> None:
     """A tool's name and arguments arrive as they were sent, and a call that has ended is known for it.
 
@@ -160,6 +109,77 @@ def test_tools_and_status(platform: Platform) -> None:
         ended = platform.parse(platform.sign(platform.payload(StatusChanged, CALL), StatusChanged))
         assert isinstance(ended, StatusChanged)
         assert ended.has_ended
+
+
+# --- authentication ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_other_secrets_are_refused(name: str) -> None:
+    """Each configured secret verifies, and no other; no object shows one."""
+    new, others = NEW_SECRETS.get(name, ("a-new-secret-of-ours", "somebody-elses-secret"))
+    rotating = platform_of(name, {key: [new, secret] for key, secret in SECRETS[name].items()})
+    other = platform_of(name, dict.fromkeys(SECRETS[name], others))
+    for event in (IncomingCall, CallEnded):
+        body = rotating.payload(event, CALL)
+        for known in (platform_of(name), rotating):
+            rotating.verify(known.sign(body, event))
+        for forged in (other.sign(body, event), Delivery({}, body)):
+            with pytest.raises(BadSignature):
+                rotating.verify(forged)
+    assert not any(secret in repr(rotating) for secret in SECRETS[name].values())
+
+
+@given(body=st.binary(max_size=60), more=st.binary(min_size=1, max_size=3), name=st.sampled_from(sorted(SECRETS)))
+def test_any_bytes_are_signed(body: bytes, more: bytes, name: str) -> None:
+    """Any bytes verify once they are signed, and no others do in their place."""
+    ours = platform_of(name)
+    signed = ours.sign(body, CallEnded)
+    assert ours.verify(signed) in {None, NOW}
+    for other in (body + more, more + body):
+        # A token vouches for no body.
+        if name != "bell" and other != body:
+            with pytest.raises(BadSignature):
+                ours.verify(replace(signed, body=other))
+
+
+@given(name=st.sampled_from(sorted(SECRETS)), event=st.sampled_from([IncomingCall, CallEnded]), data=st.data())
+def test_other_headers_are_refused(name: str, event: Any, data: st.DataObject) -> None:
+    """A header of a delivery that is missing, cut or anything else verifies nothing, and raises nothing else."""
+    ours = platform_of(name)
+    signed = dict(ours.sign(b"{}", event).headers)
+    header = data.draw(st.sampled_from(sorted(signed.keys() - {"Content-Type", "X-Webhook-Event"})))
+    value = signed.pop(header)
+    digits = {ord("0") + digit: 0x660 + digit for digit in range(10)}
+    last = f"{value[:-1]}{'2' if value.endswith('1') else '1'}"
+    changes = {last, value[:-2], f"{value} ", f"{value},{value}", value.translate(digits)} - {value}
+    other = data.draw(st.text(max_size=80) | st.sampled_from(sorted(changes)))
+    for headers in (signed, {**signed, header: other}):
+        with pytest.raises(BadSignature):
+            ours.verify(Delivery(headers, b"{}"))
+
+
+@pytest.mark.parametrize("event", [IncomingCall, CallEnded])
+@pytest.mark.parametrize("tolerance", [300, 900])
+def test_signed_time_is_near(platform: Platform, event: Any, tolerance: int) -> None:
+    """A delivery that is older than the tolerance or the vendor's own limit is refused, and one from the future."""
+    delivery = platform.sign(b"{}", event)
+    if platform.name in UNTIMED or platform.verify(delivery) is None:
+        return
+    oldest = max(tolerance, OLDEST.get(platform.name, 0))
+    for away in (0, tolerance, tolerance + 1, -oldest, -oldest - 1):
+        then = platform_of(platform.name, {"PICKUP_SIGNATURE_TOLERANCE": tolerance}, NOW - away)
+        if -oldest <= away <= tolerance:
+            assert then.verify(delivery) == NOW
+        else:
+            with pytest.raises(BadSignature):
+                then.verify(delivery)
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_platform_needs_its_secrets(name: str) -> None:
+    """Without its secrets a platform is not there."""
+    assert name not in enabled_platforms(ConfigReader({**SECRETS["flireo" if name != "flireo" else "bell"]}))
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -192,9 +212,13 @@ def test_settings_stay_and_words_win(platform: Platform) -> None:
 def test_rejection_and_default(platform: Platform) -> None:
     """A rejection carries its words, as an error or as a greeting that a prompt follows; every answer is valid."""
     written = platform.answer(Rejection("We are closed.", METADATA))
-    said = platform.words(written)
-    assert "We are closed." in {platform.rejection(written), said.greeting}
-    assert (platform.rejection(written) is None) == (said.prompt is not None)
+    if (words := platform.rejection(written)) is None:
+        assert (platform.words(written), platform.metadata(written)) == (
+            Words("We are closed.", closing.PROMPT),
+            METADATA,
+        )
+    else:
+        assert words == "We are closed."
     assert platform.rejection({}) is None
     assert all(note.endswith(".") for note in platform.notes(Answer(WORDS, "en")))
     for answer in (written, platform.default(), platform.answer(Answer(Words("Hi."), "en", {}, METADATA))):
@@ -203,10 +227,10 @@ def test_rejection_and_default(platform: Platform) -> None:
 
 def test_sample_content_is_valid(platform: Platform) -> None:
     """``greetings/`` and ``experiments/`` have no errors on a platform alone, nor beside the default one."""
-    for enabled in ({}, {DEFAULT: platform_of(DEFAULT)}):
+    for beside in ({}, {DEFAULT: platform_of(DEFAULT)}):
         found: list[Complaint] = []
         folders = (ROOT / "experiments", ROOT / "greetings")
-        both = {**enabled, platform.name: platform}.values()
+        both = {**beside, platform.name: platform}.values()
         check_here(*folders, region="NL", platforms=both, found=found.append)
         assert [str(each) for each in found if each.level == "error"] == []
 
@@ -219,8 +243,7 @@ def client(request: pytest.FixtureRequest, make_phone: MakePhone) -> PickupClien
     """A client that calls an app on each platform in turn; the app has all of them."""
     # Without an override, which is one platform's JSON, and a prompt, for which Flireo needs one.
     content = {path: text for path, text in CONTENT.items() if "override" not in path and "prompt" not in path}
-    config = {key: value for known in (*SECRETS.values(), *OTHERS.values()) for key, value in known.items()}
-    phone = make_phone(content, pickup=Pickup(clock=lambda: NOW), **config)
+    phone = make_phone(content, pickup=Pickup(clock=lambda: NOW), **ALL)
     return PickupClient(phone.app, platform=request.param)
 
 
@@ -248,6 +271,16 @@ def test_every_sample_is_answered(client: PickupClient) -> None:
         assert client.post(client.webhook_url, data=sample.body).status_code == 401
 
 
+@pytest.mark.parametrize("event", [IncomingCall, CallEnded])
+def test_doubled_header_is_refused(client: PickupClient, event: Any) -> None:
+    """A delivery with a header of its authentication twice is refused, even where both are the same."""
+    delivery = client.platform.sign(client.platform.payload(event, CALL), event)
+    for name, value in delivery.headers.items():
+        if name not in {"Content-Type", "X-Webhook-Event"}:
+            headers = [*delivery.headers.items(), (name, value)]
+            assert client.post(client.webhook_url, data=delivery.body, headers=headers).status_code == 401, name
+
+
 def test_unreadable_call_gets_the_default(client: PickupClient) -> None:
     """A verified call that cannot be read is answered with the platform's default, and counted."""
     [sample] = [each for each in client.platform.samples(CALL) if each.event is IncomingCall and each.call is None]
@@ -263,8 +296,7 @@ def test_closing_words_are_said_with_the_bases_settings(make_phone: MakePhone, p
         "greetings/hours.toml": 'timezone = "Europe/Amsterdam"\n[week]\n',
         "greetings/override.json": {"unknown_key": {"deep": [1]}},
     }
-    config = {key: value for known in (*SECRETS.values(), *OTHERS.values()) for key, value in known.items()}
-    phone = make_phone(content, pickup=Pickup(clock=lambda: NOW), **config)
+    phone = make_phone(content, pickup=Pickup(clock=lambda: NOW), **ALL)
     answer = PickupClient(phone.app, platform=platform.name).post_call().get_json()
     if platform.rejection(answer) is None:
         assert platform.words(answer) == Words("We are closed.", closing.PROMPT)
@@ -281,3 +313,22 @@ def test_same_caller_hears_the_same_arm_on_every_platform(client: PickupClient) 
         answer = caller.post_call("same-" + name).get_json()
         arms.add(caller.platform.metadata(answer)["assignments"]["warm-opening"]["arm"])
     assert len(arms) == 1
+
+
+SAID = "{{ customer.name }}, {{ customer.open }}{{ customer.open }}x, {{ line.number }}, {{ caller.number }}, {{ call.id }}."
+
+
+@pytest.mark.parametrize("caller", [CALLER, "{{telnyx_current_time}}"])
+def test_no_data_names_a_variable(make_phone: MakePhone, platform: Platform, caller: str) -> None:
+    """A platform's own template engine finds no braces of a customer, a line, a caller or a call, only those of authors."""
+    pickup = Pickup(clock=lambda: NOW)
+    pickup.customer(lambda _: {"name": "{{#secret}}key{%raw%}", "open": "{"})
+    phone = make_phone({"greetings/first_message.j2": SAID + "{% raw %}{{time}}{% endraw %}"}, pickup=pickup, **ALL)
+    client = PickupClient(phone.app, platform=platform.name)
+    answer = client.post_call("call-{{y}}", from_=caller, to="{{z}}@sip.example").get_json()
+    greeting = str(platform.words(answer).greeting)
+    assert greeting.endswith("{{time}}")
+    assert ("#secret" in greeting) == (caller == CALLER)
+    if platform.templates_again:
+        assert "z@sip.example" in greeting
+        assert not any(brace in greeting.removesuffix("{{time}}") for brace in "{}")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from elevens import platform
-from flask_pickup.platforms import Answer, Rejection, Words, closing
+from flask_pickup.platforms import Answer, Rejection, Words
 
 TYPE = {"type": "conversation_initiation_client_data"}
 VOICE = {"conversation_config_override": {"tts": {"voice_id": "v"}}}
@@ -47,13 +47,6 @@ def test_metadata_is_a_text_beside_the_authors_variables() -> None:
     """A variable's value is no object; the agent's own variables stay."""
     written = platform().answer(Answer(Words(), "en", {"dynamic_variables": {"plan": "gold", "pickup": ""}}, {"v": 1}))
     assert written["dynamic_variables"] == {"plan": "gold", "pickup": json.dumps({"v": 1})}
-
-
-def test_rejection_is_a_greeting_that_a_prompt_follows() -> None:
-    """The platform cannot reject a call: it says the words, and the prompt ends the call."""
-    written = platform().answer(Rejection("We are closed.", {"v": 1}))
-    assert platform().words(written) == Words("We are closed.", closing.PROMPT)
-    assert platform().metadata(written) == {"v": 1}
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------

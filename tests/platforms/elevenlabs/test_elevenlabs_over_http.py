@@ -10,7 +10,7 @@ import pytest
 from conftest import CALLER, NOW, MakePhone, Phone
 from elevens import OPTIONS, REQUEST, SID, TOKEN, post, report
 from flask_pickup import Pickup
-from flask_pickup.platforms import CallEnded, IncomingCall, OtherEvent, closing
+from flask_pickup.platforms import CallEnded, IncomingCall, OtherEvent
 from flask_pickup.testing import PickupClient
 
 CONTENT = {
@@ -95,38 +95,6 @@ def test_call_without_a_caller_is_unidentified(eleven: Phone, caller: Any) -> No
     assert answer["conversation_config_override"]["agent"]["first_message"] == "Good day."
     assert "dynamic_variables" not in answer
     assert eleven.rows("SELECT caller_key, decision FROM pickup_calls") == [(None, "base")]
-
-
-def test_closed_business_says_so_and_ends_the_call(make_phone: MakePhone) -> None:
-    """The closing words are the greeting, in the override's language; the prompt lets the agent end the call."""
-    closed = {
-        "greetings/closed.j2": "We are closed.",
-        "greetings/hours.toml": 'timezone = "UTC"\n[week]\nmonday = "08:00-09:00"\n',
-    }
-    phone = make_phone({**CONTENT, **closed}, pickup=Pickup(clock=lambda: NOW), **OPTIONS)
-    said = {"first_message": "We are closed.", "language": "en", "prompt": {"prompt": closing.PROMPT}}
-    assert ring(phone)["conversation_config_override"]["agent"] == said
-
-
-@pytest.mark.parametrize("body", [b"Hello?", b"[]", b"\xff"])
-def test_unreadable_call_gets_the_default(eleven: Phone, body: bytes) -> None:
-    """A request with the token that cannot be read is answered so that the saved agent speaks."""
-    response = post(eleven, body, IncomingCall)
-    assert (response.status_code, response.get_json()) == (200, {"type": "conversation_initiation_client_data"})
-
-
-def test_data_writes_no_template_of_the_platforms(make_phone: MakePhone) -> None:
-    """The platform fills ``{{…}}`` in the words once more, so no value of a call, line or customer brings braces there."""
-    pickup = Pickup(clock=lambda: NOW)
-    pickup.customer(lambda _: {"name": "{{system__caller_id}}", "{{": "}}"})
-    said = "{{ customer.name }} {{ customer|tojson }} {{ line.number }} {{ call.id }} {% raw %}{{system__time}}{% endraw %}"
-    variables = {"dynamic_variables": {"name": "{{ customer.name }}"}}
-    files = {"greetings/first_message.j2": said, "greetings/override.elevenlabs.json": variables}
-    answer = ring(make_phone(files, pickup=pickup, **OPTIONS), called_number="{{a}}", call_sid="{%b%}")
-    greeting = answer["conversation_config_override"]["agent"]["first_message"]
-    assert greeting.startswith("system__caller_id ")
-    assert greeting.endswith(" a %b% {{system__time}}")
-    assert (greeting.count("{{"), answer["dynamic_variables"]) == (1, {"name": "system__caller_id"})
 
 
 # --- bodies over the limit --------------------------------------------------------------------------------------------

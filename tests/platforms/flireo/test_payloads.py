@@ -187,29 +187,6 @@ def test_id_of_a_call_without_one() -> None:
 
 # --- damage -----------------------------------------------------------------------------------------------------------
 
-json_like = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(
-            st.sampled_from(["id", "number", "role", "content", "text", "metadata", "pickup"]), inner, max_size=2
-        )
-    ),
-    max_leaves=5,
-)
-
-
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys(
-    ("timestamp", "phone_number", "customer", "new", "duration_seconds", "messages", "analysis", "assistant", "ended_at"),
-    json_like,
-)))  # fmt: skip
-def test_no_other_field_costs_a_call(message: dict[str, Any]) -> None:
-    """With a type and a call's id an event loads, whatever all else is; an invalid value is unknown."""
-    event = request(**message)
-    assert event.call_id == "a-call"
-    assert event.caller_number is None or isinstance(event.caller_number, str)
-    assert report(**message).call_id == "a-call"
-
 
 MOMENT = datetime(2025, 12, 13, 12, tzinfo=UTC)
 

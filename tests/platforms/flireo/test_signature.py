@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from conftest import FLIREO, NOW, WEBHOOK_SECRET, MakePhone
 from conftest import signature as signed
@@ -22,8 +20,6 @@ from flask_pickup.platforms.flireo import Flireo
 SIGNATURE, TIMESTAMP = "X-Webhook-Signature", "X-Webhook-Timestamp"
 STAMP = str(NOW)
 BODY = json.dumps({"message": {"type": "assistant-request", "call": {"id": "a-call"}}}).encode()
-
-secrets = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 
 
 def is_good(headers: Mapping[str, str], body: bytes = BODY, *keys: str, now: float = NOW) -> bool:
@@ -43,33 +39,11 @@ def test_signature_is_the_platforms() -> None:
     assert FLIREO.sign(BODY, IncomingCall).headers[SIGNATURE] == f"sha256={digest}"
 
 
-@given(secrets, st.integers(0, 999_999_999_999).map(str), st.binary(max_size=200))
-def test_signed_bytes_verify(secret: str, stamp: str, body: bytes) -> None:
-    """Any bytes verify once they are signed, and the signed time is returned."""
-    platform = Flireo((secret,), clock=lambda: int(stamp))
-    assert platform.verify(Delivery(signed(body, stamp, secret), body)) == int(stamp)
-
-
 @pytest.mark.parametrize("spelling", ["sha256={}", "{}"])
 @pytest.mark.parametrize("case", [str.lower, str.upper])
 def test_both_spellings_are_accepted(spelling: str, case: type[str]) -> None:
     """The hexadecimal digits may stand bare or behind ``sha256=``, in small letters or capitals."""
     assert is_good({**signed(BODY), SIGNATURE: spelling.format(case(DIGITS))})
-
-
-@given(st.binary(max_size=60), st.binary(max_size=60), st.integers(0, 59), st.integers(1, 255))
-def test_another_body_does_not_verify(body: bytes, more: bytes, place: int, change: int) -> None:
-    """A body with one other byte, or with bytes before or after it, is not the one that was signed."""
-    assert is_good(signed(body), body + more) == (not more)
-    assert is_good(signed(body), more + body) == (more + body == body)
-    other = bytes(byte ^ change if index == place else byte for index, byte in enumerate(body))
-    assert is_good(signed(body), other) == (other == body)
-
-
-@given(st.integers(NOW - 300, NOW + 300), st.integers(NOW - 300, NOW + 300))
-def test_time_is_signed(one: int, other: int) -> None:
-    """A signature cannot be sent again as of another time."""
-    assert is_good({**signed(BODY, stamp=str(one)), TIMESTAMP: str(other)}) == (one == other)
 
 
 # --- what does not ----------------------------------------------------------------------------------------------------
@@ -106,14 +80,6 @@ def test_bad_headers_are_refused(headers: Mapping[str, str]) -> None:
     assert not is_good(headers)
 
 
-@given(st.text(max_size=80), st.text(max_size=80))
-def test_nothing_else_verifies(stamp: str, signature: str) -> None:
-    """Any other text does not verify, and raises nothing else."""
-    assert not is_good({TIMESTAMP: stamp, SIGNATURE: signature})
-    assert not is_good({**signed(BODY), SIGNATURE: signature})
-    assert not is_good({**signed(BODY), TIMESTAMP: stamp}) or stamp == STAMP
-
-
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"\xff\xfe", b"[" * 100_000, BODY])
 def test_unsigned_body_is_never_parsed(make_phone: MakePhone, body: bytes) -> None:
     """An unsigned request is a 401 without a row, whatever its body is."""
@@ -122,20 +88,7 @@ def test_unsigned_body_is_never_parsed(make_phone: MakePhone, body: bytes) -> No
     assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
 
 
-@pytest.mark.parametrize("name", [SIGNATURE, TIMESTAMP])
-def test_duplicated_header_is_refused(make_phone: MakePhone, name: str) -> None:
-    """A request with a header twice is refused, even where both are the same."""
-    headers = [*signed(BODY).items(), (name, signed(BODY)[name])]
-    assert make_phone().client.post("/pickup/webhook", data=BODY, headers=headers).status_code == 401
-
-
 # --- time and secrets -------------------------------------------------------------------------------------------------
-
-
-@given(st.floats(NOW - 1000, NOW + 1000) | st.sampled_from([NOW - 300, NOW + 300, NOW - 301, NOW + 301]))
-def test_tolerance_is_the_same_both_ways(now: float) -> None:
-    """A signed time up to the tolerance from now is accepted, in either direction."""
-    assert is_good(signed(BODY), now=now) == (abs(now - NOW) <= 300)
 
 
 @pytest.mark.parametrize("config", [{}, {"PICKUP_SIGNATURE_TOLERANCE": 5}])

@@ -7,10 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from flask_pickup.platforms import Answer, Rejection, Words, closing
+from flask_pickup.platforms import Answer, Rejection, Words
 from flask_pickup.platforms.retell import Retell
 
 RETELL = Retell(("key_of-the-account",))
@@ -84,14 +82,6 @@ def test_strange_metadata_is_none_of_ours(value: Any) -> None:
     assert RETELL.metadata({"call_inbound": {"metadata": value}}) == {}
 
 
-def test_closing_words_are_a_greeting() -> None:
-    """The platform rejects a call only silently: the words are said, and a prompt ends the call."""
-    written = RETELL.answer(Rejection("We are closed.", {"v": 1}))
-    assert RETELL.words(written) == Words("We are closed.", closing.PROMPT)
-    assert RETELL.metadata(written) == {"v": 1}
-    assert RETELL.rejection(written) is None
-
-
 def test_silent_rejection_is_only_an_authors() -> None:
     """An override with ``reject`` rejects the call without words, and nothing else leaves."""
     assert RETELL.rejection({"call_inbound": {"reject": True}}) == ""
@@ -112,31 +102,6 @@ def test_silent_rejection_is_only_an_authors() -> None:
 def test_words_of_an_override(settings: Any, words: Words) -> None:
     """An author may write the greeting as the first message or as our variable, and the prompt as a variable."""
     assert RETELL.words({"call_inbound": settings}) == words
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=10,
-)
-KEYS = ("dynamic_variables", "metadata", "agent_override", "override_agent_id", "reject")
-
-
-@given(st.dictionaries(st.sampled_from(KEYS), json_values) | json_values)
-def test_any_override_is_answered(override: Any) -> None:
-    """Whatever an author writes, there is an answer with the greeting and the prompt, and the rest can be read."""
-    settings = {"call_inbound": override}
-    written = RETELL.answer(Answer(WORDS, "en", settings, {"v": 1}))
-    assert RETELL.words(written).prompt == WORDS.prompt
-    assert RETELL.metadata(written) == {"v": 1}
-    for read in (
-        RETELL.words,
-        RETELL.metadata,
-        RETELL.rejection,
-        RETELL.analysis_fields,
-        RETELL.answer_schema.validate,
-    ):
-        read(settings)
 
 
 @pytest.mark.parametrize(

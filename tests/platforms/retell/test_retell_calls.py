@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from conftest import BOOKED, NOW, MakePhone
 from flask_pickup import Pickup
-from flask_pickup.platforms import CallEnded, IncomingCall, SampleCall, ToolCalls, closing
+from flask_pickup.platforms import CallEnded, IncomingCall, SampleCall, ToolCalls
 from flask_pickup.testing import CALLER, PickupClient
 
 CONTENT = {
@@ -21,11 +21,6 @@ CONTENT = {
     },
     "experiments/warm-opening/experiment.toml": BOOKED,
     "experiments/warm-opening/warm/first_message.j2": "How lovely that you call!",
-}
-CLOSED = {
-    **CONTENT,
-    "greetings/closed.j2": "We are closed.",
-    "greetings/hours.toml": 'timezone = "Europe/Amsterdam"\n[week]\nmonday = "09:00-17:00"\n',
 }
 KEY = "key_of-the-account-on-retell"
 
@@ -94,16 +89,6 @@ def test_parts_of_a_report_complete_one_another(
     assert expected.items() <= line.outcomes().items()
 
 
-def test_base_and_closed_calls_are_joined_too(make_phone: MakePhone, database_url: str) -> None:
-    """A call outside the hours hears the closing words and ends; its report finds it all the same."""
-    line = Line(make_phone, database_url, CLOSED)
-    answer = line.ring()
-    assert answer["agent_override"]["retell_llm"]["begin_message"] == "We are closed."
-    assert answer["dynamic_variables"]["pickup_prompt"] == closing.PROMPT
-    line.report("call_ended")
-    assert line.rows("SELECT decision, platform_call_id FROM pickup_calls") == [("closed", "call_theirs")]
-
-
 def test_call_that_is_asked_for_again_is_the_same(make_phone: MakePhone, database_url: str) -> None:
     """The vendor asks up to three times: the same body is the same call, at another time it is another."""
     line = Line(make_phone, database_url)
@@ -163,17 +148,6 @@ def test_custom_function_finds_the_call(make_phone: MakePhone) -> None:
     call = SampleCall("call_theirs", CALLER, None, line.client.pickup.now, answer=line.answer)
     found = line.client.post_signed(line.client.platform.payload(ToolCalls, call), ToolCalls).get_json()
     assert [(found["call"],)] == line.rows("SELECT call_id FROM pickup_calls")
-
-
-@pytest.mark.parametrize("name", ["{{user_number}}", "{%raw%}{{x}}{%endraw%}", "{{{{a}}}}"])
-def test_no_data_brings_a_variable_of_the_vendors(make_phone: MakePhone, name: str) -> None:
-    """What a customer record, a caller or a line says is never filled in by the vendor's template engine."""
-    pickup = Pickup(clock=lambda: NOW)
-    pickup.customer(lambda _: {"name": name})
-    line = Line(make_phone, None, pickup=pickup)
-    for answer in (line.ring(), line.ring(from_=name, to=name), line.ring(to=name)):
-        said = [*answer["dynamic_variables"].values(), answer["agent_override"]["retell_llm"]["begin_message"]]
-        assert not any(brace in words for words in said for brace in "{}")
 
 
 def test_greeting_of_every_caller_is_a_text(make_phone: MakePhone) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flask_pickup.errors import BadWebhook, UnreadableCall
 from flask_pickup.platforms import CallEnded, Delivery, Event, IncomingCall, OtherEvent, ToolCalls, Words
@@ -275,33 +272,3 @@ def test_strange_function_is_counted(change: dict[str, Any]) -> None:
     event = parsed({**payload("custom_function"), **change})
     assert isinstance(event, ToolCalls)
     assert event.unread["tool calls"]
-
-
-EVENTS = (IncomingCall, CallEnded, ToolCalls, OtherEvent)
-NAMES = ("call_inbound", "call_ended", "call_analyzed", "custom_function")
-damages = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
-)
-
-
-def keys_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of everything below a value."""
-    for key, child in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        yield (*path, key)
-        yield from keys_of(child, (*path, key))
-
-
-@given(data=st.data(), name=st.sampled_from(NAMES), damage=damages)
-def test_damaged_events_are_read_or_refused(data: st.DataObject, name: str, damage: Any) -> None:
-    """Whatever stands in place of one value, the event is read, or refused with the field."""
-    body = payload(name)
-    *path, last = data.draw(st.sampled_from(list(keys_of(body))))
-    node: Any = body
-    for key in path:
-        node = node[key]
-    node[last] = damage
-    try:
-        found = parsed(body).name
-    except BadWebhook as refusal:
-        found = str(refusal.field)
-    assert found in {each.name for each in EVENTS} | {"event", "call_inbound", "call.call_id"}

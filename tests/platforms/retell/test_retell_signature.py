@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
 from flask_pickup.errors import BadSignature
@@ -37,16 +33,6 @@ def test_vendors_example_is_signed_and_verified() -> None:
     assert RETELL.sign(BODY, CallEnded).headers["X-Retell-Signature"] == f"v={AT}000,d={DIGEST}"
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20), st.integers(0, 10**11), st.binary(max_size=200))
-def test_signed_bytes_verify(key: str, at: int, body: bytes) -> None:
-    """Any bytes verify once they are signed, and no others do."""
-    platform = Retell((key,), clock=lambda: at)
-    delivery = platform.sign(body, CallEnded)
-    assert platform.verify(delivery) == at
-    with pytest.raises(BadSignature):
-        platform.verify(replace(delivery, body=body + b" "))
-
-
 @pytest.mark.parametrize(
     "header",
     [
@@ -66,13 +52,6 @@ def test_other_headers_are_refused(header: str) -> None:
     assert not is_good(header)
 
 
-@pytest.mark.parametrize(("away", "good"), [(0, True), (299, True), (-299, True), (301, False), (-301, False)])
-def test_time_has_to_be_near(away: int, good: bool) -> None:  # noqa: FBT001 (the table's)
-    """The signed time is at most five minutes from now, in either direction."""
-    later = replace(RETELL, clock=lambda: AT + away)
-    assert is_good(f"v={AT}000,d={DIGEST}", platform=later) is good
-
-
 @pytest.mark.parametrize(("option", "tolerance"), [(None, 300), ("60", 300), ("900", 900)])
 def test_tolerance_is_at_least_the_vendors(option: str | None, tolerance: float) -> None:
     """A shorter PICKUP_SIGNATURE_TOLERANCE would refuse what the vendor's own verifier accepts."""
@@ -80,9 +59,3 @@ def test_tolerance_is_at_least_the_vendors(option: str | None, tolerance: float)
     platform = Retell.from_config(ConfigReader(config), lambda: AT)
     assert platform is not None
     assert platform.tolerance == tolerance
-
-
-def test_not_enabled_without_a_key() -> None:
-    """Without its key the platform is not there, and no object shows the keys."""
-    assert Retell.from_config(ConfigReader({}), lambda: AT) is None
-    assert KEY not in repr(RETELL)

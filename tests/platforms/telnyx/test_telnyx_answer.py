@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import Answer, Rejection, Words, enabled_platforms
-from flask_pickup.platforms.closing import PROMPT
 
 TELNYX = enabled_platforms(ConfigReader({"PICKUP_TELNYX_PUBLIC_KEY": b64encode(bytes(32)).decode()}))["telnyx"]
 WORDS = Words("Good day.", "You are kind.")
@@ -35,13 +33,6 @@ def test_missing_words_are_left_to_the_assistant() -> None:
     """A text that content has not is no variable: the assistant's default value of it is used, not an empty text."""
     assert TELNYX.answer(Answer(Words("Good day."), "en")) == {"dynamic_variables": {"pickup_greeting": "Good day."}}
     assert TELNYX.answer(Answer(Words(), "en")) == TELNYX.default() == {}
-
-
-def test_closing_words_are_a_greeting_with_a_prompt_that_hangs_up() -> None:
-    """The platform cannot reject a call with words."""
-    written = TELNYX.answer(Rejection("We are closed.", {"v": 1}))
-    assert written["dynamic_variables"] == {"pickup_greeting": "We are closed.", "pickup_prompt": PROMPT}
-    assert json.loads(written["conversation"]["metadata"]["pickup"]) == {"v": 1}
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,9 @@ from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from conftest import CALLER, CONTENT, LINE, NOW, MakePhone
 from flask_pickup import Pickup
 from flask_pickup.platforms import CallEnded, SampleCall
-from flask_pickup.platforms.closing import PROMPT
 from flask_pickup.testing import PickupClient
 
 ACCOUNT = {
@@ -38,15 +33,6 @@ def client(make_phone: MakePhone, files: Mapping[str, Any] = WORDS, **config: An
 def rows(client: PickupClient, query: str) -> list[tuple[Any, ...]]:
     with client.pickup.engine.connect() as connection:
         return [tuple(row) for row in connection.exec_driver_sql(query)]
-
-
-def test_platform_alone_answers_at_its_url(make_phone: MakePhone) -> None:
-    """A public key is all that enables it."""
-    ours = client(make_phone)
-    assert ours.webhook_url == "/pickup/telnyx"
-    answer = ours.post_call("call-1").get_json()
-    assert answer["dynamic_variables"]["pickup_greeting"] in {"Good day.", "Hello there, how lovely that you call!"}
-    assert answer["dynamic_variables"]["pickup_prompt"] == "You are a receptionist."
 
 
 def test_parts_complete_one_another_in_any_order(make_phone: MakePhone, database_url: str) -> None:
@@ -83,18 +69,6 @@ def test_report_before_its_call_joins_it(make_phone: MakePhone, database_url: st
     assert rows(ours, joined) == [("arm", "analysis.booked", 1.0)]
 
 
-def test_closed_line_hears_the_closing_words(make_phone: MakePhone) -> None:
-    """Outside the hours the greeting turns the caller away, and the prompt ends the call."""
-    closed = {
-        "greetings/hours.toml": 'timezone = "UTC"\n[week]\nmonday = "09:00-17:00"\n',
-        "greetings/closed.j2": "We are closed.",
-    }
-    ours = client(make_phone, {**WORDS, **closed})
-    answer = ours.post_call("call-1").get_json()
-    assert answer == {"dynamic_variables": {"pickup_greeting": "We are closed.", "pickup_prompt": PROMPT}}
-    assert rows(ours, "SELECT decision FROM pickup_calls") == [("closed",)]
-
-
 def test_override_of_an_arm_is_its_variables(make_phone: MakePhone) -> None:
     """An override for this platform adds variables; a value that the platform would ignore costs the arm, not the call."""
     good = {"dynamic_variables": {"mood": "{{ 'kind' if caller.country == 'NL' else 'polite' }}"}}
@@ -126,47 +100,3 @@ def test_voice_from_the_web_is_an_unidentified_caller(make_phone: MakePhone) -> 
     assert answer["dynamic_variables"]["pickup_greeting"] == "Good day."
     [(call_id, caller_key, decision)] = rows(ours, "SELECT call_id, caller_key, decision FROM pickup_calls")
     assert (call_id.partition("-")[0], caller_key, decision) == ("telnyx", None, "base")
-
-
-def test_no_data_names_a_variable(make_phone: MakePhone) -> None:
-    """Braces of a caller, a line, a call or a customer would be filled in, with the account's secrets too."""
-    greeting = "{{ customer.name }}, {{ customer.open }}{{ customer.open }}x, {{ line.number }}, {{ caller.number }}, {{ call.id }}"
-    override = {"dynamic_variables": {"name": "{{ customer.name }}"}}
-    files = {"greetings/first_message.j2": greeting, "greetings/override.telnyx.json": override}
-    pickup = Pickup(clock=lambda: NOW)
-    secret = "{{#integration_secret}}key{{/integration_secret}}"
-    pickup.customer(lambda _: {"name": secret, "open": "{"})
-    phone = make_phone(files, pickup=pickup, **{"PICKUP_WEBHOOK_SECRET": None, **ACCOUNT})
-    ours = PickupClient(phone.app, platform="telnyx")
-    calls = [("call-{{x}}", CALLER), ("call-{{y}}", "{{telnyx_current_time}}")]
-    known, stranger = (ours.post_call(each, from_=caller, to="{{z}}@sip.example").get_json() for each, caller in calls)
-    name = "#integration_secretkey/integration_secret"
-    assert known == {
-        "dynamic_variables": {"name": name, "pickup_greeting": f"{name}, x, z@sip.example, {CALLER}, call-x"}
-    }
-    assert stranger == {"dynamic_variables": {"name": "", "pickup_greeting": ", x, z@sip.example, , call-y"}}
-
-
-JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.integers(), max_size=2)
-KEYS = (
-    "telnyx_agent_target",
-    "telnyx_end_user_target",
-    "telnyx_end_user_target_verified",
-    "assistant_id",
-    "call_control_id",
-)
-
-
-@given(damages=st.dictionaries(st.sampled_from(KEYS), JSON))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_request_is_answered(phone_of_all: PickupClient, damages: dict[str, Any]) -> None:
-    """Whatever a field holds, a call gets its words."""
-    response = phone_of_all.post_call(**{"call_control_id": None, **damages})
-    assert response.status_code == 200
-    assert response.get_json()["dynamic_variables"]["pickup_prompt"] == "You are a receptionist."
-
-
-@pytest.fixture
-def phone_of_all(make_phone: MakePhone) -> PickupClient:
-    """One app for many calls."""
-    return client(make_phone)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from complaints import DRAFT, complaints_about
 from conftest import NOW
@@ -208,23 +206,6 @@ def test_invalid_values_are_problems(key: str) -> None:
     for value in WRONG[key]:
         problems: Any = VAPI.answer_schema.validate({"assistant": {**ASSISTANT, key: value}})
         assert problems["assistant"].keys() == {key}, value
-
-
-json_like = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*ASSISTANT, "messages"]), inner, max_size=3),
-    max_leaves=6,
-)  # fmt: skip
-
-
-@given(st.dictionaries(st.sampled_from(["assistant", "assistantId", "assistantOverrides", "error"]), json_like))
-def test_no_override_breaks_the_answer(override: dict[str, Any]) -> None:
-    """Any override is answered and validated, and what is read from it is a text or nothing."""
-    answer = written(override, Words("Hello.", "New."), {"v": 1})
-    VAPI.answer_schema.validate(answer)
-    VAPI.analysis_fields(answer)
-    list(VAPI.notes(Answer(Words(), "en", override)))
-    assert {type(each) for each in (VAPI.words(override).greeting, VAPI.words(override).prompt)} <= {str, type(None)}
 
 
 @pytest.mark.parametrize(

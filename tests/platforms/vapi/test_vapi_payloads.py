@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from conftest import CALLER, EXPERIMENT, LINE, NOW, MakePhone, Phone
 from flask_pickup import BadWebhook, Pickup
@@ -276,48 +274,6 @@ def test_answer_comes_back(call: Any, fields: Any, metadata: Any, applied: Words
     assert (found.metadata, found.applied) == (metadata, applied)
 
 
-# --- damage -----------------------------------------------------------------------------------------------------------
-
-json_like = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-    max_leaves=4,
-)
-FIELDS = [
-    *(
-        "timestamp",
-        "phoneNumber",
-        "customer",
-        "assistant",
-        "artifact",
-        "analysis",
-        "endedReason",
-        "startedAt",
-        "endedAt",
-    ),
-    *("durationSeconds", "status", "toolCallList"),
-]
-BELOW = {
-    "artifact": ["messages", "structuredOutputs", "transcript"],
-    "analysis": ["structuredData", "successEvaluation", "summary"],
-    "assistant": ["metadata", "model", "analysisPlan", "artifactPlan"],
-}
-
-
-@given(
-    st.sampled_from(["assistant-request", "status-update", "tool-calls", "end-of-call-report"]),
-    st.dictionaries(st.sampled_from(FIELDS), json_like, max_size=4),
-    st.data(),
-)
-def test_damaged_fields_are_unknown(kind: str, fields: dict[str, Any], data: st.DataObject) -> None:
-    """An event with any other values in its fields is still that event of that call."""
-    for name, inner in BELOW.items():
-        if data.draw(st.booleans()):
-            fields[name] = data.draw(st.dictionaries(st.sampled_from(inner), json_like))
-    found = event(kind, **fields)
-    assert (found.name, found.call_id) == (kind, CALL)
-
-
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 CONTENT = {
@@ -361,34 +317,6 @@ def test_missed_answer_was_not_delivered(phone: Phone) -> None:
     call = {"id": "call-1", "type": "inboundPhoneCall"}
     client.post_report("call-1", endedReason="assistant-request-failed", call=call)
     assert phone.rows("SELECT delivered FROM pickup_assignments") == [(False,)]
-
-
-def test_no_data_becomes_liquid(make_phone: MakePhone) -> None:
-    """Liquid, which the platform runs over the words, finds no braces of a caller, a line or a customer."""
-    pickup = Pickup(clock=lambda: NOW)
-    pickup.customer(lambda caller: {"a": "{", "b": "{secret}}", "c": "{% secret %}"})
-    words = "{{ customer.a }}{{ customer.b }}{{ customer.c }}{{ line.name }}{{ line.number }}{{ caller.number }}"
-    assistant = {"model": {"provider": "openai", "model": "gpt-4o"}, "variableValues": {"name": words}}
-    content = {
-        "greetings/first_message.j2": words,
-        "greetings/system_prompt.j2": words,
-        "greetings/override.vapi.json": {"assistant": assistant},
-    }
-    phone = make_phone(content, pickup=pickup, PICKUP_VAPI_SECRET="the-secret-of-vapi", PICKUP_VAPI_ASSISTANT="saved")
-    line = {"number": "{{12025550100", "name": "{{secret}}"}
-    client = PickupClient(phone.app, platform="vapi")
-    for number, secrets in ((CALLER, 9), ("{{" + CALLER, 3)):
-        said = client.post_call(from_=number, phoneNumber=line).get_data(as_text=True)
-        assert said.count("secret") == secrets
-        assert "{{" not in said
-        assert "{%" not in said
-
-
-def test_unreadable_call_gets_the_saved_assistant(phone: Phone) -> None:
-    """A call without an id is never refused, because a refusal ends it."""
-    client = PickupClient(phone.app, platform="vapi")
-    response = client.post_call(call={})
-    assert (response.status_code, response.get_json()) == (200, {"assistantId": "saved"})
 
 
 def test_broken_base_gets_the_saved_assistant(make_phone: MakePhone) -> None:

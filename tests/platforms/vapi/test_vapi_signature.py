@@ -9,10 +9,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from conftest import NOW, MakePhone
+from conftest import NOW
 from flask_pickup import ConfigurationError, Pickup
 from flask_pickup.errors import BadSignature
 from flask_pickup.options import ConfigReader
@@ -83,27 +81,12 @@ def test_bad_headers_are_refused(headers: dict[str, str]) -> None:
     assert verified(headers) == "refused"
 
 
-@given(st.sampled_from(["X-Vapi-Secret", "Authorization", "X-Signature", "X-Timestamp"]), st.text(max_size=80))
-def test_nothing_else_verifies(name: str, value: str) -> None:
-    """Any other text is refused, and raises nothing else."""
-    assert verified({name: value}) == "refused"
-    assert verified({**signed(), name: value}) in {"refused", NOW}
-
-
 def test_each_secret_is_compared_in_constant_time() -> None:
     """Each secret is compared in full, so that the time taken reveals neither how much was right nor which one it was."""
     for headers in (GOOD[0], signed()):
         with patch("hmac.compare_digest", wraps=hmac.compare_digest) as compare:
             verified(headers)
         assert compare.call_count == 2
-
-
-def test_duplicated_header_is_refused(make_phone: MakePhone) -> None:
-    """A request with the secret twice is refused."""
-    phone = make_phone(PICKUP_VAPI_SECRET=SECRET, PICKUP_VAPI_ASSISTANT="an-assistant")
-    for times, status in ((1, 200), (2, 401)):
-        headers = [("X-Vapi-Secret", SECRET)] * times
-        assert phone.client.post("/pickup/vapi", data=BODY, headers=headers).status_code == status
 
 
 @pytest.mark.parametrize("assistant", [None, "", " ", 5])

@@ -51,6 +51,7 @@ _AGENT = object_of(
 _ENGINE: dict[str, fields.Field[Any]] = {
     "start_speaker": TextField(validate=OneOf(("user", "agent"))),
     "begin_after_user_silence_ms": IntegerField(validate=Range(min=0)),
+    "model_config": ObjectField(),
     "model_temperature": NumberField(validate=_SHARE),
 }
 _AGENT_OVERRIDE = object_of(
