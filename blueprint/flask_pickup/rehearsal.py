@@ -277,7 +277,8 @@ def explain(address: str, reply: Reply) -> str:
 
 
 _EXPLANATIONS = {
-    401: "the signature is refused. The secret here differs from the server's, or the clocks are minutes apart.",
+    401: "the signature is refused. The secret here differs from the server's, the address is another "
+    "platform's, or the clocks are minutes apart.",
     404: "there is no webhook at this path. It is below the app's prefix, as in /pickup/webhook or /pickup/vapi.",
     405: "this path does not accept POST. The webhook's ends in /webhook, or in the platform's name.",
     502: "the proxy in front of the app cannot reach it.",

@@ -75,7 +75,8 @@ def preview_command(
         for layer, sharing in state.catalog.layers.items()
     }
     layers = {f"layer {layer}": layer_ranges(state.catalog, layer) for layer in state.catalog.layers}
-    show(style, {**shown.as_json(), "layers": ranges}, labelled({**_facts(shown), **layers}), answer)
+    which = {"platform": shown.platform.name} if len(state.platforms) > 1 else {}
+    show(style, {**shown.as_json(), "layers": ranges}, labelled({**which, **_facts(shown), **layers}), answer)
     if faults := shown.decision.reasons.get(FAULTS):
         fail("\n".join(f"This failed and is missing from the answer: {fault}" for fault in faults))
 
