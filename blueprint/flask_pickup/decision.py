@@ -103,16 +103,20 @@ class Deciding:
         assignments = self._assign() if recorded is None else self._still_there(recorded)
         if recorded is not None and recorded.kind == "fallback":
             return self._decision("fallback", self._answer(self.base, ()), assignments)
+        folders = (*self.below(), *(f"experiments/{each.experiment}/{each.arm}" for each in assignments))
+        answer = self._answer(folders, assignments)
+        if answer is None:
+            return self._decision("fallback", self._answer(self.base, ()), assignments)
+        return self._decision("arm" if assignments else "base", answer, assignments)
+
+    def below(self) -> tuple[str, ...]:
+        """Return the folders below all arms: the base's, and those of winners of concluded experiments."""
         winners = (
             f"experiments/{experiment.name}/{experiment.winner}"
             for experiment in self.catalog.experiments
             if experiment.status == "concluded" and experiment.winner and not self.outside(experiment)
         )
-        folders = (*self.base, *winners, *(f"experiments/{each.experiment}/{each.arm}" for each in assignments))
-        answer = self._answer(folders, assignments)
-        if answer is None:
-            return self._decision("fallback", self._answer(self.base, ()), assignments)
-        return self._decision("arm" if assignments else "base", answer, assignments)
+        return (*self.base, *winners)
 
     def _decision(self, kind: str, answer: Answer | Rejection | None, assignments: tuple[Assigned, ...]) -> Decision:
         reasons = {**self.reasons, FAULTS: self.faults} if self.faults else self.reasons

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from functools import cached_property, lru_cache, reduce
-from typing import Any
+from functools import cached_property, lru_cache
 
 from flask_pickup.catalog.complaints import Complaint
 from flask_pickup.catalog.definition import Experiment
@@ -16,7 +15,6 @@ from flask_pickup.catalog.layers import Range, free_ranges
 from flask_pickup.catalog.overrides import Overrides
 from flask_pickup.catalog.plan import AnswerPlan
 from flask_pickup.catalog.settings import Line, Settings
-from flask_pickup.override import merge
 from flask_pickup.platforms import Platform
 from flask_pickup.rendering import BASE, Environment, Expression, Library, Stack
 
@@ -59,8 +57,7 @@ class Catalog:
         return lru_cache(maxsize=4096)(self._plan)
 
     def _plan(self, folders: tuple[str, ...], language: str, platform: Platform) -> AnswerPlan:
-        patches = (self.overrides.patch(folder, platform) for folder in folders)
-        merged: dict[str, Any] = reduce(merge, patches, {})
+        merged = self.overrides.merged(folders, platform)
         return AnswerPlan(self.stack(folders, language), merged, platform.untemplated)
 
     def stack(self, folders: tuple[str, ...], language: str) -> Stack:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, MutableMapping
+from collections.abc import Collection, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from marshmallow import Schema
 
-from flask_pickup.override import KeyPath
+from flask_pickup.override import KeyPath, merge
 from flask_pickup.platforms import JsonObject, Platform
 
 
@@ -38,6 +39,11 @@ class Overrides:
     def patch(self, folder: str, platform: Platform) -> JsonObject:
         """Return the patch of a folder that a platform's calls get; empty if there is none."""
         return self.patches.get(self.file(folder, platform), {})
+
+    def merged(self, folders: Iterable[str], platform: Platform) -> JsonObject:
+        """Return the patches of folders laid over one another, lowest first."""
+        patches = (self.patch(folder, platform) for folder in folders)
+        return reduce(merge, patches, dict[str, Any]())
 
     def getting(self, path: str) -> tuple[Platform, ...]:
         """Return the platforms whose calls get a file."""

@@ -20,6 +20,7 @@ from typing import Any
 
 from flask_pickup.caller import key_of
 from flask_pickup.catalog import Catalog, Complaint, load
+from flask_pickup.checking.analysis import check_analysis
 from flask_pickup.checking.answers import check_answers
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.experiments import check_experiments
@@ -79,7 +80,7 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     """
     catalog = load_content(experiments, greetings, region=region, platforms=platforms, at=at)
     content = Content(catalog, region, at, recorded)
-    checks = (check_references, check_templates, check_overrides, check_experiments, check_answers)
+    checks = (check_references, check_templates, check_overrides, check_experiments, check_analysis, check_answers)
     for complaint in chain(catalog.complaints, *(check(content) for check in checks)):
         found(complaint)
     return len(catalog.experiments)
