@@ -128,10 +128,13 @@ UNFOUND = "no analysis plan here finds it; "
         ("analysis.boked", f"{UNFOUND}did you mean 'analysis.booked'?", "add it to the analysis plan"),
         ("analysis.sale", f"{UNFOUND}known are analysis.asked, analysis.booked", "add it to the analysis plan"),
         ("analysis.note", f"{UNFOUND}known are", "add it to the analysis plan"),
-        ("mood.good", "did you mean 'analysis.mood.good'?", ""),
+        *((outcome, "did you mean 'analysis.mood.good'?", "") for outcome in ("mood.good", "mood", "good")),
+        ("bad", "did you mean 'analysis.mood.bad'?", ""),
+        *((outcome, f"{UNFOUND}did you mean 'analysis.mood.good'?", "add it to the analysis plan")
+          for outcome in ("analysis.mood", "analysis.good", "analysis.mood.god")),
         *((outcome, f"did you mean '{meant}'?", f"did you mean '{meant}'?") for outcome, meant in (
             ("early_hangup", "early_hang_up"), ("transfered", "transferred"), ("analysis.completed", "completed"))),
-        *((outcome, "", "") for outcome in ("early_hang_up", "sale", "revenue", "complaint", "no_show", "visit", "nps")),
+        *((outcome, "", "") for outcome in ("early_hang_up", "sale", "revenue", "complaint", "no_show", "visit", "nps", "messages")),
     ],
 )  # fmt: skip
 def test_outcome_that_no_report_brings(tmp_path: Path, outcome: str, with_plan: str, without: str) -> None:

@@ -76,11 +76,14 @@ def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds) -
 
 def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
     """Yield problem and remedy for an outcome that no report is likely to bring; other names are the host's own."""
-    known = {name.removeprefix(ANALYSED): name for name in kinds} | {name: name for name in _REPORTED}
     if outcome in kinds or outcome in _REPORTED:
         return
-    close = get_close_matches(outcome.removeprefix(ANALYSED), known, n=1, cutoff=0.8)
-    meant = known[close[0]] if close else None
+    known = {name.removeprefix(ANALYSED): name for name in kinds} | {name: name for name in _REPORTED}
+    # Of an enum each value is an outcome: an author may write its key, or the value.
+    of_enums = {part: name for name in reversed([*kinds]) for part in name.removeprefix(ANALYSED).rsplit(".", 1)}
+    plain = outcome.removeprefix(ANALYSED)
+    close = get_close_matches(plain, known, n=1, cutoff=0.8)
+    meant = known[close[0]] if close else of_enums.get(plain)
     if outcome.startswith(ANALYSED):
         found = (
             f"known are {', '.join(sorted(kinds))}; the analysis of a saved agent may find others"
