@@ -66,7 +66,18 @@ OWN_VOCABULARY = {
     ),
     *("duration_seconds", "end_reason", "ended_at", "transcript", "user_messages", "call_type", "language", "customer"),
     *("agent", "description", "direction", "enum", "value"),
-    *("analysis", "pickup", "role", "style", "webhook_secret", "Content-Type", "write_instead", "app_only", "required"),
+    *(
+        "analysis",
+        "pickup",
+        "role",
+        "style",
+        "webhook_secret",
+        "Content-Type",
+        "write_instead",
+        "same_as",
+        "app_only",
+        "required",
+    ),
     *("body", "caller", "direction", "from", "memory", "reason", "results", "state", "unread", "telnyx_insights"),
 }
 """Keys of a platform that are names of Pickup's own as well: columns, fields of events, names in templates, options."""
