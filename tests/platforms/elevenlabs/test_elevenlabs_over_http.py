@@ -88,15 +88,6 @@ def test_call_without_an_id_is_joined_by_our_variable(eleven: Phone) -> None:
     assert {row[0] for row in eleven.rows(JOINED)} == ids
 
 
-@pytest.mark.parametrize("caller", [None, "", "anonymous", 7.5])
-def test_call_without_a_caller_is_unidentified(eleven: Phone, caller: Any) -> None:
-    """A missing or withheld number is nobody's: the call hears the base."""
-    answer = ring(eleven, caller_id=caller)
-    assert answer["conversation_config_override"]["agent"]["first_message"] == "Good day."
-    assert "dynamic_variables" not in answer
-    assert eleven.rows("SELECT caller_key, decision FROM pickup_calls") == [(None, "base")]
-
-
 # --- bodies over the limit --------------------------------------------------------------------------------------------
 
 AUDIO = json.dumps({"type": "post_call_audio", "data": {"full_audio": "A" * 5000}}).encode()

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from conftest import BOOKED, NOW, MakePhone
 from flask_pickup import Pickup
-from flask_pickup.platforms import CallEnded, IncomingCall, SampleCall, ToolCalls
+from flask_pickup.platforms import CallEnded, SampleCall, ToolCalls
 from flask_pickup.testing import CALLER, PickupClient
 
 CONTENT = {
@@ -100,28 +100,6 @@ def test_call_that_is_asked_for_again_is_the_same(make_phone: MakePhone, databas
     assert len(line.rows("SELECT * FROM pickup_calls")) == 2
 
 
-def test_older_request_is_told_apart_by_its_signature(make_phone: MakePhone) -> None:
-    """Without its time in the body, a call is the body and the signed time."""
-    line = Line(make_phone, None)
-    body = json.dumps({"event": "call_inbound", "call_inbound": {"from_number": CALLER, "to_number": None}}).encode()
-    for at in (NOW, NOW, NOW + 1):
-        line.client.freeze(at)
-        assert line.client.post_signed(body, IncomingCall).status_code == 200
-    assert len(line.rows("SELECT * FROM pickup_calls")) == 2
-
-
-def test_missed_answer_is_not_joined(make_phone: MakePhone) -> None:
-    """A call that the vendor answered without us is recorded under the vendor's id, in no arm."""
-    line = Line(make_phone, None)
-    line.ring()
-    line.answer = {}
-    line.report("call_ended")
-    assert line.rows("SELECT call_id, decision FROM pickup_calls WHERE platform_call_id IS NOT NULL") == [
-        ("call_theirs", None)
-    ]
-    assert line.rows("SELECT delivered FROM pickup_assignments") == [(None,)]
-
-
 def test_other_words_than_ours_were_not_delivered(make_phone: MakePhone) -> None:
     """The variables of the report show what the agent had."""
     line = Line(make_phone, None)
@@ -148,11 +126,3 @@ def test_custom_function_finds_the_call(make_phone: MakePhone) -> None:
     call = SampleCall("call_theirs", CALLER, None, line.client.pickup.now, answer=line.answer)
     found = line.client.post_signed(line.client.platform.payload(ToolCalls, call), ToolCalls).get_json()
     assert [(found["call"],)] == line.rows("SELECT call_id FROM pickup_calls")
-
-
-def test_greeting_of_every_caller_is_a_text(make_phone: MakePhone) -> None:
-    """Every dynamic variable leaves as a text, whatever the author wrote."""
-    answer = Line(make_phone, None).ring(from_=None)
-    assert answer["override_agent_id"] == "agent_a"
-    assert answer["dynamic_variables"]["seats"] == "4"
-    assert all(isinstance(value, str) for value in answer["dynamic_variables"].values())

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from flask_pickup.errors import BadWebhook, UnreadableCall
+from flask_pickup.errors import BadWebhook
 from flask_pickup.platforms import CallEnded, Delivery, Event, IncomingCall, OtherEvent, ToolCalls, Words
 from flask_pickup.platforms.retell import Retell
 
@@ -48,33 +48,11 @@ def test_call_is_read() -> None:
     assert event.call_type == "inbound_phone_call"
 
 
-def test_older_call_has_no_time() -> None:
-    """Requests of before have two numbers and nothing else."""
-    event = parsed(
-        {"event": "call_inbound", "call_inbound": {"from_number": "+12025550123", "to_number": "+12025550100"}}
-    )
-    assert (event.caller_number, event.timestamp, dict(event.unread)) == ("+12025550123", None, {})
-
-
 def test_rehearsal_is_known_by_its_agent() -> None:
     """An agent whose id begins like a rehearsal's is the call's id; no other agent is, and nothing that a caller sends."""
     assert parsed(payload("call_inbound", agent_id="pickup-rehearsal-a")).call_id == "pickup-rehearsal-a"
     strange = {"custom_sip_headers": {"agent_id": "pickup-rehearsal-a"}, "from_number": "pickup-rehearsal-a"}
     assert parsed(payload("call_inbound", **strange)).call_id == ""
-
-
-@pytest.mark.parametrize("number", [None, 5, ["x"], "", "anonymous", "sip:a@b.example"])
-def test_strange_caller_is_answered(number: Any) -> None:
-    """A number that is missing or no text leaves a call without one."""
-    assert isinstance(parsed(payload("call_inbound", from_number=number, to_number=number)), IncomingCall)
-
-
-@pytest.mark.parametrize("call", [None, "x", [], 5])
-def test_call_without_its_object_is_unreadable(call: Any) -> None:
-    """A call that nothing is known of gets the platform's default, and the refusal names the field."""
-    with pytest.raises(UnreadableCall) as caught:
-        parsed({"event": "call_inbound", "call_inbound": call})
-    assert caught.value.field == "call_inbound"
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------

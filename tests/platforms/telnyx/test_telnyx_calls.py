@@ -60,15 +60,6 @@ def test_parts_complete_one_another_in_any_order(make_phone: MakePhone, database
     assert len(rows(ours, "SELECT call_id FROM pickup_transcripts WHERE messages IS NOT NULL")) == len(orders)
 
 
-def test_report_before_its_call_joins_it(make_phone: MakePhone, database_url: str) -> None:
-    """A call that is decided later keeps what was reported."""
-    ours = client(make_phone, url=database_url)
-    ours.post_report("call-1", **INSIGHTS)
-    ours.post_call("call-1")
-    joined = "SELECT decision, name, value FROM pickup_calls JOIN pickup_outcomes USING (call_id)"
-    assert rows(ours, joined) == [("arm", "analysis.booked", 1.0)]
-
-
 def test_override_of_an_arm_is_its_variables(make_phone: MakePhone) -> None:
     """An override for this platform adds variables; a value that the platform would ignore costs the arm, not the call."""
     good = {"dynamic_variables": {"mood": "{{ 'kind' if caller.country == 'NL' else 'polite' }}"}}

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from conftest import CALLER, LINE
 from flask_pickup import BadWebhook, ConfigurationError
-from flask_pickup.errors import UnreadableCall
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import (
     CallEnded,
@@ -71,15 +70,6 @@ def insights(*results: Any) -> CallEnded:
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def test_request_is_an_incoming_call() -> None:
-    """The end user is the caller, the agent's number the line, and the event's time its own."""
-    found = request(telnyx_conversation_channel="phone_call")
-    assert isinstance(found, IncomingCall)
-    assert (found.call_id, found.caller_number, found.line_number) == ("v3:example", CALLER, LINE)
-    assert (found.call_type, found.timestamp, dict(found.unread)) == ("phone_call", MOMENT, {})
-    assert found.body["payload"]["telnyx_agent_target"] == LINE
-
-
 @pytest.mark.parametrize(
     ("channel", "kind"), [(None, IncomingCall), ("web_call", IncomingCall), ("sms_chat", OtherEvent), ("x", OtherEvent)]
 )
@@ -93,14 +83,6 @@ def test_call_from_the_web_needs_no_id() -> None:
     found = request(telnyx_conversation_channel="web_call", call_control_id=None)
     assert isinstance(found, IncomingCall)
     assert (found.call_id, found.timestamp) == ("", MOMENT)
-
-
-@pytest.mark.parametrize("payload", [None, [], "phone_call", 5])
-def test_request_without_a_payload_is_unreadable(payload: Any) -> None:
-    """Such a call gets the platform's default."""
-    with pytest.raises(UnreadableCall) as caught:
-        load({"data": {"event_type": "assistant.initialization", "payload": payload}})
-    assert caught.value.field == "data.payload"
 
 
 # --- parts of a report ------------------------------------------------------------------------------------------------

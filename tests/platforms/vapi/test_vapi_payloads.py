@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from conftest import CALLER, EXPERIMENT, LINE, NOW, MakePhone, Phone
-from flask_pickup import BadWebhook, Pickup
+from conftest import NOW
+from flask_pickup import BadWebhook
 from flask_pickup.errors import UnreadableCall
 from flask_pickup.platforms import (
     CallEnded,
@@ -24,7 +24,6 @@ from flask_pickup.platforms import (
     Words,
 )
 from flask_pickup.platforms.vapi import Vapi
-from flask_pickup.testing import PickupClient
 
 VAPI = Vapi(("the-secret-of-vapi",), "saved", clock=lambda: NOW)
 CALL = "00000000-0000-4000-8000-000000000001"
@@ -272,68 +271,3 @@ def test_answer_comes_back(call: Any, fields: Any, metadata: Any, applied: Words
     """Our metadata and the words are read from wherever the report shows our answer."""
     found = report(call, **fields)
     assert (found.metadata, found.applied) == (metadata, applied)
-
-
-# --- over HTTP --------------------------------------------------------------------------------------------------------
-
-CONTENT = {
-    "greetings/first_message.j2": "Good day.",
-    "greetings/system_prompt.j2": "You are kind.",
-    "greetings/override.vapi.json": {
-        "assistantId": "a",
-        "assistant": {"model": {"provider": "openai", "model": "gpt-4o"}},
-    },
-    "experiments/warm-opening/experiment.toml": EXPERIMENT,
-    "experiments/warm-opening/warm/first_message.j2": "Hello there!",
-}
-
-
-@pytest.fixture
-def phone(make_phone: MakePhone, database_url: str) -> Phone:
-    """An app for Vapi, on each database in turn."""
-    config = {"PICKUP_VAPI_SECRET": "the-secret-of-vapi", "PICKUP_VAPI_ASSISTANT": "saved"}
-    return make_phone(CONTENT, url=database_url, pickup=Pickup(clock=lambda: NOW), **config)
-
-
-def test_call_and_report_are_joined(phone: Phone) -> None:
-    """A saved assistant speaks the arm's words; the report makes outcomes and says that they were delivered."""
-    client = PickupClient(phone.app, platform="vapi")
-    answer = client.post_call("call-1", from_=CALLER, to=LINE).get_json()
-    assert (answer["assistantId"], answer["assistantOverrides"]["model"]["provider"]) == ("a", "openai")
-    client.post_report("call-1", durationSeconds=61, analysis={"successEvaluation": "true"})
-    assert phone.rows(
-        "SELECT platform, status, end_reason, delivered FROM pickup_calls JOIN pickup_assignments USING (call_id)"
-    ) == [("vapi", "ended", "customer-ended-call", True)]
-    outcomes = dict(phone.rows("SELECT name, value FROM pickup_outcomes"))
-    assert outcomes["duration_seconds"] == 61
-    assert outcomes["analysis.success_evaluation"] == outcomes["completed"] == 1
-    assert outcomes["error"] == 0
-
-
-def test_missed_answer_was_not_delivered(phone: Phone) -> None:
-    """Where the platform could not use the answer, its report says so, and the arm was not delivered."""
-    client = PickupClient(phone.app, platform="vapi")
-    client.post_call("call-1")
-    call = {"id": "call-1", "type": "inboundPhoneCall"}
-    client.post_report("call-1", endedReason="assistant-request-failed", call=call)
-    assert phone.rows("SELECT delivered FROM pickup_assignments") == [(False,)]
-
-
-def test_broken_base_gets_the_saved_assistant(make_phone: MakePhone) -> None:
-    """A prompt without a model, which ``check`` finds, leaves the saved assistant as it is."""
-    content = {**CONTENT, "greetings/override.vapi.json": {"assistantId": "a"}}
-    phone = make_phone(content, PICKUP_VAPI_SECRET="the-secret-of-vapi", PICKUP_VAPI_ASSISTANT="saved")
-    assert PickupClient(phone.app, platform="vapi").post_call().get_json() == {"assistantId": "saved"}
-
-
-def test_tool_call_is_answered(make_phone: MakePhone) -> None:
-    """A handler's result goes back under the tool call's id."""
-    pickup = Pickup(clock=lambda: NOW)
-
-    @pickup.on("tool-calls")
-    def look_up(message: ToolCalls) -> dict[str, Any]:
-        return {"order": message.tool_calls[0].arguments["order"]}
-
-    phone = make_phone(CONTENT, pickup=pickup, PICKUP_VAPI_SECRET="the-secret-of-vapi", PICKUP_VAPI_ASSISTANT="saved")
-    answer = PickupClient(phone.app, platform="vapi").post_tool_call("look_up", {"order": "1042"}).get_json()
-    assert answer == {"results": [{"toolCallId": "tool-1", "name": "look_up", "result": '{"order": "1042"}'}]}
