@@ -5,8 +5,6 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
-import pytest
-
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import Answer, Rejection, Words, enabled_platforms
 
@@ -33,29 +31,6 @@ def test_missing_words_are_left_to_the_assistant() -> None:
     """A text that content has not is no variable: the assistant's default value of it is used, not an empty text."""
     assert TELNYX.answer(Answer(Words("Good day."), "en")) == {"dynamic_variables": {"pickup_greeting": "Good day."}}
     assert TELNYX.answer(Answer(Words(), "en")) == TELNYX.default() == {}
-
-
-@pytest.mark.parametrize(
-    ("settings", "problems"),
-    [
-        ({"dynamic_variables": {"clinic": "De Linde", "open": True, "score": 1.5}}, {}),
-        ({"dynamic_variables": {"telnyx_current_time": "now"}}, {"dynamic_variables": {"telnyx_current_time"}}),
-        (
-            {"dynamic_variables": {"list": [], "none": None, "object": {}}},
-            {"dynamic_variables": {"list", "none", "object"}},
-        ),
-        ({"dynamic_variables": []}, {"dynamic_variables": None}),
-        ({"memory": {"conversation_query": 5}}, {"memory": {"conversation_query"}}),
-        ({"conversation": {"metadata": {"deep": {}}}}, {"conversation": {"metadata"}}),
-        ({"conversation": {"metadata": []}}, {"conversation": {"metadata"}}),
-        ({"conversation": []}, {"conversation": {"_schema"}}),
-        ({"something_new": {"deep": [1]}}, {}),
-    ],
-)
-def test_schema_finds_what_the_platform_ignores(settings: dict[str, Any], problems: dict[str, Any]) -> None:
-    """Values are plain, the platform's own names are reserved, and unknown keys pass; each problem names its key."""
-    found = TELNYX.answer_schema.validate(settings)
-    assert {key: set(below) if isinstance(below, dict) else None for key, below in found.items()} == problems
 
 
 def test_notes_say_what_to_set_in_the_assistant() -> None:

@@ -164,50 +164,6 @@ def test_prompt_needs_the_whole_model(model: dict[str, Any]) -> None:
     assert VAPI.answer_schema.validate(written({}, Words("Hello."))) == {}
 
 
-ASSISTANT: dict[str, Any] = {
-    "firstMessageMode": "assistant-speaks-first",
-    "model": {**MODEL, "temperature": 0.7, "maxTokens": 250, "messages": [OLD, USER], "tools": [{"type": "endCall"}]},
-    "transcriber": {"provider": "deepgram", "model": "nova-3", "language": "multi"},
-    "voice": {"provider": "11labs", "voiceId": "abc", "stability": 0.5, "similarityBoost": 1, "style": 0, "speed": 1.1},
-    "analysisPlan": {
-        "minMessagesThreshold": 2,
-        "structuredDataPlan": {"enabled": True, "schema": {"type": "object"}, "messages": [OLD]},
-        "successEvaluationPlan": {"enabled": True, "rubric": "PassFail"},
-    },
-    "artifactPlan": {"structuredOutputs": [{"name": "Booked", "schema": {"type": "boolean"}}]},
-    "variableValues": {"name": "Ann"},
-    "maxDurationSeconds": 300,
-    "server": {"url": "https://calls.example/pickup/vapi"},
-    "serverMessages": ["end-of-call-report"],
-    "a key of tomorrow": {"deep": [None]},
-}
-WRONG: dict[str, list[Any]] = {
-    "firstMessageMode": ["first", 1],
-    "model": ["x", None, {**MODEL, "temperature": "0.7"}, {**MODEL, "temperature": 3}, {**MODEL, "messages": [{}]}],
-    "transcriber": [{}, {"provider": 5}, []],
-    "voice": [{"voiceId": "abc"}, {"provider": "x", "stability": 2}],
-    "analysisPlan": [[], {"structuredDataPlan": {"enabled": "yes"}}, {"minMessagesThreshold": "2"}],
-    "artifactPlan": [{"structuredOutputs": [{"schema": {}}]}, {"structuredOutputIds": [1]}],
-    "variableValues": ["x", []],
-    "maxDurationSeconds": ["300", 5, True],
-    "server": ["https://calls.example"],
-}
-
-
-def test_documented_and_unknown_keys_pass() -> None:
-    """A whole assistant passes, with keys that are newer than the schema."""
-    for answer in ({"assistant": ASSISTANT}, {"assistantId": "a", "assistantOverrides": ASSISTANT}):
-        assert VAPI.answer_schema.validate(answer) == {}
-
-
-@pytest.mark.parametrize("key", WRONG)
-def test_invalid_values_are_problems(key: str) -> None:
-    """A value of a wrong type or out of range is a problem under its own key."""
-    for value in WRONG[key]:
-        problems: Any = VAPI.answer_schema.validate({"assistant": {**ASSISTANT, key: value}})
-        assert problems["assistant"].keys() == {key}, value
-
-
 @pytest.mark.parametrize(
     ("files", "file", "level", "says"),
     [
