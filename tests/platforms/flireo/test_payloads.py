@@ -382,27 +382,6 @@ def test_every_generation_is_answered_in_snake_case(
     ) == [(answer["metadata"]["pickup"]["call"], "arm", "flireo", *ended)]
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "message"),
-        ({"message": "text"}, "message"),
-        ({"message": {}}, "message.type"),
-        ({"message": {"type": 7, "call": {"id": "x"}}}, "message.type"),
-        ({"message": {"type": "end-of-call-report", "call": {}}}, "message.call.id"),
-        ({"message": {"type": "status-update", "call": []}}, "message.call.id"),
-        ({"message": {"type": "tool-calls", "call": {"id": "x" * 300}}}, "message.call.id"),
-        ({"eventType": ["end-of-call-report"]}, "message"),
-    ],
-)
-def test_unreadable_event_names_its_field(make_phone: MakePhone, body: dict[str, Any], field: str) -> None:
-    """Without its type, or its call's id where that matters, an event is a 400 that names the field, and no row."""
-    phone = make_phone()
-    response = phone.post(json.dumps(body).encode())
-    assert (response.status_code, response.get_json()["field"]) == (400, field)
-    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
-
-
 @pytest.mark.parametrize("call", [None, {"id": ""}, {"id": 7.5}, {"id": "x" * 300}])
 def test_unreadable_call_gets_the_default(make_phone: MakePhone, call: Any) -> None:
     """A call that waits for the answer is never refused: the platform uses the saved agent."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import CALLER, LINE
-from flask_pickup import BadWebhook, ConfigurationError
+from flask_pickup import ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import (
     CallEnded,
@@ -108,30 +107,6 @@ def test_end_of_the_conversation_may_come_without_words() -> None:
     assert (found.user_messages, found.transcript, found.end_reason) == (None, None, None)
 
 
-@pytest.mark.parametrize(
-    ("cause", "source", "ending"),
-    [
-        ("normal_clearing", "caller", "caller"),
-        ("normal_clearing", "callee", "agent"),
-        ("normal_clearing", "unknown", "completed"),
-        ("normal_clearing", None, "completed"),
-        ("originator_cancel", "caller", "caller"),
-        ("unspecified", "callee", "agent"),
-        ("unspecified", "unknown", None),
-        ("time_limit", "unknown", "limit"),
-        ("user_busy", "callee", None),
-        ("something_new", "caller", None),
-        (None, "caller", None),
-    ],
-)
-def test_hangup_tells_who_ended_the_call(cause: str | None, source: str | None, ending: str | None) -> None:
-    """The caller, or the assistant, who is called; another cause makes no outcome and is counted."""
-    found = part("call.hangup", hangup_cause=cause, hangup_source=source)
-    assert (found.ending, found.ended_at) == (ending, MOMENT)
-    assert dict(found.unread) == ({"end reasons": 1} if cause and ending is None else {})
-    assert found.end_reason == " by ".join(filter(None, (cause, source)))
-
-
 def test_insights_flatten_under_their_names() -> None:
     """The insight named analysis gives its keys, others their names; objects in them are taken apart."""
     found = insights(
@@ -198,23 +173,6 @@ def test_outgoing_calls_are_not_reported(kind: str) -> None:
     """Where an event says that the call went out, it is acknowledged and ignored."""
     assert type(event(kind, direction="outgoing")) is OtherEvent
     assert type(event(kind, direction="incoming")) is CallEnded
-
-
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({}, "data.event_type"),
-        ({"data": {"event_type": ""}}, "data.event_type"),
-        ({"data": {"event_type": ["call.hangup"], "payload": {}}}, "data.event_type"),
-        ({"data": {"event_type": "call.hangup"}}, "data.payload.call_control_id"),
-        ({"data": {"event_type": "call.hangup", "payload": {"call_control_id": {}}}}, "data.payload.call_control_id"),
-    ],
-)
-def test_refusal_names_the_field(body: Mapping[str, Any], field: str) -> None:
-    """An event that cannot be read is refused with the place."""
-    with pytest.raises(BadWebhook) as caught:
-        load(body)
-    assert caught.value.field == field
 
 
 # --- damages ----------------------------------------------------------------------------------------------------------

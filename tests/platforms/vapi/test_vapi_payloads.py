@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 from conftest import NOW
-from flask_pickup import BadWebhook
-from flask_pickup.errors import UnreadableCall
 from flask_pickup.platforms import (
     CallEnded,
     Delivery,
@@ -71,29 +69,6 @@ def test_numbers_may_be_elsewhere() -> None:
     assert (sip.caller_number, sip.line_number) == ("sip:ann@example.com", "sip:us@sip.vapi.ai")
     nobody = event("assistant-request", {"customer": None}, customer=None, phoneNumber=None)
     assert (nobody.caller_number, nobody.line_number) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("body", "error", "field"),
-    [
-        (b"nonsense", BadWebhook, None),
-        (b"[]", BadWebhook, None),
-        ({"message": "text"}, BadWebhook, "message"),
-        ({"message": {}}, BadWebhook, "message.type"),
-        ({"message": {"type": 7}}, BadWebhook, "message.type"),
-        ({"message": {"type": "assistant-request", "call": {"id": ""}}}, UnreadableCall, "message.call.id"),
-        ({"message": {"type": "assistant-request", "call": None}}, UnreadableCall, "message.call.id"),
-        *(
-            ({"message": {"type": kind, "call": {"id": "x" * 300}}}, BadWebhook, "message.call.id")
-            for kind in ("status-update", "tool-calls", "end-of-call-report")
-        ),
-    ],
-)
-def test_unreadable_event_names_its_field(body: Any, error: type[BadWebhook], field: str | None) -> None:
-    """Without its type, or its call's id where that matters, an event is refused."""
-    with pytest.raises(BadWebhook) as caught:
-        load(body)
-    assert (type(caught.value), caught.value.field) == (error, field)
 
 
 def test_other_events_and_calls_are_ignored() -> None:
@@ -205,45 +180,6 @@ def test_schemas_come_from_the_report() -> None:
     plan = {"analysisPlan": {"structuredDataPlan": {"schema": schema}}}
     for found in (report(assistant=plan), report({"assistantOverrides": plan})):
         assert found.analysis_fields == {**schema["properties"], "success_evaluation": {"type": "boolean"}}
-
-
-# --- how calls end ----------------------------------------------------------------------------------------------------
-
-ENDINGS: Mapping[str, str | None] = {
-    "customer-ended-call": "caller",
-    "customer-ended-call-during-transfer": "caller",
-    "call.ringing.sip-inbound-caller-hungup-before-call-connect": "caller",
-    "assistant-ended-call-with-hangup-task": "agent",
-    "assistant-said-end-call-phrase": "agent",
-    "call.ringing.hook-executed-say": "agent",
-    # The answer's own error was spoken.
-    "assistant-request-returned-error": "agent",
-    "assistant-forwarded-call": "transferred",
-    "call.forwarding.operator-busy": "transferred",
-    "call.ending.hook-executed-transfer": "transferred",
-    "call.in-progress.twilio-completed-call": "completed",
-    "voicemail": "voicemail",
-    "silence-timed-out": "silence",
-    "exceeded-max-duration": "limit",
-    "assistant-request-failed": "error",
-    "assistant-request-returned-unspeakable-error": "error",
-    "assistant-request-returned-no-assistant": "error",
-    "assistant-not-found": "error",
-    "assistant-join-timed-out": "error",
-    "phone-call-provider-closed-websocket": "error",
-    "call.in-progress.error-vapifault-worker-died": "error",
-    "call.in-progress.error-warm-transfer-silence-timeout": "error",
-    "manually-canceled": None,
-    "vonage-disconnected": None,
-}
-
-
-@pytest.mark.parametrize("reason", ENDINGS)
-def test_end_reasons(reason: str) -> None:
-    """A reason is classified by its parts; one that names nobody is counted. test_vapi_sdk.py has all of the vendor's."""
-    found = report(endedReason=reason)
-    assert (found.end_reason, found.ending) == (reason, ENDINGS[reason])
-    assert found.unread == ({} if found.ending else {"end reasons": 1})
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------
