@@ -237,6 +237,8 @@ class Stack(BaseLoader):
         return None
 
 
+_BRACES = re.compile(r"\{[{%#]|^\s*\{[^:]*\}\s*$")
+
 Namespace = Mapping[str, Any]
 Expression = Callable[[Namespace], Any]
 
@@ -253,6 +255,8 @@ def expression(environment: Environment, source: str) -> Expression:
 
     :raises jinja2.TemplateSyntaxError: if it cannot be read.
     """
+    if _BRACES.search(source):
+        raise TemplateSyntaxError("braces in an expression", 1)
     return environment.compile_expression(source, undefined_to_none=False)
 
 

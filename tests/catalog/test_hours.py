@@ -212,6 +212,17 @@ def test_day_in_another_spelling_or_language(key: str, day: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "key",
+    ["weekdays", "monday-friday", "mon-fri", "Monday - Friday", "weekend", "workdays", "daily", "maandag-vrijdag"],
+)
+def test_several_days_in_one_key(key: str) -> None:
+    """A key for several days is an error that names the key of each day."""
+    days = "monday, tuesday, wednesday, thursday, friday, saturday, sunday"
+    found = complaints(f'timezone = "UTC"\n[week]\n"{key}" = "09:00-17:00"')
+    assert found == [f"greetings/hours.toml:3: unknown key '{key}'; each day has a key of its own: {days}"]
+
+
+@pytest.mark.parametrize(
     ("value", "is_slip"),
     [("09:00-06:00", True), ("08:30-05:30", True), ("17:00-16:00", True), ("22:00-02:00", False), ("18:00-06:00", False),
      ("17:00-09:00", False), ("00:00-24:00", False), ("06:00-24:00", False)],

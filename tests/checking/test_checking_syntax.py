@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from complaints import DRAFT, Fault, all_complaints, greeting, not_found, override
+from complaints import BASE, DRAFT, Fault, all_complaints, complaints_about, greeting, not_found, override, toml
 
 IN_TEMPLATES = [
     ("Hi.\n{% if open %}\nWe are\nopen.", 2, "{% if %} is never closed; write {% endif %} where it ends"),
@@ -22,6 +22,8 @@ IN_TEMPLATES = [
     *((text, 1, "a value or name is missing")
       for text in ("{{ }}", "{% if %}A{% endif %}", "{{ customer.name| }}", "{{ customer.name == }}")),
     ("{{ 'Hi }}", 1, "a quote is never closed"),
+    *((text, 1, "a quote is curly; write straight quotes: '…' or \"…\"")
+      for text in ("{{ customer.name or “you” }}", "{% if caller.country == ‘NL’ %}A{% endif %}", "{{ „you” }}", "{{ «you» }}")),
     ("{{ a && b }}", 1, "unexpected char '&' at 5"),
     ("{% block a %}{% endblock %}\n{% block a %}{% endblock %}", 2, "block 'a' defined twice"),
 ]  # fmt: skip
@@ -30,6 +32,17 @@ IN_EXPRESSIONS = {
     "(caller.country": "a bracket is never closed",
     "caller.country ==": "a value or name is missing",
     "customer.name|uper": "did you mean 'upper'?",
+    "caller.country == ‘NL’": "a quote is curly; write straight quotes",
+    **dict.fromkeys(
+        (
+            "{{ customer.vip }}",
+            "{% if customer.vip %}true{% endif %}",
+            "open and {{ customer.vip }}",
+            "{{customer.vip}}",
+            "{ customer.vip }",
+        ),
+        "an expression has no braces; write the expression without braces",
+    ),
 }
 
 
@@ -39,6 +52,36 @@ def faults() -> Iterator[Fault]:
     for source, says in IN_EXPRESSIONS.items():
         toml = f'# {{% if %}}\naudience = "{source}"\n{DRAFT}'
         yield Fault({"experiment.toml": toml, "warm/first_message.j2": "Hi."}, "experiment.toml", 2, says)
+
+
+def test_expression_of_the_settings_is_explained(tmp_path: Path) -> None:
+    """Braces around ``speaks`` are explained too."""
+    settings = {"greetings/settings.toml": 'language = "nl"\nspeaks = "{{ customer.language }}"\n'}
+    [found] = complaints_about(tmp_path, {**BASE, **settings})
+    assert (found["line"], found["problem"]) == (2, "an expression has no braces")
+
+
+CURLY = {
+    "status": 'description = "It is “so”"  # “so”\nstatus = “draft”\n[arms]\ncontrol = 1\n',
+    "one-side": 'description = "It’s"\nstatus = "draft”\n[arms]\ncontrol = 1\n',
+    "single": "# ‘so’\nstatus = ‘draft’\n[arms]\ncontrol = 1\n",
+    "never-closed": "\nstatus = 'draft’\n[arms]\ncontrol = 1\n",
+    "german": "\nstatus = „draft“\n[arms]\ncontrol = 1\n",
+    "french": "\nstatus = «draft»\n[arms]\ncontrol = 1\n",
+    "key": f"{DRAFT}[pins]\n“+12015550123” = 'warm'\n",
+}
+
+
+def test_curly_quotes_in_toml_are_explained(tmp_path: Path) -> None:
+    """A quote that a word processor turned has one complaint at its line; in a text or a comment it may stand."""
+    lines = {name: 5 if name == "key" else 2 for name in CURLY}
+    named = {
+        name: toml(text, "a quote is curly; write straight quotes: '…' or \"…\"", lines[name])
+        for name, text in CURLY.items()
+    }
+    found = all_complaints(tmp_path, named)
+    assert not_found(found, named) == []
+    assert len(found) == len(named)
 
 
 def test_each_mistake_is_explained(tmp_path: Path) -> None:

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+CURLY = "“”„‘’‚«»"  # noqa: RUF001
+"""Quotation marks as word processors write them, for which no syntax has a use."""
+STRAIGHT = ("a quote is curly", "write straight quotes: '…' or \"…\"")
+"""The complaint about one."""
+
 Level = Literal["error", "warning", "note"]
 
 

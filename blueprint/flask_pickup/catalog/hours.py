@@ -90,7 +90,7 @@ class WeekSchema(TableSchema):
 
     def remedy(self, key: str) -> str:
         """Say which day was probably meant, in whatever language."""
-        return did_you_mean(day_meant(key), super().remedy(key))
+        return did_you_mean(day_meant(key), f"each day has a key of its own: {', '.join(DAYS)}")
 
 
 class HolidaysSchema(TableSchema):

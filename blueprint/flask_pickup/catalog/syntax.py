@@ -6,7 +6,7 @@ import re
 
 from jinja2 import TemplateSyntaxError
 
-from flask_pickup.catalog.complaints import suggest
+from flask_pickup.catalog.complaints import CURLY, STRAIGHT, suggest
 from flask_pickup.rendering import REFUSED_FILTERS, Environment
 
 _BLOCKS = ("if", "for", "block", "macro", "set", "with", "call", "filter", "raw")
@@ -17,6 +17,8 @@ _EXPLAINED = (
     (r"^Missing end of comment", "{# is never closed", "write #} where it ends"),
     (r"unknown tag '(elseif)'", r"unknown tag '\1'", "did you mean 'elif'?"),
     (r"got '='", "a single = compares nothing", "write == to compare"),
+    ("^braces in an expression", "an expression has no braces", "write the expression without braces"),
+    (f"^unexpected char .[{CURLY}]", *STRAIGHT),
     (r"^unexpected char (?:\"'\"|'\"')", "a quote is never closed", "put text in two quotes of one kind"),
     (r"^chunk after|^expected token 'end of", "it goes on after its end", "compare with ==, and put and, or or ~ between two values"),
     (r"^unexpected (?:end of template|'[%})\]]')", "a bracket is never closed", "close {{ with }}, {% with %} and ( with )"),

@@ -13,7 +13,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.exceptions import SCHEMA
 
-from flask_pickup.catalog.complaints import Complaint, Level, suggest, toml_line
+from flask_pickup.catalog.complaints import CURLY, STRAIGHT, Complaint, Level, suggest, toml_line
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NAME_RULE = "lower-case letters, digits, '-' and '_', beginning with a letter or digit"
@@ -23,6 +23,7 @@ _SYNTAX = (
     "write decimals with a point"
 )
 _UNKNOWN = "unknown key"
+_IN_QUOTES = re.compile(r"\"[^\"]*\"|'[^']*'|#.*")
 
 
 def must_be(rule: str) -> str:
@@ -157,7 +158,10 @@ class TomlFile:
             message, _, place = str(error).partition(" (at ")
             line = re.match(r"line (\d+)", place)
             last = source.count("\n") + 1
-            complaints.append(Complaint(file, int(line[1]) if line else last, f"invalid TOML: {message}", _SYNTAX))
+            found = Complaint(file, int(line[1]) if line else last, f"invalid TOML: {message}", _SYNTAX)
+            unquoted = enumerate((_IN_QUOTES.sub("", text) for text in source.splitlines()), 1)
+            curly = (number for number, text in unquoted if not set(CURLY).isdisjoint(text))
+            complaints.append(next((Complaint(file, number, *STRAIGHT) for number in curly), found))
 
     def complain(self, problem: str, remedy: str, *path: str, level: Level = "error") -> None:
         """Complain about the key at ``path``."""
