@@ -42,6 +42,8 @@ SILENT = {"telnyx"}
 """Platforms whose report brings nothing of the answer back."""
 UNTIMED = {"bell"}
 """Platforms that sign no time."""
+LEAST_TOLERANCE = {"retell": 300, "telnyx": 300}
+"""Seconds that the vendor's own verifier tolerates: a shorter tolerance of ours would refuse what it accepts."""
 OLDEST = {"elevenlabs": 1800}
 """Seconds that a report may be old, where that is more than the tolerance."""
 

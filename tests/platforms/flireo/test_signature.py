@@ -7,7 +7,6 @@ import hmac
 import json
 import logging
 from collections.abc import Mapping
-from unittest.mock import patch
 
 import pytest
 
@@ -15,16 +14,15 @@ from conftest import FLIREO, NOW, WEBHOOK_SECRET, MakePhone
 from conftest import signature as signed
 from flask_pickup.errors import BadSignature
 from flask_pickup.platforms import Delivery, IncomingCall
-from flask_pickup.platforms.flireo import Flireo
 
 SIGNATURE, TIMESTAMP = "X-Webhook-Signature", "X-Webhook-Timestamp"
 STAMP = str(NOW)
 BODY = json.dumps({"message": {"type": "assistant-request", "call": {"id": "a-call"}}}).encode()
 
 
-def is_good(headers: Mapping[str, str], body: bytes = BODY, *keys: str, now: float = NOW) -> bool:
+def is_good(headers: Mapping[str, str]) -> bool:
     try:
-        Flireo(keys or (WEBHOOK_SECRET,), clock=lambda: now).verify(Delivery(headers, body))
+        FLIREO.verify(Delivery(headers, BODY))
     except BadSignature:
         return False
     return True
@@ -80,38 +78,6 @@ def test_bad_headers_are_refused(headers: Mapping[str, str]) -> None:
     assert not is_good(headers)
 
 
-@pytest.mark.parametrize("body", [b"", b"nonsense", b"\xff\xfe", b"[" * 100_000, BODY])
-def test_unsigned_body_is_never_parsed(make_phone: MakePhone, body: bytes) -> None:
-    """An unsigned request is a 401 without a row, whatever its body is."""
-    phone = make_phone()
-    assert phone.client.post("/pickup/webhook", data=body).status_code == 401
-    assert phone.rows("SELECT COUNT(*) FROM pickup_calls") == [(0,)]
-
-
-# --- time and secrets -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("config", [{}, {"PICKUP_SIGNATURE_TOLERANCE": 5}])
-def test_tolerance_is_an_option(make_phone: MakePhone, config: dict[str, int]) -> None:
-    """``PICKUP_SIGNATURE_TOLERANCE`` is the number of seconds; 300 is the default."""
-    phone = make_phone(**config)
-    tolerance = config.get("PICKUP_SIGNATURE_TOLERANCE", 300)
-    for away, status in ((tolerance, 200), (tolerance + 1, 401)):
-        phone.now = NOW + away
-        assert phone.post(BODY).status_code == status
-
-
-def test_secrets_rotate_without_one_rejected_delivery(make_phone: MakePhone) -> None:
-    """With old, then "new,old", then new in use, each delivery of either secret in between is accepted."""
-    old, new = "the-older-secret", "the-newer-secret"
-    for configured, deliveries in ((old, [old]), (f"{new},{old}", [old, new, old]), (new, [new])):
-        phone = make_phone(PICKUP_WEBHOOK_SECRET=configured)
-        for secret in deliveries:
-            assert phone.post(BODY, **signed(BODY, secret=secret)).status_code == 200
-    assert phone.post(BODY, **signed(BODY, secret=old)).status_code == 401
-    assert phone.post(BODY, **signed(BODY, secret=f"{new},{old}")).status_code == 401
-
-
 # --- what a refusal reveals -------------------------------------------------------------------------------------------
 
 
@@ -138,11 +104,3 @@ def test_log_says_what_the_reply_does_not(
     assert reason in caplog.messages[0]
     assert WEBHOOK_SECRET not in caplog.text
     assert DIGITS not in caplog.text
-
-
-@pytest.mark.parametrize("secret", ["first", "second", "third", "another"])
-def test_comparing_takes_a_constant_time(secret: str) -> None:
-    """Each secret is compared in full, so that the time taken reveals neither how much was right nor which one signed."""
-    with patch("hmac.compare_digest", wraps=hmac.compare_digest) as compare:
-        is_good(signed(BODY, secret=secret), BODY, "first", "second", "third")
-    assert [len(call.args[0]) for call in compare.call_args_list] == [32, 32, 32]

@@ -6,12 +6,11 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
 from conftest import NOW
-from flask_pickup import ConfigurationError, Pickup
+from flask_pickup import ConfigurationError
 from flask_pickup.errors import BadSignature
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import Delivery, enabled_platforms
@@ -81,14 +80,6 @@ def test_bad_headers_are_refused(headers: dict[str, str]) -> None:
     assert verified(headers) == "refused"
 
 
-def test_each_secret_is_compared_in_constant_time() -> None:
-    """Each secret is compared in full, so that the time taken reveals neither how much was right nor which one it was."""
-    for headers in (GOOD[0], signed()):
-        with patch("hmac.compare_digest", wraps=hmac.compare_digest) as compare:
-            verified(headers)
-        assert compare.call_count == 2
-
-
 @pytest.mark.parametrize("assistant", [None, "", " ", 5])
 def test_assistant_is_required(assistant: Any) -> None:
     """Without the saved assistant of the default answer the app does not start; without a secret it does."""
@@ -96,11 +87,3 @@ def test_assistant_is_required(assistant: Any) -> None:
     with pytest.raises(ConfigurationError, match="'PICKUP_VAPI_ASSISTANT' is not set"):
         enabled_platforms(ConfigReader(config))
     enabled_platforms(ConfigReader({"PICKUP_WEBHOOK_SECRET": SECRET, "PICKUP_VAPI_ASSISTANT": assistant}))
-
-
-def test_options_are_arguments_too() -> None:
-    """The options may be arguments of Pickup; no repr shows the secret."""
-    Pickup(vapi_secret=SECRET, vapi_assistant="an-assistant")
-    found = enabled_platforms(ConfigReader({}, {"vapi_secret": SECRET, "vapi_assistant": " an-assistant "}))["vapi"]
-    assert found.default() == {"assistantId": "an-assistant"}
-    assert SECRET not in repr(found)
