@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from complaints import BASE, DRAFT, Fault, all_complaints, complaints_about, greeting, not_found, toml
+from complaints import BASE, DRAFT, Fault, all_complaints, complaints_about, greeting, not_found, override, toml
 
 LONG = "This is a rather long sentence of about ten words. " * 10
 
@@ -58,6 +58,49 @@ def test_arm_is_rendered_for_its_audience_only(tmp_path: Path) -> None:
     good = toml(f"audience = 'customer.first_name'\n{DRAFT}", "", 0)
     good = Fault({**good.files, "warm/first_message.j2": "{% if customer %}Hello.{% endif %}"}, "", 0, "")
     assert all_complaints(tmp_path, {"known": good}) == []
+
+
+NONE = "it says 'None' for a caller without a number, where a value is missing; give another word for it, such as {{ line.name or 'us' }}"
+SPOKEN_NONE = {
+    "format": greeting("Welcome to {{ '%s'|format(line.name) }}.", NONE, 0, "warning"),
+    "percent": greeting("A{% set who = '%s!' % caller.country %}\n{{ who }}", NONE, 0, "warning"),
+    "method": greeting("Hi, {{ '{}'.format(line.name) }}", NONE, 0, "warning"),
+    "list": greeting("{{ [line.name] }}", NONE, 0, "warning"),
+    "prompt": Fault({"warm/system_prompt.j2": "You are {{ '%s' % line.name }}."}, "warm/system_prompt.j2", 0, NONE, "warning"),
+    "included": Fault({"warm/first_message.j2": "{% include 'a.j2' %}", "warm/a.j2": "{{ '%s' % line.name }}"},
+                      "warm/first_message.j2", 0, NONE, "warning"),
+    "override": override({"assistant": {"metadata": {"a": "{{ '%s' % caller.country }}"}}}, NONE, 4, "warning"),
+    "tested": greeting("A {{ '%s' % line.name if line.name != None or not customer else line.name == none }}", NONE, 0, "warning"),
+}  # fmt: skip
+
+
+def test_none_that_is_spoken(tmp_path: Path) -> None:
+    """A greeting, a prompt or a string that says "None" for a missing value has one warning."""
+    found = all_complaints(tmp_path, SPOKEN_NONE)
+    assert not_found(found, SPOKEN_NONE) == []
+    assert len(found) == len(SPOKEN_NONE)
+
+
+def test_none_in_closing_words_is_found(tmp_path: Path) -> None:
+    """What callers hear outside the hours says no None either."""
+    files = {**CONTENT, "greetings/closed.j2": "{{ '%s' % caller.country }} is closed."}
+    [found] = complaints_about(tmp_path, files)
+    assert (found["file"], found["problem"].partition(",")[0]) == (
+        "greetings/closed.j2",
+        "it says 'None' for a caller without a number",
+    )
+
+
+def test_none_that_an_author_writes(tmp_path: Path) -> None:
+    """The word itself, and a missing value that prints nothing, have no warning."""
+    texts = [
+        *("None of us is here.", "{{ 'None' }} of us.", "{% set a = ['None of us'] %}{{ a[0] }}", "{{ 'Nonetheless' }}"),
+        *("Welcome to {{ line.name }}{{ caller.country ~ '!' }}{{ [line.name, 'x']|join(' of ') }}", "A{{ caller.country|string }}"),
+    ]  # fmt: skip
+    faults = {f"good-{place}": greeting(text, "") for place, text in enumerate(texts)}
+    faults["included"] = Fault({"warm/first_message.j2": "{% include 'a.j2' %}", "warm/a.j2": "None of us."}, "", 0, "")
+    faults["override"] = override({"assistant": {"metadata": {"a": "{{ language }}: None of us"}}}, "")
+    assert all_complaints(tmp_path, faults) == []
 
 
 ASKS = "Hello{% if customer.first_name %} {{ customer.first_name }}{% endif %} from {{ caller.country }}."

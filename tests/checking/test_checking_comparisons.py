@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from complaints import BASE, DRAFT, Fault, all_complaints, greeting, not_found, override
+import pytest
+
+from complaints import BASE, DRAFT, Fault, all_complaints, complaints_about, greeting, not_found, override
 
 CONTENT: dict[str, Any] = {**BASE, "greetings/system_prompt.nl.j2": "Je neemt op."}
 BRITISH = "caller.country is never 'UK'; did you mean 'GB'?"
@@ -93,3 +96,38 @@ def test_what_may_be_spoken(tmp_path: Path) -> None:
     dutch = {f"good-{place}": greeting(text, "") for place, text in enumerate(good)}
     assert all_complaints(tmp_path / "dutch", dutch, {**BASE, "greetings/settings.toml": 'language = "nl"\n'}) == []
     assert all_complaints(tmp_path / "english", {"day": greeting("{{ now.strftime('%A') }}", "")}) == []
+
+
+DAY = "It is {{ now.strftime('%A') }}."
+GREETED_IN_BOTH = {"first_message.j2": "Hi.", "first_message.nl.j2": "Hoi."}
+DUTCH_LINE = '[lines."+31850123456"]\nlanguage = "nl"\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "warned"),
+    [
+        # a plain file is heard in each language that it has no variant of
+        ({**GREETED_IN_BOTH, "system_prompt.j2": DAY}, ["system_prompt.j2"]),
+        ({**GREETED_IN_BOTH, "system_prompt.j2": "A{% include 'p/day.j2' %}", "p/day.j2": DAY}, ["p/day.j2"]),
+        ({**GREETED_IN_BOTH, "closed.j2": DAY, "hours.toml": 'timezone = "UTC"\n[week]\nmonday = "09:00-17:00"\n'}, ["closed.j2"]),
+        ({**GREETED_IN_BOTH, "override.json": {"assistant": {"first_message": DAY}}}, ["override.json"]),
+        ({"first_message.j2": DAY, "first_message.en.j2": "Hi.", "settings.toml": 'language = "nl"\n'}, ["first_message.j2"]),
+        ({"first_message.j2": "Hi.", "first_message.nl.j2": DAY}, ["first_message.nl.j2"]),
+        ({"first_message.j2": f"{{% if language == 'nl' %}}Hoi.{{% endif %}} {DAY}", "system_prompt.nl.j2": "A"}, ["first_message.j2"]),
+        # a file that speaks of a language is heard in it
+        ({"first_message.j2": f"{{% if line.language == 'nl' %}}Hoi.{{% endif %}} {DAY}", "settings.toml": DUTCH_LINE}, ["first_message.j2"]),
+        # a file that is heard in English alone
+        ({"first_message.j2": DAY, "first_message.nl.j2": "Hoi."}, []),
+        ({"first_message.j2": DAY, "settings.toml": DUTCH_LINE}, []),
+        ({"first_message.j2": "Hoi.", "first_message.en.j2": DAY, "settings.toml": 'language = "nl"\n'}, []),
+        ({**GREETED_IN_BOTH, "system_prompt.j2": "A{% include 'day.j2' %}", "day.j2": DAY, "day.nl.j2": "B"}, []),
+        ({"first_message.j2": f"{{% if language == 'en' %}}{DAY}{{% endif %}} Hi."}, []),
+    ],
+)  # fmt: skip
+def test_english_days_that_others_hear(tmp_path: Path, files: Mapping[str, Any], warned: list[str]) -> None:
+    """An English day has a warning in each file that callers of another language hear too."""
+    prompt = {} if "override.json" in files else {"override.json": BASE["greetings/override.json"]}
+    found = complaints_about(tmp_path, {f"greetings/{path}": text for path, text in {**prompt, **files}.items()})
+    said = [each["file"] for each in found if each["problem"] == "'%A' is always in English"]
+    assert said == [f"greetings/{path}" for path in warned]
+    assert {each["level"] for each in found} <= {"warning"}

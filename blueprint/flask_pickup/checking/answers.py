@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from jinja2.exceptions import SecurityError, TemplateNotFound
 
-from flask_pickup.catalog import Complaint
+from flask_pickup.catalog import AnswerPlan, Complaint
 from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.checking.callers import Case
 from flask_pickup.checking.content import Content
 from flask_pickup.checking.keys import walk
+from flask_pickup.checking.none import none_in_settings, none_in_texts
 from flask_pickup.checking.overrides import check_answer, written_at
 from flask_pickup.platforms import Answer, Platform, Rejection
 from flask_pickup.rendering import BASE, failed_at
@@ -62,6 +63,8 @@ def _base(content: Content, case: Case) -> Iterator[Complaint]:
             # It may be empty for some callers, who are answered then.
             if words := deciding.closing_words():
                 yield from _notes(deciding.platform, Rejection(words))
+                plan = content.catalog.plan(deciding.base, deciding.language, deciding.platform)
+                yield from none_in_texts(content, case, plan, {"closed.j2": words})
         except Exception as error:  # noqa: BLE001 (a template may raise anything)
             yield from _failure(content, case, deciding.base, error)
     yield from _answer(content, case, deciding.base)
@@ -86,7 +89,11 @@ def _answer(content: Content, case: Case, folders: tuple[str, ...]) -> Iterator[
     yield from check_answer(content, case.deciding.platform, folders, answer)
     yield from _notes(case.deciding.platform, answer)
     if isinstance(answer, Answer):
-        yield from _greeting(content, case, folders, answer)
+        plan = content.catalog.plan(folders, case.deciding.language, case.deciding.platform)
+        yield from _greeting(content, case, folders, plan, answer)
+        texts = {"first_message.j2": answer.words.greeting, "system_prompt.j2": answer.words.prompt}
+        yield from none_in_texts(content, case, plan, texts)
+        yield from none_in_settings(content, case, folders, plan, answer.settings)
 
 
 def _notes(platform: Platform, answer: Answer | Rejection) -> Iterator[Complaint]:
@@ -114,9 +121,11 @@ def _failure(content: Content, case: Case, folders: tuple[str, ...], error: Exce
     yield Complaint(file or folders[-1], line, problem, remedy)
 
 
-def _greeting(content: Content, case: Case, folders: tuple[str, ...], answer: Answer) -> Iterator[Complaint]:
+def _greeting(
+    content: Content, case: Case, folders: tuple[str, ...], plan: AnswerPlan, answer: Answer
+) -> Iterator[Complaint]:
     words = answer.words.greeting or ""
-    template = content.catalog.stack(folders, case.deciding.language).find("first_message.j2")
+    template = plan.stack.find("first_message.j2")
     if template and not words.strip():
         problem = f"the greeting is empty for {case.words}"
         remedy = "write words for every caller, with {% else %} after a condition"

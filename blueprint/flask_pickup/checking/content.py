@@ -16,10 +16,10 @@ from flask_pickup.catalog.settings import SPEAKS
 from flask_pickup.checking.callers import Cases
 from flask_pickup.checking.keys import strangers
 from flask_pickup.checking.recorded import NO_HISTORY, History
-from flask_pickup.checking.source import Source, own_names
+from flask_pickup.checking.source import Source, constants, own_names
 from flask_pickup.override import templates
 from flask_pickup.platforms import Platform
-from flask_pickup.rendering import BASE
+from flask_pickup.rendering import BASE, split_variant
 
 _USES = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 
@@ -99,6 +99,16 @@ class Content:
                 tree = environment.parse("{{ (" + text + "\n) }}")
                 found.append(Source(environment, path, tree, toml_line(catalog.texts[path], key), is_spoken=False))
         return found
+
+    def heard_in(self, source: Source) -> frozenset[str]:
+        """Return the languages of the callers who hear a text: that of a variant, and of a plain file all without one."""
+        catalog = self.catalog
+        variant = split_variant(source.path)[1]
+        others = catalog.languages - catalog.library.variants.get(source.path, {}).keys()
+        # A line may be said to be in a language that no file is written in.
+        spoken = catalog.languages.union(line.language for line in catalog.settings.lines.values() if line.language)
+        named = spoken.intersection(constants(*source.tree.find_all(nodes.Const)))
+        return named | (frozenset({variant}) if variant else others)
 
     @cached_property
     def strangers(self) -> Mapping[str, tuple[Platform, ...]]:

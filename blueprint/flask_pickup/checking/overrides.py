@@ -74,7 +74,7 @@ def _rejected(platform: Platform, answer: Answer | Rejection) -> dict[KeyPath, s
     of_settings = {
         keys: message
         for keys, message in _flat(schema.validate(settings))
-        if _is_item(keys) or _at(settings, keys) not in (None, "")
+        if _is_item(keys) or value_at(settings, keys) not in (None, "")
     }
     return {**of_answer, **of_settings}
 
@@ -89,7 +89,7 @@ def written_at(catalog: Catalog, platform: Platform, folders: tuple[str, ...], k
     for length in range(len(keys), 0, -1):
         above, last = keys[: length - 1], keys[length - 1]
         for path in (overrides.file(folder, platform) for folder in reversed(folders)):
-            if last in _children(_at(overrides.patches.get(path), above)):
+            if last in _children(value_at(overrides.patches.get(path), above)):
                 return path, json_line(catalog.texts[path], *keys[:length])
     prompt = catalog.stack(folders, catalog.settings.language).find("system_prompt.j2")
     return (prompt and prompt.name) or overrides.file(BASE, platform), 0
@@ -136,7 +136,8 @@ def _children(value: Any) -> Any:
     return range(len(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else ()
 
 
-def _at(value: Any, keys: KeyPath) -> Any:
+def value_at(value: Any, keys: KeyPath) -> Any:
+    """Return what is at a path of keys; None if nothing is."""
     for key in keys:
         value = value[key] if key in _children(value) else None
     return value

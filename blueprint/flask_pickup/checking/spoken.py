@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from jinja2 import nodes
 
 from flask_pickup.catalog import Complaint
 from flask_pickup.checking.source import Source
-from flask_pickup.rendering import split_variant
 
 _RECORDS = frozenset({"caller", "customer", "customer_raw", "line", "call"})
 _COUNTING = frozenset({"count", "length"})
@@ -18,10 +17,10 @@ _SILENT = (nodes.Compare, nodes.Getitem)
 _OF_LOCALE = re.compile(r"%-?[aAbBcpx]")
 
 
-def check_spoken(source: Source, language: str) -> Iterator[Complaint]:
+def check_spoken(source: Source, languages: Collection[str]) -> Iterator[Complaint]:
     """Yield what a template must not say.
 
-    :param language: what the plain files are written in.
+    :param languages: those of the callers who hear it.
     """
     yield from _private(source)
     if source.templated_again:
@@ -30,7 +29,7 @@ def check_spoken(source: Source, language: str) -> Iterator[Complaint]:
         if used.name in _FOR_HTML:
             problem = f"'{used.name}' is for HTML: a listener would hear &#39; for an apostrophe"
             yield source.complain(used, problem, f"remove '{used.name}': text is spoken as it is", "warning")
-    if (split_variant(source.path)[1] or language) != "en":
+    if not {"en"}.issuperset(languages):
         yield from _english_days(source)
 
 

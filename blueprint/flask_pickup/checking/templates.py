@@ -45,7 +45,7 @@ def check_templates(content: Content) -> Iterator[Complaint]:
         yield from _known_names(source)
         yield from check_comparisons(source, catalog.languages)
         if source.is_spoken:
-            yield from check_spoken(source, catalog.settings.language)
+            yield from check_spoken(source, content.heard_in(source))
     for path in (*content.trees, *catalog.overrides.patches):
         yield from _check_lines(path, catalog.texts[path], content.region)
 
