@@ -279,6 +279,17 @@ def test_call_and_report_become_rows(client: PickupClient) -> None:
     assert [tuple(row) for row in rows] == [(name, "arm", "duration_seconds", 42.0, delivered)]
 
 
+def test_other_words_were_not_delivered(client: PickupClient) -> None:
+    """A report that brings other words back than those of the answer says that the arm was not delivered."""
+    ours, answer = client.platform, client.post_call("call-1").get_json()
+    other = ours.answer(Answer(Words("Hi.", "Another."), "en", {}, ours.metadata(answer)))
+    call = replace(CALL, id="call-1", answer=other)
+    client.post_signed(ours.payload(CallEnded, call), CallEnded)
+    with client.pickup.engine.connect() as connection:
+        delivered = connection.exec_driver_sql("SELECT delivered FROM pickup_assignments").scalar()
+    assert delivered == (None if ours.name in SILENT else 0)
+
+
 def test_every_sample_is_answered(client: PickupClient) -> None:
     """Every readable sample is acknowledged; unreadable and unsigned ones are refused."""
     call = replace(CALL, id="pickup-rehearsal-samples")

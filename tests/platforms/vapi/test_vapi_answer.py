@@ -25,6 +25,7 @@ MODELLED: dict[str, Any] = {
         },
     }
 }
+VOICE, WAITS = {"provider": "x"}, "assistant-waits-for-user"
 HELLO = {"firstMessage": "Hello.", "firstMessageMode": "assistant-speaks-first"}
 
 
@@ -41,50 +42,27 @@ def written(override: dict[str, Any], words: Words, metadata: dict[str, Any] | N
     [
         ({}, {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {"messages": [NEW]}}}),
         (
-            {
-                "assistantId": "a",
-                "assistant": {"model": {**MODEL, "messages": [OLD, USER]}, "voice": {"provider": "x"}},
-            },
-            {
-                "assistantId": "a",
-                "assistantOverrides": {
-                    **HELLO,
-                    "model": {**MODEL, "messages": [NEW, USER]},
-                    "voice": {"provider": "x"},
-                },
-            },
+            {"assistantId": "a", "assistant": {"model": {**MODEL, "messages": [OLD, USER]}, "voice": VOICE}},
+            {"assistantId": "a", "assistantOverrides": {**HELLO, "model": {**MODEL, "messages": [NEW, USER]}, "voice": VOICE}},
         ),
         (
-            {"assistant": {"firstMessage": "Old.", "firstMessageMode": "assistant-waits-for-user", "model": MODEL}},
-            {
-                "assistant": {
-                    **HELLO,
-                    "firstMessageMode": "assistant-waits-for-user",
-                    "model": {**MODEL, "messages": [NEW]},
-                }
-            },
+            {"assistant": {"firstMessage": "Old.", "firstMessageMode": WAITS, "model": MODEL}},
+            {"assistant": {**HELLO, "firstMessageMode": WAITS, "model": {**MODEL, "messages": [NEW]}}},
         ),
         (
             {"assistantOverrides": {"model": {**MODEL, "messages": [USER]}}, "error": ""},
             {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {**MODEL, "messages": [NEW, USER]}}},
         ),
         (
-            {"assistantOverrides": {"voice": {"provider": "x"}}, "assistant": {"model": MODEL}},
-            {
-                "assistantId": "saved",
-                "assistantOverrides": {
-                    **HELLO,
-                    "model": {**MODEL, "messages": [NEW]},
-                    "voice": {"provider": "x"},
-                },
-            },
+            {"assistantOverrides": {"voice": VOICE}, "assistant": {"model": MODEL}},
+            {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {**MODEL, "messages": [NEW]}, "voice": VOICE}},
         ),
         ({"assistant": {}}, {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {"messages": [NEW]}}}),
         # What is wrong stays wrong, so that the schema finds it.
         ({"assistant": "x"}, {"assistant": "x"}),
         ({"assistant": {"model": "x"}}, {"assistant": {**HELLO, "model": "x"}}),
     ],
-)
+)  # fmt: skip
 def test_answer_is_written(override: dict[str, Any], answer: dict[str, Any]) -> None:
     """Greeting and prompt go into the whole assistant, or into what overrides the saved one."""
     assert written(override, Words("Hello.", "New.")) == answer
