@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -90,6 +88,7 @@ def read_event(body: JsonObject) -> Event:
 def _report(data: JsonObject, unread: Counter[Unread]) -> dict[str, Any]:
     call, findings = (SentValues(mapping(data.get(key)), unread) for key in ("metadata", "analysis"))
     status = text(data.get("status"))
+    started = call.get("start_time_unix_secs", moment, "times")
     duration = call.get("call_duration_secs", seconds, "times")
     said = read_transcript(data.get("transcript"), unread)
     if said["transcript"] is None:
@@ -97,7 +96,7 @@ def _report(data: JsonObject, unread: Counter[Unread]) -> dict[str, Any]:
         said["user_messages"] = SentValues(data, unread).get("user_message_count", _count, "messages")
     return {
         "status": status,
-        "ended_at": _end(call.get("start_time_unix_secs", moment, "times"), duration),
+        "ended_at": None if started is None or duration is None else moment(started.timestamp() + duration),
         "duration_seconds": duration,
         "end_reason": text(call.of.get("termination_reason"), LONGEST_REASON) or None,
         "ending": "error" if status == "failed" else call.get("termination_reason", ending_of, "end reasons"),
@@ -105,14 +104,6 @@ def _report(data: JsonObject, unread: Counter[Unread]) -> dict[str, Any]:
         "summary": text(findings.of.get("transcript_summary"), None),
         **_analysis(findings),
     }
-
-
-def _end(started: datetime | None, duration: float | None) -> datetime | None:
-    if started is None or duration is None:
-        return None
-    with suppress(OverflowError):
-        return started + timedelta(seconds=duration)
-    return None
 
 
 def _count(value: Any) -> int | None:

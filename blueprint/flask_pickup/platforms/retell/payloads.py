@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.errors import BadWebhook, UnreadableCall
@@ -29,8 +29,6 @@ from flask_pickup.platforms.tools import read_tool_calls
 from flask_pickup.platforms.transcripts import read_transcript
 from flask_pickup.platforms.variables import unpacked, words_in
 
-_E = TypeVar("_E", bound=Event)
-
 
 def read_event(body: JsonObject) -> Event:
     """Return the event in a body.
@@ -41,34 +39,33 @@ def read_event(body: JsonObject) -> Event:
     call = mapping(body.get("call"))
     match text(body.get("event")):
         case "call_inbound":
-            return _incoming_call(body)
+            return IncomingCall(**_facts(body, _ringing(body), Counter()))
         case "call_ended" | "call_analyzed" if _is_inbound(call):
             return _report(body, call)
         case None if call and "name" in body:
-            return _tool_call(body, call)
+            unread = Counter[Unread]()
+            sent = {"name": body.get("name"), "arguments": body.get("args")}
+            return ToolCalls(**_facts(body, call, unread), tool_calls=tuple(read_tool_calls(sent, unread)))
         case None | "":
             raise BadWebhook("The body has no text 'event'.", "event")
-    return _event(OtherEvent, body, call)
+    return OtherEvent(**_facts(body, call, Counter()))
 
 
-def _event(
-    kind: type[_E], body: JsonObject, call: JsonObject, unread: Counter[Unread] | None = None, **more: Any
-) -> _E:
-    values = SentValues(body, Counter() if unread is None else unread)
+def _facts(body: JsonObject, call: JsonObject, unread: Counter[Unread]) -> dict[str, Any]:
+    """Return what every event has."""
     theirs = identifier(call.get("call_id"))
     call_type = "_".join(filter(None, (text(call.get("direction")), text(call.get("call_type")))))
-    return kind(
+    return {
         # By our own id, where the answer to the call brought it.
-        call_id=identifier(unpacked(call.get("metadata")).get("call")) or theirs or _rehearsed(call),
-        platform_call_id=theirs,
-        timestamp=values.get("event_timestamp", moment, "times"),
-        call_type=call_type or None,
-        caller_number=identifier(call.get("from_number")),
-        line_number=identifier(call.get("to_number")),
-        body=body,
-        unread=values.unread,
-        **more,
-    )
+        "call_id": identifier(unpacked(call.get("metadata")).get("call")) or theirs or _rehearsed(call),
+        "platform_call_id": theirs,
+        "timestamp": SentValues(body, unread).get("event_timestamp", moment, "times"),
+        "call_type": call_type or None,
+        "caller_number": identifier(call.get("from_number")),
+        "line_number": identifier(call.get("to_number")),
+        "body": body,
+        "unread": unread,
+    }
 
 
 def _rehearsed(call: JsonObject) -> str:
@@ -78,17 +75,11 @@ def _rehearsed(call: JsonObject) -> str:
     return agent if agent.startswith(REHEARSAL) else ""
 
 
-def _incoming_call(body: JsonObject) -> IncomingCall:
+def _ringing(body: JsonObject) -> JsonObject:
     call = body.get("call_inbound")
     if not isinstance(call, Mapping):
         raise UnreadableCall("The event has no object 'call_inbound'.", "call_inbound")
-    return _event(IncomingCall, body, {**call, "direction": "inbound", "call_type": "phone_call"})
-
-
-def _tool_call(body: JsonObject, call: JsonObject) -> ToolCalls:
-    unread = Counter[Unread]()
-    sent = {"name": body.get("name"), "arguments": body.get("args")}
-    return _event(ToolCalls, body, call, unread, tool_calls=tuple(read_tool_calls(sent, unread)))
+    return {**call, "direction": "inbound", "call_type": "phone_call"}
 
 
 def _is_inbound(call: JsonObject) -> bool:
@@ -103,11 +94,11 @@ def _report(body: JsonObject, call: JsonObject) -> CallEnded:
     said = call.get("transcript_object") or call.get("transcript")
     status = text(call.get("call_status"))
     variables = call.get("retell_llm_dynamic_variables")
-    event = _event(
-        CallEnded,
-        body,
-        call,
-        sent.unread,
+    facts = _facts(body, call, sent.unread)
+    if not facts["call_id"]:
+        raise BadWebhook("The call has no id of 1 to 256 characters.", "call.call_id")
+    return CallEnded(
+        **facts,
         is_whole=False,
         status=status,
         ended_at=sent.get("end_timestamp", moment, "times"),
@@ -120,9 +111,6 @@ def _report(body: JsonObject, call: JsonObject) -> CallEnded:
         metadata=unpacked(call.get("metadata")),
         applied=words_in(variables) if isinstance(variables, Mapping) else None,
     )
-    if not event.call_id:
-        raise BadWebhook("The call has no id of 1 to 256 characters.", "call.call_id")
-    return event
 
 
 def _findings(analysis: SentValues) -> dict[str, Any]:
