@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import chain
 from typing import Any
 
@@ -103,14 +103,15 @@ class Deciding:
         assignments = self._assign() if recorded is None else self._still_there(recorded)
         if recorded is not None and recorded.kind == "fallback":
             return self._decision("fallback", self._answer(self.base, ()), assignments)
-        folders = (*self.below(), *(f"experiments/{each.experiment}/{each.arm}" for each in assignments))
+        folders = (*self.below, *(f"experiments/{each.experiment}/{each.arm}" for each in assignments))
         answer = self._answer(folders, assignments)
         if answer is None:
             return self._decision("fallback", self._answer(self.base, ()), assignments)
         return self._decision("arm" if assignments else "base", answer, assignments)
 
+    @cached_property
     def below(self) -> tuple[str, ...]:
-        """Return the folders below all arms: the base's, and those of winners of concluded experiments."""
+        """The folders below all arms: the base's, and those of winners of concluded experiments."""
         winners = (
             f"experiments/{experiment.name}/{experiment.winner}"
             for experiment in self.catalog.experiments

@@ -39,7 +39,7 @@ def _lacking(
 ) -> Iterator[Complaint]:
     content.at(experiment.file)
     catalog, overrides = content.catalog, content.catalog.overrides
-    below = {case.deciding.below() for case in content.cases[platform.name].inside(experiment)}
+    below = {case.deciding.below for case in content.cases[platform.name].inside(experiment)}
     arms = catalog.arms[experiment.name]
     lacking = [
         (folders, arm.name)
