@@ -21,7 +21,7 @@ PLAN = {
                         "booked": {"type": "boolean"},
                         "asked": {"type": ["boolean", "null"]},
                         "score": {"type": "number"},
-                        "mood": {"type": "string", "enum": ["good", "bad"]},
+                        "mood": {"type": "string", "enum": ["good", "bad", "book"]},
                         "note": {"type": "string"},
                     }
                 }
@@ -129,7 +129,7 @@ UNFOUND = "no analysis plan here finds it; "
         ("analysis.sale", f"{UNFOUND}known are analysis.asked, analysis.booked", "add it to the analysis plan"),
         ("analysis.note", f"{UNFOUND}known are", "add it to the analysis plan"),
         *((outcome, "did you mean 'analysis.mood.good'?", "") for outcome in ("mood.good", "mood", "good")),
-        ("bad", "did you mean 'analysis.mood.bad'?", ""),
+        *((word, f"did you mean 'analysis.mood.{word}'?", "") for word in ("bad", "book")),
         *((outcome, f"{UNFOUND}did you mean 'analysis.mood.good'?", "add it to the analysis plan")
           for outcome in ("analysis.mood", "analysis.good", "analysis.mood.god")),
         *((outcome, f"did you mean '{meant}'?", f"did you mean '{meant}'?") for outcome, meant in (

@@ -83,7 +83,7 @@ def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
     of_enums = {part: name for name in reversed([*kinds]) for part in name.removeprefix(ANALYSED).rsplit(".", 1)}
     plain = outcome.removeprefix(ANALYSED)
     close = get_close_matches(plain, known, n=1, cutoff=0.8)
-    meant = known[close[0]] if close else of_enums.get(plain)
+    meant = {**of_enums, **known}.get(plain) or (known[close[0]] if close else None)
     if outcome.startswith(ANALYSED):
         found = (
             f"known are {', '.join(sorted(kinds))}; the analysis of a saved agent may find others"
