@@ -78,7 +78,19 @@ OWN_VOCABULARY = {
         "app_only",
         "required",
     ),
-    *("body", "caller", "direction", "from", "memory", "reason", "results", "state", "unread", "telnyx_insights"),
+    *(
+        "body",
+        "caller",
+        "direction",
+        "from",
+        "memory",
+        "platform_call_id",
+        "reason",
+        "results",
+        "state",
+        "unread",
+        "telnyx_insights",
+    ),
 }
 """Keys of a platform that are names of Pickup's own as well: columns, fields of events, names in templates, options."""
 
