@@ -7,12 +7,11 @@ adds some of its own, such as a summary.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask_pickup.options import ConfigReader
-from flask_pickup.platforms.events import JsonObject
-from flask_pickup.platforms.reading import identifier, json_value, text
+from flask_pickup.platforms.reading import SentValues, identifier, json_value, mappings, text
 
 Names = Mapping[str, str]
 """Insight ids to names."""
@@ -36,10 +35,8 @@ def read_names(config: ConfigReader) -> Names:
     names: dict[str, str] = {}
     for key, name in pairs:
         if not (isinstance(key, str) and key and isinstance(name, str) and _NAME.fullmatch(name)):
-            why = (
-                f"has an invalid entry {key}={name}; set insight ids to names of up to 40 letters, digits, '_' and '-'."
-            )
-            raise config.invalid("telnyx_insights", why)
+            right = "set insight ids to names of up to 40 letters, digits, '_' and '-'."
+            raise config.invalid("telnyx_insights", f"has an invalid entry {key}={name}; {right}")
         if key in names or name in names.values():
             raise config.invalid("telnyx_insights", f"has {key}={name}, and the id or the name a second time.")
         names[key] = name
@@ -52,23 +49,23 @@ def _pairs(given: Any) -> Iterator[tuple[str, str]]:
         yield key.strip(), name.strip()
 
 
-def read_results(results: Iterable[JsonObject], names: Names) -> tuple[dict[str, Any], str | None, int]:
-    """Return the analysis in the results of insights, flat, the call's summary, and how many insights have no name.
+def read_results(values: SentValues, names: Names) -> dict[str, Any]:
+    """Return the ``analysis`` in the results of insights, flat, and the call's ``summary``; count those without a name.
 
-    :param results: each has the insight's id and its result: a text, an object, or an object as JSON text.
+    A result has the insight's id, and a text, an object, or an object as JSON text.
     """
-    named, unnamed = dict[str, Any](), 0
-    for each in results:
+    named: dict[str, Any] = {}
+    for each in values.get("results", mappings, "analysis") or ():
         if name := names.get(identifier(each.get("insight_id")) or ""):
             named[name] = each.get("result")
         else:
-            unnamed += 1
+            values.unread["text"] += 1
     summary = text(named.pop(SUMMARY), None) if isinstance(named.get(SUMMARY), str) else None
     # The root comes first, so that a named insight wins over a key of the root.
     found = dict(_flat("", json_value(named.pop(ROOT)))) if ROOT in named else {}
     for name, result in named.items():
         found.update(_flat(name, json_value(result)))
-    return found, summary, unnamed
+    return {"analysis": found, "summary": summary}
 
 
 def _flat(name: str, value: Any, depth: int = _DEPTH) -> Iterator[tuple[str, Any]]:

@@ -16,7 +16,6 @@ from flask_pickup.platforms.reading import (
     SentValues,
     identifier,
     mapping,
-    mappings,
     moment,
     seconds,
     text,
@@ -108,18 +107,10 @@ def _ending(cause: Any, source: str | None) -> Ending | None:
     return None
 
 
-def _insights(values: SentValues, names: Names) -> dict[str, Any]:
-    results = values.get("results", mappings, "analysis") or ()
-    analysis, summary, unnamed = read_results(results, names)
-    if unnamed:
-        values.unread.update(text=unnamed)
-    return {"analysis": analysis, "summary": summary}
-
-
 _PARTS: Mapping[str, Callable[[SentValues, Names], dict[str, Any]]] = {
     CONVERSATION_ENDED: _conversation,
     HANGUP: _hangup,
-    INSIGHTS: _insights,
-    INSIGHT_GROUP: _insights,
+    INSIGHTS: read_results,
+    INSIGHT_GROUP: read_results,
 }
 """What reads each part of a report."""
