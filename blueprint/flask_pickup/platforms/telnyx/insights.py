@@ -59,7 +59,7 @@ def read_results(values: SentValues, names: Names) -> dict[str, Any]:
         if name := names.get(identifier(each.get("insight_id")) or ""):
             named[name] = each.get("result")
         else:
-            values.unread["text"] += 1
+            values.unread.update(text=1)
     summary = text(named.pop(SUMMARY), None) if isinstance(named.get(SUMMARY), str) else None
     # The root comes first, so that a named insight wins over a key of the root.
     found = dict(_flat("", json_value(named.pop(ROOT)))) if ROOT in named else {}
