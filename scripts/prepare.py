@@ -19,12 +19,8 @@ from flask_pickup.cli.group import USAGE_ERROR
 SECRETS = ("PICKUP_CALLER_SECRET", "PICKUP_DASHBOARD_TOKEN")
 DEFAULT_PLATFORM = "PICKUP_WEBHOOK_SECRET"
 """Made where no platform is configured."""
-OTHER_PLATFORMS = (
-    "PICKUP_VAPI_SECRET",
-    "PICKUP_RETELL_API_KEY",
-    "PICKUP_ELEVENLABS_TOKEN",
-    "PICKUP_TELNYX_PUBLIC_KEY",
-)
+OTHER_PLATFORMS = ("PICKUP_VAPI_", "PICKUP_RETELL_", "PICKUP_ELEVENLABS_", "PICKUP_TELNYX_")
+"""How the names of the other platforms' options begin."""
 FILE = ".env"
 DATABASE_IS_NOT_THERE = 3
 PATIENCE = 15.0
@@ -35,7 +31,7 @@ def make_secrets() -> None:
     """Make the secrets that the environment does not give, once; ``flask`` and ``app.py`` read them from the file."""
     Path("instance").mkdir(mode=0o700, exist_ok=True)
     known = {**dotenv_values(FILE), **os.environ}
-    wanted = SECRETS if any(name in known for name in OTHER_PLATFORMS) else (DEFAULT_PLATFORM, *SECRETS)
+    wanted = SECRETS if any(name.startswith(OTHER_PLATFORMS) for name in known) else (DEFAULT_PLATFORM, *SECRETS)
     missing = [name for name in wanted if name not in known]
     if missing:
         Path(FILE).touch(mode=0o600)

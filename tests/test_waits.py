@@ -61,25 +61,17 @@ def test_waits_follow_from_the_deadline(make_phone: MakePhone, config: Any, flir
     assert state.longest_waits == state.waits["flireo"]
 
 
-def test_short_wait_for_the_customer_trips_no_breaker(make_phone: MakePhone) -> None:
-    """A call on a hasty platform stops waiting for a hook that calls on another platform still wait for."""
+def test_each_wait_for_the_customer_has_a_breaker(make_phone: MakePhone) -> None:
+    """A hook that is too slow for a hasty platform is skipped there, and calls on another platform still wait for it."""
     pickup, knows = Pickup(clock=lambda: NOW), threading.Event()
     pickup.customer(lambda _: knows.wait(30) and {"name": "Ann"})
     flireo, hasty = clients(make_phone, TEXTS, pickup)
-    assert hasty.post_call().get_json()["say"] == "Good day."
-    assert health(flireo)["customer"] == {"skipped": False, "faults": 1}
+    for _ in range(2):
+        assert hasty.post_call().get_json()["say"] == "Good day."
+    assert health(flireo)["customer"] == {"skipped": True, "faults": 2}
     knows.set()
     assert flireo.post_call().get_json()["assistant"]["first_message"] == "Good day, Ann."
-
-
-def test_longest_wait_for_the_customer_trips_the_breaker(make_phone: MakePhone) -> None:
-    """Where the platforms' longest wait runs out, all skip the hook."""
-    pickup, knows = Pickup(clock=lambda: NOW), threading.Event()
-    pickup.customer(lambda _: knows.wait(30))
-    flireo, hasty = clients(make_phone, TEXTS, pickup, PICKUP_CUSTOMER_WAIT=0.1)
-    hasty.post_call()
-    assert health(flireo)["customer"]["skipped"]
-    knows.set()
+    eventually(lambda: hasty.post_call().get_json()["say"] == "Good day, Ann.")
 
 
 @contextmanager

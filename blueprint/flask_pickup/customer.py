@@ -53,12 +53,14 @@ UNKNOWN = Customer()
 
 
 class Lookup:
-    """Calls the hook on threads of its own, and lets a call wait so many seconds for it.
+    """Calls the hook on threads of its own, and lets a call wait for it for a bounded time.
 
     A circuit breaker: after a time-out calls skip the hook. Meanwhile one call at a time sends a probe in the background,
     and the first probe that answers in time closes the breaker. A probe that hangs is followed by another, later each time.
 
-    :param wait: the longest that a call waits. A shorter wait that runs out opens no breaker.
+    Platforms that wait differently have one each: a hook may be too slow for one of them alone.
+
+    :param wait: seconds that a call waits.
     """
 
     threads = 32
@@ -76,8 +78,8 @@ class Lookup:
         self.skipped = False
         self.faults = 0
 
-    def __call__(self, caller: Caller, wait: float) -> Customer:
-        """Return the customer after at most ``wait`` seconds; never raises. An unidentified caller is never looked up."""
+    def __call__(self, caller: Caller) -> Customer:
+        """Return the customer; never raises. An unidentified caller is never looked up."""
         if self._hook is None or not caller.identified:
             return UNKNOWN
         if self.skipped:
@@ -87,9 +89,9 @@ class Lookup:
         if future is None:
             return self._fault("all its threads are busy")
         try:
-            customer = future.result(wait)
+            customer = future.result(self._wait)
         except FutureTimeoutError:
-            self.skipped |= wait >= self._wait
+            self.skipped = True
             return self._fault("time-out")
         return self._fault(customer.failed) if customer.failed else customer
 

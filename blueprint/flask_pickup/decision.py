@@ -265,7 +265,7 @@ class Deciding:
 
     def _metadata(self, said: Words, assignments: tuple[Assigned, ...]) -> JsonObject | None:
         """Return what the report has to bring back: the arms, and the id of a call that has none of the platform's."""
-        if not assignments and not self.call.is_named_here:
+        if not (assignments or self.call.is_named_here or self.platform.needs_metadata):
             return None
         return Metadata(self.call.id, self.call.caller.key, self.language, assignments, digest(said)).as_json()
 

@@ -80,7 +80,7 @@ def preview(  # noqa: PLR0913 (all that a made-up call is)
     call = call_of(event, Delivery({}, b""), now, platform.name, webhook.catalog, webhook.options)
     if now.tzinfo is None:
         call = replace(call, at=now.replace(tzinfo=webhook.catalog.zone(call.line)))
-    customer = webhook.lookup(call.caller, webhook.longest_waits.customer)
+    customer = webhook.lookups[platform.name](call.caller)
     decision = decide(webhook.catalog, platform, call, customer, _given(arm) if arm else None)
     return Preview(call, decision, platform)
 

@@ -91,7 +91,8 @@ class Webhook:
         self.reading = reports.Reading.of(self.catalog, self.platforms.values(), transcripts=options.transcripts)
         self.waits = {name: Waits.of(platform.deadline, options) for name, platform in self.platforms.items()}
         self.longest_waits = Waits.of(max(platform.deadline for platform in self.platforms.values()), options)
-        self.lookup = Lookup(hook, self.longest_waits.customer)
+        lookups = {waits.customer: Lookup(hook, waits.customer) for waits in self.waits.values()}
+        self.lookups = {name: lookups[waits.customer] for name, waits in self.waits.items()}
         self.handlers = handlers
         self.signals = Sender(app)
         self.metrics = Metrics(options.metrics_token)
@@ -167,10 +168,10 @@ class Webhook:
 
     def facts(self) -> Mapping[str, Any]:
         """Return what an operator wants to know of this process."""
-        ledger = self.ledger.health()
+        ledger, lookups = self.ledger.health(), set(self.lookups.values())
         well = ledger["database"] == "ok" and not self.catalog.broken and not self.catalog.left_out
         return {
-            "status": "ok" if well and not self.lookup.skipped else "degraded",
+            "status": "ok" if well and not any(lookup.skipped for lookup in lookups) else "degraded",
             **ledger,
             "calls": dict(self.decisions),
             "refused": dict(sum((activity.refused for activity in self.activity.values()), Counter())),
@@ -178,7 +179,10 @@ class Webhook:
             "unread": dict(self.metrics.unread),
             "own_faults": self.faults,
             "signals": {"dropped": self.signals.dropped},
-            "customer": {"skipped": self.lookup.skipped, "faults": self.lookup.faults},
+            "customer": {
+                "skipped": any(lookup.skipped for lookup in lookups),
+                "faults": sum(lookup.faults for lookup in lookups),
+            },
             "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
         }
 
@@ -231,7 +235,7 @@ class Webhook:
     def _decide(self, call: CallFacts, platform: Platform) -> Decision:
         started = perf_counter()
         waits = self.waits[platform.name]
-        customer = self.lookup(call.caller, waits.customer)
+        customer = self.lookups[platform.name](call.caller)
         decision = decide(self.catalog, platform, call, customer)
         try:
             recorded = self.ledger.record(call_entry(call, decision, self.now), waits)

@@ -227,7 +227,7 @@ def test_no_exception_leaves(
         client = mounted(app, pickup, url_prefix="/pickup")
         assert client.post_call().status_code == 200
         with monkeypatch.context() as broken:
-            broken.setattr(client.pickup, "lookup", None)
+            broken.setattr(client.pickup, "lookups", None)
             assert client.post_call().get_json() == {}
         client.post_signed(b"no JSON")
     assert caught == []
@@ -275,4 +275,4 @@ def test_asynchronous_host(make_app: MakeApp) -> None:
     client = mounted(app, pickup, url_prefix="/pickup")
     assert client.get("/async").text == "awaited"
     assert is_answered(client)
-    assert client.pickup.lookup.faults == 0
+    assert client.pickup.lookups["flireo"].faults == 0

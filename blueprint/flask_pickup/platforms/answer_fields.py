@@ -12,6 +12,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 class LenientSchema(Schema):
     """A schema that lets unknown keys pass: the platforms grow faster than our schemas."""
 
+    error_messages = {"type": "It has to be an object: {…}."}  # noqa: RUF012 (marshmallow declares it so)
+
     class Meta:
         """Marshmallow's options."""
 

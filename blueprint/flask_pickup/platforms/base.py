@@ -21,6 +21,7 @@ class BasePlatform:
     """
 
     templates_again = True
+    needs_metadata = False
     acknowledges_large_bodies = False
     untemplated = frozenset[str]()
 

@@ -42,6 +42,10 @@ class Platform(Protocol):
         """Whether the platform runs its own template engine over the words, so that no data may put braces into them."""
 
     @property
+    def needs_metadata(self) -> bool:
+        """Whether every answer has to bring Pickup's metadata, and not only one that names an arm."""
+
+    @property
     def acknowledges_large_bodies(self) -> bool:
         """Whether a body over ``PICKUP_MAX_BODY`` gets a 200, unread, because a refusal would end its deliveries."""
 

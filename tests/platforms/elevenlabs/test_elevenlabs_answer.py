@@ -40,7 +40,7 @@ def test_answer_is_written(override: dict[str, Any], words: Words, written: dict
     before = copy.deepcopy(override)
     assert platform().answer(Answer(words, "nl", override)) == written
     assert override == before
-    assert platform().default() == TYPE
+    assert platform().default() == {**TYPE, "dynamic_variables": {"pickup": ""}}
 
 
 def test_metadata_is_a_text_beside_the_authors_variables() -> None:

@@ -148,8 +148,8 @@ def test_others_are_ignored(body: dict[str, Any]) -> None:
     assert type(read(body)) is OtherEvent
 
 
-def test_report_with_our_variable_needs_no_phone_call() -> None:
-    """A call by another way than a phone number was ours if it brings our variable back."""
+def test_visitor_of_the_web_cannot_report_a_call() -> None:
+    """In a conversation that is no phone call a visitor may set our variable: it is ignored."""
     sent = platform().answer(Answer(Words("Hi."), "en", {}, {"v": 1, "call": "elevenlabs-0a"}))
-    event = read_report(metadata={"phone_call": None}, conversation_initiation_client_data=sent)
-    assert event.metadata == {"v": 1, "call": "elevenlabs-0a"}
+    fields = {"metadata": {"phone_call": None}, "conversation_initiation_client_data": sent}
+    assert type(read(report(**fields))) is OtherEvent

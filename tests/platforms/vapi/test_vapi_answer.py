@@ -59,7 +59,7 @@ def written(override: dict[str, Any], words: Words, metadata: dict[str, Any] | N
         ),
         ({"assistant": {}}, {"assistantId": "saved", "assistantOverrides": {**HELLO, "model": {"messages": [NEW]}}}),
         # What is wrong stays wrong, so that the schema finds it.
-        ({"assistant": "x"}, {"assistant": "x"}),
+        ({"assistant": "x"}, {"assistantId": "saved", "assistantOverrides": "x"}),
         ({"assistant": {"model": "x"}}, {"assistant": {**HELLO, "model": "x"}}),
     ],
 )  # fmt: skip
@@ -73,7 +73,8 @@ def test_answer_is_written(override: dict[str, Any], answer: dict[str, Any]) -> 
     [
         ({}, {"assistantId": "saved"}),
         ({"assistantId": "a"}, {"assistantId": "a"}),
-        ({"assistant": {"name": "n"}}, {"assistant": {"name": "n"}}),
+        ({"assistant": {"name": "n"}}, {"assistantId": "saved", "assistantOverrides": {"name": "n"}}),
+        ({"assistant": {"model": MODEL}}, {"assistant": {"model": MODEL}}),
         ({"assistantId": "a", "assistant": {"name": "n"}}, {"assistantId": "a", "assistantOverrides": {"name": "n"}}),
     ],
 )
@@ -174,7 +175,7 @@ def test_notes_say_where_reports_go() -> None:
     """A saved assistant may have a server of its own; a whole one has that of the number; a ``server`` gets all events."""
     assert "saved assistant's own server URL" in notes()
     assert "saved assistant's own server URL" in notes(assistantId="a", assistant={"voice": {}})
-    assert notes(assistant={"voice": {}}).startswith("Vapi uses the 'assistant' of the override alone.")
+    assert notes(assistant={"model": MODEL}).startswith("Vapi uses the 'assistant' of the override alone.")
     assert "tool calls" in notes(assistantId="a", assistant={"server": {"url": "https://calls.example"}})
     assert list(VAPI.notes(Rejection("No."))) == []
 

@@ -62,8 +62,8 @@ def read_event(body: JsonObject) -> Event:
     phone = mapping(mapping(data.get("metadata")).get("phone_call"))
     sent = mapping(data.get("conversation_initiation_client_data"))
     call_id, conversation, ours = _call_id(phone), identifier(data.get("conversation_id")), metadata(sent)
-    # A conversation on the web is no phone call, and nothing of ours was asked for it.
-    is_ours = kind == REPORT and phone.get("direction") != "outbound" and bool(phone or ours)
+    # In a conversation on the web, which is no phone call, a visitor may set variables.
+    is_ours = kind == REPORT and bool(phone) and phone.get("direction") != "outbound"
     if is_ours and not (call_id or conversation or ours):
         raise BadWebhook("The call has no id of 1 to 256 characters.", "data.conversation_id")
     event: Callable[..., Event] = partial(

@@ -40,6 +40,8 @@ class ElevenLabs(BasePlatform):
     name = "elevenlabs"
     # The platform publishes none. It asks while the phone rings.
     deadline = 2.0
+    # The variable with it is one of the agent's, and an answer has to bring every variable of the agent's.
+    needs_metadata = True
     # Ten failures in a row switch the webhook off, and a call's audio is larger than the limit.
     acknowledges_large_bodies = True
     answer_schema = ConversationInitiationSchema()
@@ -91,7 +93,7 @@ class ElevenLabs(BasePlatform):
 
     def default(self) -> dict[str, Any]:
         """Return the answer after which the platform uses the agent as it is saved."""
-        return {"type": answers.TYPE}
+        return {"type": answers.TYPE, answers.VARIABLES: {"pickup": ""}}
 
     def sign(self, body: bytes, event: type[Event]) -> Delivery:
         """Return a body with the platform's headers: the token for an incoming call, a signature for all else."""

@@ -67,8 +67,8 @@ def notes(answer: Answer | Rejection) -> Iterator[str]:
 
 
 def _is_saved(settings: JsonObject) -> bool:
-    """Return whether a saved assistant takes the call, and not a whole one of the settings."""
-    return not {"assistantId", _OVERRIDES}.isdisjoint(settings) or not settings.get("assistant")
+    """Return whether a saved assistant takes the call. A whole one in the settings has a model, and nothing names a saved one."""
+    return not {"assistantId", _OVERRIDES}.isdisjoint(settings) or "model" not in mapping(settings.get("assistant"))
 
 
 def words(settings: JsonObject) -> Words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,10 +68,11 @@ class Vapi(BasePlatform):
         headers = delivery.headers
         if headers.get(SIGNATURE, ""):
             return self._verify_signature(delivery)
-        given = headers.get(PLAIN, "") or headers.get(BEARER, "").removeprefix("Bearer ")
+        bearer = re.sub("^bearer +", "", headers.get(BEARER, ""), flags=re.IGNORECASE)
+        given = [each.encode() for each in (headers.get(PLAIN, ""), bearer) if each]
         if not given:
             raise BadSignature(f"there is no {PLAIN}, {BEARER} or {SIGNATURE}")
-        require_match([given.encode()], (secret.encode() for secret in self.secrets))
+        require_match(given, (secret.encode() for secret in self.secrets))
         return None
 
     def _verify_signature(self, delivery: Delivery) -> float:
