@@ -82,7 +82,8 @@ def test_comparisons_with_a_missing_value_are_false(operator: str, value: object
         ("{{ 1 in [1] < missing }}", "False"),
         ("{{ 'a' not in 'bc' and 'a' in customer.tags and 1 is in([1]) and not 1 in [2] }}", "True"),
         # the author's alternative
-        ("{{ customer.title|default('friend') }}", "friend"),
+        ("{{ customer.title|default('friend') }}{{ line.name|d('shop') }}{{ customer.nothing|default }}", "friendshop"),
+        ("{{ customer.name|default('you') }}{{ ''|default('you') }}{{ ''|default('you', true) }}", "Janyou"),
         ("{{ customer.title or 'friend' }}", "friend"),
         ("{{ customer.title|trim(chars='-') }}{{ '-Jan-'|trim(chars='-') }}", "Jan"),
         ("{{ customer.age|int }}{{ customer.age|int(18) }}", "018"),

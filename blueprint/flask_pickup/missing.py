@@ -89,6 +89,11 @@ def join(environment: Environment, value: Iterable[Any], d: Any = "", attribute:
     return printed(d).join(map(printed, found))
 
 
+def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:  # noqa: FBT001, FBT002 (Jinja's)
+    """Return another value for a missing one; Jinja's own filter keeps None."""
+    return default_value if isinstance(value, MISSING) or (boolean and not value) else value
+
+
 def passes(holds: Callable[[Any, Any], Any], value: Any, other: Any) -> bool:
     """Return whether a comparison of two values holds; false if one of them is missing, also where it is None."""
     is_missing = isinstance(value, MISSING) or isinstance(other, MISSING)

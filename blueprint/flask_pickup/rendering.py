@@ -28,7 +28,17 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
 
-from flask_pickup.missing import Code, SilentUndefined, forgive, forgiving, join, keeping_missing, passes, printed
+from flask_pickup.missing import (
+    Code,
+    SilentUndefined,
+    default,
+    forgive,
+    forgiving,
+    join,
+    keeping_missing,
+    passes,
+    printed,
+)
 
 TEMPLATE_NAMES = frozenset(
     {"caller", "customer", "customer_raw", "line", "call", "language", "now", "open", "platform"}
@@ -95,8 +105,8 @@ class Environment(ImmutableSandboxedEnvironment):
         super().__init__(
             autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=printed
         )
-        filters: dict[str, Any] = {**FILTERS, "tojson": _tojson, "join": join, **DATE_FILTERS}
-        filters |= {name: keeping_missing(FILTERS[name]) for name in _OF_TEXT}
+        filters: dict[str, Any] = {**FILTERS, "tojson": _tojson, "join": join, "default": default, "d": default}
+        filters |= {**DATE_FILTERS, **{name: keeping_missing(FILTERS[name]) for name in _OF_TEXT}}
         self.filters = {name: forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
         # Jinja's own test compares identities, which never looks at a customer whose look-up failed.
         self.tests["none"] = lambda value: isinstance(value, NoneType)
