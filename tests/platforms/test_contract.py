@@ -109,9 +109,11 @@ def test_tools_and_status(platform: Platform) -> None:
         assert [(tool.name, tool.arguments) for tool in event.tool_calls] == [("look_up", {"order": "1042"})]
         assert platform.tool_results(event, {"a": 1}) != platform.tool_results(event, {}, "The tool failed.")
     if StatusChanged in sent:
-        ended = platform.parse(platform.sign(platform.payload(StatusChanged, CALL), StatusChanged))
-        assert isinstance(ended, StatusChanged)
-        assert ended.has_ended
+        for status, has_ended in (("ended", True), ("in-progress", False)):
+            body = platform.payload(StatusChanged, replace(CALL, status=status))
+            changed = platform.parse(platform.sign(body, StatusChanged))
+            assert isinstance(changed, StatusChanged)
+            assert (changed.status, changed.has_ended) == (status, has_ended)
 
 
 # --- authentication ---------------------------------------------------------------------------------------------------

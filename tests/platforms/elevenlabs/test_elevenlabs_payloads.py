@@ -132,22 +132,6 @@ def test_answer_is_recognised() -> None:
 # --- which reports are ours -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        report(metadata={"phone_call": {"direction": "outbound"}}),
-        report(metadata={"phone_call": None}),
-        report(metadata=None),
-        {"type": "post_call_audio", "data": {"conversation_id": "conv_1", "full_audio": "SGVsbG8="}},
-        {"type": "call_initiation_failure", "data": {"failure_reason": "busy", "metadata": {"type": "twilio"}}},
-        {"type": "something_new"},
-    ],
-)
-def test_others_are_ignored(body: dict[str, Any]) -> None:
-    """Outbound calls, conversations on the web, and other events than reports are acknowledged and ignored."""
-    assert type(read(body)) is OtherEvent
-
-
 def test_visitor_of_the_web_cannot_report_a_call() -> None:
     """In a conversation that is no phone call a visitor may set our variable: it is ignored."""
     sent = platform().answer(Answer(Words("Hi."), "en", {}, {"v": 1, "call": "elevenlabs-0a"}))

@@ -153,15 +153,6 @@ def test_strange_values_are_counted(name: str, fields: dict[str, Any], unread: d
 # --- other events -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fields", [{"direction": "outbound"}, {"call_type": "web_call", "direction": None}])
-@pytest.mark.parametrize("name", ["call_ended", "call_analyzed"])
-def test_calls_that_did_not_ring_are_ignored(name: str, fields: dict[str, Any]) -> None:
-    """Reports of outbound calls and of calls from the web are acknowledged, and no experiment counts them."""
-    event = parsed(payload(name, **fields))
-    assert isinstance(event, OtherEvent)
-    assert event.platform_call_id == "call_example"
-
-
 @pytest.mark.parametrize(
     "name", ["call_started", "transcript_updated", "transfer_started", "chat_inbound", "chat_ended", "new"]
 )

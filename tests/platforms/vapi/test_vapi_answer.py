@@ -95,25 +95,6 @@ def test_what_is_no_assistant_stays_as_it_is(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "override",
-    [{}, {"assistant": {"metadata": {"mine": 1}}}, {"assistantId": "a", "assistant": {"metadata": {"mine": 1}}}],
-)
-def test_metadata_is_beside_the_authors(override: dict[str, Any]) -> None:
-    """Pickup's metadata is ``metadata.pickup``, and the author's own stays."""
-    answer = written(override, Words(), {"v": 1})
-    assert VAPI.metadata(answer) == {"v": 1}
-    found = answer.get("assistantOverrides") or answer["assistant"]
-    assert found["metadata"] == {**override.get("assistant", {}).get("metadata", {}), "pickup": {"v": 1}}
-
-
-def test_rejection_leaves_alone() -> None:
-    """An ``error`` that is not empty rejects the call, and nothing else leaves."""
-    assert VAPI.rejection({"error": "No.", "assistant": {"x": 1}}) == "No."
-    assert VAPI.rejection({"error": ""}) is VAPI.rejection({"error": 5}) is None
-    assert VAPI.answer(Rejection("No.")) == {"error": "No."}
-
-
-@pytest.mark.parametrize(
     ("settings", "found"),
     [
         ({}, Words()),
