@@ -13,6 +13,7 @@ from marshmallow.validate import Range
 from bells import BELL_TOKEN, bell
 from complaints import BASE, DRAFT, complaints_about
 from conftest import FLIREO, NOW
+from contracts import platform_of
 from flask_pickup.override import merge
 from flask_pickup.platforms import REGISTRY, Answer, Rejection
 
@@ -62,9 +63,45 @@ def test_file_of_another_platform_is_named_with_its_right_name(tmp_path: Path) -
     files = {**TEXTS, "greetings/override.json": merge(BASE["greetings/override.json"], plan)}
     [(file, words)] = said(tmp_path / "one", files, BELL, FLIREO, GONG)
     assert file == "greetings/override.json"
-    assert words == "this is flireo's JSON, and calls on bell, gong get it too; rename it to 'override.flireo.json'"
+    assert words == "this is flireo's JSON, and calls on bell, gong get it; rename it to 'override.flireo.json'"
     renamed = {**TEXTS, "greetings/override.flireo.json": files["greetings/override.json"]}
     assert complaints_about(tmp_path / "two", renamed, platforms=[BELL, FLIREO]) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "override", "words"),
+    [
+        ("override.vapi.json", {"assistant": {"llm_config": {"provider": "x", "model": "y"}}}, "this is flireo's JSON"),
+        ("override.json", {"call_inbound": {"dynamic_variables": {}}}, "this is retell's JSON"),
+        ("override.json", {"conversation_config_override": {"agent": {}}}, "this is elevenlabs's JSON"),
+    ],
+)
+def test_json_of_a_platform_that_is_not_enabled(tmp_path: Path, file: str, override: Any, words: str) -> None:
+    """An override in another platform's JSON is told, whether that platform is enabled or not."""
+    [(_, told)] = said(tmp_path, {**TEXTS, f"greetings/{file}": override}, platform_of("vapi"))
+    assert told.startswith(f"{words}, and calls on vapi get it; rename it to 'override.")
+
+
+def test_unknown_key_of_an_answer(tmp_path: Path) -> None:
+    """A key at the top that is nobody's is told with those that are known: a platform ignores it."""
+    files = {**TEXTS, "greetings/override.json": {"mood": "kind"}}
+    [(_, words)] = said(tmp_path, files, FLIREO, level="warning")
+    assert words.startswith("unknown key 'mood'; known are assistant, assistant_id,")
+
+
+def test_analysis_at_the_vendor_is_noted(tmp_path: Path) -> None:
+    """Where no override can say what the analysis finds, a note says what the metrics need, and nothing is doubted."""
+    metrics = '[metrics.booked]\noutcome = "analysis.booked"\n[metrics.hung]\noutcome = "early_hang_up"\n'
+    files = {
+        **TEXTS,
+        "experiments/opening/experiment.toml": RUNNING + metrics,
+        "experiments/opening/warm/first_message.j2": "Hi.",
+    }
+    notes = [words for _, words in said(tmp_path, files, platform_of("telnyx"), level="note")]
+    assert "telnyx: Let the analysis at the vendor find 'booked': metrics need it.; " in notes
+    warnings = [words for _, words in said(tmp_path, files, platform_of("telnyx"), level="warning")]
+    assert "telnyx never reports 'early_hang_up': its calls count as 0; choose another outcome" in warnings
+    assert not any("unknown outcome" in words for words in warnings)
 
 
 def test_rejected_value_of_a_common_file(tmp_path: Path) -> None:

@@ -67,13 +67,13 @@ def read_experiment(  # noqa: PLR0913 (all that an experiment follows from)
     environment: Environment,
     *,
     pin_key: PinKey,
-    kinds: Kinds,
+    kinds: Kinds | None,
 ) -> Loaded:
     """Read one experiment; what is wrong with it is complained about through ``toml``.
 
     :param experiment: its name.
     :param folders: the folders beside ``experiment.toml``, by name.
-    :param kinds: what the analysis plans can find.
+    :param kinds: what the analysis plans can find; None where there are none.
     """
     if not NAME.fullmatch(experiment):
         toml.complain(f"invalid experiment name '{experiment}'", f"use {NAME_RULE}")

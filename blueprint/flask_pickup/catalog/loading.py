@@ -181,8 +181,10 @@ class _Loader:
         return read_experiment(toml, name, self._arms(name), self.environment, pin_key=pin_key, kinds=self.kinds)
 
     @cached_property
-    def kinds(self) -> Kinds:
-        """The outcomes that a platform's analysis can find, with their kinds."""
+    def kinds(self) -> Kinds | None:
+        """The outcomes that a platform's analysis can find, with their kinds; None where that is set at the vendor."""
+        if not any(platform.plans_analysis for platform in self.overrides.platforms):
+            return None
         found = (each.analysis_fields(patch) for each in self.overrides.platforms for patch in self.overrides.of(each))
         return dict(pair for fields in found for pair in analysed(fields))
 

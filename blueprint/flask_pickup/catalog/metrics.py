@@ -34,12 +34,12 @@ def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple
 
 
 def define_metrics(
-    toml: TomlFile, tables: Mapping[str, Mapping[str, Any]], primary: str, kinds: Kinds
+    toml: TomlFile, tables: Mapping[str, Mapping[str, Any]], primary: str, kinds: Kinds | None
 ) -> tuple[MetricDefinition, ...]:
     """Return the metrics, defaults filled in.
 
     :param tables: what :class:`MetricSchema` made of each.
-    :param kinds: what the analysis plans can find.
+    :param kinds: what the analysis plans can find; None where there are none.
     """
     metrics = tuple(_define(toml, name, table, kinds) for name, table in tables.items())
     if primary:
@@ -58,13 +58,14 @@ def define_decision(toml: TomlFile, table: Mapping[str, Any]) -> DecisionRules:
     return rules
 
 
-def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds) -> MetricDefinition:
+def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds | None) -> MetricDefinition:
     outcome = table.get("outcome", name)
     # The host's own outcomes are taken for flags until the author says otherwise.
-    kind: Kind = "number" if outcome in REPORTED_NUMBERS else kinds.get(outcome, "flag")
+    kind: Kind = "number" if outcome in REPORTED_NUMBERS else (kinds or {}).get(outcome, "flag")
     defaults = {"per": "call", "missing": "leave out"} if kind == "number" else {}
     metric = MetricDefinition(**{"name": name, "outcome": name, **defaults, **table})
-    for problem, remedy in _doubtful_outcome(outcome, kinds):
+    is_of_vendor = kinds is None and outcome.startswith(ANALYSED)
+    for problem, remedy in () if is_of_vendor else _doubtful_outcome(outcome, kinds or {}):
         toml.complain(problem, remedy, "metrics", name, "outcome", level="warning")
     if metric.guardrail and not metric.margin:
         remedy = "write margin = 0.03, or the harm that you accept: no data can exclude every harm"

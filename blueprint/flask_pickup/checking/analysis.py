@@ -13,6 +13,7 @@ from flask_pickup.catalog.complaints import toml_line
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.catalog.metrics import analysed
 from flask_pickup.checking.content import Content
+from flask_pickup.outcome_names import ANALYSED
 from flask_pickup.platforms import JsonObject, Platform
 from flask_pickup.rendering import BASE
 
@@ -20,6 +21,9 @@ from flask_pickup.rendering import BASE
 def check_analysis(content: Content) -> Iterator[Complaint]:
     """Yield the metrics of experiments that are not over whose outcome the analysis of some of their calls cannot find."""
     overrides = content.catalog.overrides
+    for platform in overrides.platforms:
+        yield from _untold(content, platform)
+        yield from _at_the_vendor(content, platform)
     found = {
         each: {outcome for patch in overrides.of(each) for outcome in _outcomes(each, patch)}
         for each in overrides.platforms
@@ -29,9 +33,40 @@ def check_analysis(content: Content) -> Iterator[Complaint]:
     for platform in overrides.platforms:
         # Where no override has a plan, the agent has one at the vendor.
         if not found[platform] <= _outcomes(platform, {}):
-            for experiment in (each for each in content.catalog.experiments if each.status != "concluded"):
-                for metric in (each for each in experiment.metrics if each.outcome in known):
+            for experiment, metric in _metrics(content):
+                if metric.outcome in known:
                     yield from _lacking(content, platform, experiment, metric)
+
+
+def _metrics(content: Content) -> Iterator[tuple[Experiment, MetricDefinition]]:
+    """Yield the metrics of experiments that are not over."""
+    for experiment in content.catalog.experiments:
+        if experiment.status != "concluded":
+            yield from ((experiment, metric) for metric in experiment.metrics)
+
+
+def _untold(content: Content, platform: Platform) -> Iterator[Complaint]:
+    """Yield the metrics that no report of a platform brings."""
+    for experiment, metric in _metrics(content):
+        if metric.outcome in platform.untold:
+            line = toml_line(content.catalog.texts[experiment.file], "metrics", metric.name, "outcome")
+            problem = f"{platform.name} never reports '{metric.outcome}': its calls {_counted(metric)}"
+            yield Complaint(experiment.file, line, problem, "choose another outcome", "warning")
+
+
+def _at_the_vendor(content: Content, platform: Platform) -> Iterator[Complaint]:
+    """Yield a note of what the analysis has to find that is set at the vendor."""
+    own = _outcomes(platform, {})
+    wanted = {metric.outcome for _, metric in _metrics(content) if metric.outcome.startswith(ANALYSED)} - own
+    if wanted and not platform.plans_analysis:
+        keys = ", ".join(f"'{outcome.removeprefix(ANALYSED)}'" for outcome in sorted(wanted))
+        yield Complaint(
+            BASE, 0, f"{platform.name}: Let the analysis at the vendor find {keys}: metrics need it.", "", "note"
+        )
+
+
+def _counted(metric: MetricDefinition) -> str:
+    return "count as 0" if metric.missing == "zero" else "are left out"
 
 
 def _lacking(
@@ -56,8 +91,7 @@ def _lacking(
         else f" on calls answered from {', '.join(sorted(f'{each[-1]}/' for each in places))}"
     )
     on = f" on {platform.name}" if len(catalog.platforms) > 1 else ""
-    count = "count as 0" if metric.missing == "zero" else "are left out"
-    problem = f"{who} analysis plan that finds '{metric.outcome}'{where}{on}: these calls {count}"
+    problem = f"{who} analysis plan that finds '{metric.outcome}'{where}{on}: these calls {_counted(metric)}"
     file = overrides.file(BASE, platform)
     remedy = f"write it in the analysis plan of {file}, which all calls share"
     if metric.outcome in _outcomes(platform, overrides.patch(BASE, platform)):

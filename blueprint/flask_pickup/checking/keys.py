@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from flask_pickup.override import KeyPath
-from flask_pickup.platforms import JsonObject, Platform
+from flask_pickup.platforms import ANSWER_SCHEMAS, JsonObject, Platform
 
 Known = Mapping[KeyPath, Mapping[str, fields.Field[Any]]]
 """The fields that a platform knows below each path of keys."""
@@ -40,21 +40,21 @@ def beside(known: Known, keys: KeyPath) -> Mapping[str, fields.Field[Any]]:
     return known.get(tuple(key for key in keys[:-1] if isinstance(key, str)), {})
 
 
-def owner(patch: JsonObject, platforms: Iterable[Platform]) -> Platform:
-    """Return the platform that knows most of an override's keys."""
-    return max(platforms, key=lambda each: len(_known_in(patch, each)))
+def owner(patch: JsonObject, platforms: Iterable[Platform]) -> str:
+    """Return the name of the platform whose JSON an override is: it knows most of the keys, and is one of these if it can be."""
+    schemas = {**{each.name: each.answer_schema for each in platforms}, **ANSWER_SCHEMAS}
+    return max(schemas, key=lambda name: len(_known_in(patch, schemas[name])))
 
 
 def strangers(patch: JsonObject, platforms: Sequence[Platform]) -> tuple[Platform, ...]:
     """Return the platforms that do not know a key of an override that its owner knows."""
-    if len(platforms) < 2:  # noqa: PLR2004 (one platform's override is its own)
-        return ()
-    owned = _known_in(patch, owner(patch, platforms))
+    schemas = {**ANSWER_SCHEMAS, **{each.name: each.answer_schema for each in platforms}}
+    owned = _known_in(patch, schemas[owner(patch, platforms)])
     return tuple(each for each in platforms if any(_lacks(each, keys) for keys in owned))
 
 
-def _known_in(patch: JsonObject, platform: Platform) -> list[KeyPath]:
-    known = known_keys(platform.answer_schema)
+def _known_in(patch: JsonObject, schema: Schema) -> list[KeyPath]:
+    known = known_keys(schema)
     return [keys for keys, _ in walk(patch) if keys[-1] in beside(known, keys)]
 
 

@@ -28,8 +28,8 @@ def check_overrides(content: Content) -> Iterator[Complaint]:
     for path, patch in overrides.patches.items():
         getting, lacking = overrides.getting(path), content.strangers[path]
         if lacking:
-            mine, others = owner(patch, getting).name, ", ".join(each.name for each in lacking)
-            problem = f"this is {mine}'s JSON, and calls on {others} get it too"
+            mine, others = owner(patch, getting), ", ".join(each.name for each in lacking)
+            problem = f"this is {mine}'s JSON, and calls on {others} get it"
             yield Complaint(path, 0, problem, f"rename it to '{override_name(mine)}'")
         for platform in (each for each in getting if each not in lacking):
             known = known_keys(platform.answer_schema)
@@ -105,6 +105,8 @@ def _misspelt(keys: KeyPath, known: Known) -> Iterator[_Finding]:
         yield f"misplaced key '{name}'", f"did you mean {' or '.join(places)}?", "warning"
     elif close := get_close_matches(name, here, n=1, cutoff=0.8):
         yield f"unknown key '{name}'", f"did you mean '{close[0]}'?", "warning"
+    elif len(keys) == 1:
+        yield f"unknown key '{name}'", f"known are {', '.join(sorted(here))}", "warning"
 
 
 def _places(name: str, known: Known) -> list[str]:

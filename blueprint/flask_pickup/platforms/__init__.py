@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from time import time
 
+from marshmallow import Schema
+
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms.elevenlabs import ElevenLabs
@@ -33,6 +35,7 @@ from flask_pickup.platforms.telnyx import Telnyx
 from flask_pickup.platforms.vapi import Vapi
 
 __all__ = [
+    "ANSWER_SCHEMAS",
     "DEFAULT",
     "REGISTRY",
     "Answer",
@@ -63,14 +66,13 @@ FromConfig = Callable[[ConfigReader, Clock], Platform | None]
 DEFAULT = Flireo.name
 """The platform that answers at ``/webhook``; every other answers at its own name."""
 
-REGISTRY: dict[str, FromConfig] = {
-    Flireo.name: Flireo.from_config,
-    Retell.name: Retell.from_config,
-    Telnyx.name: Telnyx.from_config,
-    ElevenLabs.name: ElevenLabs.from_config,
-    Vapi.name: Vapi.from_config,
-}
+_ALL = (Flireo, Retell, Telnyx, ElevenLabs, Vapi)
+
+REGISTRY: dict[str, FromConfig] = {each.name: each.from_config for each in _ALL}
 """Each platform's name, and what makes it from an app's configuration: ``None`` if it is not enabled."""
+
+ANSWER_SCHEMAS: Mapping[str, Schema] = {each.name: each.answer_schema for each in _ALL}
+"""Each platform's name, and the schema of its answers, whether it is enabled or not."""
 
 
 def endpoint_of(name: str) -> str:

@@ -23,6 +23,8 @@ class BasePlatform:
     templates_again = True
     needs_metadata = False
     acknowledges_large_bodies = False
+    plans_analysis = False
+    untold = frozenset[str]()
     untemplated = frozenset[str]()
 
     clock: Callable[[], float] = time

@@ -50,6 +50,14 @@ class Platform(Protocol):
         """Whether a body over ``PICKUP_MAX_BODY`` gets a 200, unread, because a refusal would end its deliveries."""
 
     @property
+    def plans_analysis(self) -> bool:
+        """Whether an override can say what the platform's analysis finds; if not, that is set at the vendor."""
+
+    @property
+    def untold(self) -> frozenset[str]:
+        """Names of reported outcomes that no report of the platform brings."""
+
+    @property
     def untemplated(self) -> frozenset[str]:
         """Keys of an override whose values belong to the platform's own template engine."""
 

@@ -34,6 +34,7 @@ class Flireo(BasePlatform):
 
     name = "flireo"
     deadline = 5.0
+    plans_analysis = True
     templates_again = False
     # The platform fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
     untemplated = frozenset({"analysis_plan"})

@@ -31,6 +31,7 @@ class Retell(BasePlatform):
 
     name = "retell"
     deadline = 10.0
+    plans_analysis = True
     answer_schema = CallInboundResponseSchema()
 
     answer = staticmethod(answers.write)

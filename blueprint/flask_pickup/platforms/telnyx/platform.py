@@ -38,6 +38,7 @@ class Telnyx(BasePlatform):
 
     name = "telnyx"
     deadline = 1.5
+    untold = frozenset({"early_hang_up", "transferred", "voicemail", "silence", "error"})
     answer_schema = InitializationResponseSchema()
 
     answer = staticmethod(answers.write)

@@ -36,6 +36,7 @@ class Vapi(BasePlatform):
 
     name = "vapi"
     deadline = 7.5
+    plans_analysis = True
     # The platform fills {{transcript}}, {{schema}} and {{ $ }} below these keys after the call, or after a tool's answer.
     untemplated = frozenset({"analysisPlan", "artifactPlan", "summaryPlan", "variableExtractionPlan"})
     answer_schema = VapiAnswerSchema()
