@@ -20,6 +20,7 @@ from flask_pickup.catalog import Catalog, Line, load
 from flask_pickup.cleaning import clean
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import decide
+from flask_pickup.override import merge
 
 Bell: Any = bell()
 
@@ -115,7 +116,7 @@ def test_check_finds_what_is_templated_again(tmp_path: Path, template: str, expe
 
 def test_override_is_checked_for_its_own_platform(tmp_path: Path) -> None:
     """Braces in an override that only a platform without a template engine gets are no one's variables."""
-    patch = {**BASE["greetings/override.json"], "note": "{{ '{{name}}' }}"}
+    patch = merge(BASE["greetings/override.json"], {"assistant": {"note": "{{ '{{name}}' }}"}})
     files = {"greetings/first_message.j2": "Hi.", "greetings/override.flireo.json": patch}
     assert complaints_about(tmp_path / "own", files, platforms=[FLIREO, ECHO]) == []
     common = {"greetings/first_message.j2": "Hi.", "greetings/override.json": {"voice": "{{ '{{name}}' }}"}}
