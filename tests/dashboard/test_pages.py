@@ -335,6 +335,15 @@ def test_previewed_customer_is_heard(open_app: Open) -> None:
     assert "Good day Ada." not in page(author, f"{WARM}?customer.first_name=Ada&who=withheld").text
 
 
+def test_preview_is_of_the_chosen_platform(open_app: Open) -> None:
+    """Where several platforms are enabled, the preview shows the answer to one of them."""
+    phone = open_app(PICKUP_RETELL_API_KEY="key_of-an-example")
+    assert "<option>retell</option>" in page(phone, "/preview").text
+    assert "call_inbound" in post(phone, "/preview", number=CALLER, platform="retell").text
+    assert "call_inbound" not in post(phone, "/preview", number=CALLER).text
+    assert post(phone, "/preview", number=CALLER, platform="vapi").status_code == 400
+
+
 def test_previewed_moment_is_heard(open_app: Open) -> None:
     """What depends on the time is heard as at the chosen moment, in the business's time zone."""
     greeting = "It is {{ now.hour }} o'clock, and we are {{ 'open' if open else 'not here' }}."

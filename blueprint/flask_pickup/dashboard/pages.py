@@ -234,13 +234,15 @@ class Dashboard:
 
     def _preview(self) -> Response:
         # A number in an address would end in logs: it comes in a form's body alone.
-        form, lines = request.form, self.catalog.settings.lines
+        form, lines, platforms = request.form, self.catalog.settings.lines, self.webhook.platforms
+        offered: dict[str, Any] = {"form": form, "lines": lines, "platforms": platforms}
         if request.method != "POST":
-            return self._page("preview", shown=None, form=form, lines=lines)
+            return self._page("preview", shown=None, **offered)
         number, line, at = form.get("number") or None, chosen(form, "line", lines), entered_moment(form, "at")
-        shown = preview(self.webhook, number=number, line=line, at=at)
+        platform = platforms.get(chosen(form, "platform", platforms) or "")
+        shown = preview(self.webhook, platform=platform, number=number, line=line, at=at)
         answer = json.dumps(shown.answer, indent=2, ensure_ascii=False)
-        return self._page("preview", shown=shown, answer=answer, form=form, lines=lines)
+        return self._page("preview", shown=shown, answer=answer, **offered)
 
     def _download(self, table: str, kind: str) -> Response:
         found = TABLES[table] if table in TABLES else abort(404)
