@@ -47,7 +47,7 @@ def test_program_greets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert done.returncode == 0, done.stdout
     assert "0 experiments checked: no problems, 1 note." in done.stdout
     assert "Hello Ada, this is Example Clinic." in done.stdout
-    names: dict[str, Any] = {"__name__": "app", "__file__": str(tmp_path / "app.py")}
+    names: dict[str, Any] = {"__name__": "readme"}
     exec(program, names)
     client = PickupClient(names["create_app"]())
     answer = client.post_call(from_=CALLER).get_json()
