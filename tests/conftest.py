@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from flask_pickup import Pickup, migrating, waits
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Line
-from flask_pickup.engines import make_engine
+from flask_pickup.engines import make_engine, path_of
 from flask_pickup.platforms.flireo import Flireo
 from flask_pickup.platforms.signing import timed_hmac
 from flask_pickup.testing import PickupClient
@@ -99,10 +100,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, migrate: Callable[[Engine], None]) -> Iterator[Engine]:
     """Empty tables, on each database in turn."""
     engine = make_engine(database_url)
-    migrating.upgrade(engine)
+    migrate(engine)
     yield engine
     engine.dispose()
 
@@ -117,11 +118,33 @@ def new_postgresql_database(server: str) -> str:
 
 def administer(server: str, *statements: str) -> None:
     """Execute statements that are no part of a transaction."""
-    engine = create_engine(make_url(server).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    with _administration(server).connect() as connection:
         for statement in statements:
             connection.execute(text(statement))
+
+
+@cache
+def _administration(server: str) -> Engine:
+    # Connecting takes longer than most statements. A test may have stopped the server meanwhile.
+    url = make_url(server).set(drivername="postgresql+psycopg")
+    return create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+
+
+@pytest.fixture(scope="session")
+def migrate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Engine], None]:
+    """Make the tables. On SQLite a file that has them is copied: migrating takes most of the time of making an app."""
+    migrated = tmp_path_factory.mktemp("migrated") / "pickup.db"
+    engine = make_engine(f"sqlite:///{migrated}")
+    migrating.upgrade(engine)
     engine.dispose()
+
+    def make(engine: Engine) -> None:
+        file = Path(path_of(engine) or os.devnull)
+        if file.name == "pickup.db" and not (file.exists() and file.stat().st_size):
+            shutil.copy(migrated, file)
+        migrating.upgrade(engine)
+
+    return make
 
 
 def write(folder: Path, files: Mapping[str, Any]) -> Path:
@@ -254,9 +277,10 @@ MakePhone = Callable[..., Phone]
 
 
 @pytest.fixture
-def make_phone(tmp_path: Path) -> Iterator[MakePhone]:
+def make_phone(tmp_path: Path, migrate: Callable[[Engine], None]) -> Iterator[MakePhone]:
     """Make an app that serves files, and the platform that rings it."""
     made: list[Phone] = []
+    make_tables = migrate
 
     def make(
         files: Mapping[str, Any] = CONTENT,
@@ -284,7 +308,7 @@ def make_phone(tmp_path: Path) -> Iterator[MakePhone]:
                 patch.setattr(waits, "COMMIT", 10.0)
             app.register_blueprint(pickup or Pickup(clock=lambda: NOW), url_prefix="/pickup")
         if migrate:
-            migrating.upgrade(app.extensions["pickup"].engine)
+            make_tables(app.extensions["pickup"].engine)
             if os.environ.get("PICKUP_TEST_PARTITIONED"):
                 partition(app.extensions["pickup"].engine)
         phone = Phone(app)
