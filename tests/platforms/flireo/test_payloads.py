@@ -25,6 +25,7 @@ from flask_pickup.platforms import (
     ToolCall,
     ToolCalls,
 )
+from flask_pickup.platforms.flireo import AssistantRequestPayloadSchema
 
 PAYLOADS = Path(__file__).parent / "payloads"
 CALL = "5c4d030f-43e3-4e65-899e-8148521e660f"
@@ -80,6 +81,12 @@ def test_current_samples_are_read() -> None:
     assert facts_in(ended) == {**COMMON, "timestamp": at(5), **status}
     assert isinstance(tools, ToolCalls)
     assert tools.tool_calls == (ToolCall(id="tool_abc123", name="lookup_customer", arguments={"phone": CALLER}),)
+
+
+def test_schema_of_the_platforms_page_loads_a_request() -> None:
+    """The schema that the platform's page names gives the same event as the webhook."""
+    name = "assistant-request"
+    assert AssistantRequestPayloadSchema().load(json.loads(sample(name))) == load(sample(name))
 
 
 def test_end_of_call_report() -> None:

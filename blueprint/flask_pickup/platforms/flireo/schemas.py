@@ -1,4 +1,4 @@
-"""The schema of the answer to ``assistant-request``, from the platform's own page on it.
+"""The schemas of the platform's own page on ``assistant-request``: its payload, and the answer to it.
 
 Answers are validated strictly: the platform does not say what it does with an invalid one.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Length, OneOf, Range
 
 from flask_pickup.platforms.answer_fields import (
@@ -21,6 +21,8 @@ from flask_pickup.platforms.answer_fields import (
     TextField,
     object_of,
 )
+from flask_pickup.platforms.events import Event
+from flask_pickup.platforms.flireo.payloads import read_event
 
 _SAID = Length(min=1)
 _POSITIVE = Range(min=0, min_inclusive=False)
@@ -71,6 +73,16 @@ _ASSISTANT = object_of(
     webhook_secret=TextField(metadata=_APP_ONLY),
     webhook_events=fields.List(TextField(), metadata=_APP_ONLY),
 )
+
+
+class AssistantRequestPayloadSchema(LenientSchema):
+    """Loads a payload of the current generation, ``{"message": {"type": "assistant-request", …}}``, into its event."""
+
+    message = fields.Dict(required=True)
+
+    @post_load
+    def _read(self, found: dict[str, Any], **_: Any) -> Event:
+        return read_event(found["message"])
 
 
 class AssistantRequestResponseSchema(LenientSchema):
