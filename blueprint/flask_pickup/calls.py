@@ -63,17 +63,17 @@ def call_of(  # noqa: PLR0913, PLR0917 (all that the facts follow from)
         languages=catalog.languages_on(line),
     )
     id_of = partial(_id_of, number=event.caller_number, options=options, recorded_id=recorded_id)
-    # A report without our metadata is of a call that our answer missed.
-    call_id = (event.call_id or event.platform_call_id or "").replace("\0", "")
-    is_named_here = returned is None and not call_id
+    given = event.call_id.replace("\0", "")
+    theirs = id_of(event.platform_call_id.replace("\0", "")) if event.platform_call_id else None
+    is_named_here = returned is None and not (given or theirs)
     if returned is not None:
         call_id = returned.call_id
     elif is_named_here:
         signed_at, has_time = delivery.signed_at, event.timestamp is not None
         call_id = caller.new_call_id(options.caller_secret, platform, delivery.body, signed_at, has_time=has_time)
     else:
-        call_id = id_of(call_id)
-    theirs = id_of(event.platform_call_id.replace("\0", "")) if event.platform_call_id else None
+        # A report without our metadata is of a call that our answer missed.
+        call_id = id_of(given) if given else theirs or ""
     return CallFacts(call_id, platform, event.call_type, who, line, at, theirs, is_named_here)
 
 

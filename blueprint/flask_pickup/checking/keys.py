@@ -42,15 +42,19 @@ def beside(known: Known, keys: KeyPath) -> Mapping[str, fields.Field[Any]]:
 
 def owner(patch: JsonObject, platforms: Iterable[Platform]) -> str:
     """Return the name of the platform whose JSON an override is: it knows most of the keys, and is one of these if it can be."""
-    schemas = {**{each.name: each.answer_schema for each in platforms}, **ANSWER_SCHEMAS}
-    return max(schemas, key=lambda name: len(_known_in(patch, schemas[name])))
+    return _owned(patch, platforms)[0]
 
 
 def strangers(patch: JsonObject, platforms: Sequence[Platform]) -> tuple[Platform, ...]:
     """Return the platforms that do not know a key of an override that its owner knows."""
-    schemas = {**ANSWER_SCHEMAS, **{each.name: each.answer_schema for each in platforms}}
-    owned = _known_in(patch, schemas[owner(patch, platforms)])
+    _, owned = _owned(patch, platforms)
     return tuple(each for each in platforms if any(_lacks(each, keys) for keys in owned))
+
+
+def _owned(patch: JsonObject, platforms: Iterable[Platform]) -> tuple[str, list[KeyPath]]:
+    """Return the platform whose JSON an override is, and the keys that it knows."""
+    schemas = {**{each.name: each.answer_schema for each in platforms}, **ANSWER_SCHEMAS}
+    return max(((name, _known_in(patch, schema)) for name, schema in schemas.items()), key=lambda each: len(each[1]))
 
 
 def _known_in(patch: JsonObject, schema: Schema) -> list[KeyPath]:

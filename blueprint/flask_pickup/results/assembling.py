@@ -125,7 +125,7 @@ class Analysis:
         if self.experiment.status == "concluded":
             # From then on everybody hears the winner.
             until = min(until, _end(definitions))
-        self.platforms = platforms_of(connection)
+        self.platforms = platforms_of(connection) if options.platform is None else (options.platform,)
         self.query = CountQuery(
             self.experiment.name,
             self.experiment.metrics,
