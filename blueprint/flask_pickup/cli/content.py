@@ -137,9 +137,8 @@ def new_command(name: str, arms: str, layer: str, style: str) -> None:
 
 
 def _folders(options: ConfigReader) -> tuple[Path, Path]:
-    return _seen_from_here(options.get("experiments", "experiments")), _seen_from_here(
-        options.get("greetings", "greetings")
-    )
+    experiments, greetings = (_seen_from_here(options.get(name, name)) for name in ("experiments", "greetings"))
+    return experiments, greetings
 
 
 def _seen_from_here(folder: str | Path) -> Path:

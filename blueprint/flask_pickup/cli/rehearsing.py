@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import time
@@ -32,7 +33,7 @@ from flask_pickup.cli.group import (
 )
 from flask_pickup.dashboard.rows import one_call
 from flask_pickup.platforms import DEFAULT, Platform, SampleCall, enabled_platforms, endpoint_of
-from flask_pickup.rehearsal import Expected, Reply
+from flask_pickup.rehearsal import Expected, Reply, Step
 
 
 @click.command()
@@ -70,7 +71,8 @@ def rehearse_command(
     """
     if everything and call:
         fail("--all names its calls itself: remove --call.", USAGE_ERROR)
-    platforms = enabled_platforms(options_here(), time)
+    options = options_here()
+    platforms = enabled_platforms(options, time)
     name = name or (DEFAULT if DEFAULT in platforms else next(iter(platforms)))
     if name not in platforms:
         fail(f"The secret of '{name}' is not set here. Those of {', '.join(platforms)} are.", USAGE_ERROR)
@@ -91,7 +93,9 @@ def rehearse_command(
     elif why := rehearsal.explain(url, reply):
         fail(why)
     else:
-        _rehearse_all(url, platform, replace(sample, id=REHEARSAL + rehearsal.new_name()), style)
+        sample = replace(sample, id=REHEARSAL + rehearsal.new_name())
+        steps = rehearsal.all_steps(lambda clock: enabled_platforms(options, clock)[platform.name], sample)
+        _rehearse_all(url, platform, steps, style)
 
 
 def _show_call(url: str, platform: Platform, call_id: str, reply: Reply, report: Reply | None, style: str) -> None:
@@ -128,9 +132,7 @@ def _row_of(call_id: str) -> tuple[dict[str, Any] | None, str]:
     return {**row.call, "outcomes": row.outcomes}, f"decision {row.call['decision']}; {outcomes or 'no outcome yet'}"
 
 
-def _rehearse_all(url: str, platform: Platform, call: SampleCall, style: str) -> None:
-    options = options_here()
-    steps = rehearsal.all_steps(lambda clock: enabled_platforms(options, clock)[platform.name], call)
+def _rehearse_all(url: str, platform: Platform, steps: Sequence[Step], style: str) -> None:
     results = []
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "sent", "expected", "received"):
