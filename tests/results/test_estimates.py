@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
-from scipy.stats import binomtest, chi2_contingency, chisquare, norm
+from scipy.stats import (
+    beta,
+    binom,
+    binomtest,
+    chi2_contingency,
+    chisquare,
+    dirichlet_multinomial,
+    multinomial,
+    norm,
+)
 
 from arms import Callers, mean, once, rate
 from flask_pickup.results import estimates
@@ -132,6 +141,42 @@ def test_relative_interval_is_where_the_scaled_difference_excludes_zero() -> Non
 def test_no_relative_interval_without_a_base(control: Any) -> None:
     """Where control's mean may be zero, or is not above it, a relative lift has no bounds."""
     assert np.isnan(estimates.relative_interval(rate(100, 300), control, 3.0)).all()
+
+
+def test_split_is_tested_by_a_dirichlet_mixture() -> None:
+    """The p-value is the likelihood under the weights over its mean under the prior."""
+    one = estimates.multinomial_p_value([300, 240], [1, 1])
+    mixture, _ = quad(lambda share: beta(50, 50).pdf(share) * binom(540, share).pmf(300), 0, 1, epsabs=0)
+    assert one == pytest.approx(binom(540, 0.5).pmf(300) / mixture, rel=1e-6)
+    three = estimates.multinomial_p_value([40, 10, 70], [1, 1, 2])
+    expected = multinomial(120, [0.25, 0.25, 0.5]).pmf([40, 10, 70])
+    assert three == pytest.approx(expected / dirichlet_multinomial([25, 25, 50], 120).pmf([40, 10, 70]), rel=1e-6)
+    assert estimates.multinomial_p_value([50, 50], [1, 1]) == 1
+    assert estimates.multinomial_p_value([10_000_000, 9_000_000], [1, 1]) < 1e-300
+    assert isnan(estimates.multinomial_p_value([5], [1]))
+    assert isnan(estimates.multinomial_p_value([0, 0], [1, 1]))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.floats(0.1, 10)), min_size=2, max_size=5),
+    st.randoms(),
+    st.floats(0.1, 9),
+)
+def test_split_does_not_depend_on_order_or_scale(arms: list[tuple[int, float]], random: Any, scale: float) -> None:
+    """The order of the arms, and the unit of their weights, are of no account."""
+    mixed = random.sample(arms, len(arms))
+    one = estimates.multinomial_p_value([count for count, _ in arms], [weight for _, weight in arms])
+    other = estimates.multinomial_p_value([count for count, _ in mixed], [scale * weight for _, weight in mixed])
+    assert one == pytest.approx(other, rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("weights", [(1, 1), (1, 9), (1, 1, 1)])
+def test_split_raises_few_false_alarms(weights: tuple[int, ...]) -> None:
+    """Of 500 sound experiments with 20 callers a day, few alarm on any of 180 days."""
+    random, shares = np.random.default_rng(0), np.array(weights) / sum(weights)
+    counts = random.multinomial(20, shares, size=(500, 180)).cumsum(axis=1)
+    alarms = [any(estimates.multinomial_p_value(day, weights) <= 0.05 for day in days) for days in counts.tolist()]
+    assert 0 < np.mean(alarms) <= 0.05
 
 
 @given(ARMS)

@@ -12,6 +12,8 @@ FEWEST_CALLERS = 100
 """The callers in each arm from which the always-valid interval, which is asymptotic, is given."""
 FEWEST_EVENTS = 20
 """The events, and non-events, that each arm must expect at the pooled rate before proportions are compared."""
+PRIOR_COUNTS = 100
+"""The counts that the prior of the sequential multinomial test is worth."""
 FEWEST_EXPECTED = 5
 """The expected count below which the exact distribution takes the place of chi-square."""
 ALARM = 0.001
@@ -141,6 +143,22 @@ def relative_interval(x: Sums, y: Sums, factor: float) -> tuple[float, float]:
     bounded = k * k - w
     root = sqrt(m * m * w + k * k * v - v * w)
     return (m * k - root) / bounded - 1, (m * k + root) / bounded - 1
+
+
+def multinomial_p_value(counts: Sequence[int], weights: Sequence[float]) -> float:
+    """Return the anytime-valid p-value of counts that ``weights`` may explain; NaN without counts or a second arm.
+
+    The sequential multinomial test of Lindon and Malek (2022): the reciprocal of the Bayes factor of a Dirichlet prior
+    about the weights over the weights. The chance that it is ever at most ``alpha`` is at most ``alpha``, if they hold.
+    """
+    if len(counts) < 2 or not sum(counts):  # noqa: PLR2004
+        return nan
+    log_p = lgamma(PRIOR_COUNTS + sum(counts)) - lgamma(PRIOR_COUNTS)
+    for count, weight in zip(counts, weights, strict=True):
+        share = weight / sum(weights)
+        prior = PRIOR_COUNTS * share
+        log_p += count * log(share) + lgamma(prior) - lgamma(prior + count)
+    return exp(min(log_p, 0.0))
 
 
 def split_p_value(counts: Sequence[int], weights: Sequence[float], finite: float = 1.0) -> float:
