@@ -26,7 +26,7 @@ PLAIN = {
 
 def body(metrics: Mapping[str, Mapping[str, Any]], **changed: Any) -> dict[str, Any]:
     """Return a definition; the first metric is the primary one."""
-    decision = {"minimum_days": 14, "maximum_days": 180, **changed.pop("decision", {})}
+    decision = {"minimum_days": 14, "maximum_weeks": 26, **changed.pop("decision", {})}
     return {
         "experiment": "opening",
         "status": "running",

@@ -82,10 +82,10 @@ def test_every_key_is_part_of_the_definition(tmp_path: Path) -> None:
 
 
 def test_decision_has_defaults(tmp_path: Path) -> None:
-    """Without [decision]: 95 %, 2,000 callers, two weeks to half a year, arms against control."""
+    """Without [decision]: 95 %, 2,000 callers, two to twelve weeks, arms against control."""
     [experiment] = read(tmp_path, "").experiments
     assert experiment.body["decision"] == {
-        "confidence": 0.95, "expected_callers": 2000, "minimum_days": 14, "maximum_days": 180, "arm_to_arm": False,
+        "confidence": 0.95, "expected_callers": 2000, "minimum_days": 14, "maximum_weeks": 12, "arm_to_arm": False,
     }  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_decision_has_defaults(tmp_path: Path) -> None:
         ('primary = "m"\n[metrics.m]\nsmalest = 1', "unknown key 'smalest'"),
         ("[decision]\nconfidence = 95", "a share of at least 0.5"),
         ("[decision]\nexpected_callers = 20", "a whole number of at least 100"),
-        ("[decision]\nminimum_days = 200", '"maximum_days" is less'),
+        ("[decision]\nminimum_days = 200", '"maximum_weeks" ends before "minimum_days": 12 weeks, 200 days'),
         ("[decision]\nmax_days = 3", "unknown key 'max_days'"),
     ],
 )
@@ -147,11 +147,13 @@ def test_outcome_that_no_report_brings(tmp_path: Path, outcome: str, with_plan: 
 
 
 def test_stored_definition_loads_back(tmp_path: Path) -> None:
-    """A row of ``pickup_definitions`` gives the experiment that it was stored from, with the same fingerprint."""
+    """A row of ``pickup_definitions`` gives the experiment that it was stored from, whatever rules it had besides."""
     toml = 'primary = "m"\n[metrics.m]\nwithin = "36h"\nsmallest = 0.1\n[decision]\narm_to_arm = true\n'
     [experiment] = read(tmp_path, toml).experiments
     stored = Experiment.of(json.loads(json.dumps(experiment.body)))
     assert (stored, stored.fingerprint) == (experiment, experiment.fingerprint)
+    retired = {**experiment.body, "decision": {**experiment.body["decision"], "maximum_days": 180}}
+    assert Experiment.of(retired) == experiment
 
 
 def test_another_caller_secret_is_another_definition(tmp_path: Path) -> None:

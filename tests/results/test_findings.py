@@ -57,8 +57,8 @@ def arms(found: Any, name: str) -> list[Any]:
         (SAME, {"number": 600, "booked": 0.5, "hang_up": 0.12}, {}, "better", False),
         (SAME, {"number": 600, "booked": 0.1}, {}, "worse", True),
         ({"number": 3000, "booked": 0.02},) * 2 + ({"metrics": {"booked": BOOKED}}, "no difference", True),
-        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_days": 400}}, "cannot tell yet", False),
-        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_days": 60}}, "cannot tell at your number of calls", False),
+        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_weeks": 57}}, "cannot tell yet", False),
+        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_weeks": 8}}, "cannot tell at your number of calls", False),
         ({"number": 400, "booked": 0.3}, {"number": 600, "booked": 0.3}, {}, "broken", False),
     ],
 )  # fmt: skip

@@ -36,7 +36,7 @@ def verdict(
     **options: Any,
 ) -> Verdict:
     """Return the verdict on control and warm in the first metric; ``sums`` gives the others."""
-    of = of or design(*(metrics or (BOOKED,)))
+    of = of or design(*(metrics or (BOOKED,)), maximum_weeks=26)
     first = {of.primary: {"control": control, "warm": warm}} if control and warm else {}
     return decide_verdict(results(of, {**first, **(sums or {})}, **options), of)
 
@@ -45,7 +45,7 @@ EARLY = "It is too early to say whether warm or control is better on booked."
 FEW = "There are too few calls to tell whether warm or control is better on booked."
 TAKES = "Finding a difference of 5 pp takes about"
 LATE = (
-    "maximum_days allows 180 days in all. Larger differences, fewer arms, all traffic and a more frequent outcome need"
+    "maximum_weeks allows 182 days in all. Larger differences, fewer arms, all traffic and a more frequent outcome need"
 )
 BELOW = "That is less than the smallest relevant difference, 5 pp."
 FIRST = "The first verdict comes at the end of a week, after at least 14 days."

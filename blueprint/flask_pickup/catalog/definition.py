@@ -79,13 +79,15 @@ class DecisionRules:
     """The table ``[decision]``: how sure to be, and when.
 
     :param expected_callers: the size at which a decision is expected: where the always-valid interval is narrowest.
+    :param maximum_weeks: the horizon. The weekly looks until then share out the error that a verdict may make; it is
+        counted from a period's first assignment, pauses included.
     :param arm_to_arm: whether arms are compared with each other too, and not only with control.
     """
 
     confidence: float = key(number(_CONFIDENCE, lambda share: 1 / 2 <= share < 1), default=0.95)
     expected_callers: int = key(whole(100), default=2000)
     minimum_days: int = key(whole(1), default=14)
-    maximum_days: int = key(whole(1), default=180)
+    maximum_weeks: int = key(whole(1), default=12)
     arm_to_arm: bool = key(flag(), default=False)
 
 
@@ -125,6 +127,7 @@ class Experiment:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Experiment:
         """Return the experiment that a ``body`` was made of, such as that of a row of ``pickup_definitions``."""
+        rules = [each.name for each in fields(DecisionRules)]
         known = {each.name: body[each.name] for each in fields(cls) if each.name in body and each.name != "pins"}
         return cls(
             **known
@@ -133,7 +136,9 @@ class Experiment:
                 "weights": body["arms"],
                 "layer_range": Range.of(body.get("layer_range")) or WHOLE,
                 "metrics": tuple(MetricDefinition(name, **metric) for name, metric in body["metrics"].items()),
-                "decision": DecisionRules(**body["decision"]),
+                "decision": DecisionRules(
+                    **{name: body["decision"][name] for name in rules if name in body["decision"]}
+                ),
             }
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from math import ceil
 from typing import Any, Literal
 
 from flask_pickup.catalog.complaints import did_you_mean, suggest
@@ -52,9 +53,10 @@ def define_metrics(
 def define_decision(toml: TomlFile, table: Mapping[str, Any]) -> DecisionRules:
     """Return the rules of decision, defaults filled in."""
     rules = DecisionRules(**table)
-    if rules.maximum_days < rules.minimum_days:
-        problem = '"maximum_days" is less than "minimum_days"'
-        toml.complain(problem, "write the longer time as maximum_days", "decision", "maximum_days")
+    if rules.maximum_weeks * 7 < rules.minimum_days:
+        problem = f'"maximum_weeks" ends before "minimum_days": {rules.maximum_weeks} weeks, {rules.minimum_days} days'
+        remedy = f"write maximum_weeks = {ceil(rules.minimum_days / 7)} or more"
+        toml.complain(problem, remedy, "decision", "maximum_weeks")
     return rules
 
 

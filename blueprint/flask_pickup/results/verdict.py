@@ -194,7 +194,7 @@ class _Deciding:
             return [self._smallest("no-new-callers")]
         assert self.results.since is not None
         takes = self._smallest("weeks", weeks=weeks, pace=pace)
-        days = self.design.decision.maximum_days
+        days = 7 * self.design.decision.maximum_weeks
         if (self.results.until - self.results.since) / WEEK + weeks <= timedelta(days=days) / WEEK:
             return [takes]
         return [takes, Finding("maximum-days", {"days": days})]

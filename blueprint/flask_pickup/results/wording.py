@@ -230,7 +230,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "no-smallest": _one("Set smallest in experiment.toml, the smallest relevant difference, to see how long it takes."),
     "no-new-callers": _one("No new callers come in, and a difference of %(smallest)s needs more of them."),
     "maximum-days": _one(
-        "maximum_days allows %(days)s days in all. Larger differences, fewer arms, all traffic and a more frequent "
+        "maximum_weeks allows %(days)s days in all. Larger differences, fewer arms, all traffic and a more frequent "
         "outcome need fewer callers."
     ),
     "split": _one(
