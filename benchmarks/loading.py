@@ -82,8 +82,9 @@ class Year:
         reasons = _reasons(place, tuple((name, enrolled) for name, (_, enrolled, _) in self.running.items()))
         decision = "arm" if "enrolled" in reasons else "base"
         end = f"ended\tuser_hangup\t{ended}\t{told}" if reported else "\t".join([_NULL] * 4)
+        ids = "\t".join([_NULL] * 2)
         lines["pickup_calls"].append(
-            f"{call_id}\tflireo\t{key}\t{LINE}\tinbound_phone_call\tGB\ten\t{at}\t{decision}\t{reasons}\t{end}\n"
+            f"{call_id}\tflireo\t{key}\t{LINE}\tinbound_phone_call\tGB\ten\t{at}\t{decision}\t{reasons}\t{end}\t{ids}\n"
         )
         if reported:
             lines["pickup_outcomes"].extend(
