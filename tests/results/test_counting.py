@@ -58,7 +58,9 @@ def pairs(rows: Rows, metric: Mapping[str, Any]) -> dict[str, list[tuple[float, 
     """Return (s, d) of each caller by arm, read from the rows one by one."""
     metric = {**PLAIN, **metric}
     outcomes: dict[str, tuple[float, datetime]] = {
-        row["call_id"]: (row["value"], row["reported_at"]) for row in rows.outcomes if row["name"] == metric["outcome"]
+        row["call_id"]: (row["value"], row["reported_at"])
+        for row in rows.outcomes
+        if row["name"] == metric["outcome"] and row["reported_at"] < NOW
     }
     arm_of = {row["caller_key"]: row["arm"] for row in reversed(rows.assignments)}
     calls: dict[str, list[Any]] = defaultdict(list)

@@ -1,41 +1,22 @@
 """The statement behind all results: from calls to what they come to for each caller, and for each arm.
 
-A caller belongs to the arm and the definition of their first hashed assignment, and counts with all calls from then on:
-also those after they left the audience or the traffic, because an arm may change who stays in them. Calls that were
-turned away before an arm could be heard do not count. Nor do those outside the experiment's range of a layer: no arm
-changes who is in it, and another experiment may have answered them.
+All is as it was known at a moment: a call, a report or an outcome from then on is no part of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    Double,
-    Select,
-    Subquery,
-    and_,
-    case,
-    cast,
-    extract,
-    func,
-    join,
-    or_,
-    select,
-    true,
-)
-from sqlalchemy.orm import aliased
+from sqlalchemy import CTE, ColumnElement, Double, Select, and_, case, cast, func, select
 
 from flask_pickup.catalog.definition import MetricDefinition
-from flask_pickup.models import Assignment, Call, Moment, Outcome
-from flask_pickup.outcome_names import is_reported
+from flask_pickup.models import Moment
 from flask_pickup.results.aggregates import RECENT
-from flask_pickup.results.calls import CountQuery, was_heard
+from flask_pickup.results.call_rows import CallRows
+from flask_pickup.results.calls import CountQuery
 
 REPORTED_WITHIN = timedelta(hours=6)
 """How long after a call began its report is waited for: until then no report says nothing."""
@@ -43,7 +24,6 @@ WHO = 5
 """Columns of the statement of callers before those of the metrics."""
 SUMS_OF_CALLS = ("calls_per_caller", "reports")
 """The sums that are there whatever the metrics are."""
-_DAY = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -70,12 +50,9 @@ class Statement:
     """
 
     def __init__(self, dialect: str, query: CountQuery, scales: Mapping[str, Scale] | None = None) -> None:
-        self._is_sqlite = dialect == "sqlite"
         self._query = query if scales is None else replace(query, scaled_by=frozenset())
         self._scales = scales or {}
-        names = sorted({metric.outcome for metric in query.metrics})
-        self._outcomes = {name: aliased(Outcome, name=f"outcome_{index}") for index, name in enumerate(names)}
-        self._calls = self._called()
+        self._calls = CallRows(dialect, self._query)
 
     def by_arm(self, moments: Sequence[datetime]) -> Select[Any]:
         """Return the statement: a row for each definition, arm and whether its callers had two arms.
@@ -110,128 +87,25 @@ class Statement:
         """Return the statement: two columns a metric, the mean of its values, and 1 if one of them is neither 0 nor 1."""
         columns: list[ColumnElement[Any]] = []
         for metric in self._query.metrics:
-            value = case((and_(*self._sets_scale(metric)), self._value(metric)))
+            value = case((self._calls.sets_scale(metric), self._value(metric)))
             columns += [func.avg(value), func.max(case((value.not_in((0, 1)), 1), else_=0))]
-        return select(*columns).where(self._counted())
+        return select(*columns)
 
     def values_of(self, metric: MetricDefinition) -> Select[Any]:
         """Return the values of a metric, one for each call or caller that has any."""
         value = self._value(metric)
-        has = and_(self._counted(), value.is_not(None), *self._sets_scale(metric))
+        has = and_(self._calls.sets_scale(metric), value.is_not(None))
         if metric.per == "call":
             return select(value.label("value")).where(has)
-        return select(func.sum(value).label("value")).where(has).group_by(self._calls.c.caller)
-
-    # --- calls --------------------------------------------------------------------------------------------------------
-
-    def _called(self) -> Subquery:
-        """Return the calls that somebody heard of all who are enrolled, each with its caller's first time in an arm."""
-        query, unit = self._query, getattr(Call, self._query.unit)
-        is_drawn = Assignment.source == query.source
-        # Where a report brought an assignment back, its row is younger than the call.
-        at = func.coalesce(Call.decided_at, Assignment.assigned_at)
-        since = at if query.experiment is None else case((is_drawn, at))
-        sets_scale = and_(is_drawn, Assignment.definition.in_(sorted(query.scaled_by)))
-        since_scaled = func.min(case((sets_scale, at)), type_=Moment()).over(partition_by=unit).label("since_scaled")
-        statement = (
-            select(
-                unit.label("caller"),
-                at.label("at"),
-                func.min(since, type_=Moment()).over(partition_by=unit).label("since"),
-                case((is_drawn, Assignment.arm)).label("arm"),
-                case((is_drawn, Assignment.definition)).label("definition"),
-                Call.reported_at,
-                Assignment.call_id.label("assigned"),
-                Assignment.delivered,
-                Call.platform,
-                *([since_scaled] if query.scaled_by else []),
-                *self._outcome_columns(),
-            )
-            .select_from(self._joined())
-            # The times of calls are what PostgreSQL has statistics of; those without one are the reports' alone.
-            .where(or_(Call.decided_at < query.until, Call.decided_at.is_(None)), was_heard())
-            .where(query.includes(Call.call_id))
-            .where(unit.is_not(None) if query.experiment is None else unit.in_(self._enrolled()))
-        )
-        if query.experiment is not None:
-            statement = statement.where(or_(Assignment.call_id.is_not(None), self._reason() != "layer"))
-        if query.after is not None:
-            statement = statement.where(Call.decided_at > query.after)
-        return statement.subquery("calls")
-
-    def _joined(self) -> Any:
-        """Return the calls with their assignments and outcomes: by whole keys, so that there is one row a call."""
-        is_own = and_(Assignment.call_id == Call.call_id, Assignment.experiment == self._query.experiment)
-        found = join(Call, Assignment, is_own, isouter=True)
-        for name, outcome in self._outcomes.items():
-            found = found.outerjoin(outcome, and_(outcome.call_id == Call.call_id, outcome.name == name))
-        return found
-
-    def _reason(self) -> ColumnElement[str]:
-        """Return why a call is not in the experiment, as SQL that can be copied; empty where that is not known."""
-        reasons, name = Call.reasons, self._query.experiment
-        found = (
-            func.json_extract(reasons, f'$."{name}"')
-            if self._is_sqlite
-            else func.jsonb_extract_path_text(reasons, name)
-        )
-        return func.coalesce(found, "")
-
-    def _outcome_columns(self) -> Iterator[ColumnElement[Any]]:
-        timed = {metric.outcome for metric in self._query.metrics if metric.within is not None}
-        for index, (name, outcome) in enumerate(self._outcomes.items()):
-            yield outcome.value.label(f"value_{index}")
-            if name in timed and not is_reported(name):
-                yield outcome.reported_at.label(f"time_{index}")
-
-    def _enrolled(self) -> Select[Any]:
-        return select(getattr(Assignment, self._query.unit)).where(
-            Assignment.experiment == self._query.experiment,
-            Assignment.source == self._query.source,
-            getattr(Assignment, self._query.unit).is_not(None),
-            self._query.includes(Assignment.call_id),
-        )
-
-    def _place(self, metric: MetricDefinition) -> int:
-        return list(self._outcomes).index(metric.outcome)
+        return select(func.sum(value).label("value")).where(has).group_by(self._calls.columns.caller)
 
     def _value(self, metric: MetricDefinition) -> ColumnElement[Any]:
-        return self._calls.c[f"value_{self._place(metric)}"]
-
-    def _counted(self) -> ColumnElement[bool]:
-        """Return whether a call counts: from its caller's first assignment on."""
-        calls = self._calls
-        return and_(calls.c.at >= calls.c.since, calls.c.at < self._query.until)
-
-    def _in_time(self, metric: MetricDefinition) -> list[ColumnElement[bool]]:
-        """Return the conditions under which a call, and what came of it, is within the metric's time."""
-        if metric.within is None:
-            return []
-        calls = self._calls
-        found = [self._days(calls.c.at, calls.c.since) < metric.within]
-        if is_reported(metric.outcome):
-            return found
-        happened = calls.c[f"time_{self._place(metric)}"]
-        return [*found, self._days(happened, calls.c.since) < metric.within]
-
-    def _sets_scale(self, metric: MetricDefinition) -> list[ColumnElement[bool]]:
-        """Return the conditions under which a call's value is one by which the metric's scale is set."""
-        calls, found = self._calls.c, [true(), *self._in_time(metric)]
-        if metric.within is not None:
-            found.append(calls.since <= self._query.until - timedelta(days=metric.within))
-        if self._query.scaled_by:
-            found.append(calls.since == calls.since_scaled)
-        return found
-
-    def _days(self, later: Any, earlier: Any) -> ColumnElement[Any]:
-        if self._is_sqlite:
-            return func.julianday(later) - func.julianday(earlier)
-        return cast(extract("epoch", later - earlier), Double) / _DAY
+        return self._calls.value(metric.outcome, self._query.until)
 
     # --- callers ------------------------------------------------------------------------------------------------------
 
     def _callers(self, moments: Sequence[datetime]) -> CTE:
-        calls = self._calls.c
+        calls = self._calls.columns
         is_first = calls.at == calls.since
         columns = [
             column.label(f"{name}_{index}")
@@ -247,26 +121,29 @@ class Statement:
                 case((func.min(calls.arm) != func.max(calls.arm), 1), else_=0).label("two_armed"),
                 *columns,
             )
-            .where(self._counted())
+            .where(self._calls.counted())
             .group_by(calls.caller)
             .cte("callers")
         )
 
     def _of_caller(self, moment: datetime) -> dict[str, ColumnElement[Any]]:
         """Return what a caller's calls come to; those from ``moment`` on do not count."""
-        calls = self._calls.c
+        calls = self._calls.columns
         counts = [] if moment == self._query.until else [calls.at < moment]
-        is_due = calls.at < moment - REPORTED_WITHIN
+        is_due, is_reported = calls.at < moment - REPORTED_WITHIN, calls.reported_at < moment
         is_in = func.min(calls.since) < moment
-        made, lost, due = _number(*counts), _number(is_due, calls.reported_at.is_(None)), _number(is_due)
+        made, due = _number(*counts), _number(is_due)
+        lost = due - _number(is_due, is_reported)
         found: dict[str, ColumnElement[Any]] = {
-            "reported": _number(*counts, calls.reported_at.is_not(None)),
+            "reported": _number(*counts, is_reported),
             "unassigned": _number(*counts, calls.assigned.is_(None)),
             **_pair("calls_per_caller", is_in, is_in, made, 1, made, 0),
             **_pair("reports", is_in, is_in, lost, due, due, lost),
         }
         for platform in self._query.delivered_on:
-            on = (*counts, calls.platform == platform)
+            on = [*counts, calls.platform == platform]
+            if moment != self._query.until:
+                on.append(calls.told_at < moment)
             known, lost = _number(*on, calls.delivered.is_not(None)), _number(*on, calls.delivered.is_(False))
             found |= _pair(delivery_on(platform), known > 0, known > 0, lost, known, known, lost)
         for index, metric in enumerate(self._query.metrics):
@@ -276,9 +153,10 @@ class Statement:
     def _of_metric(
         self, index: int, metric: MetricDefinition, moment: datetime, counts: Sequence[Any]
     ) -> dict[str, ColumnElement[Any]]:
-        scale, value, since = self._scales[metric.name], self._value(metric), func.min(self._calls.c.since)
-        has = [*counts, value.is_not(None), *self._in_time(metric)]
-        made, having = _number(*counts, *self._in_time(metric)[:1]), _number(*has)
+        scale, since = self._scales[metric.name], func.min(self._calls.columns.since)
+        value, in_time = self._calls.value(metric.outcome, moment), self._calls.in_time(metric)
+        has = [*counts, value.is_not(None), *in_time]
+        made, having = _number(*counts, *in_time[:1]), _number(*has)
         # Later callers are not asked: what they will still do would be missing.
         is_asked = since < moment if metric.within is None else since <= moment - timedelta(days=metric.within)
         if metric.per == "caller":

@@ -1,0 +1,161 @@
+"""The calls of all who are enrolled, a row each: their caller's first time in an arm, and what came of them.
+
+A caller belongs to the arm and the definition of their first hashed assignment, and counts with all calls from then on:
+also those after they left the audience or the traffic, because an arm may change who stays in them. Calls that were
+turned away before an arm could be heard do not count. Nor do those outside the experiment's range of a layer: no arm
+changes who is in it, and another experiment may have answered them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    extract,
+    func,
+    join,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
+
+from flask_pickup.catalog.definition import MetricDefinition
+from flask_pickup.models import Assignment, Call, Moment, Outcome
+from flask_pickup.outcome_names import is_reported
+from flask_pickup.results.calls import CountQuery, was_heard
+
+_DAY = 86_400.0
+
+
+class CallRows:
+    """The calls that may count, as they were known at ``query.until``, and the conditions that are asked of them.
+
+    :param query: its ``scaled_by`` says whose calls set a scale.
+    """
+
+    def __init__(self, dialect: str, query: CountQuery) -> None:
+        self._is_sqlite = dialect == "sqlite"
+        self._query = query
+        names = sorted({metric.outcome for metric in query.metrics})
+        self._outcomes = {name: aliased(Outcome, name=f"outcome_{index}") for index, name in enumerate(names)}
+        self._calls = self._called()
+
+    @property
+    def columns(self) -> Any:
+        """The columns of a call."""
+        return self._calls.c
+
+    def counted(self) -> ColumnElement[bool]:
+        """Return whether a call counts: from its caller's first assignment on."""
+        calls = self._calls.c
+        return and_(calls.at >= calls.since, calls.at < self._query.until)
+
+    def value(self, outcome: str, moment: datetime) -> ColumnElement[Any]:
+        """Return an outcome's value as it was known at a moment; null without any."""
+        place = list(self._outcomes).index(outcome)
+        value, time = self._calls.c[f"value_{place}"], self._calls.c[f"time_{place}"]
+        return value if moment == self._query.until else case((time < moment, value))
+
+    def in_time(self, metric: MetricDefinition) -> list[ColumnElement[bool]]:
+        """Return the conditions under which a call, and what came of it, is within the metric's time."""
+        if metric.within is None:
+            return []
+        calls = self._calls
+        found = [self._days(calls.c.at, calls.c.since) < metric.within]
+        if is_reported(metric.outcome):
+            return found
+        happened = calls.c[f"time_{list(self._outcomes).index(metric.outcome)}"]
+        return [*found, self._days(happened, calls.c.since) < metric.within]
+
+    def sets_scale(self, metric: MetricDefinition) -> ColumnElement[bool]:
+        """Return whether a call's value is one by which the metric's scale is set."""
+        calls, found = self._calls.c, [self.counted(), *self.in_time(metric)]
+        if metric.within is not None:
+            found.append(calls.since <= self._query.until - timedelta(days=metric.within))
+        if self._query.scaled_by:
+            found.append(calls.since == calls.since_scaled)
+        return and_(*found)
+
+    def _called(self) -> Subquery:
+        query, unit = self._query, getattr(Call, self._query.unit)
+        is_drawn = Assignment.source == query.source
+        # Where a report brought an assignment back, its row is younger than the call.
+        at = func.coalesce(Call.decided_at, Assignment.assigned_at)
+        since = at if query.experiment is None else case((is_drawn, at))
+        sets_scale = and_(is_drawn, Assignment.definition.in_(sorted(query.scaled_by)))
+        since_scaled = func.min(case((sets_scale, at)), type_=Moment()).over(partition_by=unit).label("since_scaled")
+        # Of a fallback it is known at once that no arm was heard.
+        told_at = case((Call.decision == "fallback", at), else_=func.coalesce(Call.reported_at, at))
+        statement = (
+            select(
+                unit.label("caller"),
+                at.label("at"),
+                func.min(since, type_=Moment()).over(partition_by=unit).label("since"),
+                case((is_drawn, Assignment.arm)).label("arm"),
+                case((is_drawn, Assignment.definition)).label("definition"),
+                Call.reported_at,
+                Assignment.call_id.label("assigned"),
+                case((told_at < query.until, Assignment.delivered)).label("delivered"),
+                told_at.label("told_at"),
+                Call.platform,
+                *([since_scaled] if query.scaled_by else []),
+                *self._outcome_columns(),
+            )
+            .select_from(self._joined())
+            # The times of calls are what PostgreSQL has statistics of; those without one are the reports' alone.
+            .where(or_(Call.decided_at < query.until, Call.decided_at.is_(None)), was_heard())
+            .where(query.includes(Call.call_id))
+            .where(unit.is_not(None) if query.experiment is None else unit.in_(self._enrolled()))
+        )
+        if query.experiment is not None:
+            statement = statement.where(or_(Assignment.call_id.is_not(None), self._reason() != "layer"))
+        if query.after is not None:
+            statement = statement.where(Call.decided_at > query.after)
+        return statement.subquery("calls")
+
+    def _joined(self) -> Any:
+        """Return the calls with their assignments and outcomes: by whole keys, so that there is one row a call."""
+        is_own = and_(Assignment.call_id == Call.call_id, Assignment.experiment == self._query.experiment)
+        found = join(Call, Assignment, is_own, isouter=True)
+        for name, outcome in self._outcomes.items():
+            is_its = and_(outcome.call_id == Call.call_id, outcome.name == name)
+            found = found.outerjoin(outcome, and_(is_its, outcome.reported_at < self._query.until))
+        return found
+
+    def _reason(self) -> ColumnElement[str]:
+        """Return why a call is not in the experiment, as SQL that can be copied; empty where that is not known."""
+        reasons, name = Call.reasons, self._query.experiment
+        found = (
+            func.json_extract(reasons, f'$."{name}"')
+            if self._is_sqlite
+            else func.jsonb_extract_path_text(reasons, name)
+        )
+        return func.coalesce(found, "")
+
+    def _outcome_columns(self) -> Iterator[ColumnElement[Any]]:
+        for index, outcome in enumerate(self._outcomes.values()):
+            yield outcome.value.label(f"value_{index}")
+            yield outcome.reported_at.label(f"time_{index}")
+
+    def _enrolled(self) -> Select[Any]:
+        unit = getattr(Assignment, self._query.unit)
+        return select(unit).where(
+            Assignment.experiment == self._query.experiment,
+            Assignment.source == self._query.source,
+            unit.is_not(None),
+            self._query.includes(Assignment.call_id),
+        )
+
+    def _days(self, later: Any, earlier: Any) -> ColumnElement[Any]:
+        if self._is_sqlite:
+            return func.julianday(later) - func.julianday(earlier)
+        return cast(extract("epoch", later - earlier), Double) / _DAY
