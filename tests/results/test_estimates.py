@@ -92,6 +92,12 @@ def test_always_valid_interval_is_narrowest_at_the_expected_size() -> None:
     assert here <= 1.01 * min(others)
 
 
+def test_error_is_split() -> None:
+    """Weekly looks and the always-valid interval share the error; where values grow, a fifth is kept back."""
+    assert estimates.split_error(0.05, grows=False) == pytest.approx((0.04, 0.01))
+    assert estimates.split_error(0.05, grows=True) == pytest.approx((0.03, 0.01))
+
+
 def test_unequal_arms_take_the_larger_error() -> None:
     """The small arm of an unequal split, whose large values are still to come, borrows the others' spread."""
     small, large = mean(10, 1, 200), mean(10, 8, 1800)

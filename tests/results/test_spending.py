@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import inf, sqrt
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,45 @@ def test_boundaries_are_scipys() -> None:
             limits[:size], lower_limit=[-limit for limit in limits[:size]]
         )
         assert 1 - inside == pytest.approx(error, abs=1e-6)
+
+
+@pytest.mark.parametrize("difference", [0, 0.5, 1.5])
+def test_crossing_probabilities_are_gsdesigns(difference: float) -> None:
+    """They are those of the port of gsDesign, whose integration is of another kind, at uneven looks."""
+    gsdesign: Any = pytest.importorskip("gsdesign")
+    information = [0.4, 1.0, 1.05, 4.0, 6.0]
+    looks = looks_of(information, [spent(0.04, look / 5) for look in range(1, 6)])
+    expected, inside = [], None
+    for number, (seen, limit) in enumerate(looks):
+        ends = (difference, seen, -limit, limit)
+        if inside is None:
+            inside = gsdesign.h1(18, *ends)
+        else:
+            inside = gsdesign.hupdate(18, *ends, difference, information[number - 1], inside)
+        expected.append(1 - inside[2].sum())
+    assert crossing_probabilities(looks, difference) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shares", "published"),
+    [
+        ([0.1, 0.35, 0.4, 0.8, 1], [3.480756, 2.763573, 2.812548, 2.208725, 2.101057]),
+        (
+            [week / 12 for week in range(1, 13)],
+            [
+                *(3.577254, 3.258861, 3.065429, 2.915153, 2.789066, 2.678923),
+                *(2.580232, 2.490230, 2.407048, 2.329392, 2.256281, 2.186984),
+            ],
+        ),
+    ],
+)
+def test_boundaries_are_spotifys(shares: list[float], published: list[float]) -> None:
+    """With the error 0.05 t² they are what ``bounds(t, 0.05, rho=2, ztrun=8, sides=2)`` of spotify-confidence 4.1.0 gives.
+
+    Its numbers are written here, because it pins a pandas of its own.
+    """
+    found = looks_of(shares, [0.05 * share**2 for share in shares])
+    assert [limit for _, limit in found] == pytest.approx(published, abs=1e-3)
 
 
 def test_uneven_looks_are_those_of_a_simulation() -> None:

@@ -73,6 +73,15 @@ def welch_half_width(x: Sums, y: Sums, alpha: float) -> float:
     return difference_error(x, y) * student_quantile(alpha / 2, degrees(x, y))
 
 
+def split_error(alpha: float, *, grows: bool) -> tuple[float, float]:
+    """Return a comparison's error at the weekly looks, and that of the always-valid interval.
+
+    :param grows: whether a caller's value can still grow after their first calls: of metrics per caller without
+        ``within``. Increments between looks are then not quite independent, which a fifth of the error is kept for.
+    """
+    return alpha * (0.6 if grows else 0.8), alpha * 0.2
+
+
 def rho_squared(alpha: float, expected: float) -> float:
     """Return the parameter that makes the always-valid interval narrowest at ``expected`` callers (its equation 10)."""
     return (-2 * log(alpha) + log(1 - 2 * log(alpha))) / expected
