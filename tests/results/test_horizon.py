@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf, sqrt
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ BOOKED = MetricDefinition("booked", "analysis.booked", within=7, smallest=0.05)
 HANG_UP = MetricDefinition("hang_up", "early_hang_up", goal="decrease", guardrail=True, margin=0.03)
 SPREAD = 4 * 0.3 * 0.7
 """The callers of both arms that make one unit of information, for a rate of 30 % in halves."""
-WEEK = {"pace": 50 / SPREAD, "spread": SPREAD, "least": 200}
+WEEK: dict[str, Any] = {"pace": 50 / SPREAD, "spread": SPREAD, "least": 200}
 
 
 def test_error_is_that_of_the_metric() -> None:
