@@ -38,7 +38,7 @@ def test_looks_begin_with_enough_callers() -> None:
     assert [*looks] == [*range(4, 13)]
     assert looks[4][0] == pytest.approx(200 / SPREAD)
     [late] = horizon.looks(**{**WEEK, "least": 600}).values()
-    assert late == (pytest.approx(600 / SPREAD), pytest.approx(norm.isf(0.02)))
+    assert late == pytest.approx((600 / SPREAD, norm.isf(0.02)))
     assert horizon.looks(**{**WEEK, "least": 601}) == horizon.looks(**WEEK, week=12, information=700) == {}
 
 
