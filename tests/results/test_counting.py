@@ -14,6 +14,7 @@ from sqlalchemy import Engine, update
 
 from flask_pickup.models import Outcome
 from flask_pickup.results.assembling import ResultOptions, analysis, results
+from flask_pickup.results.counting import aggregate
 from flask_pickup.results.details import details_of
 from flask_pickup.results.model import Metric, Results
 from result_rows import PLAIN, START, Rows, body
@@ -137,6 +138,11 @@ def arms(found: Results, name: str) -> dict[str, Any]:
     return {arm.arm: getattr(arm, name) for arm in found.arms}
 
 
+def left(reason: str) -> dict[str, str]:
+    """Return why a call is in no arm."""
+    return {"opening": reason}
+
+
 def at(day: float) -> datetime:
     return START + timedelta(days=day)
 
@@ -156,15 +162,24 @@ def test_arms_and_metrics_keep_the_files_order(engine: Engine) -> None:
 
 @pytest.mark.parametrize("rehearsals", [False, True])
 def test_which_calls_count(engine: Engine, *, rehearsals: bool) -> None:
-    """A caller's calls count from the first that drew an arm on, in it or not, unless they were turned away."""
+    """Calls count from the caller's first hashed one to the first pinned, if an arm could reach them."""
     rows = Rows()
     rows.call("ann", at(0))
     rows.call("ann", at(1), "warm", {})
-    rows.call("ann", at(2), None, {"analysis.booked": 1})
+    rows.call("ann", at(2), None, {"analysis.booked": 1}, reasons=left("audience"))
+    rows.call("ann", at(2), None, {"analysis.booked": 0}, reasons=left("customer_failed"))
+    rows.call("ann", at(2), None, {"analysis.booked": 0}, decision="fallback", reasons={"_faults": ["greetings"]})
     rows.call("ann", at(3), None, decision="closed")
     rows.call("team", at(1), "warm", {}, source="pin")
     rows.call("bob", at(1), "warm", {}, source="pin")
     rows.call("bob", at(2), "control", {})
+    rows.call("fay", at(1), "control", {})
+    rows.call("fay", at(1.5), None, {}, reasons=left("layer"))
+    rows.call("fay", at(2), "warm", {"analysis.booked": 1}, source="pin")
+    rows.call("fay", at(3), "control", {"analysis.booked": 1})
+    rows.call("fay", at(4), None, {}, reasons=left("traffic"))
+    rows.call("gus", at(2), "control", {"analysis.booked": 1})
+    rows.call("gus", at(2), "control", {"analysis.booked": 1}, source="pin")
     rows.call(None, at(1), "warm", {}, source="unidentified")
     rows.call("cas", at(1), "warm", {"analysis.booked": 1}, call_id="pickup-rehearsal-cas")
     # The rows of these two were lost: a report brought back an assignment, and an assignment without its call.
@@ -175,19 +190,21 @@ def test_which_calls_count(engine: Engine, *, rehearsals: bool) -> None:
     found = shown(engine, rows, rehearsals=rehearsals)
     assert found.since == at(0.5)
     assert arms(found, "callers") == {"control": 1, "warm": 3 + rehearsals}
-    assert arms(found, "calls") == {"control": 1, "warm": 4 + rehearsals}
-    assert [arms(found, name)["warm"] for name in ("unassigned", "pinned", "unidentified")] == [1, 2, 1]
-    assert metric_of(found, "m0").arm("warm").mean == 1
+    assert arms(found, "calls") == {"control": 1, "warm": 6 + rehearsals}
+    assert [arms(found, name)["warm"] for name in ("unassigned", "pinned", "unidentified")] == [3, 3, 1]
+    assert [metric_of(found, "m0").arm(arm).mean for arm in ("control", "warm")] == [0, 1]
     assert ("rehearsal" in {warning.code for warning in found.warnings}) is rehearsals
 
 
-def test_callers_count_to_their_last_call_in_the_range(engine: Engine) -> None:
-    """A changed range begins no period, and calls outside it do not count: another experiment may answer them."""
-    rows, outside, elsewhere = Rows(), {"opening": "layer"}, {"opening": "audience"}
+@pytest.mark.parametrize("reason", ["layer", "traffic", "paused", None])
+def test_calls_that_no_arm_could_reach_do_not_count(engine: Engine, reason: str | None) -> None:
+    """They are told apart, and a change of range begins no period: another experiment may have answered them."""
+    rows, outside = Rows(), left(reason) if reason else {"other": "audience"}
     rows.call("ann", at(1), "warm", {})
     rows.call("ann", at(3), None, {"analysis.booked": 1}, reasons=outside)
     rows.call("bob", at(1), "warm", {})
-    rows.call("bob", at(3), None, {"analysis.booked": 1}, reasons=elsewhere)
+    rows.call("bob", at(3), None, {"analysis.booked": 1}, reasons=left("audience"))
+    rows.call("bob", at(4), None, None, reasons=outside)
     rows.call("cas", at(0), None, {"analysis.booked": 1}, reasons=outside)
     rows.call("cas", at(1), "warm", {})
     rows.call("cas", at(2), None, {"analysis.booked": 1}, reasons=outside)
@@ -195,21 +212,25 @@ def test_callers_count_to_their_last_call_in_the_range(engine: Engine) -> None:
     named = {"m0": {"outcome": "analysis.booked"}}
     ranges = {"d": [0.0, 1.0], "e": [0.0, 0.5]}
     rows.write(engine, [(name, body(named, layer="opening", layer_range=each)) for name, each in ranges.items()])
-    found = results(engine, "opening", options=ResultOptions(now=NOW))
+    with analysis(engine, "opening", None, ResultOptions(now=NOW)) as read:
+        found = read.results()
+        [[each]] = [counts.values() for counts in aggregate(read.connection, read.query)]
     assert (found.earlier_periods, [warning.code for warning in found.warnings if warning.code == "changed"]) == (
         (),
         [],
     )
     assert [arms(found, name)["warm"] for name in ("callers", "calls", "unassigned")] == [3, 5, 1]
     assert metric_of(found, "m0").arm("warm").mean == pytest.approx(1 / 3)
+    assert (each.unreached, each.reported, each.reports.s, each.most_calls) == (3, 3, 0, 2)
 
 
 def test_weeks_begin_with_the_first_who_counts(engine: Engine) -> None:
-    """A rehearsal, a pinned number and a call without one, days before the first caller, move no verdict."""
+    """A rehearsal, a pinned number, a hashed call after that and a call without a number move no verdict."""
     rows = Rows()
     rows.call("test", at(0), "warm", {}, call_id="pickup-rehearsal-a")
     rows.call("team", at(1), "warm", {}, source="pin")
     rows.call(None, at(2), "warm", {}, source="unidentified")
+    rows.call("team", at(2.5), "control", {})
     rows.call("ann", at(3), "control", {})
     verdict = shown(engine, rows).verdict
     assert verdict

@@ -107,7 +107,9 @@ def test_what_is_missing_is_shown_as_a_share(host: Phone) -> None:
     for caller in range(120):
         arm, told = ("control", "warm")[caller % 2], {"duration_seconds": 60.0} if caller % 4 > 1 else {}
         rows.call(f"caller-{caller}", START, arm, told)
-        rows.call(f"caller-{caller}", START + DAY, arm if caller % 6 else None, {"duration_seconds": 60.0})
+        reasons = {"opening": "enrolled" if caller % 6 else "audience"}
+        told = {"duration_seconds": 60.0}
+        rows.call(f"caller-{caller}", START + DAY, arm if caller % 6 else None, told, reasons=reasons)
     rows.calls[0]["reported_at"] = None
     fill(host, rows, {"seconds": {"outcome": "duration_seconds", "per": "call", "missing": "leave out"}})
     text = run(host, "results", "opening").stdout

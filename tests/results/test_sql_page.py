@@ -37,12 +37,15 @@ def made_up() -> Rows:
             if chance.random() < 0.7:
                 told["analysis.appointment_booked"] = float(chance.random() < 0.4)
             language = chance.choice(["nl", "en"])
-            reasons = None if call < 2 else {"opening": chance.choice(["audience", "layer"])}
+            reasons = None if call < 2 else {"opening": chance.choice(["audience", "layer", "traffic"])}
             days = timedelta(days=call)
             rows.call(
                 f"caller-{caller}", at + days, arm if call < 2 else None, told, language=language, reasons=reasons
             )
     rows.call("team", START, "warm", {"duration_seconds": 9999.0}, source="pin")
+    rows.call("caller-2", START + timedelta(days=41), "warm", {"duration_seconds": 9999.0}, source="pin")
+    rows.call("caller-2", START + timedelta(days=42), "warm", {"duration_seconds": 9999.0})
+    rows.call("caller-3", START + timedelta(days=51), None, {}, decision="fallback", reasons={"_faults": []})
     rows.call("test", START, "warm", {"duration_seconds": 9999.0}, call_id="pickup-rehearsal-x")
     rows.call("caller-1", START + timedelta(days=50), None, decision="closed")
     rows.call("lost", START + timedelta(days=20), "warm", {"duration_seconds": 50.0}, language=None)

@@ -69,7 +69,8 @@ class ArmAggregates:
     :param recent: callers who came in the last four weeks.
     :param most_calls: those of the caller who called most.
     :param reported: callers with a report of at least one call.
-    :param unassigned: later calls in no arm.
+    :param unassigned: later calls in no arm, which count: the audience excluded them.
+    :param unreached: later calls that no arm could reach, which do not count.
     :param pinned: calls of pinned numbers, which do not count.
     :param unidentified: calls without a number that were assigned one by one, which do not count.
     """
@@ -83,6 +84,7 @@ class ArmAggregates:
     most_calls: int = 0
     reported: int = 0
     unassigned: int = 0
+    unreached: int = 0
     pinned: int = 0
     unidentified: int = 0
 

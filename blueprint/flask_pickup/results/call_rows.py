@@ -1,9 +1,9 @@
 """The calls of all who are enrolled, a row each: their caller's first time in an arm, and what came of them.
 
-A caller belongs to the arm and the definition of their first hashed assignment, and counts with all calls from then on:
-also those after they left the audience or the traffic, because an arm may change who stays in them. Calls that were
-turned away before an arm could be heard do not count. Nor do those outside the experiment's range of a layer: no arm
-changes who is in it, and another experiment may have answered them.
+A caller belongs to the arm and the definition of their first hashed assignment, and counts with all calls from then on
+to the first pinned one: also those after they left the audience, because an arm may change who stays in it. Calls that
+were turned away before an arm could be heard do not count. Nor do those that no arm could reach: outside the traffic or
+the experiment's range of a layer, or while the experiment was paused or concluded.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sqlalchemy import (
     join,
     or_,
     select,
+    true,
 )
 from sqlalchemy.orm import aliased
 
@@ -34,6 +35,8 @@ from flask_pickup.outcome_names import is_reported
 from flask_pickup.results.calls import CountQuery, was_heard
 
 _DAY = 86_400.0
+_LEFT = ("audience", "customer_failed")
+"""Reasons of calls in no arm that count."""
 
 
 class CallRows:
@@ -54,10 +57,14 @@ class CallRows:
         """The columns of a call."""
         return self._calls.c
 
-    def counted(self) -> ColumnElement[bool]:
-        """Return whether a call counts: from its caller's first assignment on."""
+    def since_assigned(self) -> ColumnElement[bool]:
+        """Return whether a call is between its caller's first assignment and their first pinned call."""
         calls = self._calls.c
-        return and_(calls.at >= calls.since, calls.at < self._query.until)
+        return and_(calls.at >= calls.since, calls.at < calls.end)
+
+    def counted(self) -> ColumnElement[bool]:
+        """Return whether a call counts."""
+        return and_(self.since_assigned(), self._calls.c.reached)
 
     def value(self, outcome: str, moment: datetime) -> ColumnElement[Any]:
         """Return an outcome's value as it was known at a moment; null without any."""
@@ -92,6 +99,7 @@ class CallRows:
         at = func.coalesce(Call.decided_at, Assignment.assigned_at)
         since = at if query.experiment is None else case((is_drawn, at))
         sets_scale = and_(is_drawn, Assignment.definition.in_(sorted(query.scaled_by)))
+        end = case((Assignment.source == "pin", at), else_=query.until)
         since_scaled = func.min(case((sets_scale, at)), type_=Moment()).over(partition_by=unit).label("since_scaled")
         # Of a fallback it is known at once that no arm was heard.
         told_at = case((Call.decision == "fallback", at), else_=func.coalesce(Call.reported_at, at))
@@ -100,6 +108,8 @@ class CallRows:
                 unit.label("caller"),
                 at.label("at"),
                 func.min(since, type_=Moment()).over(partition_by=unit).label("since"),
+                func.min(end, type_=Moment()).over(partition_by=unit).label("end"),
+                self._reached().label("reached"),
                 case((is_drawn, Assignment.arm)).label("arm"),
                 case((is_drawn, Assignment.definition)).label("definition"),
                 Call.reported_at,
@@ -116,8 +126,6 @@ class CallRows:
             .where(query.includes(Call.call_id))
             .where(unit.is_not(None) if query.experiment is None else unit.in_(self._enrolled()))
         )
-        if query.experiment is not None:
-            statement = statement.where(or_(Assignment.call_id.is_not(None), self._reason() != "layer"))
         if query.after is not None:
             statement = statement.where(Call.decided_at > query.after)
         return statement.subquery("calls")
@@ -131,8 +139,17 @@ class CallRows:
             found = found.outerjoin(outcome, and_(is_its, outcome.reported_at < self._query.until))
         return found
 
+    def _reached(self) -> ColumnElement[bool]:
+        """Return whether a call is in an arm, or an arm may be why it is in none."""
+        if self._query.experiment is None:
+            return true()
+        reason = self._reason()
+        # Where the base is broken nobody's place is recorded.
+        is_broken = and_(Call.decision == "fallback", reason == "")
+        return or_(Assignment.call_id.is_not(None), reason.in_(_LEFT), is_broken)
+
     def _reason(self) -> ColumnElement[str]:
-        """Return why a call is not in the experiment, as SQL that can be copied; empty where that is not known."""
+        """Return why a call is or is not in the experiment, as SQL that can be copied; empty where that is not known."""
         reasons, name = Call.reasons, self._query.experiment
         found = (
             func.json_extract(reasons, f'$."{name}"')

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
 
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog.definition import MetricDefinition
@@ -71,16 +71,30 @@ def platforms_of(connection: Connection) -> tuple[str, ...]:
 
 def first_assigned(connection: Connection, query: CountQuery) -> Mapping[str, datetime]:
     """Return for each definition when it first gave an arm to a caller who counts, and had had none before."""
-    key, at = Assignment.caller_key, Assignment.assigned_at
-    hashed = _assigned(query, "hash")
-    statement = select(Assignment.definition, func.min(at).label("at")).where(*hashed).group_by(Assignment.definition)
+    hashed, pinned = _drawn(query, "hash").subquery(), _drawn(query, "pin").subquery()
+    end = select(pinned.c.key, func.min(pinned.c.at).label("end")).group_by(pinned.c.key).subquery()
+    counts = or_(end.c.end.is_(None), hashed.c.at < end.c.end)
+    together = hashed.outerjoin(end, end.c.key == hashed.c.key)
+    by = hashed.c.definition
+    statement = select(by, func.min(hashed.c.at).label("at")).select_from(together).where(counts).group_by(by)
     found = {row.definition: row.at for row in connection.execute(statement)}
     if len(found) > 1:
         # Who is new takes a second per half a million rows; where there is one definition, everybody is.
-        first = select(key, func.min(at).label("at")).where(*hashed).group_by(key).subquery()
-        statement = statement.join(first, and_(first.c.caller_key == key, first.c.at == at))
+        each = _drawn(query, "hash").subquery()
+        first = select(each.c.key, func.min(each.c.at).label("at")).group_by(each.c.key).subquery()
+        statement = statement.where(first.c.key == hashed.c.key, first.c.at == hashed.c.at)
         found = {row.definition: row.at for row in connection.execute(statement)}
     return found
+
+
+def _drawn(query: CountQuery, source: str) -> Select[str, str | None, datetime]:
+    """Return the definition, caller and time of each call that was given an arm, and was heard."""
+    at = func.coalesce(Call.decided_at, Assignment.assigned_at)
+    return (
+        select(Assignment.definition, Assignment.caller_key.label("key"), at.label("at"))
+        .join(Call, Call.call_id == Assignment.call_id)
+        .where(*_assigned(query, source), was_heard(), at < query.until)
+    )
 
 
 def excluded_calls(connection: Connection, query: CountQuery) -> Mapping[tuple[str, str], ArmAggregates]:
@@ -108,7 +122,7 @@ def unread_calls(connection: Connection, query: CountQuery, definitions: Collect
     statement = (
         select(name, func.count())
         .join(Assignment, Assignment.call_id == Outcome.call_id)
-        .where(name.in_(UNREAD.values()))
+        .where(name.in_(UNREAD.values()), Outcome.reported_at < query.until)
         .where(*_assigned(query, query.source), is_counted, Assignment.assigned_at < query.until)
         .group_by(name)
     )

@@ -13,10 +13,11 @@ from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.outcome_names import REPORTED_FLAGS
 from flask_pickup.results.aggregates import ArmAggregates, Sums
 from flask_pickup.results.calls import CountQuery
-from flask_pickup.results.statement import SUMS_OF_CALLS, WHO, Scale, Statement, delivery_on
+from flask_pickup.results.statement import COUNTS_OF_CALLS, SUMS_OF_CALLS, WHO, Scale, Statement, delivery_on
 
 _DIGITS = 6
 _WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
+_COUNTS = ("recent", "most_calls", "reported")
 _PRODUCTS = ("s", "d", "ss", "dd", "sd")
 
 Counted = Mapping[tuple[str, str, bool], ArmAggregates]
@@ -127,7 +128,7 @@ def _scale(connection: Connection, query: CountQuery, metric: MetricDefinition, 
 
 def _aggregates(row: RowMapping, moment: int, query: CountQuery, scales: Mapping[str, Scale]) -> ArmAggregates:
     found: dict[str, Any] = {name: _sums(row, f"{name}_{moment}", Scale()) for name in SUMS_OF_CALLS}
-    found |= {name: int(row[f"{name}_{moment}"] or 0) for name in ("recent", "most_calls", "reported", "unassigned")}
+    found |= {name: int(row[f"{name}_{moment}"] or 0) for name in (*_COUNTS, *COUNTS_OF_CALLS)}
     sums = {name: _sums(row, f"{index}_{moment}", scale) for index, (name, scale) in enumerate(scales.items())}
     delivery = {each: _sums(row, f"{delivery_on(each)}_{moment}", Scale()) for each in query.delivered_on}
     return ArmAggregates(sums, since=row[f"since_{moment}"], delivery=delivery, **found)

@@ -24,6 +24,8 @@ WHO = 5
 """Columns of the statement of callers before those of the metrics."""
 SUMS_OF_CALLS = ("calls_per_caller", "reports")
 """The sums that are there whatever the metrics are."""
+COUNTS_OF_CALLS = ("unassigned", "unreached")
+"""The numbers of calls that are."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Statement:
                 case((func.min(calls.arm) != func.max(calls.arm), 1), else_=0).label("two_armed"),
                 *columns,
             )
-            .where(self._calls.counted())
+            .where(self._calls.since_assigned())
             .group_by(calls.caller)
             .cte("callers")
         )
@@ -129,14 +131,16 @@ class Statement:
     def _of_caller(self, moment: datetime) -> dict[str, ColumnElement[Any]]:
         """Return what a caller's calls come to; those from ``moment`` on do not count."""
         calls = self._calls.columns
-        counts = [] if moment == self._query.until else [calls.at < moment]
-        is_due, is_reported = calls.at < moment - REPORTED_WITHIN, calls.reported_at < moment
+        is_made = [] if moment == self._query.until else [calls.at < moment]
+        counts = [calls.reached, *is_made]
+        is_due, is_reported = (calls.reached, calls.at < moment - REPORTED_WITHIN), calls.reported_at < moment
         is_in = func.min(calls.since) < moment
-        made, due = _number(*counts), _number(is_due)
-        lost = due - _number(is_due, is_reported)
+        made, due = _number(*counts), _number(*is_due)
+        lost = due - _number(*is_due, is_reported)
         found: dict[str, ColumnElement[Any]] = {
             "reported": _number(*counts, is_reported),
             "unassigned": _number(*counts, calls.assigned.is_(None)),
+            "unreached": _number(*is_made, ~calls.reached),
             **_pair("calls_per_caller", is_in, is_in, made, 1, made, 0),
             **_pair("reports", is_in, is_in, lost, due, due, lost),
         }
@@ -184,7 +188,7 @@ class Statement:
             "since": func.min(case((is_in, callers.c.since))),
             "recent": _number(is_in, callers.c.since >= until - RECENT),
             "most_calls": func.max(of("n_calls_per_caller")),
-            "unassigned": func.sum(of("unassigned")),
+            **{name: func.sum(of(name)) for name in COUNTS_OF_CALLS},
             "reported": _number(of("reported") > 0),
         }
         delivery = map(delivery_on, self._query.delivered_on)
@@ -224,4 +228,4 @@ def _pair(  # noqa: PLR0913, PLR0917 (all that a caller's part in a metric is)
 
 def _number(*conditions: Any) -> ColumnElement[Any]:
     """Return how many rows meet all conditions."""
-    return func.count(case((and_(*conditions), 1))) if conditions else func.count()
+    return func.count(case((and_(*conditions), 1)))
