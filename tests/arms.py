@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +11,10 @@ import numpy as np
 
 from flask_pickup.catalog.definition import DecisionRules, Experiment, MetricDefinition
 from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates, Sums
-from flask_pickup.results.model import Results
+from flask_pickup.results.looks import History, Look
+from flask_pickup.results.model import Finding, Results
 from flask_pickup.results.statistics import results_of
+from flask_pickup.results.verdict import decide_verdict
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 """A Monday."""
@@ -93,5 +95,22 @@ def period(
 def results(
     of: Experiment, metrics: Mapping[str, Mapping[str, Sums]], *, pace: float | None = 250.0, **options: Any
 ) -> Results:
-    """Return the results of made-up sums, with so many new callers a week."""
+    """Return the results of made-up sums without weekly looks, with so many new callers a week."""
     return replace(results_of(of, period(of, metrics, **options)), new_callers_a_week=pace)
+
+
+def look(  # noqa: PLR0913 (all that a look follows from)
+    of: Experiment,
+    metrics: Mapping[str, Mapping[str, Sums]],
+    *,
+    week: int = 8,
+    earlier: Sequence[Look] = (),
+    pace: float | None = 250.0,
+    alarm: Finding | None = None,
+    **options: Any,
+) -> Look:
+    """Return a weekly look at made-up sums, after earlier ones, with its verdict."""
+    history = History(earlier, alarm, week)
+    found = results_of(of, period(of, metrics, weeks=week, **options), histories={1: history})
+    found = replace(found, week=week, rules="d", new_callers_a_week=pace)
+    return Look(week, replace(found, verdict=decide_verdict(found, of, history)).as_data())

@@ -33,6 +33,7 @@ COLUMNS = {
     "pickup_transcripts": ["call_id", "summary", "messages"],
     "pickup_forgotten": ["mark", "forgotten_at"],
     "pickup_snapshots": ["experiment", "computed_at", "computing_until", "body"],
+    "pickup_looks": ["experiment", "period", "week", "body"],
 }
 """The tables are a public interface: these names change only by a migration, and by a line in the changelog."""
 
@@ -44,6 +45,7 @@ KEYS = {
     "pickup_transcripts": ["call_id"],
     "pickup_forgotten": ["mark"],
     "pickup_snapshots": ["experiment"],
+    "pickup_looks": ["experiment", "period", "week"],
 }
 
 

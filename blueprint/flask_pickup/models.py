@@ -22,6 +22,7 @@ __all__ = [
     "Call",
     "Definition",
     "Forgotten",
+    "Look",
     "Outcome",
     "Snapshot",
     "Transcript",
@@ -182,6 +183,21 @@ class Snapshot(Base):
     computed_at: Mapped[datetime | None]
     computing_until: Mapped[datetime | None]
     body: Mapped[dict[str, Any] | None]
+
+
+class Look(Base):
+    """What was known of an experiment at the end of a whole week: aggregates only; never altered.
+
+    ``period`` is a hash of what a period's definitions have in common, ``week`` its week from 1, ``body`` the results as
+    JSON. The row of week 0 has the first sample ratio mismatch of the period.
+    """
+
+    __tablename__ = "pickup_looks"
+
+    experiment: Mapped[str] = mapped_column(primary_key=True)
+    period: Mapped[str] = mapped_column(primary_key=True)
+    week: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[dict[str, Any]]
 
 
 def include_object(schema_item: Any, name: str | None, kind: str, *_: object) -> bool:

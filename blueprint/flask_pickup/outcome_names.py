@@ -9,7 +9,8 @@ UNREAD: Mapping[Literal["messages", "analysis"], str] = {"messages": "unread.mes
 """Parts of a report, and the outcomes that say how many of their values could not be read; absent if all could."""
 
 REPORTED_NUMBERS = ("duration_seconds", "user_messages", *UNREAD.values())
-REPORTED_FLAGS = ("early_hang_up", "completed", "transferred", "voicemail", "silence", "error")
+HUNG_UP = "early_hang_up"
+REPORTED_FLAGS = (HUNG_UP, "completed", "transferred", "voicemail", "silence", "error")
 ANALYSED = "analysis."
 """How the names of outcomes begin that the platform's analysis of a call found."""
 

@@ -57,15 +57,15 @@ def arms(found: Any, name: str) -> list[Any]:
         (SAME, {"number": 600, "booked": 0.5, "hang_up": 0.12}, {}, "better", False),
         (SAME, {"number": 600, "booked": 0.1}, {}, "worse", True),
         ({"number": 3000, "booked": 0.02},) * 2 + ({"metrics": {"booked": BOOKED}}, "no difference", True),
-        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_weeks": 57}}, "cannot tell yet", False),
-        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_weeks": 8}}, "cannot tell at your number of calls", False),
+        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_weeks": 60}}, "cannot tell yet", False),
+        (SAME, {"number": 600, "booked": 0.31}, {"decision": {"maximum_weeks": 8}}, "choice", True),
         ({"number": 400, "booked": 0.3}, {"number": 600, "booked": 0.3}, {}, "broken", False),
     ],
 )  # fmt: skip
 def test_each_verdict_is_reached_from_rows(  # noqa: PLR0913 (a case of each)
     small: Engine, control: Any, warm: Any, changed: Any, state: str, *, stop: bool
 ) -> None:
-    """Better, worse, no difference, not yet, never at this number of calls, and broken."""
+    """Better, worse, no difference, not yet, a choice at the horizon, and broken."""
     verdict = shown(small, both(control, warm), **changed).verdict
     assert verdict
     assert (verdict.state, verdict.stop) == (state, stop), verdict.message
@@ -117,7 +117,11 @@ def test_lost_reports_of_one_arm_suppress_what_they_tell(small: Engine, primary:
     found = shown(small, rows, metrics={primary: metrics.pop(primary), **metrics})
     assert arms(found, "without_report") == [0.02, 0.1]
     states = {metric.metric: metric.comparisons[0].state for metric in found.metrics}
-    assert states == {"booked": "suppressed", "hang_up": "unknown", "sale": "better"}
+    assert states == {
+        "booked": "suppressed",
+        "hang_up": "suppressed",
+        "sale": "better" if primary == "sale" else "exploratory",
+    }
     assert "control 2.0 %, warm 10.0 %" in codes(found)["missing"]
     assert found.verdict
     assert found.verdict.state == state
@@ -297,17 +301,16 @@ def test_one_platforms_results_have_no_verdict(engine: Engine) -> None:
     assert (one.platform, one.verdict, whole.platform, whole.verdict is None) == ("retell", None, None, False)
 
 
-def test_uneven_missing_values_suppress_the_metric(small: Engine) -> None:
-    """Where values are left out and one arm lacks more of them, the metric is not compared."""
+def test_uneven_missing_values_are_told(small: Engine) -> None:
+    """Where values are left out and one arm lacks more of them, the reader is told; an arm can cause that."""
     rows = Rows()
     for arm, known in (("control", 300), ("warm", 200)):
         for caller in range(300):
             told = {"score": float(caller % 7)} if caller < known else {}
             rows.call(f"{arm}-{caller}", START + caller * DAY / 10, arm, told)
     found = shown(small, rows, metrics={"score": {"outcome": "score", "missing": "leave out"}})
-    assert found.metrics[0].comparisons[0].state == "suppressed"
-    assert found.verdict
-    assert found.verdict.state == "broken"
+    assert found.metrics[0].comparisons[0].state == "undecided"
+    assert codes(found)["missing-values"].endswith("control 0.0 %, warm 33.3 %.")
     assert [arm.missing for arm in found.metrics[0].arms] == [0, 100]
 
 

@@ -60,7 +60,7 @@ def test_people_read_the_verdict_first(host: Phone) -> None:
     assert text.index("warm is better on booked") < text.index("weight") < text.index("± error")
     assert max(map(len, text.splitlines())) <= 80
     assert "analysis.booked, per caller, to increase" in text
-    assert re.search(r"\+20\.0\s+pp\s+\(always\s+valid:\s+\+11\.\d\s+to\s+\+28\.\d\s+pp;", text)
+    assert re.search(r"\+20\.0\s+pp\s+\(interval:\s+\+\d+\.\d\s+to\s+\+\d+\.\d\s+pp;", text)
     assert "These results include 100% of the 1,200 calls" in text
     assert "without a number" not in text
 
@@ -78,7 +78,7 @@ def test_json_has_the_documented_keys(host: Phone) -> None:
     metric = {"metric", "outcome", "goal", "guardrail", "per", "arms", "comparisons"}
     assert all(metric <= each.keys() for each in found["metrics"])
     comparison = found["metrics"][0]["comparisons"][0]
-    assert {"arm", "against", "difference", "standard_error", "interval", "always_valid_interval"} <= comparison.keys()
+    assert {"arm", "against", "difference", "standard_error", "interval", "fixed_interval"} <= comparison.keys()
     assert {"relative", "relative_interval", "state"} <= comparison.keys()
     assert "2026-03-02" in next(each["message"] for each in found["warnings"] if each["code"] == "purged")
 
@@ -94,7 +94,7 @@ def test_calls_without_a_number_stand_apart(host: Phone) -> None:
     assert found["sample_ratio"]["ok"]
     assert [metric["metric"] for metric in found["metrics"]] == ["booked", "hang_up"]
     assert [(arm["callers"], arm["calls"]) for arm in found["metrics"][0]["arms"]] == [(None, 150), (None, 150)]
-    assert found["metrics"][0]["comparisons"][0]["always_valid_interval"] is not None
+    assert found["metrics"][0]["comparisons"][0]["interval"] is not None
     text = run(host, "results", "opening").stdout
     assert text.index("hang_up") < text.index("Calls without a number")
     assert max(map(len, text.splitlines())) <= 80
@@ -143,7 +143,7 @@ def test_all_experiments_are_a_list(host: Phone) -> None:
     assert [(row["metric"], row["arm"]) for row in rows] == [
         ("booked", "control"), ("booked", "warm"), ("hang_up", "control"), ("hang_up", "warm"),
     ]  # fmt: skip
-    assert float(rows[1]["mean"]) == 0.5
+    assert (rows[1]["unit"], float(rows[1]["mean"])) == ("percent", 50.0)
 
 
 def test_unreliable_results_are_an_exit_status(host: Phone) -> None:

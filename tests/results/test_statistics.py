@@ -54,10 +54,10 @@ def test_relative_lift_agrees_with_the_difference() -> None:
     """The relative interval excludes zero just where the absolute one does."""
     for events in range(300, 420, 10):
         found = compared(BOOKED, rate(300, 1000), rate(events, 1000))
-        assert found.always_valid_interval is not None
+        assert found.interval is not None
         assert found.relative_interval is not None
         assert found.relative == pytest.approx(events / 300 - 1)
-        assert (found.always_valid_interval[0] > 0) == (found.relative_interval[0] > 0)
+        assert (found.interval[0] > 0) == (found.relative_interval[0] > 0)
 
 
 def test_each_of_several_arms_may_err_less() -> None:
@@ -67,10 +67,10 @@ def test_each_of_several_arms_may_err_less() -> None:
     def widths(**options: Any) -> list[float]:
         of = design(BOOKED, weights={"control": 1, "warm": 1, "brisk": 1}, **options)
         found = results(of, {"booked": sums}).metrics[0].comparisons
-        return [high - low for each in found for low, high in [each.always_valid_interval or (0, 0)]]
+        return [high - low for each in found for low, high in [each.interval or (0, 0)]]
 
     def alone(alpha: float) -> float:
-        low, high = compared(BOOKED, sums["control"], sums["warm"], confidence=1 - alpha).always_valid_interval or (
+        low, high = compared(BOOKED, sums["control"], sums["warm"], confidence=1 - alpha).interval or (
             0,
             0,
         )
@@ -191,7 +191,7 @@ def test_no_data_break_it(control: Any, warm: Any, metric: MetricDefinition, pro
     shown = results(design(metric), {metric.name: {"control": arm(control), "warm": arm(warm)}})
     json.dumps(shown.as_json(), allow_nan=False)
     assert shown.metrics[0].comparisons[0].state in {"too few", "unknown", "suppressed"}
-    assert shown.metrics[0].comparisons[0].always_valid_interval is None
+    assert shown.metrics[0].comparisons[0].interval is None
 
 
 def test_sums_add_up() -> None:

@@ -99,8 +99,6 @@ def _parts(found: Results) -> Iterator[str | Text | Table]:
     yield _wrapped(f"{found.experiment}: {found.status}, period {found.period}{since}{on}", "bold")
     if found.verdict:
         yield _wrapped(found.verdict.message, _COLOURS.get(found.verdict.state, "yellow"))
-        if found.verdict.bet:
-            yield _wrapped(found.verdict.bet.message)
     yield from ("", _arms(found.arms))
     for metric in found.metrics:
         yield from _metric(metric)
@@ -162,9 +160,9 @@ def _comparison(one: Comparison, metric: Metric) -> str:
     if one.difference is None:
         return one.state
     difference = wording.difference(one.difference, metric.unit)
-    valid = wording.interval_text(one.always_valid_interval, metric.unit)
-    fixed = wording.interval_text(one.interval, metric.unit)
-    return f"{one.state}, {difference} (always valid: {valid}; fixed horizon: {fixed})"
+    interval = wording.interval_text(one.interval, metric.unit)
+    fixed = wording.interval_text(one.fixed_interval, metric.unit)
+    return f"{one.state}, {difference} (interval: {interval}; for one look: {fixed})"
 
 
 def _mean(value: float | None, metric: Metric) -> str:

@@ -135,6 +135,6 @@ def _parts(experiment: Experiment, truth: Truth, seen: Sequence[Results]) -> Ite
 
 def _intervals(of: Results, experiment: Experiment) -> Iterator[str]:
     metric = of.metric(experiment.primary)
-    found = {(each.arm, each.against): each.always_valid_interval for each in (metric.comparisons if metric else ())}
+    found = {(each.arm, each.against): each.interval for each in (metric.comparisons if metric else ())}
     for pair in experiment.pairs:
         yield wording.interval_text(found.get(pair), metric.unit if metric else "")

@@ -29,7 +29,7 @@ def plots_of(result: _Json, details: _Json, experiment: Experiment) -> dict[str,
 
 
 def _intervals(metric: _Json, experiment: Experiment, arms: list[str]) -> _Json | None:
-    comparisons = [each for each in metric["comparisons"] if each["always_valid_interval"]]
+    comparisons = [each for each in metric["comparisons"] if each["interval"]]
     if len(comparisons) > _MOST_INTERVALS:
         comparisons = [each for each in comparisons if each["against"] == CONTROL]
     says = gettext("Intervals of %(metric)s; the table below has the same figures.", metric=metric["metric"])

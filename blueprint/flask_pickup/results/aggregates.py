@@ -44,6 +44,8 @@ class Sums:
     missing: int = 0
     asked: int = 0
     incomplete: int = 0
+    analysed: int = 0
+    lacking: int = 0
 
     def __add__(self, other: Sums) -> Sums:
         """Return the sums of both together.
@@ -78,6 +80,8 @@ class ArmAggregates:
     sums: Mapping[str, Sums] = field(default_factory=dict)
     calls_per_caller: Sums = Sums()
     reports: Sums = Sums()
+    analyses: Sums = Sums()
+    hang_ups: Sums = Sums()
     delivery: Mapping[str, Sums] = field(default_factory=dict)
     since: datetime | None = None
     recent: int = 0

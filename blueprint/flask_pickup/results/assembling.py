@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain, takewhile
+from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
@@ -28,22 +29,26 @@ from flask_pickup.results.calls import (
     unread_calls,
 )
 from flask_pickup.results.counting import Counted, aggregate, callers
-from flask_pickup.results.model import Finding, Metric, Results, Unidentified, Verdict
+from flask_pickup.results.looks import WEEK, History, Look, keep_looks, look_rows, looks_of
+from flask_pickup.results.model import Finding, Metric, Results, Unidentified
 from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
+from flask_pickup.results.rules import changed_rules, in_force
 from flask_pickup.results.statistics import results_of
-from flask_pickup.results.verdict import decide_verdict, last_whole_week
+from flask_pickup.results.verdict import decide_verdict, revoked
 
 _LARGEST_SHARE = 0.05
 _FEWEST_CALLS = 100
+_AT_ONCE = 4
+"""Moments that one statement counts."""
 
 
 @dataclass(frozen=True)
 class ResultOptions:
-    """How results are asked for.
+    """How results are asked for. Pooled ones, those of one platform and those with rehearsals have no looks and no verdict.
 
     :param pool: whether earlier periods of equal weights count too.
     :param rehearsals: whether rehearsed calls count.
-    :param platform: the one whose calls count; None for all. One platform's results have no verdict.
+    :param platform: the one whose calls count; None for all.
     :param now: stands for the time of asking.
     :param purged_before: calls from before that are purged.
     :param patience: seconds that a statement may take; None for all it needs.
@@ -80,10 +85,15 @@ def recorded(engine: Engine) -> list[str]:
 def analysis(
     engine: Engine, experiment: str, in_force: Body | None = None, options: ResultOptions | None = None
 ) -> Iterator[Analysis]:
-    """Give an experiment's rows as they are now; arguments and errors are those of :func:`results`."""
+    """Give an experiment's rows as they are now; arguments and errors are those of :func:`results`.
+
+    Weekly looks that are new are kept when the block has ended.
+    """
     options = options or ResultOptions()
     with reading(engine, options.patience) as connection:
-        yield Analysis(connection, _definitions(connection, experiment, in_force, options), options)
+        found = Analysis(connection, _definitions(connection, experiment, in_force, options), options)
+        yield found
+    keep_looks(engine, found.new_looks)
 
 
 def _definitions(
@@ -120,6 +130,7 @@ class Analysis:
     def __init__(self, connection: Connection, definitions: Sequence[StoredDefinition], options: ResultOptions) -> None:
         self.connection = connection
         self.options = options
+        self.new_looks: list[Mapping[str, Any]] = []
         self.experiment = _primary_first(Experiment.of(definitions[-1].body))
         until = options.now or datetime.now(UTC)
         if self.experiment.status == "concluded":
@@ -147,21 +158,29 @@ class Analysis:
             self.query = replace(self.query, scaled_by=self.period.definitions)
 
     def results(self) -> Results:
-        """Return what is known, with a verdict; the experiment has one verdict, not one for each platform."""
-        week = self._last_whole_week()
-        now, *weeks = aggregate(self.connection, self.query, *([week] if week else []))
+        """Return what is known, with a verdict where the results are of all calls of one period."""
+        moments = self._missing_weeks()
+        now, *counted = self._counted([moment for _, moment in moments])
         current = self._aggregates(now, self.query.until)
         one_arm = self._aggregates(now, self.query.until, one_arm=True)
         earlier = [self._aggregates(now, self.query.until, period) for period in self.earlier]
-        found = results_of(self.experiment, current, earlier)
+        for (week, moment), each in zip(moments, counted, strict=True):
+            self._look(week, self._aggregates(each, moment))
+        histories = self._histories if self._has_looks else None
+        found = results_of(self.experiment, current, earlier, histories)
         if current.since:
             found = replace(found, coverage=coverage(self.connection, self.query, current.since, current.calls))
         found = replace(found, warnings=(*found.warnings, *self._findings(current, one_arm, earlier)))
         found = replace(found, platform=self.options.platform, unidentified=self._unidentified())
-        if self.options.platform is not None:
+        if not self._has_looks:
             return found
-        at_week = self._aggregates(weeks[0], week) if week else None
-        return replace(found, verdict=self._verdict(found, at_week))
+        history = self._history
+        if history.alarm is None:
+            self._keep([], alarm=next((each for each in found.warnings if each.code == "split"), None))
+        verdict = revoked(found, self.experiment, history)
+        if verdict is None and history.looks:
+            verdict = history.looks[-1].verdict
+        return replace(found, verdict=verdict or decide_verdict(found, self.experiment, history))
 
     def callers(self) -> Iterator[Mapping[str, object]]:
         """Yield a row for each caller who counts, of all periods, as the database gives them."""
@@ -169,22 +188,6 @@ class Analysis:
         rows = self.connection.execution_options(yield_per=1000).execute(callers(self.connection, self.query))
         for row in rows.mappings():
             yield {"period": numbers.get(row["definition"]), **row}
-
-    def primary_at(self, moments: Sequence[datetime]) -> list[Results]:
-        """Return the primary metric as it stood at each moment, without verdicts; all with one count.
-
-        :param moments: in their order, the latest last.
-        """
-        primary = self.experiment.metric(self.experiment.primary)
-        experiment = replace(self.experiment, metrics=(primary,) if primary else ())
-        *earlier, last = moments
-        now, *counted = aggregate(
-            self.connection, replace(self.query, metrics=experiment.metrics, until=last), *earlier
-        )
-        return [
-            results_of(experiment, self._aggregates(each, moment))
-            for moment, each in zip(moments, (*counted, now), strict=True)
-        ]
 
     @cached_property
     def _excluded(self) -> Mapping[tuple[str, str], ArmAggregates]:
@@ -206,23 +209,79 @@ class Analysis:
                 arms[arm] += each
         return PeriodAggregates(period.number, period.weights, until, arms)
 
-    def _last_whole_week(self) -> datetime | None:
-        """Return the moment that the verdict is about; None while it is too early for one."""
-        began = min((at for each, at in self.first.items() if each in self.period.definitions), default=None)
-        if began is None:
-            return None
-        week = last_whole_week(began, self.query.until)
-        return week if week - began >= timedelta(days=self.experiment.decision.minimum_days) else None
+    # --- weekly looks -------------------------------------------------------------------------------------------------
 
-    def _verdict(self, found: Results, at_week: PeriodAggregates | None) -> Verdict:
-        """Return the verdict on the last whole week; what is broken today is broken at once."""
-        if found.since is None or not at_week:
-            until = last_whole_week(found.since, found.until) if found.since else found.until
-            return decide_verdict(replace(found, until=until), self.experiment)
-        today = decide_verdict(found, self.experiment)
-        if today.state == "broken":
-            return today
-        return decide_verdict(results_of(self.experiment, at_week), self.experiment)
+    @property
+    def _has_looks(self) -> bool:
+        """Whether these are the results that verdicts are about."""
+        return not (self.options.pool or self.options.rehearsals or self.options.platform)
+
+    @cached_property
+    def _histories(self) -> dict[int, History]:
+        """The looks of each period, those made now included."""
+        kept = looks_of(self.connection, self.experiment.name)
+        return {each.number: kept.get(each.key, History()) for each in (*self.earlier, self.period)}
+
+    @property
+    def looks(self) -> Sequence[Look]:
+        """The weekly looks of the period in force."""
+        return self._history.looks
+
+    @property
+    def _history(self) -> History:
+        return self._histories[self.period.number]
+
+    def _missing_weeks(self) -> list[tuple[int, datetime]]:
+        """Return the numbers and the ends of the whole weeks that have no look yet."""
+        if not self._has_looks:
+            return []
+        looks, began = self._history.looks, self._began
+        weeks = range(looks[-1].week + 1 if looks else 1, (self.query.until - began) // WEEK + 1) if began else ()
+        return [(week, began + week * WEEK) for week in weeks if began]
+
+    @cached_property
+    def _began(self) -> datetime | None:
+        """When the period began, also where its first callers were forgotten since; None without a caller."""
+        if looks := self._history.looks:
+            return looks[0].until - looks[0].week * WEEK
+        return min((at for each, at in self.first.items() if each in self.period.definitions), default=None)
+
+    def _counted(self, moments: Sequence[datetime]) -> Iterator[Counted]:
+        """Yield what the rows come to now, and at each moment. Each time, a few moments are asked for at once."""
+        yield from aggregate(self.connection, self.query, *moments[:_AT_ONCE])
+        for first in range(_AT_ONCE, len(moments), _AT_ONCE):
+            *before, last = moments[first : first + _AT_ONCE]
+            found = aggregate(self.connection, replace(self.query, until=last), *before)
+            yield from (*found[1:], found[0])
+
+    def _look(self, week: int, period: PeriodAggregates) -> None:
+        """Decide what a look says, from the rules of then; those of a verdict that is kept stay."""
+        history = replace(self._history, week=week)
+        rules = next((each for each in self.period.members if each.fingerprint == self._rules), None)
+        rules = rules or in_force(self.period.members, period.until)
+        design = _primary_first(Experiment.of(rules.body))
+        found = results_of(design, period, histories={period.number: history})
+        found = replace(found, week=week, rules=rules.fingerprint)
+        alarm = next((each for each in found.warnings if each.code == "split"), None) if not history.alarm else None
+        changes = [each for at, each in self._changes if at < period.until]
+        found = replace(found, verdict=decide_verdict(found, design, history, changes))
+        self._keep([found], alarm)
+
+    @property
+    def _rules(self) -> str | None:
+        decided = self._history.decided
+        return decided.body["rules"] if decided else None
+
+    def _keep(self, looks: Sequence[Results], alarm: Finding | None) -> None:
+        history, number = self._history, self.period.number
+        self.new_looks += look_rows(self.experiment.name, self.period.key, looks, alarm)
+        made = [Look(each.week or 0, each.as_data()) for each in looks]
+        self._histories[number] = replace(history, looks=(*history.looks, *made), alarm=alarm or history.alarm)
+
+    @cached_property
+    def _changes(self) -> list[tuple[datetime, Finding]]:
+        """The rules that were changed since the period began."""
+        return list(changed_rules(self.period.members, self._began)) if self._began else []
 
     def _unidentified(self) -> Unidentified | None:
         """Return what came of calls that were drawn one by one; each stands for a caller, in the same statistics."""
@@ -244,7 +303,8 @@ class Analysis:
         if self.pooled:
             yield Finding("changed", {"pooled": self.pooled})
         if before := sum(period.callers for period in earlier):
-            yield Finding("changed", {"since": day, "callers": before})
+            yield Finding("changed", {"since": day, "callers": before, "period": f"{self.period.number}"})
+        yield from (finding for _, finding in self._changes)
         if both := current.callers - one_arm.callers:
             yield self._two_arms(both, one_arm)
         most = max((arm.most_calls for arm in current.arms.values()), default=0)

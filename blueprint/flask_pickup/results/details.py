@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, Row, Select, cast, exists, func, null, select
@@ -59,7 +59,7 @@ def details_of(found: Analysis, since: datetime, zone: tzinfo = UTC) -> Experime
     primary = found.experiment.metric(found.experiment.primary)
     return ExperimentDetails(
         days=days,
-        narrowing=_narrowing(found, since),
+        narrowing=_narrowing(found),
         reasons=calls_by_reason(found.connection, found.query, since),
         regulars={
             arm: tuple(sum(row.callers for row in rows if row.again == again) for again in (False, True))
@@ -105,21 +105,18 @@ def _hour(connection: Connection, moment: ColumnElement[datetime]) -> ColumnElem
     return func.strftime("%Y-%m-%d %H", moment)
 
 
-def _narrowing(found: Analysis, since: datetime) -> tuple[Mapping[str, Any], ...]:
-    """Return the intervals at the ends of whole weeks, the latest ``MOST_POINTS`` of evenly spread ones."""
-    weeks = (found.query.until - since) // timedelta(weeks=1)
-    step = max(1, -(-weeks // MOST_POINTS))
-    moments = [since + week * timedelta(weeks=1) for week in range(weeks % step or step, weeks + 1, step)]
+def _narrowing(found: Analysis) -> tuple[Mapping[str, Any], ...]:
+    """Return the intervals of the primary metric at the weekly looks, the latest ``MOST_POINTS`` of evenly spread ones."""
+    looks = found.looks
+    step = max(1, -(-len(looks) // MOST_POINTS))
     return tuple(
         {
-            "until": then.until.isoformat(), "arm": each.arm, "against": each.against,
-            "low": each.always_valid_interval[0], "high": each.always_valid_interval[1],
-            "is_proportion": metric.is_proportion,
+            "until": look.body["until"], "arm": each["arm"], "against": each["against"],
+            "low": each["interval"][0], "high": each["interval"][1], "is_proportion": metric["is_proportion"],
         }
-        for then in (found.primary_at(moments) if moments else ())
-        for metric in then.metrics
-        for each in metric.comparisons
-        if each.always_valid_interval
+        for look in looks[(len(looks) - 1) % step :: step]
+        for metric in look.body["metrics"] if metric["metric"] == found.experiment.primary
+        for each in metric["comparisons"] if each["interval"]
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def cautious_variance(x: Sums) -> float:
     An arm with no events, or with nothing else, must neither suppress a comparison for ever nor seem certain.
     """
     found = variance(x)
-    if not isnan(found) or not x.is_proportion:
+    if not isnan(found) or not x.is_proportion or x.callers < 2:  # noqa: PLR2004
         return found
     rate = (_events(x) + 1) / (x.d + 2)
     return _divide(rate * (1 - rate), x.callers)
@@ -105,13 +105,21 @@ def always_valid_half_width(x: Sums, y: Sums, alpha: float, expected: float, *, 
 
     :param equal: whether the arms have equal weights.
     """
+    return cautious_error(x, y, equal=equal) * always_valid_factor(x.callers + y.callers, alpha, expected)
+
+
+def cautious_error(x: Sums, y: Sums, *, equal: bool) -> float:
+    """Return the standard error that intervals of repeated looks are made of; NaN where there are none yet.
+
+    :param equal: whether the arms have equal weights.
+    """
     if not is_enough(x, y):
         return nan
     spread = cautious_variance(x) + cautious_variance(y)
     if not equal and not (_is_binomial(x) and _is_binomial(y)):
         pooled = pooled_variance(x, y)
         spread = pooled if isnan(pooled) else max(spread, pooled)
-    return sqrt(spread) * always_valid_factor(x.callers + y.callers, alpha, expected)
+    return sqrt(spread)
 
 
 def pooled_variance(x: Sums, y: Sums) -> float:
@@ -137,6 +145,19 @@ def is_enough(x: Sums, y: Sums) -> bool:
         return True
     rate = _divide(_events(x) + _events(y), x.d + y.d)
     return min(x.d, y.d) * min(rate, 1 - rate) >= FEWEST_EVENTS
+
+
+def is_enough_of_shares(x: Sums, y: Sums) -> bool:
+    """Return whether there are callers enough for the interval of two shares of calls.
+
+    A caller's calls are often lost together. So events are counted as callers who, alike and with such calls alone, would
+    vary as much.
+    """
+    s, d, ss, dd, sd = (getattr(x, name) + getattr(y, name) for name in ("s", "d", "ss", "dd", "sd"))
+    if min(x.callers, y.callers) < FEWEST_CALLERS or not 0 < s < d:
+        return False
+    alike = min(s * s / ss, (d - s) * (d - s) / (dd - 2 * sd + ss))
+    return bool(alike * min(x.d, y.d) / d >= FEWEST_EVENTS)
 
 
 def relative_interval(x: Sums, y: Sums, factor: float) -> tuple[float, float]:

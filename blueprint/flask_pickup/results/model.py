@@ -19,15 +19,18 @@ Interval = tuple[float, float]
 Unit = Literal["share", "caller", "call"]
 """Of an amount: a share, or a mean per caller or per call."""
 ComparisonState = Literal[
-    "better", "worse", "no difference", "undecided", "too few", "suppressed", "safe", "harmed", "unknown"
-]
+    "better", "better below smallest", "worse", "no difference", "undecided", "too few", "suppressed", "exploratory",
+    "safe", "harmed", "unknown",
+]  # fmt: skip
 VerdictState = Literal[
-    "better", "worse", "no difference", "cannot tell yet", "cannot tell at your number of calls", "broken"
-]
+    "better", "better below smallest", "worse", "no difference", "choice", "cannot tell yet",
+    "cannot tell at your number of calls", "broken",
+]  # fmt: skip
 CSV_COLUMNS = (
-    *("experiment", "period", "metric", "arm", "callers", "calls", "missing", "mean", "standard_error", "against"),
-    *("difference", "low", "high", "fixed_low", "fixed_high", "state"),
+    *("experiment", "period", "metric", "unit", "arm", "callers", "calls", "missing", "mean", "standard_error"),
+    *("against", "difference", "low", "high", "fixed_low", "fixed_high", "detectable", "state"),
 )
+_CSV_UNITS: Mapping[Unit, str] = {"share": "percent", "caller": "per caller", "call": "per call"}
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,32 @@ class ArmMean:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """An arm held against another.
+class Spending:
+    """What a weekly look spent of the error of each end of an interval.
 
-    :param interval: fixed-horizon (Welch): right for one look at a size that was set beforehand.
-    :param always_valid_interval: right however often anybody looks; the state follows from it alone.
-    :param relative: the difference as a share of the other arm's mean, with its always-valid interval.
+    :param information: one over the squared standard error.
+    :param boundaries: the standard errors to the lower and the upper end; None where nothing could be spent.
+    :param spent: the two-sided error spent on either end by now.
+    """
+
+    information: float
+    boundaries: tuple[float | None, float | None]
+    spent: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm compared with another.
+
+    :param interval: right however often anybody looks; the state follows from it alone. It is the intersection of the
+        intervals of all weekly looks with the always-valid ones.
+    :param own_interval: that of this moment alone.
+    :param fixed_interval: fixed-horizon (Welch): right for one look at a size that was set beforehand.
+    :param relative: the difference as a share of the other arm's mean, with the interval that goes with ``interval``.
+    :param detectable: the difference that would be found at the present size with a chance of 80 %.
+    :param has_changed: whether an interval and those of the weeks before it ever had nothing in common.
+    :param found: the end of the week whose look gave the state; None while no look has.
+    :param spending: None where the moment is no look, or the look was skipped.
     """
 
     arm: str
@@ -92,10 +115,15 @@ class Comparison:
     difference: float | None
     standard_error: float | None
     interval: Interval | None
-    always_valid_interval: Interval | None
+    own_interval: Interval | None
+    fixed_interval: Interval | None
     relative: float | None
     relative_interval: Interval | None
+    detectable: float | None
     state: ComparisonState
+    has_changed: bool = False
+    found: str | None = None
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True)
@@ -153,24 +181,18 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Bet:
-    """What the data lean to while the verdict cannot tell. The verdict does not use it.
+class Choice:
+    """The arm to keep where the horizon ended without a verdict: a decision, not a finding.
 
-    :param odds: that ``arm`` is better than ``against``, under a sceptical prior: normal about 0 with ``prior`` as its
-        standard deviation, so that ``smallest`` has a chance of one in twenty in either direction.
+    :param cost: what the choice is expected to cost, weighted by the chance that another arm is better, under a normal
+        prior of each difference about 0 with ``smallest`` as its standard deviation. In the metric's unit.
     """
 
     arm: str
-    against: str
-    odds: float
-    prior: float
+    metric: str
+    cost: float
     smallest: float
     unit: Unit
-
-    @property
-    def message(self) -> str:
-        """The bet in words."""
-        return wording.bet_text(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -181,6 +203,7 @@ class Verdict:
     :param findings: what the verdict rests on, in the order in which it is told.
     :param stop: whether nothing more is to be learnt that the author asked for.
     :param until: the end of the whole weeks that the verdict is about.
+    :param found: the end of the week in which it was given; None while there is nothing to keep.
     """
 
     state: VerdictState
@@ -188,7 +211,8 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     stop: bool = False
     until: datetime | None = None
-    bet: Bet | None = None
+    found: str | None = None
+    choice: Choice | None = None
 
     @property
     def headline(self) -> str:
@@ -199,6 +223,19 @@ class Verdict:
     def message(self) -> str:
         """The verdict in words."""
         return wording.verdict_text(asdict(self))
+
+
+def verdict_of(data: Mapping[str, Any]) -> Verdict:
+    """Return the verdict that :meth:`Results.as_data` made plain values of."""
+    return Verdict(
+        state=data["state"],
+        arms=tuple(data["arms"]),
+        findings=tuple(Finding(**each) for each in data["findings"]),
+        stop=data["stop"],
+        until=data["until"] and datetime.fromisoformat(data["until"]),
+        found=data["found"],
+        choice=data["choice"] and Choice(**data["choice"]),
+    )
 
 
 @dataclass(frozen=True)
@@ -235,11 +272,15 @@ class Results(PeriodResults):
 
     :param unidentified: None where there are no such calls.
     :param platform: the one whose calls these are; None for all.
+    :param week: the number of the weekly look that these are, from 1; None on other days.
+    :param rules: the fingerprint of the definition whose rules a weekly look was decided by.
     """
 
     experiment: str
     status: str
     platform: str | None = None
+    week: int | None = None
+    rules: str | None = None
     new_callers_a_week: float | None = None
     coverage: Coverage | None = None
     warnings: tuple[Finding, ...] = ()
@@ -266,20 +307,29 @@ class Results(PeriodResults):
 def csv_rows(results: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     """Yield a row of ``CSV_COLUMNS`` for each metric, arm and comparison; None for what is unknown.
 
+    Rates are in per cent and their differences in percentage points; other amounts are in the metric's own unit.
+
     :param results: what :meth:`Results.as_data` returned.
     """
     for metric in results["metrics"]:
+        unit: Unit = "share" if metric["is_proportion"] else metric["per"]
+        about = (results["experiment"], results["period"], metric["metric"], _CSV_UNITS[unit])
+        scale = 100 if unit == "share" else 1
         for arm in metric["arms"]:
-            about = (
-                results["experiment"],
-                results["period"],
-                metric["metric"],
-                *(arm[name] for name in CSV_COLUMNS[3:9]),
-            )
-            compared = [_compared(each) for each in metric["comparisons"] if each["arm"] == arm["arm"]]
-            yield from ((*about, *each) for each in compared or [(None,) * 7])
+            numbers = (arm["arm"], arm["callers"], arm["calls"], arm["missing"])
+            means = _scaled(scale, arm["mean"], arm["standard_error"])
+            compared = [_compared(each, scale) for each in metric["comparisons"] if each["arm"] == arm["arm"]]
+            yield from ((*about, *numbers, *means, *each) for each in compared or [(None,) * 8])
 
 
-def _compared(each: Mapping[str, Any]) -> tuple[Any, ...]:
-    ends = (*(each["always_valid_interval"] or (None, None)), *(each["interval"] or (None, None)))
-    return (each["against"], each["difference"], *ends, each["state"])
+def _compared(each: Mapping[str, Any], scale: float) -> tuple[Any, ...]:
+    ends = (*(each["interval"] or (None, None)), *(each["fixed_interval"] or (None, None)))
+    return (
+        each["against"],
+        *_scaled(scale, each["difference"], *ends, each["detectable"]),
+        each["state"],
+    )
+
+
+def _scaled(scale: float, *values: float | None) -> tuple[float | None, ...]:
+    return tuple(None if value is None else scale * value for value in values)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from operator import itemgetter
 from typing import Any
 
@@ -44,6 +45,11 @@ class Period:
     def definitions(self) -> frozenset[str]:
         """Their fingerprints."""
         return frozenset(each.fingerprint for each in self.members)
+
+    @property
+    def key(self) -> str:
+        """A hash of what its definitions have in common: 32 hexadecimal digits."""
+        return sha256(_key(self.members[-1].body).encode()).hexdigest()[:32]
 
     @cached_property
     def weights(self) -> dict[str, float]:

@@ -11,7 +11,6 @@ from flask_pickup.translation import format_number, gettext, ngettext
 Values = Mapping[str, Any]
 
 _TEN_YEARS = 520
-_EVEN, _LONGEST_ODDS = 1.25, 20
 
 
 def with_messages(data: Values) -> dict[str, Any]:
@@ -22,8 +21,7 @@ def with_messages(data: Values) -> dict[str, Any]:
     warnings = [{**each, "message": finding_text(each)} for each in data["warnings"]]
     verdict = data["verdict"]
     if verdict:
-        bet = verdict["bet"] and {**verdict["bet"], "message": bet_text(verdict["bet"])}
-        verdict = {**verdict, "bet": bet, "headline": headline(verdict), "message": verdict_text(verdict)}
+        verdict = {**verdict, "headline": headline(verdict), "message": verdict_text(verdict)}
     return {**data, "warnings": warnings, "verdict": verdict}
 
 
@@ -33,9 +31,15 @@ def headline(verdict: Values) -> str:
 
 
 def verdict_text(verdict: Values) -> str:
-    """Return a verdict's sentences."""
+    """Return a verdict's sentences, with the day on which it was found."""
     text = " ".join(finding_text(each) for each in verdict["findings"])
-    return gettext("These results are not reliable: %(why)s", why=text) if verdict["state"] == "broken" else text
+    if verdict["state"] == "broken":
+        return gettext("These results are not reliable: %(why)s", why=text)
+    if verdict["choice"]:
+        return f"{_filled(_CHOICE, {**verdict['choice'], 'on': _day(verdict['found'])})} {text}"
+    if verdict["found"]:
+        return gettext("%(verdict)s Found on %(day)s.", verdict=text, day=_day(verdict["found"]))
+    return text
 
 
 def finding_text(finding: Values) -> str:
@@ -43,11 +47,6 @@ def finding_text(finding: Values) -> str:
     code, values = finding["code"], finding["values"]
     names = [code, *(f"{code}:{name}" for name, value in values.items() if value)]
     return " ".join(_filled(_TEXTS[name], values) for name in names if name in _TEXTS)
-
-
-def bet_text(bet: Values) -> str:
-    """Return the sentences of what the data lean to."""
-    return _filled(_BET, bet)
 
 
 def amount(value: float, unit: str) -> str:
@@ -73,6 +72,13 @@ def interval_text(interval: tuple[float, float] | None, unit: str) -> str:
 def percent(share: float) -> str:
     """Return a share as a percentage: "31.2 %"."""
     return gettext("%(number)s %%", number=format_number(100 * share, "0.0"))
+
+
+def _cost(value: float, unit: str) -> str:
+    number = format_number(100 * value, "#,##0.0#")
+    if unit == "call":
+        return gettext("%(number)s per 100 calls", number=number)
+    return gettext("%(number)s per 100 callers", number=number)
 
 
 def _signed(value: float, unit: str) -> str:
@@ -138,20 +144,27 @@ def _expected(arms: Sequence[tuple[str, int, float]], _: str) -> str:
     )
 
 
-def _weeks(weeks: int, _: str) -> str:
+def _weeks(weeks: int | None, _: str) -> str:
+    if weeks is None:
+        return ""
     if weeks > _TEN_YEARS:
         return gettext("ten years or more")
     return ngettext("one more week", "%(n)s more weeks", weeks)
 
 
-def _odds(odds: float, _: str) -> str:
-    if odds < _EVEN:
-        return gettext("about even odds")
-    if odds < 2:  # noqa: PLR2004
-        return gettext("3 to 2")
-    if odds < _LONGEST_ODDS:
-        return gettext("%(odds)s to 1", odds=format_number(odds))
-    return gettext("more than %(odds)s to 1", odds=_LONGEST_ODDS)
+def _day(moment: str, _: str = "") -> str:
+    return moment[:10]
+
+
+def _said(verdict: Values, _: str) -> str:
+    return gettext("%(verdict)s (%(day)s)", verdict=headline(verdict), day=_day(verdict["found"]))
+
+
+def _changes(changes: Sequence[tuple[str, str, str]], _: str) -> str:
+    return "; ".join(
+        gettext("%(rule)s from %(before)s to %(after)s", rule=rule, before=before, after=after)
+        for rule, before, after in changes
+    )
 
 
 _FORMATS: Mapping[str, Callable[[Any, str], str]] = {
@@ -160,8 +173,9 @@ _FORMATS: Mapping[str, Callable[[Any, str], str]] = {
     "at_least": lambda ends, unit: _list([at_least(each, unit) for each in ends], gettext("and")),
     "smallest": amount,
     "margin": amount,
+    "detectable": lambda value, unit: difference(value, unit).removeprefix("+") if value else "",
     "differences": lambda pairs, unit: _each(pairs, lambda each: difference(each, unit)),
-    "shares": lambda pairs, _: _each(pairs, percent),
+    **dict.fromkeys(("shares", "unreported", "unanalysed", "unjudged"), lambda pairs, _: _each(pairs, percent)),
     "counts": lambda pairs, _: _each(pairs, format_number),
     "expected": _expected,
     "metrics": lambda names, _: ", ".join(names),
@@ -169,7 +183,9 @@ _FORMATS: Mapping[str, Callable[[Any, str], str]] = {
     "since": lambda day, _: day or gettext("now"),
     "weeks": _weeks,
     "pace": lambda pace, _: format_number(pace) if pace >= 1 else gettext("less than one"),
-    "odds": _odds,
+    "cost": _cost,
+    "said": _said,
+    "changes": _changes,
 }
 
 
@@ -188,14 +204,18 @@ _HEADLINES: Mapping[str, tuple[str, ...]] = {
     "better": _plural("arms", "%(arms)s is better", "%(arms)s are better"),
     "worse": _plural("arms", "%(arms)s is worse", "%(arms)s are worse"),
     "no difference": _one("No relevant difference"),
+    "better below smallest": _plural(
+        "arms",
+        "%(arms)s is better, by less than you said matters",
+        "%(arms)s are better, by less than you said matters",
+    ),
+    "choice": _one("Choose %(arms)s"),
     "cannot tell yet": _one("Too early to call"),
     "cannot tell at your number of calls": _one("Too few calls to tell"),
     "broken": _one("These results are not reliable"),
 }
-_BET = _one(
-    "If you had to bet today: %(odds)s that %(arm)s is better than %(against)s. This is a bet, not a finding: it starts "
-    "from the belief that a difference of %(smallest)s or more has a chance of one in twenty in either direction. The "
-    "verdict does not use it."
+_CHOICE = _one(
+    "Choose %(arm)s (since %(on)s). Expected cost if mistaken, weighted by its chance: %(cost)s on %(metric)s."
 )
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "better": _plural(
@@ -204,10 +224,23 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
         "%(arms)s are better on %(metric)s: at least %(at_least)s.",
     ),
     "below-smallest": _one("That is less than the smallest relevant difference, %(smallest)s."),
+    "not-today": _plural(
+        "arms",
+        "Today's interval of %(arms)s alone would not say so.",
+        "Today's intervals of %(arms)s alone would not say so.",
+    ),
+    "revoked": _one("Before, it was: %(said)s. That no longer holds."),
+    "error-rate": _one("A rule was changed before this verdict: it errs more often than its confidence says."),
+    "horizon": _plural(
+        "weeks",
+        "This is a choice, not a finding: the planned week is over without one.",
+        "This is a choice, not a finding: the planned %(n)s weeks are over without one.",
+    ),
     "not-compared": _one("arm_to_arm = true under [decision] would compare them with each other."),
     "best": _one("%(arm)s is the best of them."),
     "best-unknown": _one("It is too early to say which of them is better."),
     "guardrail-unknown": _one("It is not known yet whether %(arm)s worsens %(metric)s by more than %(margin)s."),
+    "guardrail-unknown:weeks": _one("If it does not, that is probably known in %(weeks)s."),
     "stop": _one("You can stop: roll out %(either)s."),
     "worse": _one("%(arms)s is worse on %(metric)s: at least %(at_least)s. Remove it."),
     "harmed": _one("%(arm)s harms %(metric)s: at least %(at_least)s. Remove it."),
@@ -226,21 +259,40 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "too-early": _one("It is too early to say whether %(either)s or control is better on %(metric)s."),
     "too-few-calls": _one("There are too few calls to tell whether %(either)s or control is better on %(metric)s."),
     "weeks": _one("Finding a difference of %(smallest)s takes about %(weeks)s, at %(pace)s new callers a week."),
+    "overdue": _one(
+        "A difference of %(smallest)s would probably have been found by now. The planned time ends in %(weeks)s."
+    ),
+    "beyond-horizon": _one("A difference of %(smallest)s is probably not found within maximum_weeks."),
+    "beyond-horizon:detectable": _one(
+        "One of %(detectable)s is. Fewer arms, all traffic, a more frequent outcome and more weeks find smaller ones."
+    ),
     "weeks-unknown": _one("How long it takes is not known yet."),
     "no-smallest": _one("Set smallest in experiment.toml, the smallest relevant difference, to see how long it takes."),
     "no-new-callers": _one("No new callers come in, and a difference of %(smallest)s needs more of them."),
-    "maximum-days": _one(
-        "maximum_weeks allows %(days)s days in all. Larger differences, fewer arms, all traffic and a more frequent "
-        "outcome need fewer callers."
-    ),
     "split": _one(
-        "The weights do not explain how callers, or those with a report, are split over the arms (%(expected)s). "
-        "Something loses callers of an arm, so the arms cannot be compared."
+        "The weights do not explain how callers, or those with a report, were split over the arms on %(on)s "
+        "(%(expected)s). Something loses callers of an arm, so the arms cannot be compared until a new period begins."
     ),
-    "missing:metric": _one("The arms differ in how many values of %(metric)s are missing. It is not compared."),
-    "missing:shares": _one(
-        "The arms differ in how many of their calls have no report: %(shares)s. What comes from reports is not compared."
+    "missing:unreported": _one(
+        "The arms differ in how many of their calls have no report: %(unreported)s. What comes from reports is not compared."
     ),
+    "missing:unanalysed": _one(
+        "The arms differ in how many of their reported calls have no analysis: %(unanalysed)s. What comes from the analysis "
+        "is not compared."
+    ),
+    "missing:unjudged": _one(
+        "The arms differ in how many of their reported calls do not tell whether the caller hung up early: %(unjudged)s. "
+        "early_hang_up is not compared."
+    ),
+    "missing-values": _one("The arms differ in how often the value of %(metric)s is missing: %(shares)s."),
+    "unreached": _one(
+        "Many later calls could not hear an arm, and do not count: %(shares)s. The layer's range, the traffic or the status "
+        "excluded them."
+    ),
+    "effect-changed": _one(
+        "The effect of %(arms)s on %(metric)s changed over time: a later interval is outside those of the weeks before it."
+    ),
+    "rules-changed": _one("Rules of the decision changed on %(on)s: %(changes)s."),
     "delivery": _one("The arms differ in how often they were delivered on %(platform)s: %(shares)s."),
     "changed:pooled": _plural(
         "pooled",
@@ -250,7 +302,8 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     ),
     "changed:callers": _one(
         "The arms, their templates or weights, the audience or the caller secret changed. These results are about "
-        "callers since %(since)s; %(callers)s from before are in earlier periods."
+        "callers since %(since)s; %(callers)s from before are in earlier periods. Period %(period)s has an error rate of "
+        "its own."
     ),
     "two-arms": _plural(
         "callers",

@@ -50,8 +50,8 @@ const draw = {
     const rows = data.comparisons.map((each) => ({
       arm: each.against === "control" ? each.arm : `${each.arm} / ${each.against}`,
       color: arm(data.arms.indexOf(each.arm)),
-      low: data.scale * each.always_valid_interval[0],
-      high: data.scale * each.always_valid_interval[1],
+      low: data.scale * each.interval[0],
+      high: data.scale * each.interval[1],
       difference: data.scale * each.difference,
     }));
     const marks = data.mark ? [{ ...data.mark, at: data.scale * data.mark.at }] : [];

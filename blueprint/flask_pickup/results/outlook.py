@@ -1,0 +1,72 @@
+"""What the weekly looks to come can find of one comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from flask_pickup.catalog.definition import Experiment
+from flask_pickup.results import estimates
+from flask_pickup.results.horizon import POWER, Horizon, minimum_detectable, weeks_to_find
+from flask_pickup.results.looks import History
+from flask_pickup.results.model import Comparison, Metric, Results
+from flask_pickup.results.spending import Look, crossing_probabilities
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The looks of a comparison.
+
+    :param week: the last week that is over.
+    :param past: the looks that were made.
+    :param to_come: week to look, at the callers a week of the last four weeks.
+    """
+
+    week: int
+    past: tuple[Look, ...]
+    to_come: Mapping[int, Look]
+
+    @classmethod
+    def of(
+        cls, design: Experiment, results: Results, metric: Metric, compared: Comparison, history: History
+    ) -> Outlook | None:
+        """Return the looks of a comparison as it stands at a look; None where it is not known how its values vary."""
+        definition, pace = design.metric(metric.metric), results.new_callers_a_week
+        arms, error, week = (
+            [metric.arm(name) for name in (compared.arm, compared.against)],
+            compared.standard_error,
+            history.week,
+        )
+        if not error or pace is None or week is None or definition is None:
+            return None
+        callers, both = sum(arm.callers or 0 for arm in arms), sum(design.weights[arm.arm] for arm in arms)
+        means = [arm.mean for arm in arms if arm.mean is not None]
+        rate = sum(means) / len(means) if metric.is_proportion and means else None
+        earlier = [each["spending"] for each in history.of(metric.metric, compared.arm, compared.against)]
+        spent = [each for each in (*earlier, compared.spending and asdict(compared.spending)) if each]
+        # A guardrail is safe by the end of its interval that is on the side of harm.
+        end = 1 if definition.guardrail and definition.goal == "decrease" else 0
+        past = [(each["information"], each["boundaries"][end]) for each in spent if each["boundaries"][end] is not None]
+        to_come = Horizon.of(design, definition).looks(
+            pace=pace * both / sum(design.weights.values()) / (error * error * callers),
+            spread=error * error * callers,
+            least=estimates.least_callers(rate, min(design.weights[arm.arm] for arm in arms) / both),
+            past=past,
+            week=week,
+            information=1 / (error * error),
+        )
+        return cls(week, tuple(past), to_come)
+
+    def is_overdue(self, difference: float) -> bool:
+        """Return whether ``difference`` would have been found by now with a chance of 80 %."""
+        return bool(self.past) and crossing_probabilities(self.past, difference)[-1] >= POWER
+
+    def weeks_left(self, difference: float) -> int | None:
+        """Return the weeks until ``difference`` is found with a chance of 80 %; None if not by the horizon."""
+        week = weeks_to_find(self.to_come, difference, past=self.past)
+        return None if week is None else week - self.week
+
+    @property
+    def detectable(self) -> float:
+        """The least difference that is found by the horizon with a chance of 80 %; infinite without a look."""
+        return minimum_detectable([*self.past, *self.to_come.values()])
