@@ -30,6 +30,8 @@ class Sums:
     :param missing: calls (per call) or callers (per caller) without a value, left out.
     :param asked: callers who could have had a value; those for whom ``within`` has not passed are not asked yet.
     :param incomplete: callers of whom something is missing.
+    :param analysed: callers with a call of which an analysis was reported; of metrics of an analysis.
+    :param lacking: those of them with such a call in which this metric's outcome was not found.
     """
 
     callers: int = 0
@@ -65,6 +67,10 @@ class ArmAggregates:
     :param sums: metric to its sums.
     :param calls_per_caller: s is a caller's calls, d is 1.
     :param reports: s is a caller's calls without a report, d their calls of which one is due.
+    :param analyses: s is a caller's reported calls of which no analysis was reported, d their reported calls in which they
+        said something twice, as far as that is known; empty where no metric is of an analysis.
+    :param hang_ups: s is a caller's reported calls of which nobody knows whether they were hung up early, d their reported
+        calls; empty where no metric is of that.
     :param delivery: platform to sums: s is a caller's calls in which the arm was not delivered, d those of which that
         is known.
     :param since: the first assignment.

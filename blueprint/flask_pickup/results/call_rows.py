@@ -31,7 +31,7 @@ from sqlalchemy.orm import aliased
 
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.models import Assignment, Call, Moment, Outcome
-from flask_pickup.outcome_names import is_reported
+from flask_pickup.outcome_names import ANALYSED, is_reported
 from flask_pickup.results.calls import CountQuery, was_heard
 
 _DAY = 86_400.0
@@ -43,12 +43,16 @@ class CallRows:
     """The calls that may count, as they were known at ``query.until``, and the conditions that are asked of them.
 
     :param query: its ``scaled_by`` says whose calls set a scale.
+    :param finds_lost: whether analyses that are missing are asked for, if a metric is of one.
     """
 
-    def __init__(self, dialect: str, query: CountQuery) -> None:
+    def __init__(self, dialect: str, query: CountQuery, *, finds_lost: bool = False) -> None:
         self._is_sqlite = dialect == "sqlite"
         self._query = query
         names = sorted({metric.outcome for metric in query.metrics})
+        self._analyses = [name for name in names if finds_lost and name.startswith(ANALYSED)]
+        if self._analyses:
+            names = sorted({*names, "user_messages"})
         self._outcomes = {name: aliased(Outcome, name=f"outcome_{index}") for index, name in enumerate(names)}
         self._calls = self._called()
 
@@ -71,6 +75,11 @@ class CallRows:
         place = list(self._outcomes).index(outcome)
         value, time = self._calls.c[f"value_{place}"], self._calls.c[f"time_{place}"]
         return value if moment == self._query.until else case((time < moment, value))
+
+    def is_analysed(self, moment: datetime) -> ColumnElement[bool]:
+        """Return whether an analysis of the call was known at a moment, whatever it found."""
+        known = (self.value(name, moment).is_not(None) for name in self._analyses)
+        return or_(self._calls.c.analysed_at < moment, *known)
 
     def in_time(self, metric: MetricDefinition) -> list[ColumnElement[bool]]:
         """Return the conditions under which a call, and what came of it, is within the metric's time."""
@@ -119,6 +128,7 @@ class CallRows:
                 Call.platform,
                 *([since_scaled] if query.scaled_by else []),
                 *self._outcome_columns(),
+                *([self._analysed_at()] if self._analyses else []),
             )
             .select_from(self._joined())
             # The times of calls are what PostgreSQL has statistics of; those without one are the reports' alone.
@@ -162,6 +172,15 @@ class CallRows:
         for index, outcome in enumerate(self._outcomes.values()):
             yield outcome.value.label(f"value_{index}")
             yield outcome.reported_at.label(f"time_{index}")
+
+    def _analysed_at(self) -> ColumnElement[Any]:
+        """Return when an analysis that no metric is of was reported first; null where one of a metric's is known."""
+        other, own = aliased(Outcome, name="other_outcome"), [self._outcomes[name] for name in self._analyses]
+        is_analysis = (other.call_id == Call.call_id, other.name.startswith(ANALYSED))
+        first = select(func.min(other.reported_at, type_=Moment())).where(*is_analysis).correlate(Call)
+        # A look-up takes longer than a join has: only calls without a row of the metrics need one.
+        is_unknown = and_(Call.reported_at.is_not(None), *(each.value.is_(None) for each in own))
+        return case((is_unknown, first.scalar_subquery())).label("analysed_at")
 
     def _enrolled(self) -> Select[Any]:
         unit = getattr(Assignment, self._query.unit)

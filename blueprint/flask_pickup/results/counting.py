@@ -13,10 +13,10 @@ from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.outcome_names import REPORTED_FLAGS
 from flask_pickup.results.aggregates import ArmAggregates, Sums
 from flask_pickup.results.calls import CountQuery
-from flask_pickup.results.statement import COUNTS_OF_CALLS, SUMS_OF_CALLS, WHO, Scale, Statement, delivery_on
+from flask_pickup.results.statement import COUNTS_OF_CALLS, SUMS_OF_CALLS, WHO, Scale, Statement, delivery_on, lost_sums
 
 _DIGITS = 6
-_WHOLE = ("callers", "calls", "missing", "asked", "incomplete")
+_WHOLE = ("callers", "calls", "missing", "asked", "incomplete", "analysed", "lacking")
 _COUNTS = ("recent", "most_calls", "reported")
 _PRODUCTS = ("s", "d", "ss", "dd", "sd")
 
@@ -31,7 +31,8 @@ def aggregate(connection: Connection, query: CountQuery, *earlier: datetime) -> 
     """
     scales = _scales(connection, query)
     moments = (query.until, *earlier)
-    rows = connection.execute(Statement(connection.dialect.name, query, scales).by_arm(moments)).mappings().all()
+    statement = Statement(connection.dialect.name, query, scales, finds_lost=True).by_arm(moments)
+    rows = connection.execute(statement).mappings().all()
     return [
         {
             (row["definition"], row["arm"], bool(row["two_armed"])): _aggregates(row, moment, query, scales)
@@ -127,7 +128,8 @@ def _scale(connection: Connection, query: CountQuery, metric: MetricDefinition, 
 
 
 def _aggregates(row: RowMapping, moment: int, query: CountQuery, scales: Mapping[str, Scale]) -> ArmAggregates:
-    found: dict[str, Any] = {name: _sums(row, f"{name}_{moment}", Scale()) for name in SUMS_OF_CALLS}
+    names = (*SUMS_OF_CALLS, *lost_sums(query))
+    found: dict[str, Any] = {name: _sums(row, f"{name}_{moment}", Scale()) for name in names}
     found |= {name: int(row[f"{name}_{moment}"] or 0) for name in (*_COUNTS, *COUNTS_OF_CALLS)}
     sums = {name: _sums(row, f"{index}_{moment}", scale) for index, (name, scale) in enumerate(scales.items())}
     delivery = {each: _sums(row, f"{delivery_on(each)}_{moment}", Scale()) for each in query.delivered_on}
@@ -135,6 +137,6 @@ def _aggregates(row: RowMapping, moment: int, query: CountQuery, scales: Mapping
 
 
 def _sums(row: RowMapping, suffix: str, scale: Scale) -> Sums:
-    found: dict[str, Any] = {name: int(row[f"{name}_{suffix}"] or 0) for name in _WHOLE}
+    found: dict[str, Any] = {name: int(row.get(f"{name}_{suffix}") or 0) for name in _WHOLE}
     found |= {name: float(row[f"{name}_{suffix}"] or 0) for name in _PRODUCTS}
     return Sums(**found, centre=scale.centre, is_proportion=scale.is_proportion)

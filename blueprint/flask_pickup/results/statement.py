@@ -14,6 +14,7 @@ from sqlalchemy import CTE, ColumnElement, Double, Select, and_, case, cast, fun
 
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.models import Moment
+from flask_pickup.outcome_names import ANALYSED
 from flask_pickup.results.aggregates import RECENT
 from flask_pickup.results.call_rows import CallRows
 from flask_pickup.results.calls import CountQuery
@@ -24,6 +25,9 @@ WHO = 5
 """Columns of the statement of callers before those of the metrics."""
 SUMS_OF_CALLS = ("calls_per_caller", "reports")
 """The sums that are there whatever the metrics are."""
+HANG_UP = "early_hang_up"
+FEWEST_MESSAGES = 2
+"""A caller's messages from which an analysis of the call is expected."""
 COUNTS_OF_CALLS = ("unassigned", "unreached")
 """The numbers of calls that are."""
 
@@ -49,12 +53,16 @@ class Statement:
     """Three steps: calls with what came of them and their caller's arm, what they come to for a caller, for an arm.
 
     :param scales: metric to its scale; None where the statement is to find them.
+    :param finds_lost: whether what reports lack is counted too.
     """
 
-    def __init__(self, dialect: str, query: CountQuery, scales: Mapping[str, Scale] | None = None) -> None:
+    def __init__(
+        self, dialect: str, query: CountQuery, scales: Mapping[str, Scale] | None = None, *, finds_lost: bool = False
+    ) -> None:
         self._query = query if scales is None else replace(query, scaled_by=frozenset())
         self._scales = scales or {}
-        self._calls = CallRows(dialect, self._query)
+        self._calls = CallRows(dialect, self._query, finds_lost=finds_lost)
+        self._lost = lost_sums(query) if finds_lost else ()
 
     def by_arm(self, moments: Sequence[datetime]) -> Select[Any]:
         """Return the statement: a row for each definition, arm and whether its callers had two arms.
@@ -149,9 +157,28 @@ class Statement:
             if moment != self._query.until:
                 on.append(calls.told_at < moment)
             known, lost = _number(*on, calls.delivered.is_not(None)), _number(*on, calls.delivered.is_(False))
-            found |= _pair(delivery_on(platform), known > 0, known > 0, lost, known, known, lost)
+            found |= _share(delivery_on(platform), lost, known)
         for index, metric in enumerate(self._query.metrics):
             found |= self._of_metric(index, metric, moment, counts)
+        return found | self._of_lost(moment, [*counts, is_reported])
+
+    def _of_lost(self, moment: datetime, counts: Sequence[Any]) -> dict[str, ColumnElement[Any]]:
+        """Return what a caller's reports lack."""
+        found: dict[str, ColumnElement[Any]] = {}
+        if "analyses" in self._lost:
+            is_analysed, said = self._calls.is_analysed(moment), self._calls.value("user_messages", moment)
+            could_be = (*counts, func.coalesce(said, FEWEST_MESSAGES) >= FEWEST_MESSAGES)
+            asked = _number(*could_be)
+            found |= {"analysed": _number(*counts, is_analysed)} | _share(
+                "analyses", asked - _number(*could_be, is_analysed), asked
+            )
+            for index, metric in enumerate(self._query.metrics):
+                if metric.outcome.startswith(ANALYSED):
+                    is_lacking = self._calls.value(metric.outcome, moment).is_(None)
+                    found[f"lacking_{index}"] = _number(*counts, is_analysed, is_lacking)
+        if "hang_ups" in self._lost:
+            asked, known = _number(*counts), self._calls.value(HANG_UP, moment).is_not(None)
+            found |= _share("hang_ups", asked - _number(*counts, known), asked)
         return found
 
     def _of_metric(
@@ -191,8 +218,12 @@ class Statement:
             **{name: func.sum(of(name)) for name in COUNTS_OF_CALLS},
             "reported": _number(of("reported") > 0),
         }
+        for index, metric in enumerate(self._query.metrics):
+            if "analyses" in self._lost and metric.outcome.startswith(ANALYSED):
+                found[f"analysed_{index}"] = _number(of("analysed") > 0)
+                found[f"lacking_{index}"] = _number(of(f"lacking_{index}") > 0)
         delivery = map(delivery_on, self._query.delivered_on)
-        for name in (*SUMS_OF_CALLS, *delivery, *map(str, range(len(self._query.metrics)))):
+        for name in (*SUMS_OF_CALLS, *self._lost, *delivery, *map(str, range(len(self._query.metrics)))):
             s, d, n, missing = (of(f"{part}_{name}") for part in ("s", "d", "n", "missing"))
             found |= {
                 f"callers_{name}": func.count(s),
@@ -207,6 +238,15 @@ class Statement:
                 f"sd_{name}": func.sum(s * d),
             }
         return found
+
+
+def lost_sums(query: CountQuery) -> tuple[str, ...]:
+    """Return the names of the sums of what reports lack, as far as a metric is of it."""
+    if query.experiment is None:
+        return ()
+    outcomes = [metric.outcome for metric in query.metrics]
+    is_asked = {"analyses": any(name.startswith(ANALYSED) for name in outcomes), "hang_ups": HANG_UP in outcomes}
+    return tuple(name for name, asked in is_asked.items() if asked)
 
 
 def delivery_on(platform: str) -> str:
@@ -224,6 +264,11 @@ def _pair(  # noqa: PLR0913, PLR0917 (all that a caller's part in a metric is)
         f"n_{name}": case((has, calls)),
         f"missing_{name}": case((is_asked, missing)),
     }
+
+
+def _share(name: str, lost: Any, asked: Any) -> dict[str, ColumnElement[Any]]:
+    """Return a caller's part in the share of calls that lack something, of those that are asked."""
+    return _pair(name, asked > 0, asked > 0, lost, asked, asked, lost)
 
 
 def _number(*conditions: Any) -> ColumnElement[Any]:
