@@ -1,8 +1,8 @@
-"""What the calls of the last weeks tell a plan: a metric's baseline, and how many callers an experiment would enrol."""
+"""How many callers an experiment would enrol by the calls of the last weeks, and what they are too few for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,44 +12,15 @@ from sqlalchemy import Engine, RowMapping, func, select
 
 from flask_pickup.caller import REHEARSAL, Caller, language_in
 from flask_pickup.calls import CallFacts
-from flask_pickup.catalog import Catalog, Experiment
-from flask_pickup.catalog.definition import MetricDefinition
+from flask_pickup.catalog import Catalog, Complaint, Experiment
 from flask_pickup.customer import Customer, UnavailableCustomer
 from flask_pickup.decision import Deciding
 from flask_pickup.engines import reading
 from flask_pickup.models import Call
-from flask_pickup.results import estimates, planning
-from flask_pickup.results.aggregates import RECENT, ArmAggregates
-from flask_pickup.results.calls import CountQuery
-from flask_pickup.results.counting import aggregate
-from flask_pickup.results.planning import Baseline
-from flask_pickup.results.wording import amount
-
-_WEEKS = 12
-"""The baseline's, and those for which ``check`` says what can be detected."""
-_FEWEST = 30
-"""Callers below which nothing is measured."""
-
-
-def measured(engine: Engine, metric: MetricDefinition, *, now: datetime) -> Baseline | None:
-    """Return what the callers of the last twelve weeks did; None if they are too few to say.
-
-    :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
-    """
-    query = CountQuery(None, (metric,), until=now + timedelta(seconds=1), after=now - timedelta(weeks=_WEEKS))
-    with reading(engine) as connection:
-        [found] = aggregate(connection, query)
-    everybody = next(iter(found.values()), ArmAggregates())
-    sums = everybody.of(metric.name)
-    if sums.callers < _FEWEST:
-        return None
-    return Baseline(
-        mean=estimates.ratio(sums),
-        spread=estimates.variance(sums) * sums.callers,
-        is_proportion=sums.is_proportion,
-        calls_per_caller=everybody.calls / everybody.callers,
-        callers=sums.callers,
-    )
+from flask_pickup.results import planning
+from flask_pickup.results.aggregates import RECENT
+from flask_pickup.results.baselines import Baseline, measured
+from flask_pickup.results.plan_wording import guardrail_missed, lift_missed
 
 
 @dataclass(frozen=True)
@@ -122,24 +93,44 @@ def _facts(catalog: Catalog, call: RowMapping) -> CallFacts:
     return CallFacts(call["call_id"], call["platform"], call["call_type"], caller, line, call["decided_at"])
 
 
-def detectable_effects(engine: Engine, catalog: Catalog, *, now: datetime) -> Iterator[str]:
-    """Yield a sentence for each running experiment whose primary metric has been measured.
+@dataclass(frozen=True)
+class Forecast:
+    """What callers let expect of a running experiment: its metrics' baselines, and new callers a week."""
+
+    experiment: Experiment
+    baselines: Mapping[str, Baseline]
+    new_callers_a_week: float
+
+
+def forecasts(engine: Engine, catalog: Catalog, *, now: datetime) -> Iterator[Forecast]:
+    """Yield what is expected of each running experiment whose primary metric has been measured.
 
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
     """
     for experiment in catalog.experiments:
-        metric = experiment.metric(experiment.primary)
-        if not experiment.is_running or metric is None or not (baseline := measured(engine, metric, now=now)):
+        if not experiment.is_running or experiment.metric(experiment.primary) is None:
             continue
-        expected = enrolment(engine, catalog, experiment, now=now)
-        with suppress(ValueError):
-            if expected and expected.enrolled:
-                known = replace(baseline, new_callers_a_week=expected.enrolled)
-                yield _sentence(planning.plan(experiment, metric, known), expected.enrolled)
+        baselines = measured(engine, experiment.metrics, now=now)
+        counted = enrolment(engine, catalog, experiment, now=now) if experiment.primary in baselines else None
+        if counted and counted.enrolled:
+            yield Forecast(experiment, baselines, counted.enrolled)
 
 
-def _sentence(plan: planning.Plan, pace: float) -> str:
-    kind = (_WEEKS, planning.CONFIDENCES[0], "always valid")
-    least = next(each.difference for each in plan.detectable if (each.weeks, each.confidence, each.interval) == kind)
-    effect = f"a difference of {amount(float(f'{least:.2g}'), plan.unit)}" if least else "no possible difference"
-    return f"{plan.experiment}: in {_WEEKS} weeks, at {pace:,.0f} new callers a week, it can detect {effect} on {plan.metric}."
+def undetectable(known: Forecast) -> Iterator[Complaint]:
+    """Yield a warning for what an experiment will probably not find by its horizon."""
+    experiment = known.experiment
+    metric = experiment.metric(experiment.primary)
+    assert metric
+    guardrails = {each.name for each in experiment.metrics if each.guardrail}
+    with suppress(ValueError):
+        plan = planning.plan(
+            experiment,
+            metric,
+            known.baselines[metric.name],
+            new_callers_a_week=known.new_callers_a_week,
+            guardrails={name: known.baselines[name] for name in guardrails & known.baselines.keys()},
+        )
+        missed = [lift_missed(plan)] if plan.lift and not plan.week else []
+        missed += [guardrail_missed(each, plan) for each in plan.guardrails if not each.week]
+        for problem, remedy in missed:
+            yield Complaint(experiment.file, 0, problem, remedy, "warning")

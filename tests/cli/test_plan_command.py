@@ -16,6 +16,10 @@ EXPERIMENT = (
     + """\
 [metrics.duration_seconds]
 smallest = 10
+[metrics.early_hang_up]
+goal = "decrease"
+guardrail = true
+margin = 0.03
 """
 )
 FILES = {**CONTENT, "experiments/warm-opening/experiment.toml": EXPERIMENT}
@@ -49,35 +53,65 @@ def rung(phone: Phone) -> Phone:
             name, number = f"call-{caller}-{call}", f"+316123456{caller:02}"
             phone.ring(name, caller=number)
             phone.report(name, caller=number, duration_seconds=60 + caller, analysis={"booked": caller % 2 == 0})
+    phone.app.extensions["pickup"].clock = lambda: NOW + 3600  # all reports are here
     return phone
 
 
 def test_plan_from_what_is_said(empty: Phone) -> None:
-    """Baseline, lift and pace give callers and weeks, for both intervals at 95 % and 80 %."""
+    """Baseline, lift and pace give the horizon, callers and weeks, at 95 % and 80 %, and the chance by week."""
     found = planned(empty, "--baseline", "0.3", "--lift", "0.05", "--callers-a-week", "250")
-    assert [(each["confidence"], each["interval"]) for each in found["needed"]] == [
-        (0.95, "always valid"),
-        (0.95, "fixed"),
-        (0.8, "always valid"),
-        (0.8, "fixed"),
-    ]
-    assert found["needed"][1] == {"confidence": 0.95, "interval": "fixed", "callers": 2748, "weeks": 11}
-    assert {each["weeks"] for each in found["detectable"]} == {4, 12, 26}
+    assert [each["confidence"] for each in found["needed"]] == [0.95, 0.8]
+    assert found["needed"][0] == {
+        "confidence": 0.95,
+        "maximum_weeks": 14,
+        "callers": 3320,
+        "fixed_weeks": 11,
+        "fixed_callers": 2748,
+    }
+    assert found["week"] is None
+    assert [each["week"] for each in found["weeks"]] == [2, 4, 6, 8, 10, 12]
+    assert found["weeks"][-1]["chance"] == pytest.approx(0.75, abs=0.05)
 
 
 def test_plan_for_people(empty: Phone) -> None:
-    """People read sentences and two tables."""
-    text = plan(empty, "--baseline", "0.3", "--callers-a-week", "250").stdout
-    assert "warm-opening: booked, now 30.0 % of callers, 250 new callers a week, 2 arms." in text
-    assert "To detect a difference of 5 pp:" in text
-    assert "2,748" in text
-    assert "6,500" in text
+    """People read what is found by when, what to write, two tables, and what guardrails take."""
+    text = " ".join(plan(empty, "--baseline", "0.3", "--callers-a-week", "50").stdout.split())
+    assert "warm-opening: booked, now 30.0 % of callers, 50 new callers a week, 2 arms." in text
+    assert (
+        "+5.0 pp on booked will probably not be found by week 12 (maximum_weeks) at 50 new callers a week: the chance is 18.5 %."
+        in text
+    )
+    assert "Write maximum_weeks = 68, or more: that finds it with a chance of 80 %." in text
+    assert "95 % 68 3,320 55 2,748" in text
+    assert "12 600 18.5 % +12.0 pp +10.9 pp" in text
+    assert "Guardrail early_hang_up (if it is 10.0 %, margin 3 pp) will probably not be called safe by week 12" in text
+    assert "Each of these makes it 80 %: maximum_weeks = 64, 270 new callers a week, margin = 0.069." in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            "--lift 0.15 --callers-a-week 50",
+            "+15.0 pp is found by week 10 with a chance of 80 %. With maximum_weeks = 8",
+        ),
+        ("--callers-a-week 3000", "is called safe by week 3 with a chance of 80 %, if it is not harmed."),
+        ("", "+5.0 pp takes 3,320 callers."),
+        ("", "is called safe after 3,147 callers with a chance of 80 %"),
+        ("", "--callers-a-week adds the weeks."),
+        ("--lift 0.8", "+80.0 pp on booked is not possible. The rate leaves no room for it: plan a smaller one."),
+        ("--metric early_hang_up --callers-a-week 400", "Guardrail early_hang_up (if it is 30.0 %, margin 3 pp) will"),
+    ],
+)
+def test_plan_says_what_to_expect(empty: Phone, arguments: str, says: str) -> None:
+    """A lift that is found, or never is, and a guardrail that can be safe, or is the metric itself, are each put in words."""
+    assert says in " ".join(plan(empty, "--baseline", "0.3", *arguments.split()).stdout.split())
 
 
 def test_plan_of_a_mean(empty: Phone) -> None:
     """A mean is planned with its deviation, in its own unit."""
     arguments = ("--metric", "duration_seconds", "--baseline", "90", "--deviation", "60", "--callers-a-week", "250")
-    assert "To detect a difference of 10 per call:" in plan(empty, *arguments).stdout
+    assert "+10 per call is found by week " in plan(empty, *arguments).stdout
 
 
 def test_plan_measures(called: Phone) -> None:
@@ -85,7 +119,7 @@ def test_plan_measures(called: Phone) -> None:
     found = planned(called)["baseline"]
     assert (found["mean"], found["callers"], found["calls_per_caller"]) == (0.5, 40, 1.25)
     assert found["spread"] == pytest.approx(0.25 * 40 / 39)
-    assert found["new_callers_a_week"] == 40
+    assert planned(called)["new_callers_a_week"] == 40
     assert "measured on 40 callers, 1.25 calls per caller, 2 arms." in plan(called).stdout
 
     calls = [(60.0 + caller, 2 if caller % 4 == 0 else 1) for caller in range(40)]
@@ -101,8 +135,8 @@ def test_old_calls_are_not_measured(make_phone: MakePhone) -> None:
     """The baseline is the last twelve weeks', the pace the last four's."""
     called = rung(make_phone(FILES))
     called.app.extensions["pickup"].clock = lambda: NOW + 5 * 7 * 86_400
-    found = planned(called)["baseline"]
-    assert (found["callers"], found["new_callers_a_week"]) == (40, 0)
+    found = planned(called)
+    assert (found["baseline"]["callers"], found["new_callers_a_week"]) == (40, 0)
     called.app.extensions["pickup"].clock = lambda: NOW + 13 * 7 * 86_400
     assert plan(called).exit_code == 2
 
@@ -121,7 +155,7 @@ _RANGES = {
         ((), "There are too few calls to measure booked. State its value today: --baseline 0.3"),
         (
             ("--metric", "sold"),
-            "'warm-opening' has no metric 'sold'. Name one with --metric: booked, duration_seconds.",
+            "'warm-opening' has no metric 'sold'. Name one with --metric: booked, duration_seconds, early_hang_up.",
         ),
         (("--baseline", "1.2"), "Nothing can be planned from a baseline of 1.2: a rate lies between 0 and 1"),
         *(((option, value), f"'{option}': {value}") for option, values in _RANGES.items() for value in values),

@@ -374,8 +374,9 @@ def test_markup_in_a_template_is_shown_as_characters(open_app: Open) -> None:
     [
         ("", "How long will it take?"),
         ("30 5 500", "weeks: "),
-        ("30 5 500", '<td class="number">4.5 pp</td>'),
-        ("30 5 0.1", "weeks: "),
+        ("30 15 50", '<td class="number">12.0 pp</td>'),
+        ("30 15 50", "Write maximum_weeks = 8:"),
+        ("30 5 0.1", "More than two years: 3,320 callers"),
         ("30 5 1.000", '<td class="number">4,000</td>'),
         ("30 5 1,000", '<td class="number">4,000</td>'),
         ("97 5 500", "larger than the rate leaves room for"),

@@ -121,7 +121,7 @@ def test_statistics_need_no_other_package(host: Path) -> None:
     """Plan, simulation and results work with what the wheel depends on, without NumPy and SciPy."""
     run(host, "pickup", "db", "upgrade")
     baseline = ("--baseline", "60", "--deviation", "40")
-    assert "To detect a difference of 5 per call" in run(host, "pickup", "plan", "warm-opening", *baseline)
+    assert "+5 per call takes " in run(host, "pickup", "plan", "warm-opening", *baseline)
     assert "none yet" in run(
         host, "pickup", "simulate", "warm-opening", "--callers", "50", "--into", "sqlite:///made.db"
     )

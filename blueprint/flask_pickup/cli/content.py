@@ -22,7 +22,7 @@ from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import write_experiment
 from flask_pickup.catalog.toml import NAME
 from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, layer_ranges, options_here, plural, show
-from flask_pickup.enrolment import detectable_effects
+from flask_pickup.enrolment import forecasts, undetectable
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import content_platforms
@@ -58,25 +58,23 @@ def check_command(root: Path | None, style: str) -> None:
         )
     except ChecksFailed as error:
         fail(str(error))
-    complaints = [_placed(complaint, experiments, greetings) for complaint in found.complaints]
+    complaints = [*found.complaints]
+    if recorded.definitions:
+        # Loaded before the database is asked, which has little time to answer.
+        catalog = checking.load_content(experiments, greetings, region=options.region("NL"), platforms=platforms)
+        now = datetime.now(UTC)
+        known = _asked(options, lambda engine: list(forecasts(engine, catalog, now=now))) or ()
+        complaints += [complaint for each in known for complaint in undetectable(each)]
+    complaints = [_placed(complaint, experiments, greetings) for complaint in complaints]
     levels = Counter(complaint.level for complaint in complaints)
     counts = f"{plural(levels['error'], 'error')}, {plural(levels['warning'], 'warning')}"
     if not levels["error"] + levels["warning"]:
         counts = "no problems"
     if levels["note"]:
         counts += f", {plural(levels['note'], 'note')}"
-    detectable = None
-    if style == "text" and recorded.definitions:
-        # Loaded before the database is asked, which has little time to answer.
-        catalog = checking.load_content(experiments, greetings, region=options.region("NL"), platforms=platforms)
-        now = datetime.now(UTC)
-        detectable = _asked(options, lambda engine: list(detectable_effects(engine, catalog, now=now)))
-    texts = [
-        *map(_coloured, complaints),
-        f"{plural(found.experiments, 'experiment')} checked: {counts}.",
-        *(detectable or ()),
-    ]
-    show(style, [asdict(complaint) for complaint in complaints], *texts, failed=levels["error"] > 0)
+    total = f"{plural(found.experiments, 'experiment')} checked: {counts}."
+    values = [asdict(complaint) for complaint in complaints]
+    show(style, values, *map(_coloured, complaints), total, failed=levels["error"] > 0)
 
 
 @click.command()

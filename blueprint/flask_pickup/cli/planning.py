@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TypeVar
 
 import click
@@ -13,10 +13,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_pickup.blueprint import State
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.cli.group import USAGE_ERROR, Number, experiment_named, fail, formatted, show, with_state
-from flask_pickup.enrolment import Enrolment, enrolment, measured
+from flask_pickup.enrolment import Enrolment, enrolment
 from flask_pickup.results import planning
-from flask_pickup.results.planning import Plan
-from flask_pickup.results.wording import amount, percent
+from flask_pickup.results.baselines import measured, stated, with_assumed
+from flask_pickup.results.plan_wording import guardrail_level, guardrail_missed, lift_missed, lift_text
+from flask_pickup.results.planning import GuardrailPlan, Plan
+from flask_pickup.results.wording import difference, percent
 
 T = TypeVar("T")
 
@@ -35,32 +37,45 @@ _POSITIVE = Number(1e-9, 1e9)
 @formatted
 @with_state
 def plan_command(
-    state: State, /, name: str, of: str | None, lift: float | None, style: str, **today: float | None
+    state: State,
+    /,
+    name: str,
+    of: str | None,
+    baseline: float | None,
+    deviation: float | None,
+    lift: float | None,
+    callers_a_week: float | None,
+    style: str,
 ) -> None:
     """Plan how long an experiment takes.
 
-    Shows the callers and weeks that the experiment NAME needs, and the differences that it can detect in 4, 12 and 26
-    weeks, each with a power of 80 %. The verdict uses the always-valid interval, which holds however often anybody
-    looks; the fixed one holds for a single look, on a day set beforehand.
+    Shows with which chance the experiment NAME finds a difference by which week, with the horizon as it is written
+    (maximum_weeks), and the shortest horizon that finds it with a chance of 80 %; the same of its guardrails, which are
+    to be safe. One look is a fixed-horizon interval, read once, on a day set beforehand.
     """
     experiment = experiment_named(state, name)
-    metric = _metric(experiment, of)
-    now = state.now
-    if today["baseline"] is None:
-        start = _if_reached(lambda: measured(state.engine, metric, now=now))
-    else:
-        start = planning.stated(today["baseline"], deviation=today["deviation"])
-    if start is None:
+    metric, now = _metric(experiment, of), state.now
+    guardrails = [each for each in experiment.metrics if each.guardrail and each.margin]
+    found = _if_reached(lambda: measured(state.engine, (metric, *guardrails), now=now)) or {}
+    if baseline is not None:
+        found[metric.name] = stated(baseline, deviation=deviation)
+    elif metric.name not in found:
         fail(f"There are too few calls to measure {metric.name}. State its value today: --baseline 0.3", USAGE_ERROR)
-    pace, expected = today["callers_a_week"], None
-    if pace is None:
+    expected = None
+    if callers_a_week is None:
         expected = _if_reached(lambda: enrolment(state.engine, state.catalog, experiment, now=now))
-        pace = expected.enrolled if expected else None
     try:
-        found = planning.plan(experiment, metric, replace(start, new_callers_a_week=pace), lift)
+        planned = planning.plan(
+            experiment,
+            metric,
+            found[metric.name],
+            lift=lift,
+            new_callers_a_week=expected.enrolled if expected else callers_a_week,
+            guardrails=with_assumed(found, guardrails),
+        )
     except ValueError as error:
-        fail(f"Nothing can be planned from a baseline of {start.mean:g}: {error}.", USAGE_ERROR)
-    show(style, {**found.as_json(), "enrolment": expected and asdict(expected)}, *_parts(found, expected))
+        fail(f"Nothing can be planned from a baseline of {found[metric.name].mean:g}: {error}.", USAGE_ERROR)
+    show(style, {**planned.as_json(), "enrolment": expected and asdict(expected)}, *_parts(planned, metric, expected))
 
 
 def _metric(experiment: Experiment, name: str | None) -> MetricDefinition:
@@ -80,21 +95,24 @@ def _if_reached(action: Callable[[], T]) -> T | None:
         return None
 
 
-def _parts(found: Plan, expected: Enrolment | None) -> Iterator[str | Table]:
+def _parts(found: Plan, metric: MetricDefinition, expected: Enrolment | None) -> Iterator[str | Table]:
     yield f"{found.experiment}: {found.metric}, {_now(found, expected)}."
     yield from _enrolled(expected) if expected else ()
-    if found.lift is None:
-        yield "Set the smallest relevant difference: --lift, or smallest in the metric."
-    else:
-        yield f"\nTo detect a difference of {amount(found.lift, found.unit)}:"
-        yield _needed(found)
-    if found.detectable:
-        unit = "pp" if found.is_proportion else f"per {found.per}"
-        yield f"\nThe smallest detectable difference, {unit}:"
-        yield _detectable(found)
-    else:
+    if found.lift is not None:
+        yield f"\n{_verdict(found)}"
+        if found.is_possible:
+            yield f"\nTo find {lift_text(found)} with a chance of 80 %:\n"
+            yield _needed(found)
+    elif not metric.guardrail:
+        yield "\nSet the smallest relevant difference: --lift, or smallest in the metric."
+    if found.weeks and not metric.guardrail:
+        yield f"\nWith maximum_weeks = {found.maximum_weeks}, at a confidence of {_confidence(found.confidence)}:\n"
+        yield _weeks(found)
+    for each in found.guardrails:
+        yield f"\n{_guardrail(each, found)}"
+    if not found.new_callers_a_week:
         none = "" if expected else "No calls are recorded, or the database does not answer. "
-        yield f"\n{none}--callers-a-week adds the weeks, and the differences that each can detect."
+        yield f"\n{none}--callers-a-week adds the weeks."
 
 
 def _enrolled(expected: Enrolment) -> Iterator[str]:
@@ -111,7 +129,7 @@ def _enrolled(expected: Enrolment) -> Iterator[str]:
 
 def _now(found: Plan, expected: Enrolment | None) -> str:
     baseline = found.baseline
-    stated = None if expected else baseline.new_callers_a_week
+    stated = None if expected else found.new_callers_a_week
     facts = {
         f"now {percent(baseline.mean)} of {found.per}s": found.is_proportion,
         f"now {baseline.mean:,.4g} per {found.per}": not found.is_proportion,
@@ -123,25 +141,54 @@ def _now(found: Plan, expected: Enrolment | None) -> str:
     return ", ".join(fact for fact, known in facts.items() if known)
 
 
+def _verdict(found: Plan) -> str:
+    """Return whether the lift is found by the horizon, and what horizon is proposed."""
+    lift, needed = lift_text(found), found.needed[0]
+    if not found.is_possible or (found.new_callers_a_week and not found.week):
+        return _sentences(lift_missed(found))
+    if not found.week:
+        return f"{lift} takes {needed.callers:,} callers."
+    text = f"{lift} is found by week {found.week} with a chance of 80 %."
+    shorter = f" With maximum_weeks = {needed.maximum_weeks} it is found by week {needed.maximum_weeks}."
+    return text if found.week == needed.maximum_weeks else text + shorter
+
+
+def _guardrail(found: GuardrailPlan, plan: Plan) -> str:
+    """Return when a guardrail can be called safe, or what would make it."""
+    if found.chance is not None and not found.week:
+        return _sentences(guardrail_missed(found, plan))
+    when = f"by week {found.week}" if found.week else f"after {found.needed.callers:,} callers"
+    return (
+        f"Guardrail {found.metric} ({guardrail_level(found)}) is called safe {when} with a chance of 80 %, "
+        "if it is not harmed."
+    )
+
+
+def _sentences(texts: Iterable[str]) -> str:
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in texts)
+
+
 def _needed(found: Plan) -> Table:
-    table = _table("confidence", "interval", numbers=["callers", "weeks"])
+    table = _table("confidence", numbers=["maximum_weeks", "callers", "one look, weeks", "callers"])
     for each in found.needed:
-        weeks = "" if each.weeks is None else f"{each.weeks:,}"
-        callers = "never" if each.callers is None else f"{each.callers:,}"
-        table.add_row(_confidence(each.confidence), each.interval, callers, weeks)
+        horizon = f"over {planning.TWO_YEARS}" if found.new_callers_a_week and each.callers else ""
+        numbers = (each.maximum_weeks, each.callers, each.fixed_weeks, each.fixed_callers)
+        first, *others = ("" if number is None else f"{number:,}" for number in numbers)
+        table.add_row(_confidence(each.confidence), first or horizon, *others)
     return table
 
 
-def _detectable(found: Plan) -> Table:
-    rows: dict[int, list[str]] = {}
-    for each in found.detectable:
-        value = (each.difference or 0) * (100 if found.is_proportion else 1)
-        cell = "none" if each.difference is None else f"{float(f'{value:.2g}'):,g}"
-        rows.setdefault(each.weeks, [f"{each.weeks}", f"{each.callers:,}"]).append(cell)
-    kinds = dict.fromkeys(f"{_confidence(each.confidence)}\n{each.interval}" for each in found.detectable)
-    table = _table("weeks", "callers", numbers=kinds)
-    for row in rows.values():
-        table.add_row(*row)
+def _weeks(found: Plan) -> Table:
+    def effect(value: float | None) -> str:
+        return "none" if value is None else difference(found.sign * value, found.unit)
+
+    chance = [f"chance of {lift_text(found)}"] if found.lift and found.is_possible else []
+    table = _table("week", numbers=["callers", *chance, "detectable", "one look"])
+    for each in found.weeks:
+        chances = ["" if each.chance is None else percent(each.chance)] if chance else []
+        table.add_row(
+            f"{each.week}", f"{each.callers:,}", *chances, effect(each.detectable), effect(each.fixed_detectable)
+        )
     return table
 
 
@@ -150,4 +197,4 @@ def _table(*texts: str, numbers: Iterable[str]) -> Table:
 
 
 def _confidence(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    return f"{100 * value:g} %"

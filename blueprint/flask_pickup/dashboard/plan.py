@@ -8,6 +8,7 @@ from typing import Any
 
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.results import planning
+from flask_pickup.results.baselines import stated
 from flask_pickup.translation import gettext
 
 _FIELDS = ("baseline", "lift", "callers_a_week")
@@ -34,8 +35,7 @@ def planned(form: Mapping[str, str]) -> dict[str, Any]:
 def _plan(baseline: float, lift: float, callers_a_week: float) -> Mapping[str, Any]:
     metric = MetricDefinition("rate", "rate")
     design = Experiment("", "draft", weights={"control": 1, "other": 1}, metrics=(metric,), primary="rate")
-    start = planning.stated(baseline, callers_a_week=callers_a_week)
-    return planning.plan(design, metric, start, lift).as_json()
+    return planning.plan(design, metric, stated(baseline), lift=lift, new_callers_a_week=callers_a_week).as_json()
 
 
 def _number(written: str, name: str) -> float:

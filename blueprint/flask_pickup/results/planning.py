@@ -1,90 +1,106 @@
-"""How many callers a difference takes, and what can be found in some weeks, before the first call.
+"""What an experiment can find, and when, before the first call.
 
-For the fixed-horizon interval there is a formula. The always-valid interval may find a difference at any look: there
-the probability of crossing its bounds is integrated over all of them.
+The chances are those of the looks that results make. The fixed-horizon interval, for a single look, is there for
+comparison.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from math import ceil, inf, isfinite, sqrt
 from typing import Any
 
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition, Per
 from flask_pickup.results import estimates
-from flask_pickup.results.distributions import NORMAL, crossing_probability
+from flask_pickup.results.baselines import Baseline
+from flask_pickup.results.distributions import NORMAL
+from flask_pickup.results.horizon import POWER, Horizon, minimum_detectable
 from flask_pickup.results.model import Unit
+from flask_pickup.results.spending import Look, crossing_probabilities
 
-POWER = 0.8
-WEEKS = (4, 12, 26)
-CONFIDENCES = (0.95, 0.8)
-_LOOKS = 50
-"""Evenly spaced looks up to the callers that are needed."""
+TWO_YEARS = 104
+"""The longest horizon, in weeks, that is proposed."""
+_ALTERNATIVE = 0.8
+"""A confidence that is honest for a greeting that is easily taken back."""
+_ROWS = 6
 _ROUNDS = 40
-_PRECISION = 1e-4
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What is known of a metric before anything is changed: measured or stated.
-
-    :param mean: a rate, or a mean in the metric's unit.
-    :param spread: the variance that one caller adds: an arm's squared standard error times its callers.
-    :param calls_per_caller: None if it is not known.
-    :param new_callers_a_week: those who would be enrolled; None if it is not known.
-    :param callers: on how many it was measured; None if it was stated.
-    """
-
-    mean: float
-    spread: float
-    is_proportion: bool
-    calls_per_caller: float | None = None
-    new_callers_a_week: float | None = None
-    callers: int | None = None
-
-    def spread_at(self, mean: float) -> float:
-        """Return the spread of an arm with another mean: a rate's own follows from the rate."""
-        plain = self.mean * (1 - self.mean)
-        if not self.is_proportion or not plain:
-            return self.spread
-        # What regulars add to a rate of calls, they add in every arm.
-        return self.spread / plain * max(mean * (1 - mean), 0.0)
 
 
 @dataclass(frozen=True)
 class Needed:
-    """The callers, in all arms together, at whom a lift is found with a chance of 80 %; None where it never is."""
+    """What finds a difference with a chance of 80 %; None where nothing does.
+
+    :param maximum_weeks: the shortest horizon; None too if it is over two years, or no pace is known.
+    :param callers: of all arms together, by the looks of the horizon as it is written.
+    :param fixed_callers: those for a single look, on a day set beforehand.
+    """
 
     confidence: float
-    interval: str
+    maximum_weeks: int | None
     callers: int | None
-    weeks: int | None
+    fixed_weeks: int | None
+    fixed_callers: int | None
 
 
 @dataclass(frozen=True)
-class Detectable:
-    """The least difference that is found with a chance of 80 % in so many weeks; None where none is."""
+class Week:
+    """What is found by the end of a week, with the horizon as it is written.
 
-    weeks: int
+    :param chance: that the lift was found; None without a lift, or where it is impossible.
+    :param detectable: the least difference that is found with a chance of 80 %; None where none is.
+    :param fixed_detectable: that of a single look.
+    """
+
+    week: int
     callers: int
-    confidence: float
-    interval: str
-    difference: float | None
+    chance: float | None
+    detectable: float | None
+    fixed_detectable: float | None
+
+
+@dataclass(frozen=True)
+class GuardrailPlan:
+    """When a guardrail can be called safe, if it is not harmed.
+
+    :param week: when the chance is 80 %; None if not by the horizon, or if no pace is known.
+    :param chance: that by the horizon; None if no pace is known.
+    :param needed: what makes it 80 %.
+    :param margin: the one that can be met by the horizon; None if no pace is known, or no comparison is made by then.
+    """
+
+    metric: str
+    unit: Unit
+    margin: float
+    baseline: Baseline
+    week: int | None
+    chance: float | None
+    needed: Needed
+    reachable_margin: float | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an experiment can find, and when."""
+    """What an experiment can find, and when.
+
+    :param sign: of a difference for the better: 1 or -1.
+    :param week: when the lift is found with a chance of 80 %; None if not by ``maximum_weeks``.
+    """
 
     experiment: str
     metric: str
     per: Per
+    sign: int
     arms: int
+    confidence: float
+    maximum_weeks: int
+    new_callers_a_week: float | None
     baseline: Baseline
     lift: float | None
+    week: int | None
     needed: tuple[Needed, ...]
-    detectable: tuple[Detectable, ...]
+    weeks: tuple[Week, ...]
+    guardrails: tuple[GuardrailPlan, ...]
 
     @property
     def is_proportion(self) -> bool:
@@ -92,178 +108,223 @@ class Plan:
         return self.baseline.is_proportion
 
     @property
+    def is_possible(self) -> bool:
+        """Whether the rate leaves room for the lift."""
+        return all(each.callers is not None for each in self.needed)
+
+    @property
     def unit(self) -> Unit:
         """The unit of differences."""
-        return "share" if self.is_proportion else self.per
+        return _unit(self.baseline, self.per)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan for programs."""
         return asdict(self)
 
 
-def stated(mean: float, *, deviation: float | None = None, callers_a_week: float | None = None) -> Baseline:
-    """Return a baseline that an author states.
-
-    :param deviation: a mean's standard deviation over callers; None for a rate.
-    """
-    spread = mean * (1 - mean) if deviation is None else deviation**2
-    return Baseline(mean, spread, is_proportion=deviation is None, new_callers_a_week=callers_a_week)
-
-
-def plan(experiment: Experiment, metric: MetricDefinition, baseline: Baseline, lift: float | None = None) -> Plan:
+def plan(  # noqa: PLR0913 (what an author may state)
+    experiment: Experiment,
+    metric: MetricDefinition,
+    baseline: Baseline,
+    *,
+    lift: float | None = None,
+    new_callers_a_week: float | None = None,
+    guardrails: Mapping[str, Baseline] | None = None,
+) -> Plan:
     """Return what can be found of ``metric``.
 
     :param lift: the difference to find; by default the metric's ``smallest``.
+    :param new_callers_a_week: those who would be enrolled; None if it is not known.
+    :param guardrails: the baselines of guardrails that have a margin.
     :raises ValueError: if nothing can be planned from such a baseline.
     """
     if baseline.is_proportion and not 0 < baseline.mean < 1:
         raise ValueError("a rate lies between 0 and 1, both excluded; a mean needs its standard deviation too")
     if not 0 < baseline.spread < inf:
         raise ValueError("values that are all the same say nothing about how they vary")
-    lift, pace = lift or metric.smallest, baseline.new_callers_a_week
-    kinds = [
-        (_comparison(experiment, metric, baseline, confidence), confidence, interval)
-        for confidence in CONFIDENCES
-        for interval in ("always valid", "fixed")
-    ]
+    lift, confidence = lift or metric.smallest, experiment.decision.confidence
+    arms = _Arms.of(experiment, metric, baseline, new_callers_a_week)
+    effect = arms.effect(lift) if lift else None
     try:
+        looks, chances = arms.looks(Horizon.of(experiment, metric)), {}
+        if effect:
+            found = crossing_probabilities(list(looks.values()), effect)
+            chances = dict(zip(looks, found, strict=True))
         return Plan(
             experiment=experiment.name,
             metric=metric.name,
             per=metric.per,
+            sign=arms.sign,
             arms=len(experiment.weights),
+            confidence=confidence,
+            maximum_weeks=experiment.decision.maximum_weeks,
+            new_callers_a_week=new_callers_a_week,
             baseline=baseline,
             lift=lift,
-            needed=tuple(_needed(*kind, lift) for kind in kinds if lift is not None),
-            detectable=tuple(
-                Detectable(weeks, round(pace * weeks), confidence, interval, compared.detectable(weeks, interval))
-                for weeks in WEEKS
-                for compared, confidence, interval in kinds
-                if pace
+            week=arms.first(chances),
+            needed=tuple(
+                arms.needed(Horizon.of(experiment, metric, confidence=each), each, effect)
+                for each in dict.fromkeys((confidence, _ALTERNATIVE))
+                if lift
+            ),
+            weeks=tuple(arms.weeks(Horizon.of(experiment, metric), looks, chances if effect else None)),
+            guardrails=tuple(
+                _guardrail(experiment, each, known, new_callers_a_week)
+                for each in experiment.metrics
+                if guardrails and each.name in guardrails and each.margin
+                if 0 < (known := guardrails[each.name].with_events()).spread < inf
             ),
         )
     except OverflowError as error:
         raise ValueError("the difference is too small, or the callers are too few") from error
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """The comparison of control with the arm that has fewest callers.
+def _guardrail(
+    experiment: Experiment, metric: MetricDefinition, baseline: Baseline, pace: float | None
+) -> GuardrailPlan:
+    arms, horizon = _Arms.of(experiment, metric, baseline, pace), Horizon.of(experiment, metric)
+    unit = sqrt(arms.spread(0))
+    looks = arms.looks(horizon)
+    chances = dict(zip(looks, crossing_probabilities(list(looks.values()), metric.margin / unit), strict=True))
+    reachable = minimum_detectable(list(looks.values())) * unit
+    return GuardrailPlan(
+        metric=metric.name,
+        unit=_unit(baseline, metric.per),
+        margin=metric.margin,
+        baseline=baseline,
+        week=arms.first(chances),
+        chance=_by(chances, horizon.weeks) if pace else None,
+        needed=arms.needed(horizon, experiment.decision.confidence, metric.margin / unit),
+        reachable_margin=reachable if isfinite(reachable) else None,
+    )
 
-    :param alpha: the error that the comparison may make.
+
+@dataclass(frozen=True)
+class _Arms:
+    """Control and the arm that has fewest callers. An effect is a difference over its standard error of one caller.
+
+    :param sign: of a difference for the better.
     :param shares: the arm's and control's, of the callers of both.
     :param of_all: both arms' share of all callers.
+    :param pace: new callers of both arms a week; 0 if it is not known.
     """
 
     baseline: Baseline
     sign: int
-    alpha: float
-    expected: float
     shares: tuple[float, float]
     of_all: float
+    pace: float
     least_weeks: int
 
-    @property
-    def pace(self) -> float:
-        """New callers of both arms a week."""
-        return (self.baseline.new_callers_a_week or 0) * self.of_all
+    @classmethod
+    def of(cls, experiment: Experiment, metric: MetricDefinition, baseline: Baseline, pace: float | None) -> _Arms:
+        weights = experiment.weights
+        arm = min((weight for name, weight in weights.items() if name != CONTROL), default=1.0)
+        both = arm + weights[CONTROL]
+        of_all = both / max(sum(weights.values()), both)
+        return cls(
+            baseline=baseline,
+            sign=1 if metric.goal == "increase" else -1,
+            shares=(arm / both, weights[CONTROL] / both),
+            of_all=of_all,
+            pace=(pace or 0) * of_all,
+            least_weeks=ceil(experiment.decision.minimum_days / 7),
+        )
 
     @property
-    def quantiles(self) -> float:
-        """The standard errors that a difference must have for a single look to find it."""
-        return NORMAL.inv_cdf(1 - self.alpha / 2) + NORMAL.inv_cdf(POWER)
+    def least(self) -> float:
+        """The callers of both arms from which they are compared."""
+        return estimates.least_callers(self.baseline.mean if self.baseline.is_proportion else None, min(self.shares))
 
-    def callers(self, lift: float, interval: str) -> float:
-        """Return the callers of both arms at whom ``lift`` is found; infinite if it is impossible."""
-        if not self._is_possible(lift):
-            return inf
-        spread = self._spread(lift)
-        if interval == "fixed":
-            return self.quantiles**2 * spread / lift**2
-        least, effect = self._least_callers(), lift / sqrt(spread)
+    def looks(self, horizon: Horizon, pace: float | None = None) -> dict[int, Look]:
+        """Return the looks by their week, with callers as information."""
+        pace = pace or self.pace
+        return horizon.looks(pace=pace, spread=1, least=self.least) if pace else {}
 
-        def power(callers: float) -> float:
-            return self._power([callers * look / _LOOKS for look in range(1, _LOOKS + 1)], effect)
+    def first(self, chances: Mapping[int, float]) -> int | None:
+        """Return the first week of a verdict by which the chance is 80 %."""
+        return next((max(week, self.least_weeks) for week, chance in chances.items() if chance >= POWER), None)
 
-        most = estimates.callers_needed(spread, lift, self.alpha, self.expected, power=POWER)
-        return _where_enough(power, least, max(most, least))
-
-    def detectable(self, weeks: int, interval: str) -> float | None:
-        """Return the least lift that is found in so many weeks; None if none is possible."""
-        looks = [self.pace * week for week in range(1, weeks + 1)]
-        if interval == "fixed":
-            return self._lift_of(self.quantiles / sqrt(looks[-1]))
-        if looks[-1] < self._least_callers():
-            return None
-        bound = estimates.always_valid_factor(looks[-1], self.alpha, self.expected) + NORMAL.inv_cdf(POWER)
-        return self._lift_of(_where_enough(lambda effect: self._power(looks, effect), 0.0, bound / sqrt(looks[-1])))
-
-    def _power(self, looks: Sequence[float], effect: float) -> float:
-        """Return the probability that the always-valid interval excludes zero at one of the looks.
-
-        :param effect: the lift in standard deviations of the difference at one caller.
-        """
-        least = self._least_callers()
-        sizes = [callers for callers in looks if callers >= least]
-        bounds = [estimates.always_valid_factor(callers, self.alpha, self.expected) for callers in sizes]
-        return crossing_probability(bounds, sizes, effect)
-
-    def _spread(self, lift: float) -> float:
+    def spread(self, lift: float) -> float:
         """Return the difference's squared standard error times the callers of both arms."""
         arm, control = self.shares
         other = self.baseline.spread_at(self.baseline.mean + self.sign * lift)
         return other / arm + self.baseline.spread_at(self.baseline.mean) / control
 
+    def effect(self, lift: float) -> float | None:
+        """Return a lift's effect; None if it is impossible."""
+        return lift / sqrt(self.spread(lift)) if self._is_possible(lift) else None
+
+    def needed(self, horizon: Horizon, confidence: float, effect: float | None) -> Needed:
+        """Return what finds the effect with a chance of 80 %."""
+        if effect is None:
+            return Needed(confidence, None, None, None, None)
+        fixed = (_quantiles(horizon) / effect) ** 2
+        some = max(fixed, self.least)
+        ratio = minimum_detectable(list(self.looks(horizon, some / horizon.weeks).values())) / effect
+        callers = max(some * ratio**2, self.least)
+        return Needed(
+            confidence,
+            maximum_weeks=self._shortest(horizon, effect, callers) if self.pace else None,
+            callers=ceil(callers / self.of_all - 1e-9),
+            fixed_weeks=self._weeks(fixed) if self.pace else None,
+            fixed_callers=ceil(fixed / self.of_all - 1e-9),
+        )
+
+    def weeks(self, horizon: Horizon, looks: Mapping[int, Look], chances: Mapping[int, float] | None) -> list[Week]:
+        """Return what is found by the end of some weeks."""
+        step, last = ceil(horizon.weeks / _ROWS), horizon.weeks
+        found = []
+        for week in [*range(step, last, step), last] if self.pace else ():
+            made = [look for number, look in looks.items() if number <= week]
+            found.append(
+                Week(
+                    week=week,
+                    callers=round(self.pace / self.of_all * week),
+                    chance=None if chances is None else _by(chances, week),
+                    detectable=self._lift_of(minimum_detectable(made)),
+                    fixed_detectable=self._lift_of(_quantiles(horizon) / sqrt(self.pace * week)),
+                )
+            )
+        return found
+
+    def _shortest(self, horizon: Horizon, effect: float, callers: float) -> int | None:
+        """Return the shortest horizon; it is about that of ``callers``."""
+
+        def finds(weeks: int) -> bool:
+            looks = list(self.looks(replace(horizon, weeks=weeks)).values())
+            return bool(looks) and crossing_probabilities(looks, effect)[-1] >= POWER
+
+        weeks = self._weeks(callers)
+        while weeks <= TWO_YEARS and not finds(weeks):
+            weeks += 1
+        while self.least_weeks < weeks <= TWO_YEARS and finds(weeks - 1):
+            weeks -= 1
+        return weeks if weeks <= TWO_YEARS else None
+
+    def _weeks(self, callers: float) -> int:
+        return max(ceil(callers / self.pace - 1e-9), self.least_weeks)
+
     def _is_possible(self, lift: float) -> bool:
         return not self.baseline.is_proportion or 0 <= self.baseline.mean + self.sign * lift <= 1
 
     def _lift_of(self, effect: float) -> float | None:
-        lift = effect * sqrt(self._spread(0))
+        lift = effect * sqrt(self.spread(0))
         for _ in range(_ROUNDS):
             if not self._is_possible(lift):
                 return None
-            lift = effect * sqrt(self._spread(lift))
+            lift = effect * sqrt(self.spread(lift))
         return lift if isfinite(lift) else None
 
-    def _least_callers(self) -> float:
-        """Return the callers of both arms from which the always-valid interval is given."""
-        rate = self.baseline.mean if self.baseline.is_proportion else None
-        return estimates.least_callers(rate, min(self.shares))
+
+def _quantiles(horizon: Horizon) -> float:
+    """Return the standard errors that a difference must have for a single look to find it."""
+    return NORMAL.inv_cdf(1 - horizon.error / 2) + NORMAL.inv_cdf(POWER)
 
 
-def _comparison(experiment: Experiment, metric: MetricDefinition, baseline: Baseline, confidence: float) -> _Planned:
-    weights, decision = experiment.weights, experiment.decision
-    arm = min((weight for name, weight in weights.items() if name != CONTROL), default=1.0)
-    both = arm + weights[CONTROL]
-    return _Planned(
-        baseline=baseline,
-        sign=1 if metric.goal == "increase" else -1,
-        alpha=(1 - confidence) / max(len(experiment.pairs), 1),
-        expected=decision.expected_callers,
-        shares=(arm / both, weights[CONTROL] / both),
-        of_all=both / max(sum(weights.values()), both),
-        least_weeks=ceil(decision.minimum_days / 7),
-    )
+def _by(chances: Mapping[int, float], week: int) -> float:
+    return max((chance for number, chance in chances.items() if number <= week), default=0.0)
 
 
-def _needed(compared: _Planned, confidence: float, interval: str, lift: float) -> Needed:
-    callers = compared.callers(lift, interval)
-    if not isfinite(callers):
-        return Needed(confidence, interval, None, None)
-    weeks = max(ceil(callers / compared.pace - 1e-9), compared.least_weeks) if compared.pace else None
-    return Needed(confidence, interval, ceil(callers / compared.of_all - 1e-9), weeks)
-
-
-def _where_enough(power: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a rising power reaches ``POWER``, by false position with bisection; at most ``high``."""
-    below, above = power(low) - POWER, power(high) - POWER
-    if below >= 0:
-        return low
-    while above > _PRECISION and high - low > _PRECISION * high:
-        for middle in (low - below * (high - low) / (above - below), (low + high) / 2):
-            found = power(middle) - POWER
-            if found < 0:
-                low, below = middle, found
-            else:
-                high, above = middle, found
-    return high
+def _unit(baseline: Baseline, per: Per) -> Unit:
+    return "share" if baseline.is_proportion else per
