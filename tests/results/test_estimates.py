@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import product
-from math import comb, factorial, isnan, prod
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,6 @@ from scipy.optimize import brentq
 from scipy.stats import (
     beta,
     binom,
-    binomtest,
-    chi2_contingency,
-    chisquare,
     dirichlet_multinomial,
     multinomial,
     norm,
@@ -26,9 +21,6 @@ from scipy.stats import (
 
 from arms import Callers, mean, once, rate
 from flask_pickup.results import estimates
-
-ARM = st.integers(1, 60).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
-ARMS = st.lists(ARM, min_size=2, max_size=3)
 
 
 def regulars(seed: int, callers: int = 400) -> Callers:
@@ -183,75 +175,6 @@ def test_split_raises_few_false_alarms(weights: tuple[int, ...]) -> None:
     counts = random.multinomial(20, shares, size=(500, 180)).cumsum(axis=1)
     alarms = [any(estimates.multinomial_p_value(day, weights) <= 0.05 for day in days) for days in counts.tolist()]
     assert 0 < np.mean(alarms) <= 0.05
-
-
-@given(ARMS)
-def test_splits_and_shares_are_scipys(arms: list[tuple[int, int]]) -> None:
-    """Of many: SciPy's chi-square, of counts and of the table. Of a few: its exact binomial test. Else NaN."""
-    counts, totals = ([arm[i] for arm in arms] for i in (0, 1))
-    n, found, shares = sum(counts), estimates.split_p_value(counts, totals), np.divide(totals, sum(totals))
-    if n and min(n * shares) >= 5:
-        assert found == pytest.approx(chisquare(counts, n * shares).pvalue, rel=1e-9)
-    elif n and len(arms) == 2:
-        assert found == pytest.approx(binomtest(counts[0], n, shares[0]).pvalue, rel=1e-6)
-    assert isnan(found) == (n == 0)
-    rarer = counts if n <= sum(totals) / 2 else np.subtract(totals, counts).tolist()
-    found = estimates.share_p_value(counts, totals)
-    single = estimates.share_of_calls_p_value([rate(*arm) for arm in arms])
-    assert isnan(found) == (n in {0, sum(totals)})
-    if sum(rarer) and min(sum(rarer) * shares) >= 5:
-        table = [counts, np.subtract(totals, counts)]
-        assert (found, single) == pytest.approx((chi2_contingency(table, correction=False).pvalue,) * 2, rel=1e-9)
-    elif sum(rarer):
-        assert found == estimates.split_p_value(rarer, totals)
-
-
-def test_small_split_of_three_is_exact() -> None:
-    """Of three arms too: the sum over all outcomes that are no likelier, term by term."""
-    counts, shares = (6, 1, 1), (0.25, 0.25, 0.5)
-
-    def chance(outcome: tuple[int, ...]) -> float:
-        ways = factorial(8) / prod(factorial(count) for count in outcome)
-        return float(ways * prod(share**count for share, count in zip(shares, outcome, strict=True)))
-
-    outcomes = [outcome for outcome in product(range(9), repeat=3) if sum(outcome) == 8]
-    wanted = sum(chance(each) for each in outcomes if chance(each) <= chance(counts) * (1 + 1e-9))
-    assert estimates.split_p_value(counts, [1, 1, 2]) == pytest.approx(wanted, rel=1e-6)
-
-
-def test_split_with_too_many_outcomes_is_tested_in_parts() -> None:
-    """Where there are too many outcomes to list, the rare arm is split from the others exactly, these by chi-square."""
-    counts, weights = (760, 690, 695, 4), (200, 200, 200, 1)
-    assert comb(sum(counts) + 3, 3) > 1e9
-    assert estimates.split_p_value(counts, weights) == pytest.approx(2 * chisquare(counts[:3]).pvalue, rel=1e-9)
-    rare = binomtest(40, 40 + 1_000_000, 4 / 1_000_004).pvalue
-    assert estimates.split_p_value((40, 1_000_000), (4, 1_000_000)) == pytest.approx(rare, rel=1e-6)
-    assert np.isnan(estimates.split_p_value([3] * 9, [1] * 9))
-
-
-def test_shares_of_regulars_calls_are_compared_by_caller() -> None:
-    """Where some call a dozen times, the p-value is that of shuffling callers, with all their calls, between the arms."""
-    random = np.random.default_rng(2)
-    d = np.where(random.random(1000) < 0.1, 12, 1)
-    s = random.binomial(d, random.beta(0.3, 2, 1000))
-    found = estimates.share_of_calls_p_value([Callers(s[:480], d[:480]).sums(), Callers(s[480:], d[480:]).sums()])
-    assert 0.01 < found < 0.9
-
-    def apart(order: Any) -> float:
-        one, other = order[:480], order[480:]
-        return abs(float(s[one].sum() / d[one].sum() - s[other].sum() / d[other].sum()))
-
-    seen = apart(np.arange(1000))
-    assert found == pytest.approx(np.mean([apart(random.permutation(1000)) >= seen for _ in range(4000)]), abs=0.03)
-
-
-def test_rare_shares_of_calls_are_split_by_caller() -> None:
-    """Two regulars all of whose calls are counted are two callers and no more, and no alarm at 1 to 9."""
-    small = replace(Callers([30] * 2 + [0] * 98, [30] * 2 + [1] * 98).sums(), incomplete=2)
-    large = Callers([0] * 900, [1] * 900).sums()
-    wanted = estimates.split_p_value([2, 0], [100, 900])
-    assert estimates.share_of_calls_p_value([small, large]) == pytest.approx(wanted)
-    assert wanted > estimates.ALARM
 
 
 def test_large_values_keep_their_digits() -> None:

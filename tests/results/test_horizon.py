@@ -28,7 +28,6 @@ def test_error_is_that_of_the_metric() -> None:
     assert (primary.weekly, primary.always, primary.error) == pytest.approx((0.02, 0.005, 0.025))
     assert (guardrail.weekly, guardrail.always, guardrail.error) == pytest.approx((0.03, 0.01, 0.05))
     assert (primary.weeks, primary.expected) == (9, 700)
-    assert Horizon.of(of, BOOKED, confidence=0.8).error == pytest.approx(0.1)
 
 
 def test_looks_begin_with_enough_callers() -> None:

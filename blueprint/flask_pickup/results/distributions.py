@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import erfc, exp, gamma, inf, lgamma, log, log1p, nan, pi, sqrt
+from math import exp, inf, lgamma, log, log1p, nan, pi
 from statistics import NormalDist
 
 NORMAL = NormalDist()
@@ -10,20 +10,6 @@ NORMAL = NormalDist()
 _LARGE = 1000
 """The degrees of freedom from which Student's quantile is expanded about the normal's: to 1e-11 there."""
 _TINY, _EXACT = 1e-300, 1e-15
-
-
-def chi_square_tail(x: float, degrees: int) -> float:
-    """Return the probability that chi-square exceeds ``x``."""
-    half = x / 2
-    if degrees % 2:
-        a, tail, term = 0.5, erfc(sqrt(half)), sqrt(half) * exp(-half) / gamma(1.5)
-    else:
-        a, tail, term = 0.0, 0.0, exp(-half)
-    while a < degrees / 2 - 0.5:
-        tail += term
-        a += 1
-        term *= half / a
-    return tail
 
 
 def student_tail(t: float, degrees: float) -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, comb, exp, inf, isnan, lgamma, log, nan, sqrt
+from math import exp, inf, isnan, lgamma, log, nan, sqrt
 
 from flask_pickup.results.aggregates import Sums
-from flask_pickup.results.distributions import NORMAL, chi_square_tail, student_quantile
+from flask_pickup.results.distributions import student_quantile
 
 FEWEST_CALLERS = 100
 """The callers in each arm from which the always-valid interval, which is asymptotic, is given."""
@@ -14,16 +14,9 @@ FEWEST_EVENTS = 20
 """The events, and non-events, that each arm must expect at the pooled rate before proportions are compared."""
 PRIOR_COUNTS = 100
 """The counts that the prior of the sequential multinomial test is worth."""
-FEWEST_EXPECTED = 5
-"""The expected count below which the exact distribution takes the place of chi-square."""
-ALARM = 0.001
-"""The p-value of an alarm: alarms too are looked at every day."""
 
 _ROUNDING = 1e-12
 """A variance below this share of the squares that it is the difference of is a rounding error."""
-_MOST_OUTCOMES = 200_000
-_FAR_COUNT = 1000
-"""A count that a mean of few expected ones does not reach."""
 
 
 def ratio(x: Sums) -> float:
@@ -191,59 +184,6 @@ def multinomial_p_value(counts: Sequence[int], weights: Sequence[float]) -> floa
     return exp(min(log_p, 0.0))
 
 
-def split_p_value(counts: Sequence[int], weights: Sequence[float], finite: float = 1.0) -> float:
-    """Return the probability of counts this uneven, if ``weights`` hold; NaN without counts.
-
-    Chi-square; exact where an expected count is below 5.
-
-    :param finite: what the variance of a count is multiplied by, because the counted are a part of some total.
-    """
-    n, shares = sum(counts), [weight / sum(weights) for weight in weights]
-    if not n or len(shares) < 2:  # noqa: PLR2004
-        return nan
-    expected = [n * share for share in shares]
-    if min(expected) < FEWEST_EXPECTED:
-        return _exact_p_value(counts, shares)
-    chi_square = sum((count - each) * (count - each) / each for count, each in zip(counts, expected, strict=True))
-    return chi_square_tail(chi_square / finite, len(shares) - 1)
-
-
-def share_p_value(counts: Sequence[int], totals: Sequence[int]) -> float:
-    """Return the probability of shares this different, if they are the same in truth; NaN if all or none are counted.
-
-    It is the split of the rarer kind over the totals: chi-square of the table, or exact.
-    """
-    overall = sum(counts) / max(sum(totals), 1)
-    asked = [(count, total) for count, total in zip(counts, totals, strict=True) if total > 0]
-    if not 0 < overall < 1:
-        return nan
-    if overall > 1 / 2:
-        asked, overall = [(total - count, total) for count, total in asked], 1 - overall
-    return split_p_value([count for count, _ in asked], [total for _, total in asked], 1 - overall)
-
-
-def share_of_calls_p_value(arms: Sequence[Sums]) -> float:
-    """Return the probability of shares of calls this different, if they are the same; NaN if all or none are counted.
-
-    The score test of the ratio of sums: s of a caller's d calls. A caller's deviation from the share of all counts as
-    one, so that a regular is no more than one caller; where everybody calls once it is the chi-square of the table.
-    Where the rarer kind is that of fewer than five callers an arm, callers with such a call are split, each once.
-    """
-    asked = [each for each in arms if each.d]
-    s, d = sum(each.s for each in asked), sum(each.d for each in asked)
-    ss, dd, sd = (sum(getattr(each, name) for each in asked) for name in ("ss", "dd", "sd"))
-    share = _divide(s, d)
-    if len(asked) < 2 or not 0 < share < 1:  # noqa: PLR2004
-        return nan
-    # As many callers, alike and with such calls alone, would vary as much.
-    alike = min(s * s / ss, (d - s) * (d - s) / (dd - 2 * sd + ss))
-    if alike * min(each.d for each in asked) / d < FEWEST_EXPECTED:
-        return share_p_value([each.incomplete for each in asked], [each.callers for each in asked])
-    spread = (ss - 2 * share * sd + share * share * dd) / d
-    deviations = ((each.s - share * each.d, each.d) for each in asked)
-    return chi_square_tail(sum(e * e / (spread * calls) for e, calls in deviations), len(asked) - 1)
-
-
 def least_callers(rate: float | None, share: float) -> float:
     """Return the callers of two arms at whom the always-valid interval begins; infinite for a rate of 0 or 1.
 
@@ -252,70 +192,6 @@ def least_callers(rate: float | None, share: float) -> float:
     """
     rarer = 1 if rate is None else min(rate, 1 - rate)
     return max(FEWEST_CALLERS, FEWEST_EVENTS / rarer if rarer > 0 else inf) / share
-
-
-def callers_needed(spread: float, difference: float, alpha: float, expected: float, *, power: float) -> float:
-    """Return the callers of two arms at whom the always-valid interval finds ``difference`` with chance ``power``.
-
-    These are a little too many: the chance is that of one look, without those before it.
-
-    :param spread: the squared standard error of the difference times the callers that it comes from.
-    """
-    quantile = NORMAL.inv_cdf(power)
-
-    def is_enough_of(callers: float) -> bool:
-        return (always_valid_factor(callers, alpha, expected) + quantile) * sqrt(spread / callers) <= difference
-
-    most = 1.0
-    while not is_enough_of(most) and most < inf:
-        most *= 2
-    least = most / 2
-    while most - least > max(1.0, 1e-9 * most):
-        middle = (least + most) / 2
-        least, most = (least, middle) if is_enough_of(middle) else (middle, most)
-    return float(ceil(most))
-
-
-def _exact_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
-    """Return the probability of all multinomial outcomes that are no likelier than the observed one.
-
-    Where they are too many to list, the arms that expect few are taken together and compared with the others, and the
-    others with each other by chi-square; NaN where all expect few.
-    """
-    n = sum(counts)
-    if comb(n + len(counts) - 1, len(counts) - 1) <= _MOST_OUTCOMES:
-        return _multinomial_p_value(counts, shares, n)
-    arms = list(zip(counts, shares, strict=True))
-    few = [arm for arm in arms if n * arm[1] < FEWEST_EXPECTED]
-    others = [arm for arm in arms if n * arm[1] >= FEWEST_EXPECTED]
-    if not others:
-        return nan
-    count, share = sum(count for count, _ in few), sum(share for _, share in few)
-    # Whatever is beyond the longest list has no probability to speak of.
-    p_value = _multinomial_p_value([count, n - count], [share, 1 - share], max(_FAR_COUNT, count))
-    if len(others) < 2:  # noqa: PLR2004
-        return p_value
-    common = split_p_value([count for count, _ in others], [share for _, share in others])
-    return min(1.0, 2 * min(p_value, common))
-
-
-def _multinomial_p_value(counts: Sequence[int], shares: Sequence[float], longest: int) -> float:
-    """Return the p-value from a list of all outcomes with at most ``longest`` in each arm but the last."""
-    n, logs = sum(counts), [log(share) for share in shares]
-
-    def term(arm: int, count: int) -> float:
-        return count * logs[arm] - lgamma(count + 1)
-
-    observed = sum(term(arm, count) for arm, count in enumerate(counts))
-    outcomes = [(n, 0.0)]
-    for arm in range(len(counts) - 1):
-        outcomes = [
-            (left - count, found + term(arm, count))
-            for left, found in outcomes
-            for count in range(min(left, longest) + 1)
-        ]
-    found = [each + term(len(counts) - 1, left) for left, each in outcomes]
-    return min(1.0, sum(exp(each + lgamma(n + 1)) for each in found if each <= observed + 1e-9))
 
 
 def _is_binomial(x: Sums) -> bool:

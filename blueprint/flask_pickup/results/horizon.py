@@ -9,6 +9,7 @@ from math import inf, isfinite, sqrt
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.results import estimates
 from flask_pickup.results.distributions import NORMAL
+from flask_pickup.results.sequential import errors_of_ends
 from flask_pickup.results.spending import Look, boundary, crossing_probabilities, spent
 
 POWER = 0.8
@@ -32,17 +33,10 @@ class Horizon:
     expected: float
 
     @classmethod
-    def of(cls, experiment: Experiment, metric: MetricDefinition, *, confidence: float | None = None) -> Horizon:
-        """Return what holds for a comparison with control.
-
-        A guardrail is ``safe`` by one end of an interval of twice the error.
-
-        :param confidence: by default the experiment's.
-        """
-        rules = experiment.decision
-        alpha = (1 - (confidence or rules.confidence)) / max(len(experiment.pairs), 1)
-        grows = metric.per == "caller" and metric.within is None
-        weekly, always = estimates.split_error(2 * alpha if metric.guardrail else alpha, grows=grows)
+    def of(cls, experiment: Experiment, metric: MetricDefinition) -> Horizon:
+        """Return what finds a difference, or for a guardrail what calls it ``safe``."""
+        rules, grows = experiment.decision, metric.per == "caller" and metric.within is None
+        weekly, always = estimates.split_error(max(errors_of_ends(experiment, metric)), grows=grows)
         return cls(weekly, always, rules.maximum_weeks, rules.expected_callers)
 
     @property

@@ -163,7 +163,7 @@ def plan(  # noqa: PLR0913 (what an author may state)
             lift=lift,
             week=arms.first(chances),
             needed=tuple(
-                arms.needed(Horizon.of(experiment, metric, confidence=each), each, effect)
+                arms.needed(Horizon.of(_at(experiment, each), metric), each, effect)
                 for each in dict.fromkeys((confidence, _ALTERNATIVE))
                 if lift
             ),
@@ -320,6 +320,10 @@ class _Arms:
 def _quantiles(horizon: Horizon) -> float:
     """Return the standard errors that a difference must have for a single look to find it."""
     return NORMAL.inv_cdf(1 - horizon.error / 2) + NORMAL.inv_cdf(POWER)
+
+
+def _at(experiment: Experiment, confidence: float) -> Experiment:
+    return replace(experiment, decision=replace(experiment.decision, confidence=confidence))
 
 
 def _by(chances: Mapping[int, float], week: int) -> float:
