@@ -13,12 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from flask_pickup.results.spending import Look, boundary, crossing_probabilities, spent
+from flask_pickup.results.spending import BoundedLook, boundary, crossing_probabilities, spent
 
 
-def looks_of(information: Sequence[float], errors: Sequence[float]) -> list[Look]:
+def looks_of(information: Sequence[float], errors: Sequence[float]) -> list[BoundedLook]:
     """Return the looks at which these cumulative errors are spent."""
-    looks: list[Look] = []
+    looks: list[BoundedLook] = []
     for seen, (before, after) in zip(information, pairwise([0, *errors]), strict=True):
         looks.append((seen, boundary(looks, seen, after - before)))
     return looks

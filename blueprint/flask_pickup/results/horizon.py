@@ -10,7 +10,7 @@ from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.results import estimates
 from flask_pickup.results.distributions import NORMAL
 from flask_pickup.results.sequential import errors_of_ends
-from flask_pickup.results.spending import Look, boundary, crossing_probabilities, spent
+from flask_pickup.results.spending import BoundedLook, boundary, crossing_probabilities, spent
 
 POWER = 0.8
 """The chance with which a difference is said to be found."""
@@ -50,10 +50,10 @@ class Horizon:
         pace: float,
         spread: float,
         least: float,
-        past: Sequence[Look] = (),
+        past: Sequence[BoundedLook] = (),
         week: int = 0,
         information: float = 0.0,
-    ) -> dict[int, Look]:
+    ) -> dict[int, BoundedLook]:
         """Return the looks to come by their week; each boundary is the nearer one of weekly looks and always-valid interval.
 
         :param pace: the information 1/SE² that a week adds.
@@ -79,7 +79,9 @@ class Horizon:
         return found
 
 
-def weeks_to_find(looks: Mapping[int, Look], difference: float, *, past: Sequence[Look] = ()) -> int | None:
+def weeks_to_find(
+    looks: Mapping[int, BoundedLook], difference: float, *, past: Sequence[BoundedLook] = ()
+) -> int | None:
     """Return the first week by whose look ``difference`` is found with a chance of 80 %; None if not by the last.
 
     The chance is the whole design's, with the looks that are past: what was seen at them does not change it.
@@ -91,7 +93,7 @@ def weeks_to_find(looks: Mapping[int, Look], difference: float, *, past: Sequenc
     return next((week for week, chance in zip(looks, chances, strict=True) if chance >= POWER), None)
 
 
-def minimum_detectable(looks: Sequence[Look]) -> float:
+def minimum_detectable(looks: Sequence[BoundedLook]) -> float:
     """Return the least difference that these looks find with a chance of 80 %; infinite without a boundary.
 
     :param looks: as (information 1/SE², boundary).

@@ -10,7 +10,7 @@ from flask_pickup.results import estimates
 from flask_pickup.results.horizon import POWER, Horizon, minimum_detectable, weeks_to_find
 from flask_pickup.results.looks import History
 from flask_pickup.results.model import Comparison, Metric, Results
-from flask_pickup.results.spending import Look, crossing_probabilities
+from flask_pickup.results.spending import BoundedLook, crossing_probabilities
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Outlook:
     """
 
     week: int
-    past: tuple[Look, ...]
-    to_come: Mapping[int, Look]
+    past: tuple[BoundedLook, ...]
+    to_come: Mapping[int, BoundedLook]
 
     @classmethod
     def of(

@@ -17,7 +17,7 @@ from flask_pickup.results.baselines import Baseline
 from flask_pickup.results.distributions import NORMAL
 from flask_pickup.results.horizon import POWER, Horizon, minimum_detectable
 from flask_pickup.results.model import Unit
-from flask_pickup.results.spending import Look, crossing_probabilities
+from flask_pickup.results.spending import BoundedLook, crossing_probabilities
 
 TWO_YEARS = 104
 """The longest horizon, in weeks, that is proposed."""
@@ -236,7 +236,7 @@ class _Arms:
         """The callers of both arms from which they are compared."""
         return estimates.least_callers(self.baseline.mean if self.baseline.is_proportion else None, min(self.shares))
 
-    def looks(self, horizon: Horizon, pace: float | None = None) -> dict[int, Look]:
+    def looks(self, horizon: Horizon, pace: float | None = None) -> dict[int, BoundedLook]:
         """Return the looks by their week, with callers as information."""
         pace = pace or self.pace
         return horizon.looks(pace=pace, spread=1, least=self.least) if pace else {}
@@ -271,7 +271,9 @@ class _Arms:
             fixed_callers=ceil(fixed / self.of_all - 1e-9),
         )
 
-    def weeks(self, horizon: Horizon, looks: Mapping[int, Look], chances: Mapping[int, float] | None) -> list[Week]:
+    def weeks(
+        self, horizon: Horizon, looks: Mapping[int, BoundedLook], chances: Mapping[int, float] | None
+    ) -> list[Week]:
         """Return what is found by the end of some weeks."""
         step, last = ceil(horizon.weeks / _ROWS), horizon.weeks
         found = []

@@ -16,7 +16,7 @@ from math import ceil, erfc, exp, inf, log, pi, sqrt
 
 from flask_pickup.results.distributions import NORMAL
 
-Look = tuple[float, float]
+BoundedLook = tuple[float, float]
 
 _FAR = 8
 """The standard deviations beyond which a normal density is left out, and a boundary is none."""
@@ -45,7 +45,7 @@ def spent(alpha: float, t: float) -> float:
     return erfc(-NORMAL.inv_cdf(alpha / 2) / sqrt(2 * min(t, 1.0)))
 
 
-def boundary(earlier: Sequence[Look], information: float, exceed: float) -> float:
+def boundary(earlier: Sequence[BoundedLook], information: float, exceed: float) -> float:
     """Return the boundary whose first crossing at this look has the probability ``exceed`` without a difference.
 
     :param earlier: the information and boundary of each earlier look, oldest first.
@@ -70,7 +70,7 @@ def boundary(earlier: Sequence[Look], information: float, exceed: float) -> floa
     return found / sqrt(information)
 
 
-def crossing_probabilities(looks: Sequence[Look], difference: float = 0.0) -> list[float]:
+def crossing_probabilities(looks: Sequence[BoundedLook], difference: float = 0.0) -> list[float]:
     """Return for each look the probability that a boundary was crossed by then, if the difference is ``difference``."""
     found, crossed = [], 0.0
     for number, (information, limit) in enumerate(looks):
@@ -86,12 +86,12 @@ def crossing_probabilities(looks: Sequence[Look], difference: float = 0.0) -> li
     return found
 
 
-def _kept(looks: Iterable[Look]) -> tuple[Look, ...]:
+def _kept(looks: Iterable[BoundedLook]) -> tuple[BoundedLook, ...]:
     return tuple(look for look in looks if look[1] <= _FAR)
 
 
 @lru_cache(maxsize=512)
-def _inside(looks: tuple[Look, ...], after: float) -> tuple[list[float], list[float]]:
+def _inside(looks: tuple[BoundedLook, ...], after: float) -> tuple[list[float], list[float]]:
     """Return nodes of |S| at the last look, and the probability at each that no boundary was crossed.
 
     :param after: the information of the look after, for which the nodes must be close enough.
