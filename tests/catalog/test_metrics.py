@@ -59,17 +59,29 @@ def complaints(folder: Path, toml: str, plan: Mapping[str, Any] = PLAN) -> list[
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "per", "missing"),
+    ("outcomes", "kind", "per", "missing"),
     [
-        ("analysis.booked analysis.asked analysis.mood.good early_hang_up sale", "caller", "zero"),
-        ("analysis.score duration_seconds user_messages", "call", "leave out"),
+        ("analysis.booked analysis.asked analysis.mood.good early_hang_up", "flag", "caller", "zero"),
+        ("sale analysis.found_by_a_saved_agent", None, "caller", "zero"),
+        ("analysis.score duration_seconds user_messages", "number", "call", "leave out"),
     ],
 )
-def test_defaults_follow_from_the_outcome(tmp_path: Path, outcomes: str, per: str, missing: str) -> None:
+def test_defaults_follow_from_the_outcome(
+    tmp_path: Path, outcomes: str, kind: str | None, per: str, missing: str
+) -> None:
     """Flags and the host's own count callers, and no row means no; numbers are averaged over calls that have one."""
     for outcome in outcomes.split():
         found = metric(tmp_path / outcome, f'outcome = "{outcome}"')
-        assert (found["per"], found["missing"]) == (per, missing)
+        assert (found["kind"], found["per"], found["missing"]) == (kind, per, missing)
+
+
+def test_outcome_that_one_plan_calls_a_number_is_one(tmp_path: Path) -> None:
+    """What may be a flag or any number is a number, in whatever order the types stand."""
+    for types in (["number", "boolean"], ["boolean", "number"]):
+        plan = {"structured_data_plan": {"schema": {"properties": {"asked": {"type": types}}}}}
+        override = {"assistant": {"analysis_plan": plan}}
+        found = read(tmp_path / types[0], 'primary = "m"\n[metrics.m]\noutcome = "analysis.asked"', plan=override)
+        assert found.experiments[0].metrics[0].kind == "number"
 
 
 def test_every_key_is_part_of_the_definition(tmp_path: Path) -> None:
@@ -77,7 +89,7 @@ def test_every_key_is_part_of_the_definition(tmp_path: Path) -> None:
     keys = 'goal = "decrease"\nper = "call"\nmissing = "leave out"\nwithin = "36h"\ncap = 0.99\nmargin = 2'
     assert metric(tmp_path, f'outcome = "sale"\n{keys}') == {
         "outcome": "sale", "goal": "decrease", "guardrail": False, "margin": 2, "smallest": 0.1, "per": "call",
-        "missing": "leave out", "within": 1.5, "cap": 0.99,
+        "missing": "leave out", "within": 1.5, "cap": 0.99, "kind": None,
     }  # fmt: skip
 
 

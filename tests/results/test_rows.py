@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from flask_pickup.models import Assignment, Call
 from flask_pickup.results.aggregates import ArmAggregates
 from flask_pickup.results.assembling import ResultOptions, analysis
 from flask_pickup.results.counting import aggregate
+from flask_pickup.results.estimates import ratio
 from result_rows import START, Rows, body
 
 DAY = START + timedelta(days=30)
@@ -183,3 +184,70 @@ def callers_of(rows: Rows, arm: str) -> Iterator[tuple[list[dict[str, Any]], int
         counts = [call for own, call in within if own or call["reasons"] == {"opening": "audience"}]
         if since[1] == arm and since[0] < end:
             yield counts, len(within) - len(counts)
+
+
+TWO = {"analysis.booked": 2.0}
+PIN: tuple[Any, ...] = ("ann", at(3), "warm", {}, {"source": "pin"})
+STRAYS: Mapping[str, Sequence[tuple[Any, ...]]] = {
+    "period": [("bob", at(0.1), "warm", TWO, {"definition": "c"})],
+    "experiment": [("bob", at(2), "warm", TWO, {"experiment": "other"})],
+    "number": [(None, at(2), "warm", TWO, {"source": "unidentified"})],
+    "pinned": [("bob", at(2), "warm", TWO, {"source": "pin"})],
+    "after a pin": [PIN, ("ann", at(4), "warm", TWO, {})],
+    "audience, after a pin": [PIN, ("ann", at(4), None, TWO, {"reasons": {"opening": "audience"}})],
+    "traffic": [("ann", at(3), None, TWO, {"reasons": {"opening": "traffic"}})],
+    "paused": [("ann", at(3), None, TWO, {"reasons": {"opening": "paused"}})],
+    "layer": [("ann", at(3), None, TWO, {"reasons": {"opening": "layer"}})],
+    "concluded": [("ann", at(3), None, TWO, {"reasons": {}})],
+    "closed": [("ann", at(3), None, TWO, {"decision": "closed"})],
+    "rehearsal": [("ann", at(3), "warm", TWO, {"call_id": "pickup-rehearsal-1"})],
+    "before": [("ann", at(0.1), None, TWO, {"reasons": {"opening": "audience"}})],
+    "later call": [("ann", DAY, "warm", TWO, {})],
+    "later report": [("ann", DAY - timedelta(seconds=1), "warm", TWO, {})],
+}
+"""Calls whose value of 2 is no part of the result."""
+
+
+@pytest.mark.parametrize("name", STRAYS)
+def test_value_elsewhere_changes_no_scale(engine: Engine, name: str) -> None:
+    """Whether a metric is a share or a total, its centre and its cap depend on the calls that count alone."""
+    rows = Rows()
+    for day in (1, 2):
+        rows.call("ann", at(day), "warm", {"analysis.booked": 1.0})
+    rows.call("cas", at(1), "control", {"analysis.booked": 0.0})
+    for *call, options in STRAYS[name]:
+        rows.call(*call, **options)
+    named: dict[str, dict[str, Any]] = {
+        "booked": {"outcome": "analysis.booked"},
+        "cut": {"outcome": "analysis.booked", "cap": 0.99},
+    }
+    rows.write(engine, [("c", body(named, files={"warm": "old"})), ("d", body(named))])
+    assert sums_of(engine, "booked") == sums_of(engine, "cut") == (True, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        (None, (1.0, 1.0), (True, 0.0, 1.0)),
+        (None, (1.0, 2.0), (False, 1.0, 3.0)),
+        ("flag", (1.0, 2.0), (True, 0.0, 1.0)),
+        ("number", (1.0, 1.0), (False, 0.666667, 2.0)),
+    ],
+)
+def test_kind_of_a_metric_says_its_scale(
+    engine: Engine, kind: str | None, values: tuple[float, ...], expected: tuple[bool, float, float]
+) -> None:
+    """A flag asks whether it ever happened, a number for the total; where the kind is unknown, the values tell."""
+    rows = Rows()
+    for value in values:
+        rows.call("ann", at(value), "warm", {"analysis.booked": value})
+    rows.call("cas", at(1), "control", {"analysis.booked": 0.0})
+    rows.write(engine, [("d", body({"booked": {"outcome": "analysis.booked", "kind": kind}}))])
+    assert sums_of(engine, "booked") == pytest.approx(expected)
+
+
+def sums_of(engine: Engine, metric: str) -> tuple[bool, float, float]:
+    """Return whether a metric is a proportion, its centre, and the mean of the arm ``warm``."""
+    [counts] = counted(engine, DAY)
+    sums = counts["d", "warm", False].of(metric)
+    return sums.is_proportion, sums.centre, ratio(sums)

@@ -34,6 +34,8 @@ CONTROL = "control"
 Status = Literal["draft", "running", "paused", "concluded"]
 Goal = Literal["increase", "decrease"]
 Per = Literal["caller", "call"]
+Kind = Literal["flag", "number"]
+"""A flag is 0 or 1: it happened, or it did not."""
 
 _WITHIN = re.compile(r"([1-9][0-9]{0,3})([hdw])")
 _DAYS = {"h": 1 / 24, "d": 1, "w": 7}
@@ -60,6 +62,8 @@ class MetricDefinition:
     :param missing: ``zero`` or ``leave out``.
     :param within: days after a caller's first assignment; None for all.
     :param cap: the percentile at which values are cut; None for none.
+    :param kind: what an analysis plan or the reports make of the outcome; None where that is not known, as of the host's
+        own. It is no key of the file.
     """
 
     name: str
@@ -72,6 +76,7 @@ class MetricDefinition:
     missing: Literal["zero", "leave out"] = key(choice("zero", "leave out"), default="zero")
     within: float | None = key(Value(must_be('a time such as "7d"'), _days), default=None)
     cap: float | None = key(number("a percentile such as 0.99", lambda share: 1 / 2 <= share < 1), default=None)
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,9 @@ class _Loader:
         if not any(platform.plans_analysis for platform in self.overrides.platforms):
             return None
         found = (each.analysis_fields(patch) for each in self.overrides.platforms for patch in self.overrides.of(each))
-        return dict(pair for fields in found for pair in analysed(fields))
+        pairs = [pair for fields in found for pair in analysed(fields)]
+        # What one plan calls a number and another a flag may be any number.
+        return dict(pairs) | {name: kind for name, kind in pairs if kind == "number"}
 
     def _arms(self, experiment: str) -> dict[str, Arm]:
         """Return what is in each folder beside ``experiment.toml``, whether it is an arm or not."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 from flask_pickup.catalog.complaints import did_you_mean, suggest
-from flask_pickup.catalog.definition import DecisionRules, MetricDefinition
+from flask_pickup.catalog.definition import DecisionRules, Kind, MetricDefinition
 from flask_pickup.catalog.toml import TomlFile
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, schema_values
-
-Kind = Literal["flag", "number"]
-"""A flag is 0 or 1: it happened, or it did not."""
 
 Kinds = Mapping[str, Kind]
 """Outcome to its kind, of those that an analysis plan can find."""
@@ -62,19 +59,25 @@ def define_decision(toml: TomlFile, table: Mapping[str, Any]) -> DecisionRules:
 
 def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds | None) -> MetricDefinition:
     outcome = table.get("outcome", name)
-    # The host's own outcomes are taken for flags until the author says otherwise.
-    kind: Kind = "number" if outcome in REPORTED_NUMBERS else (kinds or {}).get(outcome, "flag")
+    kind = _kind(outcome, kinds or {})
+    # An outcome of which nothing is known is taken for a flag until the author says otherwise.
     defaults = {"per": "call", "missing": "leave out"} if kind == "number" else {}
-    metric = MetricDefinition(**{"name": name, "outcome": name, **defaults, **table})
+    metric = MetricDefinition(**{"name": name, "outcome": name, "kind": kind, **defaults, **table})
     is_of_vendor = kinds is None and outcome.startswith(ANALYSED)
     for problem, remedy in () if is_of_vendor else _doubtful_outcome(outcome, kinds or {}):
         toml.complain(problem, remedy, "metrics", name, "outcome", level="warning")
     if metric.guardrail and not metric.margin:
         remedy = "write margin = 0.03, or the harm that you accept: no data can exclude every harm"
         toml.complain("the guardrail has no margin", remedy, "metrics", name, level="warning")
-    if kind == "flag" and (outcome.startswith(ANALYSED) or outcome in REPORTED_FLAGS):
+    if kind == "flag" or (kind is None and outcome.startswith(ANALYSED)):
         _check_rate(toml, metric)
     return metric
+
+
+def _kind(outcome: str, kinds: Kinds) -> Kind | None:
+    if outcome in REPORTED_NUMBERS:
+        return "number"
+    return "flag" if outcome in REPORTED_FLAGS else kinds.get(outcome)
 
 
 def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:

@@ -87,26 +87,30 @@ def _ratio(s: Any, d: Any) -> ColumnElement[Any]:
 
 
 def _scales(connection: Connection, query: CountQuery) -> dict[str, Scale]:
-    scales = {metric.name: Scale(is_proportion=metric.outcome in REPORTED_FLAGS) for metric in query.metrics}
-    numbers = tuple(metric for metric in query.metrics if metric.outcome not in REPORTED_FLAGS)
-    scales |= _scales_of_values(connection, replace(query, metrics=numbers))
-    return scales
+    """Return the scale of each metric, in the query's order: by its kind, or else by the values of calls that count."""
+    flags = [metric.name for metric in query.metrics if metric.kind == "flag" or metric.outcome in REPORTED_FLAGS]
+    numbers = tuple(metric for metric in query.metrics if metric.name not in flags)
+    # A flag that once was a number must not count for more than one.
+    scales = dict.fromkeys(flags, Scale(is_proportion=True, cap=1.0)) | _scales_of_values(connection, query, numbers)
+    return {metric.name: scales.get(metric.name, Scale()) for metric in query.metrics}
 
 
-def _scales_of_values(connection: Connection, query: CountQuery) -> dict[str, Scale]:
+def _scales_of_values(
+    connection: Connection, query: CountQuery, metrics: tuple[MetricDefinition, ...]
+) -> dict[str, Scale]:
     """Return the scales of the metrics that have values; a period without any has those of the periods before it."""
-    if not query.metrics:
+    if not metrics:
         return {}
-    scales = {}
+    scales, query = dict[str, Scale](), replace(query, metrics=metrics)
     row = iter(connection.execute(Statement(connection.dialect.name, query).means_of_calls()).one())
-    for metric, mean, is_number in zip(query.metrics, row, row, strict=True):
-        if is_number:
+    for metric, mean, is_number in zip(metrics, row, row, strict=True):
+        if is_number or (mean is not None and metric.kind == "number"):
             scales[metric.name] = _scale(connection, query, metric, mean)
         elif mean is not None:
             scales[metric.name] = Scale(is_proportion=True)
-    rest = tuple(metric for metric in query.metrics if metric.name not in scales)
     if query.scaled_by:
-        scales |= _scales_of_values(connection, replace(query, metrics=rest, scaled_by=frozenset()))
+        rest = tuple(metric for metric in metrics if metric.name not in scales)
+        scales |= _scales_of_values(connection, replace(query, scaled_by=frozenset()), rest)
     return scales
 
 
