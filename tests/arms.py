@@ -11,7 +11,7 @@ import numpy as np
 
 from flask_pickup.catalog.definition import DecisionRules, Experiment, MetricDefinition
 from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates, Sums
-from flask_pickup.results.looks import History, Look
+from flask_pickup.results.looks import PastLooks, WeeklyLook
 from flask_pickup.results.model import Finding, Results
 from flask_pickup.results.statistics import results_of
 from flask_pickup.results.verdict import decide_verdict
@@ -104,13 +104,13 @@ def look(  # noqa: PLR0913 (all that a look follows from)
     metrics: Mapping[str, Mapping[str, Sums]],
     *,
     week: int = 8,
-    earlier: Sequence[Look] = (),
+    earlier: Sequence[WeeklyLook] = (),
     pace: float | None = 250.0,
     alarm: Finding | None = None,
     **options: Any,
-) -> Look:
+) -> WeeklyLook:
     """Return a weekly look at made-up sums, after earlier ones, with its verdict."""
-    history = History(earlier, alarm, week)
+    history = PastLooks(earlier, alarm, week)
     found = results_of(of, period(of, metrics, weeks=week, **options), histories={1: history})
     found = replace(found, week=week, rules="d", new_callers_a_week=pace)
-    return Look(week, replace(found, verdict=decide_verdict(found, of, history)).as_data())
+    return WeeklyLook(week, replace(found, verdict=decide_verdict(found, of, history)).as_data())

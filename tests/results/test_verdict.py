@@ -18,7 +18,7 @@ from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.results import wording
 from flask_pickup.results.aggregates import Sums
 from flask_pickup.results.choice import expected_loss
-from flask_pickup.results.looks import Look
+from flask_pickup.results.looks import WeeklyLook
 from flask_pickup.results.model import Finding, Verdict
 from flask_pickup.translation import in_language
 
@@ -226,9 +226,9 @@ def test_a_choice_names_the_guardrail_that_is_unknown() -> None:
 # --- verdicts that stay -----------------------------------------------------------------------------------------------
 
 
-def weeks(*events: tuple[int, int, int], of: Experiment | None = None, **options: Any) -> list[Look]:
+def weeks(*events: tuple[int, int, int], of: Experiment | None = None, **options: Any) -> list[WeeklyLook]:
     """Return the looks of weeks 2, 3 and so on, each with the events of control and warm and the callers of either."""
-    found: list[Look] = []
+    found: list[WeeklyLook] = []
     for week, (control, warm, callers) in enumerate(events, 2):
         sums = {"booked": {"control": rate(control, callers), "warm": rate(warm, callers)}}
         found.append(look(of or design(BOOKED), sums, week=week, earlier=tuple(found), **options))

@@ -29,7 +29,7 @@ from flask_pickup.results.calls import (
     unread_calls,
 )
 from flask_pickup.results.counting import Counted, aggregate, callers
-from flask_pickup.results.looks import WEEK, History, Look, keep_looks, look_rows, looks_of
+from flask_pickup.results.looks import WEEK, PastLooks, WeeklyLook, keep_looks, look_rows, looks_of
 from flask_pickup.results.model import Finding, Metric, Results, Unidentified
 from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
 from flask_pickup.results.rules import changed_rules, in_force
@@ -217,18 +217,18 @@ class Analysis:
         return not (self.options.pool or self.options.rehearsals or self.options.platform)
 
     @cached_property
-    def _histories(self) -> dict[int, History]:
+    def _histories(self) -> dict[int, PastLooks]:
         """The looks of each period, those made now included."""
         kept = looks_of(self.connection, self.experiment.name)
-        return {each.number: kept.get(each.key, History()) for each in (*self.earlier, self.period)}
+        return {each.number: kept.get(each.key, PastLooks()) for each in (*self.earlier, self.period)}
 
     @property
-    def looks(self) -> Sequence[Look]:
+    def looks(self) -> Sequence[WeeklyLook]:
         """The weekly looks of the period in force."""
         return self._history.looks
 
     @property
-    def _history(self) -> History:
+    def _history(self) -> PastLooks:
         return self._histories[self.period.number]
 
     def _missing_weeks(self) -> list[tuple[int, datetime]]:
@@ -263,7 +263,7 @@ class Analysis:
         found = results_of(design, period, histories={period.number: history})
         found = replace(found, week=week, rules=rules.fingerprint)
         alarm = next((each for each in found.warnings if each.code == "split"), None) if not history.alarm else None
-        changes = [each for at, each in self._changes if at < period.until]
+        changes = [at for at, _ in self._changes]
         found = replace(found, verdict=decide_verdict(found, design, history, changes))
         self._keep([found], alarm)
 
@@ -275,7 +275,7 @@ class Analysis:
     def _keep(self, looks: Sequence[Results], alarm: Finding | None) -> None:
         history, number = self._history, self.period.number
         self.new_looks += look_rows(self.experiment.name, self.period.key, looks, alarm)
-        made = [Look(each.week or 0, each.as_data()) for each in looks]
+        made = [WeeklyLook(each.week or 0, each.as_data()) for each in looks]
         self._histories[number] = replace(history, looks=(*history.looks, *made), alarm=alarm or history.alarm)
 
     @cached_property
@@ -304,7 +304,7 @@ class Analysis:
             yield Finding("changed", {"pooled": self.pooled})
         if before := sum(period.callers for period in earlier):
             yield Finding("changed", {"since": day, "callers": before, "period": f"{self.period.number}"})
-        yield from (finding for _, finding in self._changes)
+        yield from (finding for at, finding in self._changes if at < self.query.until)
         if both := current.callers - one_arm.callers:
             yield self._two_arms(both, one_arm)
         most = max((arm.most_calls for arm in current.arms.values()), default=0)

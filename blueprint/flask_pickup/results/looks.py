@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_pickup.models import Look as LookRow
+from flask_pickup.models import Look
 from flask_pickup.results.model import Finding, Results, Verdict, verdict_of
 
 log = logging.getLogger("flask_pickup")
@@ -20,12 +20,12 @@ log = logging.getLogger("flask_pickup")
 WEEK = timedelta(weeks=1)
 ALARM = 0
 """Stands for the week of the row that keeps the first alarm of a period's split."""
-DECIDED = frozenset({"better", "better below smallest", "worse", "no difference"})
+FINAL = frozenset({"better", "better below smallest", "worse", "no difference"})
 """States of verdicts that are kept."""
 
 
 @dataclass(frozen=True)
-class Look:
+class WeeklyLook:
     """A look at the results of a period.
 
     :param week: from 1.
@@ -48,7 +48,7 @@ class Look:
     @property
     def is_decided(self) -> bool:
         """Whether the verdict is one that is kept."""
-        return self.body["verdict"]["state"] in DECIDED
+        return self.body["verdict"]["state"] in FINAL
 
     def comparison(self, metric: str, arm: str, against: str) -> Mapping[str, Any] | None:
         """Return a comparison as it stood; None if it was not made, or was suppressed."""
@@ -60,14 +60,14 @@ class Look:
 
 
 @dataclass(frozen=True)
-class History:
+class PastLooks:
     """The looks of a period before a moment.
 
     :param alarm: the finding of the period's split, if it ever was an alarm.
     :param week: the number of the look that the moment is; None on other days.
     """
 
-    looks: Sequence[Look] = ()
+    looks: Sequence[WeeklyLook] = ()
     alarm: Finding | None = None
     week: int | None = None
 
@@ -77,29 +77,29 @@ class History:
         return [each for each in found if each]
 
     @property
-    def decided(self) -> Look | None:
+    def decided(self) -> WeeklyLook | None:
         """The first look with a verdict that is kept; its rules hold from then on."""
         return next((look for look in self.looks if look.is_decided), None)
 
 
-def looks_of(connection: Connection, experiment: str) -> Mapping[str, History]:
+def looks_of(connection: Connection, experiment: str) -> Mapping[str, PastLooks]:
     """Return the looks of each period of an experiment, by the period's key."""
-    statement = select(LookRow.period, LookRow.week, LookRow.body).where(LookRow.experiment == experiment)
-    found: dict[str, list[Look]] = {}
+    statement = select(Look.period, Look.week, Look.body).where(Look.experiment == experiment)
+    found: dict[str, list[WeeklyLook]] = {}
     alarms: dict[str, Finding] = {}
-    for period, week, body in connection.execute(statement.order_by(LookRow.period, LookRow.week)):
+    for period, week, body in connection.execute(statement.order_by(Look.period, Look.week)):
         if week == ALARM:
             alarms[period] = Finding(**body)
         else:
-            found.setdefault(period, []).append(Look(week, body))
-    return {period: History(tuple(found.get(period, ())), alarms.get(period)) for period in {*found, *alarms}}
+            found.setdefault(period, []).append(WeeklyLook(week, body))
+    return {period: PastLooks(tuple(found.get(period, ())), alarms.get(period)) for period in {*found, *alarms}}
 
 
 def keep_looks(engine: Engine, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write looks that are not there yet. Where nothing can be written, the next computation finds the same."""
     if not rows:
         return
-    insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(LookRow)
+    insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(Look)
     try:
         with engine.begin() as connection:
             connection.execute(insert.on_conflict_do_nothing(), list(rows))

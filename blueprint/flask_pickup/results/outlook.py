@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from flask_pickup.catalog.definition import Experiment
 from flask_pickup.results import estimates
 from flask_pickup.results.horizon import POWER, Horizon, minimum_detectable, weeks_to_find
-from flask_pickup.results.looks import History
+from flask_pickup.results.looks import PastLooks
 from flask_pickup.results.model import Comparison, Metric, Results
 from flask_pickup.results.spending import BoundedLook, crossing_probabilities
 
@@ -28,7 +28,7 @@ class Outlook:
 
     @classmethod
     def of(
-        cls, design: Experiment, results: Results, metric: Metric, compared: Comparison, history: History
+        cls, design: Experiment, results: Results, metric: Metric, compared: Comparison, history: PastLooks
     ) -> Outlook | None:
         """Return the looks of a comparison as it stands at a look; None where it is not known how its values vary."""
         definition, pace = design.metric(metric.metric), results.new_callers_a_week

@@ -7,8 +7,9 @@ does their intersection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isfinite, isnan
 from typing import Any
 
@@ -19,13 +20,15 @@ from flask_pickup.results.model import Interval, Spending
 from flask_pickup.results.spending import boundary, spent
 
 _MORE = 1 + 1e-9
+_solved = lru_cache(maxsize=16)(boundary)
+"""Both ends mostly ask for the same boundary."""
 
 Earlier = Sequence[Mapping[str, Any]]
 """A comparison as it stood at the earlier looks, as plain values."""
 
 
 @dataclass(frozen=True)
-class Step:
+class IntervalAt:
     """A comparison's intervals at one moment.
 
     :param interval: the intersection with all earlier ones.
@@ -75,11 +78,11 @@ class Comparing:
         self.x, self.y, self.difference = x, y, estimates.ratio(x) - estimates.ratio(y)
         self.error = estimates.cautious_error(x, y, equal=equal)
 
-    def alone(self) -> Step:
+    def alone(self) -> IntervalAt:
         """Return the always-valid interval that has the whole error, for results without weekly looks."""
         return self._intersected(self._always_valid(self.errors), (), None)
 
-    def step(self, earlier: Earlier, week: int | None) -> Step:
+    def step(self, earlier: Earlier, week: int | None) -> IntervalAt:
         """Return the interval after those of earlier looks.
 
         :param week: the number of the look; None on a day between looks.
@@ -91,7 +94,7 @@ class Comparing:
             reaches = min(reaches[0], low), min(reaches[1], high)
         return self._intersected(reaches, earlier, spending)
 
-    def reach(self, earlier: Earlier, step: Step) -> float:
+    def reach(self, earlier: Earlier, step: IntervalAt) -> float:
         """Return the standard errors that a difference must have to be found now: on other days, as at the last look."""
         last = earlier[-1]["spending"] if earlier else None
         return min([step.reach, *(_or_infinite(each) for each in (last["boundaries"] if last else ()))])
@@ -112,31 +115,30 @@ class Comparing:
         if before and information <= _MORE * before[-1]["information"]:
             # Values that still grow can make the looks less precise: such a look is skipped, and spends nothing.
             return None
-        ends = list(self._ends(before, information, week))
-        return Spending(information, (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1]))
+        low, high = (self._end(before, information, week, end) for end in (0, 1))
+        return Spending(information, (low[0], high[0]), (low[1], high[1]))
 
-    def _ends(
-        self, before: Sequence[Mapping[str, Any]], information: float, week: int
-    ) -> Iterator[tuple[float | None, float]]:
-        """Yield the boundary of each end, and what is spent on it by now."""
-        for end, error in enumerate(self.weekly):
-            looks = [(each["information"], _or_infinite(each["boundaries"][end])) for each in before]
-            already = before[-1]["spent"][end] if before else 0.0
-            allowed = max(already, spent(error, week / self.horizon))
-            found = boundary(looks, information, allowed - already)
-            yield (found, allowed) if isfinite(found) else (None, already)
+    def _end(
+        self, before: Sequence[Mapping[str, Any]], information: float, week: int, end: int
+    ) -> tuple[float | None, float]:
+        """Return the boundary of an end, and what is spent on it by now."""
+        looks = tuple((each["information"], _or_infinite(each["boundaries"][end])) for each in before)
+        already = before[-1]["spent"][end] if before else 0.0
+        allowed = max(already, spent(self.weekly[end], week / self.horizon))
+        found = _solved(looks, information, allowed - already)
+        return (found, allowed) if isfinite(found) else (None, already)
 
-    def _intersected(self, reaches: tuple[float, float], earlier: Earlier, spending: Spending | None) -> Step:
+    def _intersected(self, reaches: tuple[float, float], earlier: Earlier, spending: Spending | None) -> IntervalAt:
         last: Mapping[str, Any] = (
             earlier[-1] if earlier else {"interval": None, "relative_interval": None, "has_changed": False}
         )
         before, relative = _interval(last["interval"]), _interval(last["relative_interval"])
         if not isfinite(max(reaches)):
-            return Step(before, None, relative, has_changed=last["has_changed"])
+            return IntervalAt(before, None, relative, has_changed=last["has_changed"])
         own = (self.difference - reaches[0] * self.error, self.difference + reaches[1] * self.error)
         joint = _intersection(own, before)
         own_relative = self._relative(reaches)
-        return Step(
+        return IntervalAt(
             interval=joint or own,
             own=own,
             relative=own_relative if joint is None or not own_relative else _intersection(own_relative, relative),

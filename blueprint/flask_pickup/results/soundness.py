@@ -14,7 +14,7 @@ from flask_pickup.outcome_names import ANALYSED, HUNG_UP, is_reported
 from flask_pickup.results import estimates
 from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates, Sums
 from flask_pickup.results.estimates import FEWEST_CALLERS, FEWEST_EVENTS
-from flask_pickup.results.looks import History
+from flask_pickup.results.looks import PastLooks
 from flask_pickup.results.model import Finding, SampleRatio
 
 SPLIT = 0.005
@@ -46,7 +46,7 @@ class Lost:
         return metric.outcome == HUNG_UP if self.of == "hang_ups" else is_reported(metric.outcome)
 
 
-def sample_ratio(period: PeriodAggregates, history: History | None) -> SampleRatio:
+def sample_ratio(period: PeriodAggregates, history: PastLooks | None) -> SampleRatio:
     """Test the split of the callers, and again of those with a report; the smaller p-value counts.
 
     An alarm stays for the whole period.
@@ -78,7 +78,7 @@ def unsound(
     design: Experiment,
     period: PeriodAggregates,
     ratio: SampleRatio,
-    history: History | None,
+    history: PastLooks | None,
     missing: Sequence[Lost],
 ) -> Iterator[Finding]:
     """Yield what a reader must know of the rows."""

@@ -11,7 +11,7 @@ from flask_pickup.results import estimates
 from flask_pickup.results.aggregates import PeriodAggregates, Sums
 from flask_pickup.results.distributions import NORMAL
 from flask_pickup.results.horizon import POWER
-from flask_pickup.results.looks import History
+from flask_pickup.results.looks import PastLooks
 from flask_pickup.results.model import (
     ArmCounts,
     ArmMean,
@@ -38,7 +38,7 @@ def results_of(
     design: Experiment,
     period: PeriodAggregates,
     earlier: Sequence[PeriodAggregates] = (),
-    histories: Mapping[int, History] | None = None,
+    histories: Mapping[int, PastLooks] | None = None,
 ) -> Results:
     """Return what the rows of a period say, without a verdict.
 
@@ -58,11 +58,11 @@ def results_of(
 
 
 def _period(
-    design: Experiment, period: PeriodAggregates, histories: Mapping[int, History] | None
+    design: Experiment, period: PeriodAggregates, histories: Mapping[int, PastLooks] | None
 ) -> tuple[PeriodResults, tuple[Finding, ...]]:
     """Return a period's results and warnings, with the arms and weights that it had."""
     design = replace(design, weights=period.weights)
-    history = None if histories is None else histories.get(period.number, History())
+    history = None if histories is None else histories.get(period.number, PastLooks())
     ratio, missing = sample_ratio(period, history), list(lost(design, period))
     metrics = []
     for metric in design.metrics:
@@ -98,7 +98,12 @@ def _arm_counts(period: PeriodAggregates) -> tuple[ArmCounts, ...]:
 
 
 def _metric(
-    metric: MetricDefinition, design: Experiment, period: PeriodAggregates, history: History | None, *, suppressed: bool
+    metric: MetricDefinition,
+    design: Experiment,
+    period: PeriodAggregates,
+    history: PastLooks | None,
+    *,
+    suppressed: bool,
 ) -> Metric:
     sums = {name: arm.of(metric.name) for name, arm in period.arms.items()}
     counted = [each for each in sums.values() if each.callers]
@@ -123,7 +128,7 @@ def _compare(  # noqa: PLR0913, PLR0917 (all that a comparison follows from)
     design: Experiment,
     sums: Mapping[str, Sums],
     pair: tuple[str, str],
-    history: History | None,
+    history: PastLooks | None,
     until: str,
 ) -> Comparison:
     """Return the comparison of two arms."""

@@ -8,35 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import isfinite
 
 from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.results.choice import choose
-from flask_pickup.results.looks import DECIDED, History
+from flask_pickup.results.looks import FINAL, PastLooks
 from flask_pickup.results.model import Comparison, Finding, Metric, Results, Verdict, VerdictState
 from flask_pickup.results.outlook import Outlook
 from flask_pickup.results.statistics import state_of
 
 WINS = ("better", "better below smallest")
-KEPT = DECIDED | {"choice"}
+KEPT = FINAL | {"choice"}
 
 
-def decide_verdict(results: Results, design: Experiment, history: History, changes: Sequence[Finding] = ()) -> Verdict:
+def decide_verdict(
+    results: Results, design: Experiment, history: PastLooks, changes: Sequence[datetime] = ()
+) -> Verdict:
     """Return the verdict on results up to the end of a whole week.
 
     :param history: the looks before it.
-    :param changes: findings of rules that were changed before the verdict was given.
+    :param changes: when rules were changed.
     """
     if broken := revoked(results, design, history):
         return broken
     decided = _verdict(results, design, history)
-    if decided.state in KEPT and changes:
+    if decided.found and any(each < datetime.fromisoformat(decided.found) for each in changes):
         decided = replace(decided, findings=(*decided.findings, Finding("error-rate", {})))
     return replace(decided, until=results.until)
 
 
-def revoked(results: Results, design: Experiment, history: History) -> Verdict | None:
+def revoked(results: Results, design: Experiment, history: PastLooks) -> Verdict | None:
     """Return the verdict on results that are not reliable, on any day; None where they are."""
     metric = results.metric(design.primary)
     if not results.sample_ratio.ok:
@@ -51,12 +53,12 @@ def revoked(results: Results, design: Experiment, history: History) -> Verdict |
     return Verdict("broken", (), tuple(findings), until=results.until)
 
 
-def _last_said(history: History) -> Verdict | None:
+def _last_said(history: PastLooks) -> Verdict | None:
     """Return the last verdict that is kept."""
     return next((look.verdict for look in reversed(history.looks) if look.verdict.state in KEPT), None)
 
 
-def _verdict(results: Results, design: Experiment, history: History) -> Verdict:
+def _verdict(results: Results, design: Experiment, history: PastLooks) -> Verdict:
     metric = results.metric(design.primary)
     if metric is None:
         return Verdict("cannot tell yet", (), (Finding("no-primary"),))
@@ -92,7 +94,7 @@ class _Judged:
 
 
 class _Deciding:
-    def __init__(self, results: Results, design: Experiment, metric: Metric, history: History) -> None:
+    def __init__(self, results: Results, design: Experiment, metric: Metric, history: PastLooks) -> None:
         self.results = results
         self.design = design
         self.metric = metric

@@ -1,0 +1,248 @@
+"""Weekly looks: rows that never change, and verdicts that follow from them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, delete, insert, select, update
+
+from flask_pickup.models import Assignment, Call, Definition, Look, Outcome
+from flask_pickup.results.assembling import ResultOptions, results
+from flask_pickup.results.model import Results
+from result_rows import BOOKED, START, Rows, body, callers, tables
+
+WEEK = timedelta(weeks=1)
+METRICS = {"booked": BOOKED}
+SALE = {"outcome": "sale", "smallest": 0.05}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Engine]:
+    """Empty tables in SQLite alone."""
+    engine = tables(f"sqlite:///{tmp_path / 'pickup.db'}")
+    yield engine
+    engine.dispose()
+
+
+def fill(engine: Engine, control: float, warm: float, **options: Any) -> None:
+    """Write 600 callers an arm over eight weeks, with their rates of booking."""
+    rows = Rows()
+    callers(rows, "control", 600, control, **options)
+    callers(rows, "warm", 600, warm, **options)
+    rows.write(engine)
+
+
+def define(engine: Engine, name: str, week: float, **changed: Any) -> None:
+    """Write a definition that was first seen in a week."""
+    found = body(changed.pop("metrics", METRICS), **changed)
+    values = {"fingerprint": name, "experiment": "opening", "body": found, "first_seen_at": START + week * WEEK}
+    with engine.begin() as connection:
+        connection.execute(insert(Definition).values(values))
+
+
+def shown(engine: Engine, week: float, **options: Any) -> Results:
+    return results(engine, "opening", options=ResultOptions(now=START + week * WEEK, **options))
+
+
+def looks(engine: Engine) -> dict[int, Any]:
+    with engine.connect() as connection:
+        return dict(tuple(row) for row in connection.execute(select(Look.week, Look.body).order_by(Look.week)))
+
+
+def codes(found: Results) -> list[str]:
+    return [each.code for each in found.warnings]
+
+
+def test_weeks_nobody_looked_at_are_as_they_would_have_been(engine: Engine) -> None:
+    """The first computation writes the looks of all weeks before it, each with what was known at its end."""
+    define(engine, "d", 0)
+    fill(engine, 0.3, 0.36)
+    shown(engine, 6.5)
+    at_once = looks(engine)
+    with engine.begin() as connection:
+        connection.execute(delete(Look))
+    for week in range(1, 7):
+        shown(engine, week + 0.1)
+    assert looks(engine) == at_once
+    assert list(at_once) == [1, 2, 3, 4, 5, 6]
+    assert at_once[3]["until"] == (START + 3 * WEEK).isoformat()
+
+
+def test_looks_and_verdicts_outlive_the_rows(engine: Engine) -> None:
+    """What is imported, corrected or forgotten later changes no look, and no verdict that was given."""
+    define(engine, "d", 0)
+    fill(engine, 0.3, 0.5)
+    found, kept = shown(engine, 8.1), looks(engine)
+    assert found.verdict
+    assert (found.verdict.state, found.verdict.found) == ("better", "2026-03-23T09:00:00+00:00")
+    with engine.begin() as connection:
+        connection.execute(update(Outcome).where(Outcome.name == "analysis.booked").values(value=0))
+        some = select(Call.call_id).where(Call.decided_at < START + 4 * WEEK)
+        for table in (Assignment, Outcome, Call):
+            connection.execute(delete(table).where(table.call_id.in_(some)))
+    after = shown(engine, 9.1)
+    assert {week: each for week, each in looks(engine).items() if week < 9} == kept
+    assert after.verdict
+    assert (after.verdict.state, after.verdict.found) == ("better", found.verdict.found)
+    assert "not-today" in [each.code for each in after.verdict.findings]
+
+
+def test_looks_hold_aggregates_only(engine: Engine) -> None:
+    """No row of a look has anything of a caller."""
+    define(engine, "d", 0)
+    fill(engine, 0.3, 0.36)
+    shown(engine, 4)
+    assert "-17" not in str(looks(engine))
+    assert set(looks(engine)[4]["arms"][0]) >= {"arm", "callers", "calls"}
+
+
+def test_the_horizon_ends_in_a_choice(small: Engine) -> None:
+    """Without a verdict at the end of maximum_weeks one arm is chosen, and stays chosen."""
+    define(small, "d", 0, decision={"maximum_weeks": 6})
+    fill(small, 0.3, 0.32)
+    states = [(found.verdict.state, found.verdict.found) for week in (5, 6, 8) if (found := shown(small, week)).verdict]
+    chosen = ("choice", (START + 6 * WEEK).isoformat())
+    assert states == [("cannot tell yet", None), chosen, chosen]
+
+
+# --- rules that change ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"primary": "sale"}, "primary from booked to sale"),
+        ({"decision": {"confidence": 0.8}}, "confidence from 0.95 to 0.8"),
+        ({"decision": {"maximum_weeks": 30}}, "maximum_weeks from 26 to 30"),
+        ({"metrics": {"booked": {**BOOKED, "smallest": 0.01}, "sale": SALE}}, "booked.smallest from 0.05 to 0.01"),
+        ({"metrics": {"booked": {**BOOKED, "within": 7}, "sale": SALE}}, "booked.within from none to 7"),
+    ],
+)
+def test_rules_changed_midway_are_told_for_good(small: Engine, changed: Any, told: str) -> None:
+    """A change of the rules is named with its day, and a verdict after it says that its error rate does not hold."""
+    both = {"metrics": {"booked": BOOKED, "sale": SALE}}
+    decision = {"confidence": 0.95, "maximum_weeks": 26}
+    define(small, "d", 0, **both, decision=decision)
+    define(small, "e", 2.5, **{**both, **changed, "decision": {**decision, **changed.get("decision", {})}})
+    fill(small, 0.3, 0.45)
+    with small.begin() as connection:
+        sales = [
+            {"call_id": row.call_id, "name": "sale", "value": row.value, "reported_at": row.reported_at}
+            for row in connection.execute(select(Outcome.__table__).where(Outcome.name == "analysis.booked"))
+        ]
+        connection.execute(insert(Outcome), sales)
+    before, after = shown(small, 2.2), shown(small, 8.2)
+    assert "rules-changed" not in codes(before)
+    [message] = [each.message for each in after.warnings if each.code == "rules-changed"]
+    assert message == f"Rules of the decision changed on 2026-03-19: {told}."
+    assert after.verdict
+    assert after.verdict.state in {"better", "cannot tell yet"}
+    assert ("error-rate" in [each.code for each in after.verdict.findings]) is (after.verdict.state == "better")
+
+
+def test_a_change_after_a_verdict_does_not_revoke_it(small: Engine) -> None:
+    """The verdict stays as it was given, without a word about its error rate; the change is noted."""
+    define(small, "d", 0, metrics={"booked": BOOKED, "sale": SALE})
+    define(small, "e", 6.5, metrics={"booked": BOOKED, "sale": SALE}, primary="sale")
+    fill(small, 0.3, 0.5)
+    before, after = shown(small, 6.2), shown(small, 8.2)
+    assert before.verdict
+    assert after.verdict
+    assert before.verdict.state == after.verdict.state == "better"
+    assert before.verdict.found == after.verdict.found
+    assert "error-rate" not in [each.code for each in after.verdict.findings]
+    assert "rules-changed" in codes(after)
+
+
+def test_each_period_has_its_own_looks(small: Engine) -> None:
+    """A new period begins with its own first week and its own error; the looks of the earlier one stay."""
+    define(small, "d", 0)
+    fill(small, 0.3, 0.5)
+    shown(small, 8.2)
+    define(small, "e", 9, files={"warm": {"first_message.j2": "Hello"}})
+    rows = Rows(calls=[{}] * 2000)
+    for caller in range(300):
+        at = START + (9 + caller / 100) * WEEK
+        rows.call(f"late-{caller}", at, ("control", "warm")[caller % 2], {"analysis.booked": 0.0}, definition="e")
+    rows.calls[:2000] = []
+    rows.write(small)
+    found = shown(small, 11.5)
+    assert found.period == 2
+    assert found.verdict
+    assert found.verdict.state == "cannot tell yet"
+    with small.connect() as connection:
+        weeks = connection.execute(select(Look.period, Look.week)).all()
+    assert sorted(week for _, week in weeks) == [1, 1, 2, 2, 3, 4, 5, 6, 7, 8]
+    assert len({period for period, _ in weeks}) == 2
+
+
+# --- alarms -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_alarm_of_the_split_stays(small: Engine) -> None:
+    """A split that was an alarm on one day stays one for the period, also when the counts come together again."""
+    define(small, "d", 0)
+    rows = Rows()
+    callers(rows, "control", 300, 0.3, last=10)
+    callers(rows, "warm", 450, 0.3, last=10)
+    rows.write(small)
+    first = shown(small, 1.9)
+    assert first.verdict
+    assert first.verdict.state == "broken"
+    rows = Rows(calls=[{}] * 1000)
+    for caller in range(150):
+        rows.call(f"more-{caller}", START + (1.9 + caller / 1000) * WEEK, "control", {"analysis.booked": 0.0})
+    rows.calls[:1000] = []
+    rows.write(small)
+    later = shown(small, 3.1)
+    assert [arm.callers for arm in later.arms] == [450, 450]
+    assert (later.sample_ratio.ok, later.metrics[0].comparisons[0].state) == (False, "suppressed")
+    assert later.verdict
+    assert "on 2026-03-09" in later.verdict.message
+
+
+def test_a_broken_split_says_what_was_said(small: Engine) -> None:
+    """An alarm after a verdict revokes it, tells it with its day, and why it no longer holds."""
+    define(small, "d", 0)
+    fill(small, 0.3, 0.5)
+    given = shown(small, 6)
+    rows = Rows(calls=[{}] * 2000)
+    for caller in range(300):
+        rows.call(f"more-{caller}", START + (6 + caller / 1000) * WEEK, "warm", {"analysis.booked": 0.0})
+    rows.calls[:2000] = []
+    rows.write(small)
+    broken = shown(small, 7.1)
+    assert given.verdict
+    assert broken.verdict
+    assert (given.verdict.state, broken.verdict.state) == ("better", "broken")
+    assert "Before, it was: warm is better (2026-03-23). That no longer holds." in broken.verdict.message
+
+
+# --- without looks ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{"pool": True}, {"rehearsals": True}, {"platform": "flireo"}])
+def test_other_results_have_neither_looks_nor_a_verdict(small: Engine, options: Any) -> None:
+    """Pooled results, those of one platform and those with rehearsals have intervals of their own, and no verdict."""
+    define(small, "d", 0)
+    fill(small, 0.3, 0.5)
+    found = shown(small, 8.2, **options)
+    assert (found.verdict, looks(small)) == (None, {})
+    assert found.metrics[0].comparisons[0].interval
+
+
+def test_a_database_that_cannot_be_written_gives_the_same(small: Engine, tmp_path: Path) -> None:
+    """Where the looks cannot be kept, each computation finds them anew."""
+    define(small, "d", 0)
+    fill(small, 0.3, 0.5)
+    with small.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    readable = create_engine(f"sqlite:///file:{tmp_path / 'pickup.db'}?mode=ro&uri=true")
+    found = shown(readable, 8.2)
+    readable.dispose()
+    assert looks(small) == {}
+    assert found == shown(small, 8.2)
