@@ -145,8 +145,7 @@ class CallRows:
         is_own = and_(Assignment.call_id == Call.call_id, Assignment.experiment == self._query.experiment)
         found = join(Call, Assignment, is_own, isouter=True)
         for name, outcome in self._outcomes.items():
-            is_its = and_(outcome.call_id == Call.call_id, outcome.name == name)
-            found = found.outerjoin(outcome, and_(is_its, outcome.reported_at < self._query.until))
+            found = found.outerjoin(outcome, and_(outcome.call_id == Call.call_id, outcome.name == name))
         return found
 
     def _reached(self) -> ColumnElement[bool]:
@@ -170,8 +169,12 @@ class CallRows:
 
     def _outcome_columns(self) -> Iterator[ColumnElement[Any]]:
         for index, outcome in enumerate(self._outcomes.values()):
-            yield outcome.value.label(f"value_{index}")
+            yield self._known_value(outcome).label(f"value_{index}")
             yield outcome.reported_at.label(f"time_{index}")
+
+    def _known_value(self, outcome: type[Outcome]) -> ColumnElement[Any]:
+        # Asked of the rows that are joined, not of the whole table in the join.
+        return case((outcome.reported_at < self._query.until, outcome.value))
 
     def _analysed_at(self) -> ColumnElement[Any]:
         """Return when an analysis that no metric is of was reported first; null where one of a metric's is known."""
@@ -179,7 +182,7 @@ class CallRows:
         is_analysis = (other.call_id == Call.call_id, other.name.startswith(ANALYSED))
         first = select(func.min(other.reported_at, type_=Moment())).where(*is_analysis).correlate(Call)
         # A look-up takes longer than a join has: only calls without a row of the metrics need one.
-        is_unknown = and_(Call.reported_at.is_not(None), *(each.value.is_(None) for each in own))
+        is_unknown = and_(Call.reported_at.is_not(None), *(self._known_value(each).is_(None) for each in own))
         return case((is_unknown, first.scalar_subquery())).label("analysed_at")
 
     def _enrolled(self) -> Select[Any]:
