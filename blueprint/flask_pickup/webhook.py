@@ -169,7 +169,12 @@ class Webhook:
     def facts(self) -> Mapping[str, Any]:
         """Return what an operator wants to know of this process."""
         ledger, lookups = self.ledger.health(), set(self.lookups.values())
-        well = ledger["database"] == "ok" and not self.catalog.broken and not self.catalog.left_out
+        content = {
+            "broken": sorted(self.catalog.broken),
+            "left_out": list(self.catalog.left_out),
+            "overlapping": list(self.catalog.overlapping),
+        }
+        well = ledger["database"] == "ok" and not any(content.values())
         return {
             "status": "ok" if well and not any(lookup.skipped for lookup in lookups) else "degraded",
             **ledger,
@@ -183,7 +188,7 @@ class Webhook:
                 "skipped": any(lookup.skipped for lookup in lookups),
                 "faults": sum(lookup.faults for lookup in lookups),
             },
-            "content": {"broken": sorted(self.catalog.broken), "left_out": list(self.catalog.left_out)},
+            "content": content,
         }
 
     def _answer(self, incoming: Request, platform: Platform) -> Response:

@@ -141,6 +141,47 @@ def test_pins_of_other_layers_and_of_the_past_are_apart(make_phone: MakePhone, s
     assert answer.get("max_duration_seconds") == (9 if "layer" in second else None)
 
 
+FAULTS = {
+    "an unclosed template": {"experiments/a/warm/first_message.j2": "{% if open %}Hello."},
+    "an arm without files": {"experiments/a/experiment.toml": running(arms=ARMS + "cold = 1\n")},
+    "an unknown key": {"experiments/a/experiment.toml": running() + "unkown = 1\n"},
+    "an invalid layer": {"experiments/a/experiment.toml": running('layer = "Opening"\n')},
+    "an invalid audience": {"experiments/a/experiment.toml": running("audience = 'caller.country =='\n")},
+    "invalid JSON": {"experiments/a/warm/override.json": "{"},
+    "no fault of its own": {},
+    "no fault, and the same seed": {"experiments/a/experiment.toml": running('seed = "opening"\n', status="draft")},
+    "no fault, and the same pin": {"experiments/a/experiment.toml": PINNED.replace("running", "draft")},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_newcomer_displaces_no_experiment(make_phone: MakePhone, fault: str) -> None:
+    """An experiment with a layer keeps its callers when one is added before it that is skipped, or conflicts with it."""
+    phone = make_phone(content(a=running(), opening=PINNED) | FAULTS[fault])
+    assert complaints_of(phone)
+    assert phone.client.get("/pickup/health").get_json()["content"]["left_out"] == ["a"]
+    assert heard(phone, caller=TEAM) == "Hello from opening."
+
+
+def test_skipped_experiment_displaces_no_third(make_phone: MakePhone) -> None:
+    """One that is left out for a conflict does not take another one with it."""
+    files = content(a=running(), opening=PINNED)
+    files["experiments/a/warm/override.json"] = {"max_duration_seconds": 9}
+    files["experiments/b/experiment.toml"] = running()
+    files["experiments/b/warm/override.json"] = {"max_duration_seconds": 8}
+    assert make_phone(files).client.get("/pickup/health").get_json()["content"]["left_out"] == ["a"]
+
+
+def test_health_names_overlapping_ranges(make_phone: MakePhone) -> None:
+    """Of two ranges that overlap, which ``check`` refuses, the first by name has the callers, and health names the other."""
+    phone = make_phone(
+        content(first=running(FIRST_HALF), second=running('layer = "opening"\n'), third=running(SECOND_HALF))
+    )
+    health = phone.client.get("/pickup/health").get_json()
+    assert (health["status"], health["content"]["left_out"]) == ("degraded", [])
+    assert health["content"]["overlapping"] == ["second", "third"]
+
+
 def test_range_changes_while_callers_are_in_it(make_phone: MakePhone, database_url: str) -> None:
     """Who leaves an experiment's range hears the base, counts with the calls in the range, and is in the same period."""
     ranges = ['layer = "opening"\n', SECOND_HALF, FIRST_HALF]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import cached_property, lru_cache
+from itertools import combinations
 
 from flask_pickup.catalog.complaints import Complaint
 from flask_pickup.catalog.definition import Experiment
@@ -72,6 +73,12 @@ class Catalog:
             if experiment.holds_range:
                 found.setdefault(experiment.layer, {})[experiment.name] = experiment
         return found
+
+    @cached_property
+    def overlapping(self) -> tuple[str, ...]:
+        """The experiments whose range overlaps that of one before them by name, which has the callers of both."""
+        pairs = (pair for sharing in self.layers.values() for pair in combinations(sharing.values(), 2))
+        return tuple(sorted({two.name for one, two in pairs if one.layer_range.overlaps(two.layer_range)}))
 
     def free_ranges(self, layer: str) -> list[Range]:
         """Return the ranges of a layer that no experiment has."""

@@ -1,8 +1,8 @@
-"""What is wrong with several experiments together; the later one by name is complained about."""
+"""What is wrong with several experiments together; the later one in an order of precedence is complained about."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import combinations, product
 
 from flask_pickup.catalog.experiment import Arm, Loaded
@@ -10,30 +10,43 @@ from flask_pickup.catalog.layers import WHOLE, Range, free_ranges
 from flask_pickup.override import KeyPath
 
 
-def check_conflicts(loaded: Sequence[Loaded]) -> None:
-    """Complain about equal seeds, callers pinned twice in a layer, and fields that two running experiments can write."""
-    pinned: dict[tuple[str, str], str] = {}
-    for each in loaded:
-        experiment = each.experiment
-        if not experiment.layer or experiment.status == "concluded":
-            continue
-        for place, key in enumerate(experiment.pins, 1):
-            owner = pinned.setdefault((experiment.layer, key), experiment.name)
-            if owner != experiment.name:
-                problem = f"pin {place} is also pinned in '{owner}' of the same layer"
-                remedy = "keep one of the two: a layer's experiments share no caller"
-                each.toml.complain(problem, remedy, "pins")
-    for one, other in combinations(loaded, 2):
-        first, second = one.experiment, other.experiment
-        if first.seed == second.seed:
-            problem = f"the seed is the same as that of '{first.name}'"
-            other.toml.complain(problem, "give each experiment its own seed", "seed")
-        is_apart = first.layer and first.layer == second.layer
-        if first.is_running and second.is_running and not is_apart and (field := overlap(one.arms, other.arms)):
-            platform, *keys = map(str, field)
-            problem = f"'{first.name}' is running too and can write the same field on {platform}, {'.'.join(keys)}"
-            remedy = "give both one layer, and each a layer_range of its own: [0.0, 0.5] and [0.5, 1.0]"
-            other.toml.complain(problem, remedy, "layer" if second.layer else "status")
+def check_conflicts(loaded: Iterable[Loaded], at_fault: Collection[str]) -> None:
+    """Complain about equal seeds, callers pinned twice in a layer, and fields that two running experiments can write.
+
+    Running experiments come first, those with a layer before others, then by name: a newcomer displaces none of them.
+
+    :param at_fault: the names of experiments that are skipped for a fault of their own. They displace no other one.
+    """
+
+    def precedence(each: Loaded) -> tuple[bool, bool, bool, str]:
+        found = each.experiment
+        return found.name in at_fault, not found.is_running, not found.layer, found.name
+
+    kept: list[Loaded] = []
+    for each in sorted(loaded, key=precedence):
+        conflicts = [conflict for other in kept for conflict in _conflicts(other, each)]
+        for conflict in conflicts:
+            each.toml.complain(*conflict)
+        if not conflicts and each.experiment.name not in at_fault:
+            kept.append(each)
+
+
+def _conflicts(one: Loaded, other: Loaded) -> Iterator[tuple[str, str, str]]:
+    """Yield why the second of two experiments cannot be beside the first: the problem, the remedy and the key."""
+    first, second = one.experiment, other.experiment
+    shares_layer = first.layer and first.layer == second.layer
+    if first.seed == second.seed:
+        yield f"the seed is the same as that of '{first.name}'", "give each experiment its own seed", "seed"
+    if shares_layer and "concluded" not in {first.status, second.status}:
+        for place, key in enumerate(second.pins, 1):
+            if key in first.pins:
+                problem = f"pin {place} is also pinned in '{first.name}' of the same layer"
+                yield problem, "keep one of the two: a layer's experiments share no caller", "pins"
+    if first.is_running and second.is_running and not shares_layer and (field := overlap(one.arms, other.arms)):
+        platform, *keys = map(str, field)
+        problem = f"'{first.name}' is running too and can write the same field on {platform}, {'.'.join(keys)}"
+        remedy = "give both one layer, and each a layer_range of its own: [0.0, 0.5] and [0.5, 1.0]"
+        yield problem, remedy, "layer" if second.layer else "status"
 
 
 def check_ranges(loaded: Sequence[Loaded]) -> None:

@@ -93,20 +93,18 @@ class _Loader:
         languages = {folder: _languages(settings, library, folder) for folder in (BASE, *line_folders)}
         self._check_lines(settings_file, settings, languages)
         names = sorted({path.split("/")[1] for path in self.texts if path.startswith(EXPERIMENTS + "/")})
-        found = {name: self._experiment(name, pin_key) for name in names}
-        check_conflicts([each for each in found.values() if each])
-        wrong = {complaint.file for complaint in self.complaints if complaint.level == "error"}
-        excluded = {file.split("/")[1] for file in wrong if file.startswith(EXPERIMENTS + "/")}
-        excluded |= {name for name, each in found.items() if each is None and "." not in name}
-        loaded = [each for name, each in found.items() if each and name not in excluded]
+        found = [each for name in names if (each := self._experiment(name, pin_key))]
+        check_conflicts(found, self._left_out())
+        left_out = self._left_out()
+        loaded = [each for each in found if each.experiment.name not in left_out]
         check_ranges(loaded)
         return Catalog(
             settings=settings,
             experiments=tuple(each.experiment for each in loaded),
             arms={each.experiment.name: each.arms for each in loaded},
             audiences={each.experiment.name: each.audience for each in loaded if each.audience},
-            left_out=tuple(sorted(excluded)),
-            broken=frozenset(_home(file, line_folders) for file in wrong if file.startswith(BASE)),
+            left_out=tuple(sorted(left_out)),
+            broken=frozenset(_home(file, line_folders) for file in self._wrong() if file.startswith(BASE)),
             complaints=tuple(sorted(set(self.complaints))),
             texts=self.texts,
             library=library,
@@ -115,6 +113,14 @@ class _Loader:
             _hours=hours,
             _languages=languages,
         )
+
+    def _wrong(self) -> set[str]:
+        """Return the files with an error so far."""
+        return {complaint.file for complaint in self.complaints if complaint.level == "error"}
+
+    def _left_out(self) -> set[str]:
+        """Return the names of the experiments with an error so far."""
+        return {file.split("/")[1] for file in self._wrong() if file.startswith(EXPERIMENTS + "/")}
 
     # --- templates and overrides --------------------------------------------------------------------------------------
 
