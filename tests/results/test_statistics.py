@@ -174,6 +174,8 @@ def test_degenerate_data_give_nulls_and_no_certainty(control: Any, warm: Any, kn
     [metric] = shown.metrics
     assert {arm.arm for arm in metric.arms if arm.mean is not None} == known
     assert metric.comparisons[0].state in FEW
+    if any(each.callers < 2 for each in sums.values()):
+        assert metric.comparisons[0].standard_error is None
 
 
 VALUES = st.sampled_from([0.0, 1.0, -3.5, 1.7e9, 1.7e9 + 1, 1e-300, 1e150])
