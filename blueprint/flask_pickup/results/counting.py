@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Double, RowMapping, Select, case, cast, func, select
 
 from flask_pickup.catalog.definition import MetricDefinition
+from flask_pickup.models import Outcome
 from flask_pickup.outcome_names import REPORTED_FLAGS
 from flask_pickup.results.aggregates import ArmAggregates, Sums
 from flask_pickup.results.calls import CountQuery
@@ -89,10 +90,22 @@ def _ratio(s: Any, d: Any) -> ColumnElement[Any]:
 def _scales(connection: Connection, query: CountQuery) -> dict[str, Scale]:
     """Return the scale of each metric, in the query's order: by its kind, or else by the values of calls that count."""
     flags = [metric.name for metric in query.metrics if metric.kind == "flag" or metric.outcome in REPORTED_FLAGS]
+    unknown = {metric.outcome for metric in query.metrics if metric.name not in flags and metric.kind is None}
+    ever_flags = _only_flags(connection, unknown)
+    flags += [metric.name for metric in query.metrics if metric.kind is None and metric.outcome in ever_flags]
     numbers = tuple(metric for metric in query.metrics if metric.name not in flags)
     # A flag that once was a number must not count for more than one.
     scales = dict.fromkeys(flags, Scale(is_proportion=True, cap=1.0)) | _scales_of_values(connection, query, numbers)
     return {metric.name: scales.get(metric.name, Scale()) for metric in query.metrics}
+
+
+def _only_flags(connection: Connection, outcomes: Collection[str]) -> set[str]:
+    """Return the outcomes that are 0 or 1 wherever there is one: one look at the table saves a look at all calls."""
+    if not outcomes:
+        return set()
+    name, is_number = Outcome.name, case((Outcome.value.not_in((0, 1)), 1), else_=0)
+    statement = select(name).where(name.in_(sorted(outcomes))).group_by(name).having(func.max(is_number) == 0)
+    return set(connection.scalars(statement))
 
 
 def _scales_of_values(
