@@ -69,6 +69,11 @@ SPOKEN = {
     "{{ now.strftime('%A') }}": DUTCH,
     "{{ now.date().strftime('%-d %B') }}": DUTCH,
     "{% set day = now.strftime('%a') %}{{ day }}": DUTCH,
+    "{{ now.strftime(format='%I %p') }}": DUTCH,
+    "{{ '{:%A}'.format(now) }}": DUTCH,
+    "{{ 'op {d:%d %B}'.format(d=now) }}": DUTCH,
+    "{{ now.ctime() }}": DUTCH,
+    "{{ now.date().ctime() }}": DUTCH,
 }
 
 
@@ -82,6 +87,51 @@ def test_what_is_not_to_be_spoken(tmp_path: Path) -> None:
         faults[f"override-{place}"] = override({"assistant": {"first_message": f"A{text}"}}, says, 3, "warning")
     files = {**CONTENT, "greetings/settings.toml": 'language = "nl"\n', "greetings/p.nl.j2": "A"}
     assert not_found(all_complaints(tmp_path, faults, files), faults) == []
+
+
+FRIDAY = "write now.weekday() == 4"
+DAYS = {
+    "now.strftime('%A') == 'vrijdag'": f"'%A' is always in English, and never 'vrijdag'; {FRIDAY}",
+    "now.strftime('%A')|lower in ['vrijdag', 'zaterdag']": FRIDAY,
+    "now.strftime('%a') != 'vr'": "compare now.weekday(), where 0 is Monday",
+    "'{:%A}'.format(now) == 'vrijdag'": FRIDAY,
+    "now.date().strftime('%B') == 'mei'": "compare now.month, where 1 is January",
+    "customer.since.strftime('%A').lower() == 'vrijdag'": "write customer.since.weekday() == 4",
+    "language == 'nl' and now.strftime('%A') == 'vrijdag'": FRIDAY,
+    "now|dateformat('EEEE') == 'Friday'": f"in 'nl', 'EEEE' is never 'Friday'; {FRIDAY}",
+    "'Friday' == now|dateformat('EEEE')|title": FRIDAY,
+    "now|dateformat('EEEE') == 'Vrijdag'": FRIDAY,
+    "now|timeformat('EEE') not in ['Fri', 'Sat']": FRIDAY,
+    "'day' in now|dateformat('cccc')": "compare now.weekday(), where 0 is Monday",
+    "now|dateformat('MMMM') in ['December', 'January']": "compare now.month, where 1 is January",
+    "now|dateformat('a') == 'PM'": "write now.hour < 12, or >= 12",
+}
+GOOD_DAYS = (
+    *("now.strftime('%A') in ['Friday', 'Saturday']", "'day' in now.strftime('%A')", "now.strftime('%H') == '09'"),
+    *("now|dateformat('EEEE') == 'vrijdag'", "now|dateformat('EEEE')|upper in ['FRIDAY', 'VRIJDAG']"),
+    *("now.weekday() == 4", "now|dateformat('EEEE d') == 'Friday 13'", "now|dateformat('EEEE') == customer.day"),
+    *("now.strftime('%A')[:3] == 'Fri'", "now|dateformat('EEEE') == ''", "now.strftime(customer.pattern) == 'vrijdag'"),
+)
+
+
+def test_days_that_never_are(tmp_path: Path) -> None:
+    """A day or a month that the call's language never has is a warning with the way to ask that all languages share."""
+    faults = {
+        f"day-{place}": Fault({"warm/p.nl.j2": f"A\n{{% if {source} %}}A{{% endif %}}", "warm/p.j2": "A"}, "warm/p.nl.j2", 2, says, "warning")
+        for place, (source, says) in enumerate(DAYS.items())
+    }  # fmt: skip
+    faults["audience"] = audience("now.strftime('%A') == 'vrijdag'", FRIDAY)
+    faults["in-both"] = greeting(
+        "{% if now|dateformat('EEEE') == 'Friday' %}A{% else %}B{% endif %}", FRIDAY, 1, "warning"
+    )
+    assert not_found(all_complaints(tmp_path / "bad", faults, {**CONTENT, "greetings/p.nl.j2": "A"}), faults) == []
+    good = {
+        f"good-{place}": greeting(f"{{% if {source} %}}A{{% endif %}}B", "") for place, source in enumerate(GOOD_DAYS)
+    }
+    dutch = {**BASE, "greetings/settings.toml": 'language = "nl"\n'}
+    assert all_complaints(tmp_path / "good", good, dutch) == []
+    guarded = greeting("{% if language == 'en' and now|dateformat('EEEE') == 'Friday' %}A{% endif %}B", "")
+    assert all_complaints(tmp_path / "guarded", {"guarded": guarded}, CONTENT) == []
 
 
 def test_what_may_be_spoken(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""What a template must not say: whole records, numbers, uncleaned values, HTML, and days in another language."""
+"""What a template must not say: whole records, numbers, uncleaned values, and HTML."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from jinja2 import nodes
 
@@ -13,15 +12,10 @@ from flask_pickup.checking.source import Source
 _RECORDS = frozenset({"caller", "customer", "customer_raw", "line", "call"})
 _COUNTING = frozenset({"count", "length"})
 _FOR_HTML = frozenset({"e", "escape", "forceescape", "safe"})
-_SILENT = (nodes.Compare, nodes.Getitem)
-_OF_LOCALE = re.compile(r"%-?[aAbBcpx]")
 
 
-def check_spoken(source: Source, languages: Collection[str]) -> Iterator[Complaint]:
-    """Yield what a template must not say.
-
-    :param languages: those of the callers who hear it.
-    """
+def check_spoken(source: Source) -> Iterator[Complaint]:
+    """Yield what a template must not say."""
     yield from _private(source)
     if source.templated_again:
         yield from _templated_again(source, source.templated_again[0])
@@ -29,8 +23,6 @@ def check_spoken(source: Source, languages: Collection[str]) -> Iterator[Complai
         if used.name in _FOR_HTML:
             problem = f"'{used.name}' is for HTML: a listener would hear &#39; for an apostrophe"
             yield source.complain(used, problem, f"remove '{used.name}': text is spoken as it is", "warning")
-    if not {"en"}.issuperset(languages):
-        yield from _english_days(source)
 
 
 def _private(source: Source) -> Iterator[Complaint]:
@@ -73,15 +65,3 @@ def _printed(tree: nodes.Template) -> Iterator[nodes.Node]:
     yield from (part for concat in tree.find_all(nodes.Concat) for part in concat.nodes)
     yield from (used.node for used in tree.find_all(nodes.Filter) if used.node and used.name not in _COUNTING)
     yield from (loop.iter for loop in tree.find_all(nodes.For))
-
-
-def _english_days(source: Source) -> Iterator[Complaint]:
-    # A day that is compared or looked up is not spoken.
-    silent = {id(call) for each in source.tree.find_all(_SILENT) for call in each.find_all(nodes.Call)}
-    for call in source.tree.find_all(nodes.Call):
-        match call:
-            case nodes.Call(node=nodes.Getattr(attr="strftime"), args=[nodes.Const(value=str(pattern))]):
-                if _OF_LOCALE.search(pattern) and id(call) not in silent:
-                    problem = f"'{pattern}' is always in English"
-                    remedy = 'write {{ now|dateformat("EEEE d MMMM") }}, which is in the language of the call'
-                    yield source.complain(call, problem, remedy, "warning")

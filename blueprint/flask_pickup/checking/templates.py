@@ -13,6 +13,7 @@ from flask_pickup.catalog.complaints import suggest
 from flask_pickup.catalog.syntax import unknown
 from flask_pickup.checking.comparisons import check_comparisons
 from flask_pickup.checking.content import Content
+from flask_pickup.checking.moments import check_moments
 from flask_pickup.checking.source import Source, imported_names, own_names
 from flask_pickup.checking.spoken import check_spoken
 from flask_pickup.phone_numbers import e164
@@ -44,8 +45,9 @@ def check_templates(content: Content) -> Iterator[Complaint]:
         content.at(source.path)
         yield from _known_names(source)
         yield from check_comparisons(source, catalog.languages)
+        yield from check_moments(source, content.heard_in(source))
         if source.is_spoken:
-            yield from check_spoken(source, content.heard_in(source))
+            yield from check_spoken(source)
     for path in (*content.trees, *catalog.overrides.patches):
         yield from _check_lines(path, catalog.texts[path], content.region)
 
