@@ -111,11 +111,18 @@ def test_template_says(source: str, words: str) -> None:
     assert say(source) == words
 
 
-@given(st.sampled_from(sorted(name for name in ENVIRONMENT.filters if name.isidentifier())))
-def test_no_filter_raises_for_a_missing_value(name: str) -> None:
-    """No filter of one value raises if that value is missing."""
-    needs = {"batch": "2", "groupby": "'a'", "replace": "'a', 'b'", "slice": "2"}
-    say(f"{{{{ customer.missing|{name}({needs.get(name, '')}) }}}}")
+FILTERED = {"count": "0", "length": "0", "sum": "0", "wordcount": "0", "int": "0", "float": "0.0", "tojson": "null"}
+
+
+@given(st.sampled_from(sorted(ENVIRONMENT.filters)), st.sampled_from(("missing", "nothing", "pet.name")))
+def test_filter_of_a_missing_value_is_missing(name: str, missing: str) -> None:
+    """A filter of a missing value or None is one, but for those that count, convert or replace it."""
+    given = {"batch": "2", "groupby": "'a'", "replace": "'a', 'b'", "slice": "2", "map": "'lower'", "select": "'odd'"}
+    filtered = f"customer.{missing}|{name}({given.get(name, '')})"
+    assert say(f"{{{{ {filtered} }}}}") == FILTERED.get(name, "")
+    if name not in {*FILTERED, "d", "default"}:
+        for comparison in ("!= 'gold plan'", "not in ['gold']", "!= []", "== ''", "== []", "is not eq 'x'"):
+            assert say(f"{{{{ {filtered} {comparison} }}}}") == "False"
 
 
 @pytest.mark.parametrize("source", ["{{ customer.name|round }}", "{{ range(customer.name) }}"])
@@ -148,6 +155,8 @@ def test_other_mistakes_are_still_mistakes(source: str) -> None:
         ("customer.name == 'Jan' and not customer.vip", True),
         ("customer.age + 1 > 0", False),
         ("customer.language or 'nl'", "nl"),
+        ("customer.plan|replace('-', ' ') != 'gold plan' or 'vip' not in customer.tiers|sort|join(' ')", False),
+        ("customer.nothing|length == 0 and customer.visits|int < 3 and customer.pets|list|length < 1", True),
     ],
 )
 def test_missing_value_in_an_expression(source: str, value: object) -> None:

@@ -24,6 +24,9 @@ _COMPARING = {"in": "in", "eq": "eq", "equalto": "eq", "ne": "ne"}
 _OPPOSITES = {"in": "notin", "eq": "ne", "equalto": "ne", "ne": "eq"}
 """Tests that compare, with their operators."""
 
+_ANSWERING = frozenset({"count", "d", "default", "float", "int", "length", "sum", "tojson", "wordcount"})
+"""Filters that have an answer for a missing value: 0, null, or another value."""
+
 
 class SilentUndefined(ChainableUndefined):
     """A missing value: prints nothing, is falsy, and never raises.
@@ -68,13 +71,27 @@ def forgive(function: Callable[..., Any], /, *values: Any, **named: Any) -> Any:
 
 def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that returns a missing value for which it would fail."""
-    # Jinja reads from a filter's attributes what it has to be given.
     return update_wrapper(partial(forgive, function), function)
 
 
-def keeping_missing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a filter return a missing value as it is: made a text, it would pass ``not in``, and None would be spoken."""
-    return lambda value, *given, **named: value if isinstance(value, MISSING) else function(value, *given, **named)
+def filter_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter that returns a missing value as it is: made a text or a list, it would pass ``!=`` and ``not in``.
+
+    Those that count, convert or replace see None as Jinja's missing value.
+    """
+    # Some are given Jinja's context before the value.
+    place = int(hasattr(function, "jinja_pass_arg"))
+
+    def filtered(*values: Any, **named: Any) -> Any:
+        value = values[place]
+        if not isinstance(value, MISSING):
+            return forgive(function, *values, **named)
+        if name not in _ANSWERING:
+            return value
+        return forgive(function, *values[:place], SilentUndefined(), *values[place + 1 :], **named)
+
+    # Jinja reads from a filter's attributes what it has to be given.
+    return update_wrapper(filtered, function)
 
 
 def printed(value: Any) -> str:

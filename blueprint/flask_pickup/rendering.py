@@ -32,10 +32,10 @@ from flask_pickup.missing import (
     Code,
     SilentUndefined,
     default,
+    filter_of,
     forgive,
     forgiving,
     join,
-    keeping_missing,
     passes,
     printed,
 )
@@ -51,8 +51,6 @@ REFUSED_FILTERS: Mapping[str, str] = {
     **dict.fromkeys(("pprint", "striptags", "urlize", "wordwrap", "xmlattr"), "spoken text does not need it"),
 }
 """Filters of Jinja that templates do not have, with what to do instead."""
-
-_OF_TEXT = ("capitalize", "lower", "string", "title", "trim", "upper")
 
 _CLOCK = frozenset({"now", "today", "utcnow"})
 """Methods that return the present time: a repeated request must get the same words."""
@@ -105,9 +103,8 @@ class Environment(ImmutableSandboxedEnvironment):
         super().__init__(
             autoescape=False, undefined=SilentUndefined, auto_reload=False, cache_size=-1, finalize=printed
         )
-        filters: dict[str, Any] = {**FILTERS, "tojson": _tojson, "join": join, "default": default, "d": default}
-        filters |= {**DATE_FILTERS, **{name: keeping_missing(FILTERS[name]) for name in _OF_TEXT}}
-        self.filters = {name: forgiving(each) for name, each in filters.items() if name not in REFUSED_FILTERS}
+        filters = {**FILTERS, **DATE_FILTERS, "tojson": _tojson, "join": join, "default": default, "d": default}
+        self.filters = {name: filter_of(name, each) for name, each in filters.items() if name not in REFUSED_FILTERS}
         # Jinja's own test compares identities, which never looks at a customer whose look-up failed.
         self.tests["none"] = lambda value: isinstance(value, NoneType)
         self.tests["in"] = lambda value, values: passes(lambda one, other: one in other, value, values)
