@@ -121,6 +121,32 @@ def test_failed_call_is_an_error(name: str) -> None:
     assert read(name, platform_of(name).payload(CallEnded, CALL, fields)).ending == "error"
 
 
+SAID = [{"role": "bot", "message": "Hi."}, {"role": "User", "content": [{"text": "Hello."}]}]
+NOWHERE: Mapping[str, Any] = {
+    "flireo": {"messages": None, "transcript": None},
+    "vapi": {"artifact": None},
+    "retell": {"transcript_object": None, "transcript": None},
+    "elevenlabs": {"transcript": None},
+    "telnyx": {"messages": []},
+}
+NAMES = ("messages", "transcript", "transcript_object", "transcript_with_tool_calls")
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+def test_transcript_by_any_of_its_names(name: str) -> None:
+    """A transcript is read wherever a version of the platform writes it; one that is a text is counted as unread."""
+    platform = platform_of(name)
+    for key in NAMES:
+        event = read(name, platform.payload(CallEnded, CALL, {**NOWHERE[name], key: SAID}))
+        assert (event.user_messages, len(event.transcript), event.unread) == (1, 2, {}), key
+        event = read(name, platform.payload(CallEnded, CALL, {**NOWHERE[name], key: "AI: Hi.\nUser: Hello."}))
+        assert (event.user_messages, event.unread) == (None, {"messages": 1}), key
+        both = {**NOWHERE[name], "transcript": "AI: Hi.\nUser: Hello.", "messages": SAID}
+        assert read(name, platform.payload(CallEnded, CALL, both)).user_messages == 1
+    event = read(name, platform.payload(CallEnded, CALL, NOWHERE[name]))
+    assert (event.user_messages, event.transcript, event.unread) == (None, None, {})
+
+
 LONG = {"id": "x" * 300}
 REFUSED: dict[str, list[tuple[Any, str | None]]] = {
     "flireo": [

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from flask_pickup.platforms.events import Unread
+from flask_pickup.platforms.events import JsonObject, Unread
 from flask_pickup.platforms.reading import words_of
 
 _CALLER = "user"
@@ -15,18 +15,22 @@ _INSTRUCTIONS = {"developer", "system"}
 _OTHERS = {"agent", "ai", "assistant", "bot", "function", "model", "tool", "transfer", *_INSTRUCTIONS}
 _TEXTS = ("content", "message", "text", "transcript", "value")
 _DEPTH = 6
+_NAMES = ("messages", "messagesOpenAIFormatted", "transcript_object", "transcript", "transcript_with_tool_calls")
+"""What platforms and their earlier versions call a transcript."""
 
 
-def read_transcript(value: Any, unread: Counter[Unread]) -> dict[str, Any]:
+def read_transcript(unread: Counter[Unread], *holders: JsonObject) -> dict[str, Any]:
     """Return the ``transcript`` of a report, and its number of ``user_messages``; None of what is unknown.
 
     A message has ``role``, which is ``user`` for the caller, and ``content``; one without words is left out, as is the prompt.
 
-    :param value: what the platform sent; an empty list is no transcript.
     :param unread: counts the messages that cannot be read.
+    :param holders: the objects that may have it, under any of its names. A list wins over a text; an empty one is none.
     """
-    if not value:
+    sent = [value for holder in holders for name in _NAMES if (value := holder.get(name))]
+    if not sent:
         return {"transcript": None, "user_messages": None}
+    value = next((each for each in sent if isinstance(each, list)), sent[0])
     read = [(_role(each), _words(each)) for each in value] if isinstance(value, list) else [(None, "")]
     said = ((role, words) for role, words in read if role and words and _INSTRUCTIONS.isdisjoint(words_of(role)))
     messages = tuple({"role": role, "content": words} for role, words in said)

@@ -90,7 +90,7 @@ def _report(data: JsonObject, unread: Counter[Unread]) -> dict[str, Any]:
     status = text(data.get("status"))
     started = call.get("start_time_unix_secs", moment, "times")
     duration = call.get("call_duration_secs", seconds, "times")
-    said = read_transcript(data.get("transcript"), unread)
+    said = read_transcript(unread, data)
     if said["transcript"] is None:
         # An account may be set to leave the transcript out.
         said["user_messages"] = SentValues(data, unread).get("user_message_count", _count, "messages")

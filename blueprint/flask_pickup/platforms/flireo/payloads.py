@@ -71,7 +71,7 @@ def _report(values: SentValues, status: str | None) -> dict[str, Any]:
         "ending": "error" if status == _ENDED_WITH_ERROR else values.get("end_reason", ending_of, "end reasons"),
         "analysis": values.get("analysis", json_object, "analysis") or {},
         "analysis_fields": analysis_fields(message),
-        **read_transcript(message.get("messages") or message.get("transcript"), values.unread),
+        **read_transcript(values.unread, message),
         "summary": text(message.get("summary"), None),
         "metadata": metadata(message),
         "applied": words(message) if isinstance(message.get("assistant"), Mapping) else None,

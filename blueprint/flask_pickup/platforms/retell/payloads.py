@@ -91,7 +91,6 @@ def _report(body: JsonObject, call: JsonObject) -> CallEnded:
     sent = SentValues(call)
     analysis = SentValues(sent.get("call_analysis", json_object, "analysis") or {}, sent.unread)
     milliseconds = sent.get("duration_ms", seconds, "times")
-    said = call.get("transcript_object") or call.get("transcript")
     status = text(call.get("call_status"))
     variables = call.get("retell_llm_dynamic_variables")
     facts = _facts(body, call, sent.unread)
@@ -106,7 +105,7 @@ def _report(body: JsonObject, call: JsonObject) -> CallEnded:
         end_reason=text(call.get("disconnection_reason"), LONGEST_REASON),
         ending="error" if status == "error" else sent.get("disconnection_reason", ending_of, "end reasons"),
         analysis=_findings(analysis),
-        **read_transcript(said, sent.unread),
+        **read_transcript(sent.unread, call),
         summary=text(analysis.of.get("call_summary"), None),
         metadata=unpacked(call.get("metadata")),
         applied=words_in(variables) if isinstance(variables, Mapping) else None,

@@ -86,7 +86,7 @@ def _conversation(values: SentValues, _: Names) -> dict[str, Any]:
         "ended_at": moment(values.of.get("occurred_at")),
         "duration_seconds": values.get("duration_sec", seconds, "times"),
         "end_reason": text(values.of.get("reason"), LONGEST_REASON),
-        **read_transcript(values.of.get("messages"), values.unread),
+        **read_transcript(values.unread, values.of),
     }
 
 

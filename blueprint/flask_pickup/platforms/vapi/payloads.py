@@ -100,9 +100,7 @@ def _number(party: JsonObject) -> str | None:
 
 def _report(values: SentValues, call: JsonObject) -> dict[str, Any]:
     message, unread = values.of, values.unread
-    artifact = mapping(message.get("artifact"))
     analysis = SentValues(mapping(message.get("analysis")), unread)
-    said = artifact.get("messages") or artifact.get("messagesOpenAIFormatted") or artifact.get("transcript")
     ending: Ending | None = values.get("endedReason", _ending, "end reasons")
     started_at, ended_at = (_time(key, values, call) for key in ("startedAt", "endedAt"))
     # Where the answer comes back, a saved assistant's own words may stand beside those that override them.
@@ -113,7 +111,8 @@ def _report(values: SentValues, call: JsonObject) -> dict[str, Any]:
         "ending": ending,
         "analysis": _findings(message, analysis),
         "analysis_fields": {**analysis_fields(call), **analysis_fields(message)},
-        **read_transcript(said, unread),
+        # Older reports have no artifact.
+        **read_transcript(unread, mapping(message.get("artifact")), message, call),
         "summary": text(analysis.of.get("summary"), None),
         "metadata": metadata(answer),
         "applied": _applied(answer, ending, str(message.get("endedReason"))),
