@@ -11,7 +11,7 @@ from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
 
-from babel import numbers
+from babel import dates, numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Format, Translations
@@ -20,6 +20,7 @@ LANGUAGES = ("en", "nl")
 DASH = "\N{EN DASH}"
 """Stands for a missing value."""
 
+_DAY = "d MMM y"
 _DOMAIN = "pickup"
 _FOLDER = Path(__file__).with_name("translations")
 _language: ContextVar[str] = ContextVar("language", default=LANGUAGES[0])
@@ -51,6 +52,11 @@ def format_number(number: float | None, pattern: str = "#,##0") -> str:
     return DASH if number is None else numbers.format_decimal(number, pattern, _language.get())
 
 
+def format_day(day: str) -> str:
+    """Return the day of a day or a moment in ISO 8601, as the reader's language writes it: "3 Mar 2026"."""
+    return dates.format_date(date.fromisoformat(day[:10]), _DAY, _language.get())
+
+
 class PageFormat(Format):
     """Babel's formats, in the reader's language and the business's time zone. A missing value is a dash."""
 
@@ -63,8 +69,8 @@ class PageFormat(Format):
     def day(self, at: datetime | str | None) -> str:
         """Return the day, also of a moment or a day in ISO 8601."""
         if isinstance(at, str) and len(at) == len("2026-01-01"):
-            return self.date(date.fromisoformat(at), "d MMM y")
-        return self.moment(at, "d MMM y")
+            return self.date(date.fromisoformat(at), _DAY)
+        return self.moment(at, _DAY)
 
     def country(self, code: str | None) -> str:
         """Return a country's name."""

@@ -138,7 +138,7 @@ def test_rules_changed_midway_are_told_for_good(small: Engine, changed: Any, tol
     before, after = shown(small, 2.2), shown(small, 8.2)
     assert "rules-changed" not in codes(before)
     [message] = [each.message for each in after.warnings if each.code == "rules-changed"]
-    assert message == f"Rules of the decision changed on 2026-03-19: {told}."
+    assert message == f"Rules of the decision changed on 19 Mar 2026: {told}."
     assert after.verdict
     assert after.verdict.state in {"better", "cannot tell yet"}
     assert ("error-rate" in [each.code for each in after.verdict.findings]) is (after.verdict.state == "better")
@@ -202,7 +202,7 @@ def test_an_alarm_of_the_split_stays(small: Engine) -> None:
     assert [arm.callers for arm in later.arms] == [450, 450]
     assert (later.sample_ratio.ok, later.metrics[0].comparisons[0].state) == (False, "suppressed")
     assert later.verdict
-    assert "on 2026-03-09" in later.verdict.message
+    assert "on 9 Mar 2026" in later.verdict.message
 
 
 def test_a_broken_split_says_what_was_said(small: Engine) -> None:
@@ -219,7 +219,7 @@ def test_a_broken_split_says_what_was_said(small: Engine) -> None:
     assert given.verdict
     assert broken.verdict
     assert (given.verdict.state, broken.verdict.state) == ("better", "broken")
-    assert "Before, it was: warm is better (2026-03-23). That no longer holds." in broken.verdict.message
+    assert "Before, it was: warm is better (found on 23 Mar 2026). That no longer holds." in broken.verdict.message
 
 
 # --- without looks ----------------------------------------------------------------------------------------------------

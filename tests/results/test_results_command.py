@@ -57,11 +57,12 @@ def test_people_read_the_verdict_first(host: Phone) -> None:
     """The verdict stands above the tables, and no line is wider than a terminal of 80 columns."""
     winning(host)
     text = run(host, "results", "opening").stdout
-    assert text.index("warm is better on booked") < text.index("weight") < text.index("± error")
+    assert text.splitlines()[1].startswith("warm is better (found on ")
+    assert text.index("What to do: Roll out warm") < text.index("weight") < text.index("± error")
     assert max(map(len, text.splitlines())) <= 80
     assert "analysis.booked, per caller, to increase" in text
     assert re.search(r"\+20\.0\s+pp\s+\(interval:\s+\+\d+\.\d\s+to\s+\+\d+\.\d\s+pp;", text)
-    assert "These results include 100% of the 1,200 calls" in text
+    assert "These results include 100.0 % of the 1,200 calls" in text
     assert "without a number" not in text
 
 
@@ -80,7 +81,8 @@ def test_json_has_the_documented_keys(host: Phone) -> None:
     comparison = found["metrics"][0]["comparisons"][0]
     assert {"arm", "against", "difference", "standard_error", "interval", "fixed_interval"} <= comparison.keys()
     assert {"relative", "relative_interval", "state"} <= comparison.keys()
-    assert "2026-03-02" in next(each["message"] for each in found["warnings"] if each["code"] == "purged")
+    assert {"headline", "message", "advice", "detectable", "choice", "found"} <= found["verdict"].keys()
+    assert "2 Mar 2026" in next(each["message"] for each in found["warnings"] if each["code"] == "purged")
 
 
 def test_calls_without_a_number_stand_apart(host: Phone) -> None:
@@ -120,7 +122,7 @@ def test_one_platform_alone(host: Phone) -> None:
     """With --platform only its calls count; a platform that there is not is a usage error."""
     winning(host)
     assert run(host, "results", "opening", "--platform", "flireo").stdout.startswith(
-        "opening: running, period 1 since 2026-03-02, on flireo alone"
+        "opening: running, period 1 of 1 since 2 Mar 2026, on flireo alone\nNo verdict: it comes from weekly looks"
     )
     refused = run(host, "results", "opening", "--platform", "nobody")
     assert (refused.exit_code, refused.stderr.startswith("No platform is called 'nobody'. There are: ")) == (2, True)

@@ -18,9 +18,17 @@ from flask_pickup.results import wording
 from flask_pickup.results.assembling import recorded
 from flask_pickup.results.model import CSV_COLUMNS, ArmCounts, Comparison, Metric, Results, Unidentified, csv_rows
 from flask_pickup.spreadsheets import csv_text
+from flask_pickup.translation import format_day, format_number
 
 _WIDTH = 80
-_COLOURS = {"better": "green", "worse": "red", "broken": "red", "no difference": "cyan"}
+_COLOURS = {
+    "better": "green",
+    "better below smallest": "cyan",
+    "worse": "red",
+    "broken": "red",
+    "no difference": "cyan",
+}
+_NO_VERDICT = "No verdict: it comes from weekly looks at all real calls of one period, and these are other calls."
 _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
 """Columns of arms that are shown only where there is something in them."""
 
@@ -94,20 +102,31 @@ def _fail(error: UnknownExperiment, state: State) -> NoReturn:
 
 
 def _parts(found: Results) -> Iterator[str | Text | Table]:
-    since = f" since {found.since:%Y-%m-%d}" if found.since else ""
+    since = f" since {format_day(found.since.isoformat())}" if found.since else ""
     on = f", on {found.platform} alone" if found.platform else ""
-    yield _wrapped(f"{found.experiment}: {found.status}, period {found.period}{since}{on}", "bold")
-    if found.verdict:
-        yield _wrapped(found.verdict.message, _COLOURS.get(found.verdict.state, "yellow"))
+    yield _wrapped(f"{found.experiment}: {found.status}, period {found.period} of {found.period}{since}{on}", "bold")
+    yield from _verdict(found)
     yield from ("", _arms(found.arms))
     for metric in found.metrics:
         yield from _metric(metric)
     if found.unidentified:
         yield from _unidentified(found.unidentified)
     yield ""
-    yield from (_wrapped(f"{warning.code}: {warning.message}", "yellow") for warning in found.warnings)
+    told = found.verdict.findings if found.verdict else ()
+    warnings = [each for each in found.warnings if each not in told]
+    yield from (_wrapped(f"{warning.code}: {warning.message}", "yellow") for warning in warnings)
     yield from map(_wrapped, _context(found))
     yield ""
+
+
+def _verdict(found: Results) -> Iterator[Text]:
+    verdict = found.as_json()["verdict"]
+    if verdict is None:
+        yield _wrapped(_NO_VERDICT, "yellow")
+        return
+    yield _wrapped(verdict["headline"], f"bold {_COLOURS.get(verdict['state'], 'yellow')}")
+    yield _wrapped(f"{verdict['message']} {verdict['detectable']}".strip())
+    yield _wrapped(f"What to do: {verdict['advice']}")
 
 
 def _wrapped(text: str, style: str = "") -> Text:
@@ -157,18 +176,23 @@ def _unidentified(found: Unidentified) -> Iterator[str | Text | Table]:
 
 
 def _comparison(one: Comparison, metric: Metric) -> str:
-    if one.difference is None:
+    if one.difference is None or one.state == "suppressed":
         return one.state
     difference = wording.difference(one.difference, metric.unit)
     interval = wording.interval_text(one.interval, metric.unit)
     fixed = wording.interval_text(one.fixed_interval, metric.unit)
-    return f"{one.state}, {difference} (interval: {interval}; for one look: {fixed})"
+    today = f"; could find today: {_size(one.detectable, metric)}" if one.detectable else ""
+    return f"{one.state}, {difference} (interval: {interval}; for one look: {fixed}{today})"
+
+
+def _size(value: float, metric: Metric) -> str:
+    return wording.difference(value, metric.unit).removeprefix("+")
 
 
 def _mean(value: float | None, metric: Metric) -> str:
     if value is None:
         return "-"
-    return wording.percent(value) if metric.is_proportion else f"{value:,.4g}"
+    return wording.percent(value) if metric.is_proportion else format_number(value, "#,##0.00")
 
 
 def _part(number: int, whole: int) -> str:
@@ -183,10 +207,10 @@ def _context(found: Results) -> Iterator[str]:
     if found.coverage and found.coverage.calls:
         calls = found.coverage.calls
         yield (
-            f"These results include {found.coverage.counted / calls:.0%} of the {plural(calls, 'call')} since the period "
-            f"began; {found.coverage.unidentified / calls:.0%} had no number."
+            f"These results include {wording.percent(found.coverage.counted / calls)} of the {plural(calls, 'call')} since "
+            f"the period began; {wording.percent(found.coverage.unidentified / calls)} had no number."
         )
     for period in found.earlier_periods:
         callers = sum(arm.callers for arm in period.arms)
-        since = f" from {period.since:%Y-%m-%d} on" if period.since else ""
+        since = f" from {format_day(period.since.isoformat())} on" if period.since else ""
         yield f"Period {period.period}{since} had {plural(callers, 'caller')}."

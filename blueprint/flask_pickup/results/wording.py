@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
-from flask_pickup.translation import format_number, gettext, ngettext
+from flask_pickup.results.advice import advice
+from flask_pickup.translation import format_day, format_number, gettext, ngettext
 
 Values = Mapping[str, Any]
 
@@ -14,32 +15,48 @@ _TEN_YEARS = 520
 
 
 def with_messages(data: Values) -> dict[str, Any]:
-    """Return results as plain values with a ``message`` beside each finding, and a ``headline`` of the verdict.
+    """Return results as plain values with their texts: a ``message`` beside each finding, and those of the verdict.
 
     :param data: what :meth:`~flask_pickup.results.model.Results.as_data` returned.
     """
     warnings = [{**each, "message": finding_text(each)} for each in data["warnings"]]
     verdict = data["verdict"]
     if verdict:
-        verdict = {**verdict, "headline": headline(verdict), "message": verdict_text(verdict)}
+        texts = {"headline": headline(verdict), "message": verdict_text(verdict)}
+        texts |= {"detectable": _detectable(data), "advice": advice(verdict, data["status"])}
+        verdict = {**verdict, **texts}
     return {**data, "warnings": warnings, "verdict": verdict}
 
 
+def _detectable(data: Values) -> str:
+    """Return which difference could be found today, where the primary metric has found none."""
+    has_found = not (data["verdict"]["choice"] or data["verdict"]["state"].startswith("cannot"))
+    for metric in data["metrics"][:1]:
+        known = [each["detectable"] for each in metric["comparisons"] if each["state"] in {"undecided", "too few"}]
+        if has_found or not known or None in known:
+            break
+        size = difference(max(known), "share" if metric["is_proportion"] else metric["per"]).removeprefix("+")
+        return gettext("A difference of %(size)s or more could be found today.", size=size)
+    return ""
+
+
 def headline(verdict: Values) -> str:
-    """Return a verdict in a few words: "warm is better"."""
-    return _filled(_HEADLINES[verdict["state"]], {"arms": verdict["arms"]})
+    """Return a verdict in a few words: "warm is better (found on 3 Mar 2026)"."""
+    text = _filled(_HEADLINES[verdict["state"]], {"arms": verdict["arms"]})
+    if not verdict["found"]:
+        return text
+    day = format_day(verdict["found"])
+    if verdict["state"] == "choice":
+        return gettext("%(verdict)s (since %(day)s)", verdict=text, day=day)
+    return gettext("%(verdict)s (found on %(day)s)", verdict=text, day=day)
 
 
 def verdict_text(verdict: Values) -> str:
-    """Return a verdict's sentences, with the day on which it was found."""
-    text = " ".join(finding_text(each) for each in verdict["findings"])
-    if verdict["state"] == "broken":
-        return gettext("These results are not reliable: %(why)s", why=text)
-    if verdict["choice"]:
-        return f"{_filled(_CHOICE, {**verdict['choice'], 'on': _day(verdict['found'])})} {text}"
-    if verdict["found"]:
-        return gettext("%(verdict)s Found on %(day)s.", verdict=text, day=_day(verdict["found"]))
-    return text
+    """Return a verdict's sentences."""
+    texts, choice = [finding_text(each) for each in verdict["findings"]], verdict["choice"]
+    if choice:
+        texts.insert(0, _filled(_CHOICE_OF_CALLS if choice["unit"] == "call" else _CHOICE, choice))
+    return " ".join(texts)
 
 
 def finding_text(finding: Values) -> str:
@@ -72,13 +89,6 @@ def interval_text(interval: tuple[float, float] | None, unit: str) -> str:
 def percent(share: float) -> str:
     """Return a share as a percentage: "31.2 %"."""
     return gettext("%(number)s %%", number=format_number(100 * share, "0.0"))
-
-
-def _cost(value: float, unit: str) -> str:
-    number = format_number(100 * value, "#,##0.0#")
-    if unit == "call":
-        return gettext("%(number)s per 100 calls", number=number)
-    return gettext("%(number)s per 100 callers", number=number)
 
 
 def _signed(value: float, unit: str) -> str:
@@ -152,14 +162,6 @@ def _weeks(weeks: int | None, _: str) -> str:
     return ngettext("one more week", "%(n)s more weeks", weeks)
 
 
-def _day(moment: str, _: str = "") -> str:
-    return moment[:10]
-
-
-def _said(verdict: Values, _: str) -> str:
-    return gettext("%(verdict)s (%(day)s)", verdict=headline(verdict), day=_day(verdict["found"]))
-
-
 def _changes(changes: Sequence[tuple[str, str, str]], _: str) -> str:
     return "; ".join(
         gettext("%(rule)s from %(before)s to %(after)s", rule=rule, before=before, after=after)
@@ -180,11 +182,11 @@ _FORMATS: Mapping[str, Callable[[Any, str], str]] = {
     "expected": _expected,
     "metrics": lambda names, _: ", ".join(names),
     "direction": lambda word, _: gettext("more") if word == "more" else gettext("less"),
-    "since": lambda day, _: day or gettext("now"),
+    **dict.fromkeys(("since", "on", "day"), lambda day, _: format_day(day) if day else gettext("now")),
     "weeks": _weeks,
     "pace": lambda pace, _: format_number(pace) if pace >= 1 else gettext("less than one"),
-    "cost": _cost,
-    "said": _said,
+    "cost": lambda value, _: format_number(100 * value, "#,##0.0#"),
+    "said": lambda verdict, _: headline(verdict),
     "changes": _changes,
 }
 
@@ -214,9 +216,8 @@ _HEADLINES: Mapping[str, tuple[str, ...]] = {
     "cannot tell at your number of calls": _one("Too few calls to tell"),
     "broken": _one("These results are not reliable"),
 }
-_CHOICE = _one(
-    "Choose %(arm)s (since %(on)s). Expected cost if mistaken, weighted by its chance: %(cost)s on %(metric)s."
-)
+_CHOICE = _one("Expected cost if mistaken, weighted by its chance: %(cost)s %(metric)s per 100 callers.")
+_CHOICE_OF_CALLS = _one("Expected cost if mistaken, weighted by its chance: %(cost)s %(metric)s per 100 calls.")
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "better": _plural(
         "arms",
