@@ -38,8 +38,8 @@ from flask_pickup.results.verdict import decide_verdict, revoked
 
 _LARGEST_SHARE = 0.05
 _FEWEST_CALLS = 100
-_AT_ONCE = 4
-"""Moments that one statement counts."""
+_MOST_COLUMNS, _COLUMNS_OF_SUMS = 1200, 12
+"""Of one statement, which counts several moments at once: PostgreSQL allows 1,664."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,9 @@ class Analysis:
         period = period or self.period
         arms = dict.fromkeys(period.weights, ArmAggregates())
         rows = ((definition, arm, each) for (definition, arm, both), each in counted.items() if not (one_arm and both))
-        excluded = ((definition, arm, each) for (definition, arm), each in self._excluded.items())
+        # A look is the same whenever it is computed: what is excluded is counted for today alone.
+        counted_out = self._excluded if until == self.query.until else {}
+        excluded = ((definition, arm, each) for (definition, arm), each in counted_out.items())
         for definition, arm, each in chain(rows, excluded):
             if definition in period.definitions and arm in arms:
                 arms[arm] += each
@@ -248,9 +250,11 @@ class Analysis:
 
     def _counted(self, moments: Sequence[datetime]) -> Iterator[Counted]:
         """Yield what the rows come to now, and at each moment. Each time, a few moments are asked for at once."""
-        yield from aggregate(self.connection, self.query, *moments[:_AT_ONCE])
-        for first in range(_AT_ONCE, len(moments), _AT_ONCE):
-            *before, last = moments[first : first + _AT_ONCE]
+        sums = len(self.query.metrics) + len(self.platforms) + 5
+        at_once = max(1, _MOST_COLUMNS // (_COLUMNS_OF_SUMS * sums) - 1)
+        yield from aggregate(self.connection, self.query, *moments[:at_once])
+        for first in range(at_once, len(moments), at_once):
+            *before, last = moments[first : first + at_once]
             found = aggregate(self.connection, replace(self.query, until=last), *before)
             yield from (*found[1:], found[0])
 
