@@ -71,8 +71,9 @@ WRAPPINGS = [
     *("SIPS:{}@192.0.2.1:5061;transport=tls;user=phone", "<sip:{}@carrier.example;user=phone>"),
     *("sip:{}:secret@carrier.example", "sip:{}:12345678@carrier.example", "sip:{};cpc=ordinary:secret@192.0.2.1:5060"),
     *('"Jan de Vries" <sip:{}@carrier.example>;tag=1x2', "Unknown <tel:{}>"),
+    *('"{}"', "'{}'", '="{}"'),
 ]
-EXTENSIONS = ["", "x12", " ext. 12", " extension 12", "#12", ",,12", ";ext=12"]
+EXTENSIONS = ["", " (mobile)", " (Jan)", " x12 (work)", "x12", " ext. 12", " extension 12", "#12", ",,12", ";ext=12"]
 
 
 @st.composite
@@ -82,6 +83,7 @@ def wrapped(draw: st.DrawFn, text: str) -> str:
     if between := draw(separators):
         places = draw(st.sets(st.integers(2, len(text) - 1), max_size=4))
         text = "".join(between + char if place in places else char for place, char in enumerate(text))
+    text = draw(st.sampled_from(["{}", "({})", "[{}]"])).format(text) if ";" not in text else text
     text += "" if ";ext=" in text else draw(st.sampled_from(EXTENSIONS))
     zero = draw(zeros)
     text = "".join(chr(zero + int(char)) if char in "0123456789" else char for char in text)
@@ -158,6 +160,27 @@ def test_pairs_of_digits_are_a_number() -> None:
     assert e164("20.12.34.56", "DK") == "+4520123456"
 
 
+BESIDE = [
+    *(
+        "{}",
+        " {} ",
+        "({})",
+        "[{}]",
+        "{}-",
+        "{}/",
+        "{}.",
+        "~{}",
+        '"{}"',
+        "'{}'",
+        '="{}"',
+        "{} x1",
+        "{}#1",
+        "({}) ext. 12",
+    ),
+    *("[{}]x1", "({}) (mobile)", '"{} (home)"', "Jan <{}>", "tel:{}", "tel:{};ext=1", "sip:{}@carrier.example"),
+]
+
+
 @given(numbers, countries)
 @example("+493012345", "DE")
 def test_what_a_spreadsheet_made_of_a_number_is_nobody(number: str, region: str) -> None:
@@ -176,7 +199,8 @@ def test_what_a_spreadsheet_made_of_a_number_is_nobody(number: str, region: str)
     ]
     made += [f"{number[:-2]}.{number[-2:]}", f"{value // 100},{value % 100:02}"]
     made += [f"{value:.6E}".replace(".", ","), grouped, f"{grouped}.00", grouped.replace(",", "."), f"-{value}"]
-    assert {text: e164(text, region) for text in made} == dict.fromkeys(made)
+    written = [spelling.format(text) for text in made for spelling in BESIDE]
+    assert {text: e164(text, region) for text in written} == dict.fromkeys(written)
 
 
 @given(st.text(st.characters(codec="utf-8") | st.sampled_from("+0123456789-() ;:@<>tel:sip"), max_size=40), countries)
@@ -192,6 +216,12 @@ def test_any_text_is_one_number_or_none(text: str, region: str) -> None:
     ("text", "region", "number"),
     [
         ("tel:2015550123;phone-context=+1", "NL", "+12015550123"),
+        ("sip:31612345678", "US", "+31612345678"),
+        ("sip:0612345678", "NL", "+31612345678"),
+        ("sip:example.com", "NL", None),
+        ("sip:20.12.34.56", "DK", None),
+        ("+31612345678 (anonymous)", "NL", None),
+        ("+31612345678 (Private number)", "NL", None),
         ("0475123456", "BE", "+32475123456"),
         ("436641234567", "DE", None),
         ("+31612345678;+31687654321", "NL", None),

@@ -44,6 +44,9 @@ _ADDRESS = re.compile(
 _NOWHERE = re.compile(r"[^;:]*\.invalid\.?(?![\w.-])", re.IGNORECASE)
 _CONTEXT = re.compile(r";\s*phone-context=\+([0-9]+)", re.IGNORECASE)
 _EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension|#|,,+)\s*[0-9]{1,7}\s*$", re.IGNORECASE)
+_QUOTED = re.compile(r"^\s*=?(?P<quote>[\"'])(?P<text>.*)(?P=quote)\s*$", re.DOTALL)
+_LABEL = re.compile(r"\((?P<words>[^()0-9]*)\)\s*$")
+_AROUND = re.compile(r"^[\s(\[~]+|[\s)\]~\-/.]+$")
 _SEPARATORS = re.compile(r"[\s\-./()\[\]~]+")
 _DIALLED = re.compile(r"(?:(?:00)?\++)?[0-9]{1,25}")
 
@@ -51,7 +54,7 @@ _DIALLED = re.compile(r"(?:(?:00)?\++)?[0-9]{1,25}")
 _BRACKETED_ZERO = re.compile(r"([0-9][\s\-./]*)[(\[]\s*0\s*[)\]]")
 
 # What spreadsheets make of numbers: 31612345678.0, 31.612.345.678, and -12345653 of 31-6-12345678. A comma separates nothing.
-_CALCULATED = re.compile(r"\s*(?:[^.]*\.(?:0+|[0-9]{1,2})|.*\.0|[1-9][0-9]{0,2}(?:\.[0-9]{3})+|-.*)\s*")
+_CALCULATED = re.compile(r"[^.]*\.(?:0+|[0-9]{1,2})|.*\.0|[1-9][0-9]{0,2}(?:\.[0-9]{3})+|-.*")
 
 # An IPv4 address: some trunks send a host where the number should be. Danes write 20.12.34.56.
 _HOST = re.compile(r"\s*(?!(?:[0-9]{2}\.){3}[0-9]{2}\s*$)(?:(?:[1-9]?|1[0-9]|2[0-5])[0-9](?:\.(?=[0-9])|\s*$)){4}")
@@ -123,20 +126,21 @@ def _read(text: str, region: str) -> WrittenNumber:
 def _dialled(text: str, region: str) -> tuple[str, str]:
     """Return the digits in a text, after a plus if there is one, and the country they are dialled in; empty if none."""
     name, _, address = text.rpartition("<")
-    parts = _ADDRESS.fullmatch(address.partition(">")[0])
-    if parts is None or _WITHHELD.fullmatch(name) or _NOWHERE.match(parts["host"] or ""):
+    parts = _ADDRESS.fullmatch(_QUOTED.sub(r"\g<text>", address.partition(">")[0]))
+    if parts is None or _NOWHERE.match(parts["host"] or ""):
         return "", region
-    dialled = _SEPARATORS.sub("", _EXTENSION.sub("", parts["user"]))
+    label = _LABEL.search(parts["user"])
+    if _WITHHELD.fullmatch(name) or (label and _WITHHELD.fullmatch(label["words"])):
+        return "", region
+    user = _EXTENSION.sub("", _LABEL.sub("", parts["user"]))
+    # What the number is in says nothing of what became of it: (+31612345678.0)
+    bare = _AROUND.sub("", user)
+    dialled = _SEPARATORS.sub("", user)
     if context := _CONTEXT.search(parts["parameters"] or ""):
         region = phonenumbers.region_code_for_country_code(int(context[1]))
-    # sip:example.com has only a host.
-    is_host = (parts["scheme"] or "").lower().startswith("sip") and parts["host"] is None and "+" not in dialled
-    if (
-        is_host
-        or _HOST.fullmatch(parts["user"])
-        or _CALCULATED.fullmatch(parts["user"])
-        or not _DIALLED.fullmatch(dialled)
-    ):
+    # sip:20.12.34.56 has only a host.
+    is_host = (parts["scheme"] or "").lower().startswith("sip") and parts["host"] is None and "." in bare
+    if is_host or _HOST.fullmatch(bare) or _CALCULATED.fullmatch(bare) or not _DIALLED.fullmatch(dialled):
         return "", region
     _, plus, digits = dialled.rpartition("+")
     # No country's code begins with 0: such a plus stands before what is dialled.
