@@ -145,7 +145,10 @@ UNFOUND = "no analysis plan here finds it; "
         *((outcome, f"{UNFOUND}did you mean 'analysis.mood.good'?", "add it to the analysis plan")
           for outcome in ("analysis.mood", "analysis.good", "analysis.mood.god")),
         *((outcome, f"did you mean '{meant}'?", f"did you mean '{meant}'?") for outcome, meant in (
-            ("early_hangup", "early_hang_up"), ("transfered", "transferred"), ("analysis.completed", "completed"))),
+            ("early_hangup", "early_hang_up"), ("transfered", "transferred"), ("analysis.completed", "completed"),
+            *((name, "duration_seconds") for name in ("duration", "call_duration", "callDuration", "duration_minutes", "Duration-ms",
+              "total_call_duration", "analysis.duration")),
+            ("call_completed", "completed"), ("is_voicemail", "voicemail"), ("call_error", "error"))),
         *((outcome, "", "") for outcome in ("early_hang_up", "sale", "revenue", "complaint", "no_show", "visit", "nps", "messages")),
     ],
 )  # fmt: skip

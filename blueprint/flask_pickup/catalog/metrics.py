@@ -11,11 +11,18 @@ from flask_pickup.catalog.complaints import did_you_mean, suggest
 from flask_pickup.catalog.definition import DecisionRules, Kind, MetricDefinition
 from flask_pickup.catalog.toml import TomlFile
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, schema_values
+from flask_pickup.platforms.reading import words_of
 
 Kinds = Mapping[str, Kind]
 """Outcome to its kind, of those that an analysis plan can find."""
 
 _REPORTED = (*REPORTED_NUMBERS, *REPORTED_FLAGS)
+
+_BESIDE = frozenset(
+    {"average", "call", "calls", "in", "is", "mean", "minutes", "ms", "s", "sec", "secs", "total", "was"}
+)
+"""Words that an author may write beside the name of a report's outcome."""
+_FEWEST_LETTERS = 5
 
 _OF_TYPES: Mapping[str, Kind] = {"boolean": "flag", "number": "number", "integer": "number"}
 
@@ -89,7 +96,7 @@ def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
     of_enums = {part: name for name in reversed([*kinds]) for part in name.removeprefix(ANALYSED).rsplit(".", 1)}
     plain = outcome.removeprefix(ANALYSED)
     close = get_close_matches(plain, known, n=1, cutoff=0.8)
-    meant = {**of_enums, **known}.get(plain) or (known[close[0]] if close else None)
+    meant = {**of_enums, **known}.get(plain) or (known[close[0]] if close else _of_report(plain))
     if outcome.startswith(ANALYSED):
         found = (
             f"known are {', '.join(sorted(kinds))}; the analysis of a saved agent may find others"
@@ -99,6 +106,17 @@ def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
         yield f"unknown outcome '{outcome}': no analysis plan here finds it", did_you_mean(meant, found)
     elif meant:
         yield f"no report brings '{outcome}', unless you record it yourself", f"did you mean '{meant}'?"
+
+
+def _of_report(outcome: str) -> str | None:
+    """Return a report's outcome that is named with other words beside it, such as ``call_duration``."""
+    core = _core(outcome)
+    begins_so = (name for name in _REPORTED if len(core) >= _FEWEST_LETTERS and _core(name).startswith(core))
+    return next(begins_so, None)
+
+
+def _core(outcome: str) -> str:
+    return "".join(word for word in words_of(outcome) if word not in _BESIDE)
 
 
 def _check_rate(toml: TomlFile, metric: MetricDefinition) -> None:
