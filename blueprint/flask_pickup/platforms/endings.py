@@ -9,6 +9,7 @@ from flask_pickup.platforms.events import Ending
 from flask_pickup.platforms.reading import words_of
 
 _ENDED = {"disconnected", "ended", "end", "hang", "hangup", "hung", "hungup"}
+_UNANSWERED = {"busy", "declined", "denied", "refused", "rejected", "unanswered", "unavailable", "unreachable"}
 _RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
     ("error", [{"error", "errored", "errors", "failed", "failure", "invalid", "shutdown"}]),
     ("voicemail", [{"voicemail", "ivr", "machine"}]),
@@ -18,6 +19,8 @@ _RULES: Sequence[tuple[Ending, Sequence[set[str]]]] = (
     ("agent", [{"agent", "assistant"}, _ENDED]),
     ("agent", [{"hook"}, {"say"}]),
     ("agent", [{"tool"}, {"end"}]),
+    # The caller was to be put through, and nobody answered.
+    ("error", [{"forwarded", "forwarding", "transfer", "transferred"}, _UNANSWERED]),
     ("transferred", [{"transferred", "forwarded", "forwarding"}]),
     ("transferred", [{"call", "tool"}, {"transfer"}]),
     ("transferred", [{"transfer"}, {"bridged"}]),
