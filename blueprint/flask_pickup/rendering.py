@@ -20,7 +20,7 @@ from types import CodeType, NoneType
 from typing import Any, NoReturn
 
 from babel import dates, localedata
-from jinja2 import BaseLoader, Template, TemplateNotFound, TemplateSyntaxError, Undefined
+from jinja2 import BaseLoader, Template, TemplateNotFound, TemplateSyntaxError, Undefined, nodes
 from jinja2 import Environment as JinjaEnvironment
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
@@ -51,6 +51,9 @@ REFUSED_FILTERS: Mapping[str, str] = {
     **dict.fromkeys(("pprint", "striptags", "urlize", "wordwrap", "xmlattr"), "spoken text does not need it"),
 }
 """Filters of Jinja that templates do not have, with what to do instead."""
+
+USES = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+"""The statements that name another file as ``template``."""
 
 _CLOCK = frozenset({"now", "today", "utcnow"})
 """Methods that return the present time: a repeated request must get the same words."""
@@ -113,6 +116,16 @@ class Environment(ImmutableSandboxedEnvironment):
 
     compile = _readable()(ImmutableSandboxedEnvironment.compile)
     parse = _readable()(ImmutableSandboxedEnvironment.parse)
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """Parse a template. A file's name without quotes would be read as a division of names."""
+        tree = super()._parse(source, name, filename)
+        for used in tree.find_all(USES):
+            template: nodes.Expr = used.template  # type: ignore[attr-defined]
+            for part in (template, *template.find_all(nodes.Expr)):
+                if isinstance(part, nodes.Div) or (isinstance(part, nodes.Getattr) and part.attr == "j2"):
+                    raise TemplateSyntaxError("a file's name has no quotes", used.lineno, name, filename)
+        return tree
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Prefer a record's own key to a method of dictionaries that has the same name."""

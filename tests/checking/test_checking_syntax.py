@@ -24,6 +24,10 @@ IN_TEMPLATES = [
     ("{{ 'Hi }}", 1, "a quote is never closed"),
     *((text, 1, "a quote is curly; write straight quotes: '…' or \"…\"")
       for text in ("{{ customer.name or “you” }}", "{% if caller.country == ‘NL’ %}A{% endif %}", "{{ „you” }}", "{{ «you» }}")),
+    *((text, 2, 'a file\'s name has no quotes; write {% include "greetings/…" %}')
+      for text in ("A\n{% include greetings/x.j2 %}", "A\n{% include x.j2 %}", "\n{% extends greetings/system_prompt.j2 %}",
+                   "A\n{% import greetings/partials/m-a.nl.j2 as m %}", "A\n{% from greetings/m.j2 import a %}",
+                   "A\n{% include [greetings/x.j2, 'b.j2'] %}", "A\n{% include greetings/address %}")),
     ("{{ a && b }}", 1, "unexpected char '&' at 5"),
     ("{% block a %}{% endblock %}\n{% block a %}{% endblock %}", 2, "block 'a' defined twice"),
 ]  # fmt: skip

@@ -17,6 +17,7 @@ _EXPLAINED = (
     (r"^Missing end of comment", "{# is never closed", "write #} where it ends"),
     (r"unknown tag '(elseif)'", r"unknown tag '\1'", "did you mean 'elif'?"),
     (r"got '='", "a single = compares nothing", "write == to compare"),
+    ("^a file's name has no quotes", "a file's name has no quotes", 'write {% include "greetings/…" %}'),
     ("^braces in an expression", "an expression has no braces", "write the expression without braces"),
     (f"^unexpected char .[{CURLY}]", *STRAIGHT),
     (r"^unexpected char (?:\"'\"|'\"')", "a quote is never closed", "put text in two quotes of one kind"),

@@ -19,9 +19,7 @@ from flask_pickup.checking.recorded import NO_HISTORY, History
 from flask_pickup.checking.source import Source, constants, own_names
 from flask_pickup.override import templates
 from flask_pickup.platforms import Platform
-from flask_pickup.rendering import BASE, split_variant
-
-_USES = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+from flask_pickup.rendering import BASE, USES, split_variant
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Content:
     def references(self) -> Mapping[str, list[Reference]]:
         """The references in each template."""
         return {
-            path: [self._reference(path, node) for node in tree.find_all(_USES)] for path, tree in self.trees.items()
+            path: [self._reference(path, node) for node in tree.find_all(USES)] for path, tree in self.trees.items()
         }
 
     @cached_property
