@@ -45,7 +45,7 @@ _NOWHERE = re.compile(r"[^;:]*\.invalid\.?(?![\w.-])", re.IGNORECASE)
 _CONTEXT = re.compile(r";\s*phone-context=\+([0-9]+)", re.IGNORECASE)
 _EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension|#|,,+)\s*[0-9]{1,7}\s*$", re.IGNORECASE)
 _QUOTED = re.compile(r"^\s*=?(?P<quote>[\"'])(?P<text>.*)(?P=quote)\s*$", re.DOTALL)
-_LABEL = re.compile(r"\((?P<words>[^()0-9]*)\)\s*$")
+_LABEL = re.compile(r"\((?P<label>[^()0-9]*)\)\s*$")
 _AROUND = re.compile(r"^[\s(\[~]+|[\s)\]~\-/.]+$")
 _SEPARATORS = re.compile(r"[\s\-./()\[\]~]+")
 _DIALLED = re.compile(r"(?:(?:00)?\++)?[0-9]{1,25}")
@@ -130,7 +130,7 @@ def _dialled(text: str, region: str) -> tuple[str, str]:
     if parts is None or _NOWHERE.match(parts["host"] or ""):
         return "", region
     label = _LABEL.search(parts["user"])
-    if _WITHHELD.fullmatch(name) or (label and _WITHHELD.fullmatch(label["words"])):
+    if _WITHHELD.fullmatch(name) or (label and _WITHHELD.fullmatch(label["label"])):
         return "", region
     user = _EXTENSION.sub("", _LABEL.sub("", parts["user"]))
     # What the number is in says nothing of what became of it: (+31612345678.0)
