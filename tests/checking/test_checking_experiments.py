@@ -116,15 +116,15 @@ def test_shared_layer_is_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ranges", "overlap", "remedy"),
     [
-        (["[0, 0.5]", "[0, 1]"], "[0.0, 1.0] of layer 'opening' overlaps [0.0, 0.5] of 'a'",
+        (["[0, 0.5]", "[0, 1]"], "b: [0.0, 1.0] of layer 'opening' overlaps [0.0, 0.5] of 'a'",
          "give 'b' a free range: [0.5, 1.0]"),
-        (["[0, 0.6]", "[0.4, 1]"], "[0.4, 1.0] of layer 'opening' overlaps [0.0, 0.6] of 'a'",
+        (["[0, 0.6]", "[0.4, 1]"], "b: [0.4, 1.0] of layer 'opening' overlaps [0.0, 0.6] of 'a'",
          "give 'b' a free range: [0.6, 1.0]"),
-        (["[0, 1]", "[0, 0.5]"], "[0.0, 0.5] of layer 'opening' overlaps [0.0, 1.0] of 'a'",
+        (["[0, 1]", "[0, 0.5]"], "a: [0.0, 1.0] of layer 'opening' overlaps [0.0, 0.5] of 'b'",
          "give 'a' a free range: [0.5, 1.0]"),
-        (["[0, 0.2]", "[0.4, 0.6]", "[0.5, 0.9]"], "[0.5, 0.9] of layer 'opening' overlaps [0.4, 0.6] of 'b'",
+        (["[0, 0.2]", "[0.4, 0.6]", "[0.5, 0.9]"], "c: [0.5, 0.9] of layer 'opening' overlaps [0.4, 0.6] of 'b'",
          "give 'c' a free range: [0.2, 0.4] or [0.6, 1.0]"),
-        (["[0, 1]", "[0, 1]"], "[0.0, 1.0] of layer 'opening' overlaps [0.0, 1.0] of 'a'",
+        (["[0, 1]", "[0, 1]"], "b: [0.0, 1.0] of layer 'opening' overlaps [0.0, 1.0] of 'a'",
          "no range is free: narrow or conclude one of them"),
     ],
 )  # fmt: skip
@@ -135,14 +135,14 @@ def test_overlapping_ranges_are_refused(
     """Two ranges of a layer with callers in common are an error that says what is free."""
     faults = {name: in_layer(f"layer_range = {written}", status) for name, written in zip("abc", ranges, strict=False)}
     [found] = all_complaints(tmp_path, faults)
-    assert (found["level"], found["file"].split("/")[1], found["problem"]) == ("error", max(faults), overlap)
+    assert (found["level"], f"{found['file'].split('/')[1]}: {found['problem']}") == ("error", overlap)
     assert found["remedy"] == remedy
 
 
 @pytest.mark.parametrize(("line", "at"), [("layer_range = [0.2, 0.3]", 2), ("", 1)])
 def test_overlap_is_complained_about_where_the_range_is(tmp_path: Path, line: str, at: int) -> None:
     """The complaint is at the range, or at the layer where the range is not written."""
-    [found] = all_complaints(tmp_path, {"a": in_layer(""), "b": in_layer(line)})
+    [found] = all_complaints(tmp_path, {"a": in_layer("layer_range = [0, 0.5]"), "b": in_layer(line)})
     assert found["line"] == at
 
 

@@ -173,13 +173,16 @@ def test_skipped_experiment_displaces_no_third(make_phone: MakePhone) -> None:
 
 
 def test_health_names_overlapping_ranges(make_phone: MakePhone) -> None:
-    """Of two ranges that overlap, which ``check`` refuses, the first by name has the callers, and health names the other."""
-    phone = make_phone(
-        content(first=running(FIRST_HALF), second=running('layer = "opening"\n'), third=running(SECOND_HALF))
-    )
+    """Of two ranges that overlap, which ``check`` refuses, one has the callers of both, and health names the other."""
+    most = FIRST_HALF.replace("0.5", "0.8")
+    files = content(a=running('layer = "opening"\n'), opening=running(most), second=running(SECOND_HALF))
+    phone = make_phone(files)
     health = phone.client.get("/pickup/health").get_json()
     assert (health["status"], health["content"]["left_out"]) == ("degraded", [])
-    assert health["content"]["overlapping"] == ["second", "third"]
+    assert health["content"]["overlapping"] == ["a", "second"]
+    for number in range(20):
+        phone.ring(f"call-{number}", caller=f"+120155501{number:02}")
+    assert set(phone.rows("SELECT DISTINCT experiment FROM pickup_assignments")) == {("opening",), ("second",)}
 
 
 def test_range_changes_while_callers_are_in_it(make_phone: MakePhone, database_url: str) -> None:

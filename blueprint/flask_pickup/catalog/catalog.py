@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import cached_property, lru_cache
 from itertools import combinations
+from operator import attrgetter
 
 from flask_pickup.catalog.complaints import Complaint
 from flask_pickup.catalog.definition import Experiment
@@ -67,16 +68,19 @@ class Catalog:
 
     @cached_property
     def layers(self) -> Mapping[str, Mapping[str, Experiment]]:
-        """The experiments that share a layer's callers: those that are running or paused, by layer and name."""
+        """The experiments that share a layer's callers: those that are running or paused, by layer and name.
+
+        Where two ranges overlap, the first has the callers of both.
+        """
         found: dict[str, dict[str, Experiment]] = {}
-        for experiment in self.experiments:
+        for experiment in sorted(self.experiments, key=attrgetter("precedence")):
             if experiment.holds_range:
                 found.setdefault(experiment.layer, {})[experiment.name] = experiment
         return found
 
     @cached_property
     def overlapping(self) -> tuple[str, ...]:
-        """The experiments whose range overlaps that of one before them by name, which has the callers of both."""
+        """The names of the experiments that lack callers of their range, because another one has them."""
         pairs = (pair for sharing in self.layers.values() for pair in combinations(sharing.values(), 2))
         return tuple(sorted({two.name for one, two in pairs if one.layer_range.overlaps(two.layer_range)}))
 

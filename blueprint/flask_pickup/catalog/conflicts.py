@@ -50,8 +50,11 @@ def _conflicts(one: Loaded, other: Loaded) -> Iterator[tuple[str, str, str]]:
 
 
 def check_ranges(loaded: Sequence[Loaded]) -> None:
-    """Complain about ranges that overlap. Both experiments load: the first by name has the callers of both ranges."""
-    for one, other in combinations((each for each in loaded if each.experiment.holds_range), 2):
+    """Complain about ranges that overlap, of the experiment that lacks the callers of both. Both load."""
+    holding = sorted(
+        (each for each in loaded if each.experiment.holds_range), key=lambda each: each.experiment.precedence
+    )
+    for one, other in combinations(holding, 2):
         first, second = one.experiment, other.experiment
         if first.layer == second.layer and first.layer_range.overlaps(second.layer_range):
             problem = f"{second.layer_range} of layer '{second.layer}' overlaps {first.layer_range} of '{first.name}'"

@@ -179,6 +179,11 @@ class Experiment:
         return bool(self.layer) and self.status in {"running", "paused"}
 
     @property
+    def precedence(self) -> tuple[bool, str]:
+        """Orders experiments whose ranges overlap: the first keeps the callers of both. A range of its own comes first."""
+        return self.layer_range == WHOLE, self.name
+
+    @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """The comparisons that are made: each an arm, and the arm that it is compared with."""
         others = [arm for arm in self.weights if arm != CONTROL]
