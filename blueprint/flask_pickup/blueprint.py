@@ -54,24 +54,22 @@ class State(Webhook):
 
     def results(self, experiment: str, **options: Any) -> Results:
         """Return what is known of an experiment; see :meth:`Pickup.results`."""
-        with self._analysis(experiment, **options) as found:
+        with self.analysis(experiment, **options) as found:
             return found.results()
 
     def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:
         """Yield a row for each caller who counts in an experiment."""
-        with self._analysis(experiment, rehearsals=rehearsals) as found:
+        with self.analysis(experiment, rehearsals=rehearsals) as found:
             yield from found.callers()
 
     def _snapshot(self, experiment: str) -> Mapping[str, Any]:
-        with self._analysis(experiment, patience=LEASE.total_seconds()) as found:
+        with self.analysis(experiment, patience=LEASE.total_seconds()) as found:
             results, zone = found.results(), self.catalog.zone(Line(None))
             details = asdict(details_of(found, results.since, zone)) if results.since else None
-            platforms = found.platforms if len(found.platforms) > 1 else ()
-        split = [self.results(experiment, platform=each) for each in platforms]
-        by_platform = [each.as_data() for each in split if each.since]
-        return {"results": results.as_data(), "details": details, "by_platform": by_platform}
+        return {"results": results.as_data(), "details": details}
 
-    def _analysis(self, experiment: str, **options: Any) -> AbstractContextManager[assembling.Analysis]:
+    def analysis(self, experiment: str, **options: Any) -> AbstractContextManager[assembling.Analysis]:
+        """Give an experiment's rows as they are now."""
         days = self.options.retention
         purged = self.now - timedelta(days=days) if days else None
         asked = assembling.ResultOptions(now=self.now, purged_before=purged, **options)

@@ -188,12 +188,12 @@ def test_call_is_found_by_the_platforms_own_id(open_app: Open, database_url: str
 
 
 def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:
-    """With calls the page has the verdict, the numbers by arm, who had called before, and the SQL."""
+    """With calls the page has the verdict, the numbers by arm, and the SQL."""
     for index in range(6):
         author_of_each.ring(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
         author_of_each.report(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
     text = page(author_of_each, WARM).text
-    for each in ("6 callers since", "WITH callers AS", "Called before", "duration_seconds (per call) of callers who"):
+    for each in ("6 callers since", "WITH callers AS", "Too early to call", "Included and excluded calls"):
         assert each in text
     assert "could not be read" not in text
 
@@ -207,8 +207,9 @@ def test_platforms_have_a_table_where_there_are_several(open_app: Open) -> None:
     with two.app.extensions["pickup"].engine.begin() as connection:
         connection.exec_driver_sql("UPDATE pickup_calls SET platform = 'retell' WHERE call_id = 'call-b'")
     assert "By platform" not in page(one, WARM).text
-    table = page(two, WARM).text.partition("<h2>By platform")[2].partition("</table>")[0]
+    table, others = page(two, WARM).text.partition("<h2>By platform")[2].split("</table>")[:2]
     assert re.findall(r'<th scope="row">(\w+)</th>', table) == ["flireo", "flireo", "retell", "retell"]
+    assert re.findall(r'<th scope="row">([^<]+)</th>', others) == ["retell against all others"]
 
 
 def test_unread_reports_are_told_once(author: Phone) -> None:

@@ -128,6 +128,27 @@ def test_one_platform_alone(host: Phone) -> None:
     assert (refused.exit_code, refused.stderr.startswith("No platform is called 'nobody'. There are: ")) == (2, True)
 
 
+def test_breakdowns_are_shown_on_request(host: Phone) -> None:
+    """With --breakdowns people and programs get new and returning callers apart; there is no CSV of them."""
+    rows = Rows()
+    for arm, again in (("control", 0.3), ("warm", 0.6)):
+        for caller in range(80):
+            rows.call(f"{arm}-{caller}", START - DAY, None, {})
+        for known in range(2):
+            callers(rows, arm, 80, (0.3, again)[known])
+        for call, assigned in zip(rows.calls[-80:], rows.assignments[-80:], strict=True):
+            call["caller_key"] = assigned["caller_key"] = f"{arm}-{call['caller_key'].rpartition('-')[2]}"
+    fill(host, rows)
+    text = run(host, "results", "opening", "--breakdowns").stdout
+    assert "booked by callers  exploratory" in text
+    assert "warm against control: +30.0 pp more among returning than others (95.0 %" in text
+    assert max(map(len, text.splitlines())) <= 80
+    [found] = json.loads(run(host, "results", "opening", "--breakdowns", "--format", "json").stdout)["breakdowns"]
+    assert [each["callers"] for each in found["groups"]] == [80] * 4
+    assert found["interactions"][0]["difference"] == pytest.approx(0.3)
+    assert run(host, "results", "opening", "--breakdowns", "--format", "csv").exit_code == 2
+
+
 def test_unknown_experiment_is_asked_wrongly(host: Phone) -> None:
     """An experiment that nobody knows is a sentence with those that there are."""
     winning(host)

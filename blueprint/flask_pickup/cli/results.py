@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NoReturn
 
 import click
 from rich.table import Column, Table
@@ -16,7 +17,17 @@ from flask_pickup.errors import UnknownExperiment
 from flask_pickup.platforms import REGISTRY
 from flask_pickup.results import wording
 from flask_pickup.results.assembling import recorded
-from flask_pickup.results.model import CSV_COLUMNS, ArmCounts, Comparison, Metric, Results, Unidentified, csv_rows
+from flask_pickup.results.breakdowns import Breakdown, breakdowns_of, caller_groups
+from flask_pickup.results.model import (
+    CSV_COLUMNS,
+    ArmCounts,
+    Comparison,
+    Metric,
+    Results,
+    Unidentified,
+    Unit,
+    csv_rows,
+)
 from flask_pickup.spreadsheets import csv_text
 from flask_pickup.translation import format_day, format_number
 
@@ -38,13 +49,21 @@ _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
 @click.option("--pool", is_flag=True, help="Count earlier periods of equal weights too.")
 @click.option("--rehearsals", is_flag=True, help="Count rehearsed calls too.")
 @click.option("--platform", metavar="NAME", help="Count the calls of one platform alone, without a verdict.")
+@click.option("--breakdowns", is_flag=True, help="Show new and returning callers, and platforms, too.")
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True,
     help="Text, or JSON or CSV for programs.",
 )  # fmt: skip
 @with_state
 def results_command(
-    state: State, name: str | None, *, pool: bool, rehearsals: bool, platform: str | None, style: str
+    state: State,
+    name: str | None,
+    *,
+    pool: bool,
+    rehearsals: bool,
+    platform: str | None,
+    breakdowns: bool,
+    style: str,
 ) -> None:
     """Show which arm is better.
 
@@ -53,19 +72,30 @@ def results_command(
     """
     if platform not in {None, *REGISTRY}:
         fail(f"No platform is called '{platform}'. There are: {', '.join(sorted(REGISTRY))}.", USAGE_ERROR)
+    if breakdowns and style == "csv":
+        fail("--breakdowns is there as text and JSON only.", USAGE_ERROR)
     options = {"pool": pool, "rehearsals": rehearsals, "platform": platform}
     try:
-        found = [state.results(each, **options) for each in ([name] if name else _names(state))]
+        found = [_read(state, each, options, breakdowns=breakdowns) for each in ([name] if name else _names(state))]
     except UnknownExperiment as error:
         _fail(error, state)
-    broken = any(each.verdict and each.verdict.state == "broken" for each in found)
+    broken = any(each.verdict and each.verdict.state == "broken" for each, _ in found)
     if style == "csv":
-        lines = [line for each in found for line in csv_rows(each.as_data())]
+        lines = [line for each, _ in found for line in csv_rows(each.as_data())]
         click.echo(csv_text([CSV_COLUMNS, *lines]), nl=False)
         raise click.exceptions.Exit(FAILED if broken else 0)
-    values = [each.as_json() for each in found]
-    texts = [part for each in found for part in _parts(each)] or ["All experiments are drafts."]
+    values = [
+        each.as_json() | ({} if more is None else {"breakdowns": [asdict(one) for one in more]}) for each, more in found
+    ]
+    texts = [part for each, more in found for part in _parts(each, more)] or ["All experiments are drafts."]
     show(style, values[0] if name else values, *texts, failed=broken)
+
+
+def _read(
+    state: State, name: str, options: Mapping[str, Any], *, breakdowns: bool
+) -> tuple[Results, Sequence[Breakdown] | None]:
+    with state.analysis(name, **options) as found:
+        return found.results(), breakdowns_of(found, caller_groups(found)) if breakdowns else None
 
 
 @click.command()
@@ -101,7 +131,7 @@ def _fail(error: UnknownExperiment, state: State) -> NoReturn:
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def _parts(found: Results) -> Iterator[str | Text | Table]:
+def _parts(found: Results, breakdowns: Sequence[Breakdown] | None) -> Iterator[str | Text | Table]:
     since = f" since {format_day(found.since.isoformat())}" if found.since else ""
     on = f", on {found.platform} alone" if found.platform else ""
     yield _wrapped(f"{found.experiment}: {found.status}, period {found.period} of {found.period}{since}{on}", "bold")
@@ -109,6 +139,10 @@ def _parts(found: Results) -> Iterator[str | Text | Table]:
     yield from ("", _arms(found.arms))
     for metric in found.metrics:
         yield from _metric(metric)
+    for breakdown in breakdowns or ():
+        yield from _breakdown(breakdown)
+    if breakdowns is not None and not breakdowns:
+        yield "\nNo breakdowns: all callers are new, and on one platform."
     if found.unidentified:
         yield from _unidentified(found.unidentified)
     yield ""
@@ -160,10 +194,29 @@ def _metric(metric: Metric) -> Iterator[str | Text | Table]:
     for arm in metric.arms:
         units = (arm.callers if metric.per == "caller" else arm.calls) or 0
         missing = _part(arm.missing, units + arm.missing)
-        table.add_row(arm.arm, f"{units:,}", missing, _mean(arm.mean, metric), _mean(arm.standard_error, metric))
+        table.add_row(
+            arm.arm, f"{units:,}", missing, _amount(arm.mean, metric.unit), _amount(arm.standard_error, metric.unit)
+        )
     yield table
     for one in metric.comparisons:
         yield _wrapped(f"  {one.arm} against {one.against}: {_comparison(one, metric)}")
+
+
+def _breakdown(found: Breakdown) -> Iterator[str | Text | Table]:
+    yield ""
+    yield Text.assemble((f"{found.metric} by {found.by}", "bold"), "  exploratory: the verdict does not use it")
+    table = _table("callers", "mean")
+    table.columns[0].header = found.by
+    for one in found.groups:
+        table.add_row(f"{one.group}, {one.arm}", f"{one.callers:,}", _amount(one.mean, found.unit))
+    yield table
+    for each in found.interactions:
+        if each.difference is not None:
+            yield _wrapped(
+                f"  {each.arm} against control: {wording.difference(each.difference, found.unit)} more among {each.group} than "
+                f"others ({wording.percent(found.confidence)} interval for one look: "
+                f"{wording.interval_text(each.interval, found.unit)})"
+            )
 
 
 def _unidentified(found: Unidentified) -> Iterator[str | Text | Table]:
@@ -189,10 +242,10 @@ def _size(value: float, metric: Metric) -> str:
     return wording.difference(value, metric.unit).removeprefix("+")
 
 
-def _mean(value: float | None, metric: Metric) -> str:
+def _amount(value: float | None, unit: Unit) -> str:
     if value is None:
         return "-"
-    return wording.percent(value) if metric.is_proportion else format_number(value, "#,##0.00")
+    return wording.percent(value) if unit == "share" else format_number(value, "#,##0.00")
 
 
 def _part(number: int, whole: int) -> str:

@@ -173,7 +173,6 @@ class Dashboard:
             failed="failed" in body,
             result=with_messages(result) if result and details else None,
             details=details,
-            by_platform=body.get("by_platform"),
             plots=plots_of(result, details, experiment) if result and details else {},
             form=request.args,
             customer_fields=customer_fields(self.catalog, name),

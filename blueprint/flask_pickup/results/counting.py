@@ -80,6 +80,15 @@ def callers_of(connection: Connection, query: CountQuery, definitions: Collectio
     return everybody.where(everybody.selected_columns.definition.in_(sorted(definitions))).cte("pairs")
 
 
+def centred_callers(
+    connection: Connection, query: CountQuery, definitions: Collection[str]
+) -> tuple[Any, Mapping[str, Scale]]:
+    """Return :func:`callers_of` with values that are measured from their metric's centre, and the metrics' scales."""
+    scales = _scales(connection, query)
+    everybody = Statement(connection.dialect.name, query, scales).by_caller()
+    return everybody.where(everybody.selected_columns.definition.in_(sorted(definitions))).cte("centred"), scales
+
+
 def _ratio(s: Any, d: Any) -> ColumnElement[Any]:
     return func.sum(s) / func.nullif(func.sum(d), 0)
 
