@@ -25,8 +25,7 @@ from flask_pickup.ledger import CallEntry
 from flask_pickup.ledger.store import Store
 from flask_pickup.models import Call, Outcome
 from flask_pickup.outcome_names import REPORTED_NUMBERS
-from flask_pickup.results.assembling import ResultOptions, results
-from flask_pickup.results.model import Results
+from flask_pickup.results.assembling import ResultOptions, analysis
 from flask_pickup.webhook import Webhook, call_entry, definition_entries
 
 SIMULATED = "pickup-simulated-"
@@ -231,16 +230,13 @@ def _ended(entry: CallEntry, at: datetime) -> CallEntry:
     return CallEntry(call, [{**row, "delivered": True} for row in entry.assignments], at)
 
 
-def looks(engine: Engine, experiment: Experiment, until: datetime) -> Iterator[Results]:
-    """Yield what results say at the end of each whole week, and at last ``until`` then.
+def looks(engine: Engine, experiment: Experiment, until: datetime) -> list[Mapping[str, Any]]:
+    """Return what results said at the end of each whole week, and at last ``until`` then, as plain values.
 
     :raises ValueError: if no caller was assigned an arm.
     """
-    last = results(engine, experiment.name, experiment.body, ResultOptions(now=until))
-    if last.since is None:
-        raise ValueError("none of the made-up callers was assigned an arm")
-    week = last.since + timedelta(weeks=1)
-    while week < until:
-        yield results(engine, experiment.name, experiment.body, ResultOptions(now=week))
-        week += timedelta(weeks=1)
-    yield last
+    with analysis(engine, experiment.name, experiment.body, ResultOptions(now=until)) as found:
+        last = found.results()
+        if last.since is None:
+            raise ValueError("none of the made-up callers was assigned an arm")
+        return [*(look.body for look in found.looks), last.as_data()]

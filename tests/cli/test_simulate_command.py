@@ -64,13 +64,16 @@ def test_results_recover_the_truth(made: Phone, make_phone: MakePhone, database_
 
 
 def test_it_shows_week_by_week_what_results_would_say(made: Phone) -> None:
-    """People see the truth that was put in, a line for each week, and the verdict."""
-    found = simulate(made, "--callers", "400", "--weeks", "4", "--effect", "warm=+0.4")
+    """People see the truth that was put in, what each week's look said, and the verdict with its day."""
+    found = simulate(made, "--callers", "400", "--weeks", "4", "--effect", "warm=+0.25", "--baseline", "0.3")
     lines = found.stdout.splitlines()
-    assert "true booked: control 0.3, warm +0.4" in lines
+    assert "true booked: control 30.0 %, warm +25.0 pp" in lines
+    assert "true duration_seconds: control 90.00, warm +0 per call" in lines
     weeks = [line.split() for line in lines if line[1:2].isdigit()]
     assert [week[0] for week in weeks] == ["1", "2", "3", "4"]
-    assert {week[-1] for week in weeks} == {"better"}
+    assert " ".join(weeks[0][2:]) == "none yet cannot tell yet"
+    assert weeks[3][-1] == "better"
+    assert lines[-2].startswith("warm is better (found on ")
     assert lines[-1].startswith("warm is better on booked: at least")
 
 

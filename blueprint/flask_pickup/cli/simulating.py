@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from sqlalchemy.exc import ArgumentError
 
 from flask_pickup import simulation
 from flask_pickup.blueprint import State
-from flask_pickup.catalog.definition import CONTROL, Experiment
+from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
 from flask_pickup.cli.group import USAGE_ERROR, Number, experiment_named, fail, formatted, show, with_state
 from flask_pickup.engines import make_engine
 from flask_pickup.results import wording
-from flask_pickup.results.model import Results
-from flask_pickup.simulation import Truth
+from flask_pickup.simulation import Truth, is_number
+from flask_pickup.translation import format_number
 
 _EFFECT = re.compile(r"(?P<arm>[^:=]+)(?::(?P<metric>[^=]+))?=(?P<size>[+-]?(\d+\.?\d*|\.\d+))")
 
@@ -70,9 +70,7 @@ def simulate_command(
             fail("This database has calls already. Name an empty one.")
         list(_shown(planned.fill(engine), -(-callers // simulation.BATCH), "Simulating callers", style))
         try:
-            seen = list(
-                _shown(simulation.looks(engine, experiment, until), weeks, "Computing results of each week", style)
-            )
+            seen = [wording.with_messages(each) for each in simulation.looks(engine, experiment, until)]
         except ValueError as error:
             fail(f"There are no results: {error}. Look at its audience, traffic, layer and hours.")
     show(style, _as_json(truth, seen), *_parts(experiment, truth, seen))
@@ -107,34 +105,40 @@ def _shown(steps: Iterable[Any], total: int, what: str, style: str) -> Iterable[
     return track(steps, what, total, console=screen, transient=True, disable=style == "json" or not screen.is_terminal)
 
 
-def _as_json(truth: Truth, seen: Sequence[Results]) -> dict[str, Any]:
+def _as_json(truth: Truth, seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "truth": [
             {"arm": arm, "metric": metric, "baseline": truth.baselines[metric], "difference": effect}
             for (arm, metric), effect in truth.effects.items()
         ],
-        "weeks": [each.as_json() for each in seen],
+        "weeks": seen,
     }
 
 
-def _parts(experiment: Experiment, truth: Truth, seen: Sequence[Results]) -> Iterator[str | Table]:
-    for metric in (each.name for each in experiment.metrics):
-        arms = [f"{arm} {truth.effects.get((arm, metric), 0):+g}" for arm in experiment.weights if arm != CONTROL]
-        yield f"true {metric}: control {truth.baselines[metric]:g}, {', '.join(arms)}"
+def _parts(experiment: Experiment, truth: Truth, seen: Sequence[Mapping[str, Any]]) -> Iterator[str | Table]:
+    for metric in experiment.metrics:
+        yield f"true {metric.name}: {', '.join(_truth(metric, experiment, truth))}"
     yield ""
     table = Table("week", "callers", *(f"{arm} - {against}" for arm, against in experiment.pairs), "verdict", box=None)
-    for week, each in enumerate(seen, 1):
-        callers = sum(arm.callers for arm in each.arms)
-        state = each.verdict.state if each.verdict else ""
-        label = "now" if each is seen[-1] else f"{week}"
-        table.add_row(label, f"{callers:,}", *_intervals(each, experiment), state)
+    for each in seen:
+        callers = sum(arm["callers"] for arm in each["arms"])
+        label = "now" if each is seen[-1] else f"{each['week']}"
+        table.add_row(label, f"{callers:,}", *_intervals(each, experiment), each["verdict"]["state"])
     yield table
-    if last := seen[-1].verdict:
-        yield f"\n{last.message}"
+    last = seen[-1]["verdict"]
+    yield f"\n{last['headline']}\n{last['message']} {last['detectable']}".rstrip()
 
 
-def _intervals(of: Results, experiment: Experiment) -> Iterator[str]:
-    metric = of.metric(experiment.primary)
-    found = {(each.arm, each.against): each.interval for each in (metric.comparisons if metric else ())}
+def _truth(metric: MetricDefinition, experiment: Experiment, truth: Truth) -> Iterator[str]:
+    unit, baseline = metric.per if is_number(metric) else "share", truth.baselines[metric.name]
+    yield f"control {wording.percent(baseline) if unit == 'share' else format_number(baseline, '#,##0.00')}"
+    for arm in experiment.weights:
+        if arm != CONTROL:
+            yield f"{arm} {wording.difference(truth.effects.get((arm, metric.name), 0.0), unit)}"
+
+
+def _intervals(of: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
+    metric = next((each for each in of["metrics"] if each["metric"] == experiment.primary), None)
+    found = {(each["arm"], each["against"]): each["interval"] for each in (metric["comparisons"] if metric else ())}
     for pair in experiment.pairs:
-        yield wording.interval_text(found.get(pair), metric.unit if metric else "")
+        yield wording.interval_text(found.get(pair), wording.unit_of(metric) if metric else "")

@@ -35,7 +35,7 @@ def _detectable(data: Values) -> str:
         known = [each["detectable"] for each in metric["comparisons"] if each["state"] in {"undecided", "too few"}]
         if has_found or not known or None in known:
             break
-        size = difference(max(known), "share" if metric["is_proportion"] else metric["per"]).removeprefix("+")
+        size = difference(max(known), unit_of(metric)).removeprefix("+")
         return gettext("A difference of %(size)s or more could be found today.", size=size)
     return ""
 
@@ -64,6 +64,11 @@ def finding_text(finding: Values) -> str:
     code, values = finding["code"], finding["values"]
     names = [code, *(f"{code}:{name}" for name, value in values.items() if value)]
     return " ".join(_filled(_TEXTS[name], values) for name in names if name in _TEXTS)
+
+
+def unit_of(metric: Values) -> str:
+    """Return the unit of the differences of a metric as plain values."""
+    return "share" if metric["is_proportion"] else str(metric["per"])
 
 
 def amount(value: float, unit: str) -> str:
