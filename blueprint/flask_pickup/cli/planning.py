@@ -15,10 +15,10 @@ from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.cli.group import USAGE_ERROR, Number, experiment_named, fail, formatted, show, with_state
 from flask_pickup.enrolment import Enrolment, enrolment
 from flask_pickup.results import planning
+from flask_pickup.results.amounts import difference, percent
 from flask_pickup.results.baselines import measured, stated, with_assumed
 from flask_pickup.results.plan_wording import guardrail_level, guardrail_missed, lift_missed, lift_text
 from flask_pickup.results.planning import GuardrailPlan, Plan
-from flask_pickup.results.wording import difference, percent
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from flask_pickup.blueprint import State
 from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with_state
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.platforms import REGISTRY
-from flask_pickup.results import wording
+from flask_pickup.results import amounts
 from flask_pickup.results.assembling import recorded
 from flask_pickup.results.breakdowns import Breakdown, breakdowns_of, caller_groups
 from flask_pickup.results.model import (
@@ -29,7 +29,7 @@ from flask_pickup.results.model import (
     csv_rows,
 )
 from flask_pickup.spreadsheets import csv_text
-from flask_pickup.translation import format_day, format_number
+from flask_pickup.translation import format_day
 
 _WIDTH = 80
 _COLOURS = {
@@ -213,9 +213,9 @@ def _breakdown(found: Breakdown) -> Iterator[str | Text | Table]:
     for each in found.interactions:
         if each.difference is not None:
             yield _wrapped(
-                f"  {each.arm} against control: {wording.difference(each.difference, found.unit)} more among {each.group} than "
-                f"others ({wording.percent(found.confidence)} interval for one look: "
-                f"{wording.interval_text(each.interval, found.unit)})"
+                f"  {each.arm} against control: {amounts.difference(each.difference, found.unit)} more among {each.group} than "
+                f"others ({amounts.percent(found.confidence)} interval for one look: "
+                f"{amounts.interval_text(each.interval, found.unit)})"
             )
 
 
@@ -231,37 +231,35 @@ def _unidentified(found: Unidentified) -> Iterator[str | Text | Table]:
 def _comparison(one: Comparison, metric: Metric) -> str:
     if one.difference is None or one.state == "suppressed":
         return one.state
-    difference = wording.difference(one.difference, metric.unit)
-    interval = wording.interval_text(one.interval, metric.unit)
-    fixed = wording.interval_text(one.fixed_interval, metric.unit)
+    difference = amounts.difference(one.difference, metric.unit)
+    interval = amounts.interval_text(one.interval, metric.unit)
+    fixed = amounts.interval_text(one.fixed_interval, metric.unit)
     today = f"; could find today: {_size(one.detectable, metric)}" if one.detectable else ""
     return f"{one.state}, {difference} (interval: {interval}; for one look: {fixed}{today})"
 
 
 def _size(value: float, metric: Metric) -> str:
-    return wording.difference(value, metric.unit).removeprefix("+")
+    return amounts.difference(value, metric.unit).removeprefix("+")
 
 
 def _amount(value: float | None, unit: Unit) -> str:
-    if value is None:
-        return "-"
-    return wording.percent(value) if unit == "share" else format_number(value, "#,##0.00")
+    return "-" if value is None else amounts.level(value, unit)
 
 
 def _part(number: int, whole: int) -> str:
-    return f"{number:,} ({wording.percent(number / whole)})" if number else "0"
+    return f"{number:,} ({amounts.percent(number / whole)})" if number else "0"
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else wording.percent(value)
+    return "-" if value is None else amounts.percent(value)
 
 
 def _context(found: Results) -> Iterator[str]:
     if found.coverage and found.coverage.calls:
         calls = found.coverage.calls
         yield (
-            f"These results include {wording.percent(found.coverage.counted / calls)} of the {plural(calls, 'call')} since "
-            f"the period began; {wording.percent(found.coverage.unidentified / calls)} had no number."
+            f"These results include {amounts.percent(found.coverage.counted / calls)} of the {plural(calls, 'call')} since "
+            f"the period began; {amounts.percent(found.coverage.unidentified / calls)} had no number."
         )
     for period in found.earlier_periods:
         callers = sum(arm.callers for arm in period.arms)

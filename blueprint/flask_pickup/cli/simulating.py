@@ -21,9 +21,8 @@ from flask_pickup.blueprint import State
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
 from flask_pickup.cli.group import USAGE_ERROR, Number, experiment_named, fail, formatted, show, with_state
 from flask_pickup.engines import make_engine
-from flask_pickup.results import wording
+from flask_pickup.results import amounts, wording
 from flask_pickup.simulation import Truth, is_number
-from flask_pickup.translation import format_number
 
 _EFFECT = re.compile(r"(?P<arm>[^:=]+)(?::(?P<metric>[^=]+))?=(?P<size>[+-]?(\d+\.?\d*|\.\d+))")
 
@@ -130,15 +129,15 @@ def _parts(experiment: Experiment, truth: Truth, seen: Sequence[Mapping[str, Any
 
 
 def _truth(metric: MetricDefinition, experiment: Experiment, truth: Truth) -> Iterator[str]:
-    unit, baseline = metric.per if is_number(metric) else "share", truth.baselines[metric.name]
-    yield f"control {wording.percent(baseline) if unit == 'share' else format_number(baseline, '#,##0.00')}"
+    unit = metric.per if is_number(metric) else "share"
+    yield f"control {amounts.level(truth.baselines[metric.name], unit)}"
     for arm in experiment.weights:
         if arm != CONTROL:
-            yield f"{arm} {wording.difference(truth.effects.get((arm, metric.name), 0.0), unit)}"
+            yield f"{arm} {amounts.difference(truth.effects.get((arm, metric.name), 0.0), unit)}"
 
 
 def _intervals(of: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
     metric = next((each for each in of["metrics"] if each["metric"] == experiment.primary), None)
     found = {(each["arm"], each["against"]): each["interval"] for each in (metric["comparisons"] if metric else ())}
     for pair in experiment.pairs:
-        yield wording.interval_text(found.get(pair), wording.unit_of(metric) if metric else "")
+        yield amounts.interval_text(found.get(pair), amounts.unit_of(metric) if metric else "")

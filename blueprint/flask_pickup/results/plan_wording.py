@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import ceil, floor, log10
 
+from flask_pickup.results.amounts import amount, difference, percent
 from flask_pickup.results.planning import GuardrailPlan, Plan
-from flask_pickup.results.wording import amount, difference, percent
 
 
 def lift_text(plan: Plan) -> str:

@@ -1,0 +1,70 @@
+"""Amounts in words: rates in per cent, their differences in percentage points, means in their own unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import floor, log10
+from typing import Any
+
+from flask_pickup.translation import format_number, gettext
+
+
+def unit_of(metric: Mapping[str, Any]) -> str:
+    """Return the unit of the differences of a metric as plain values."""
+    return "share" if metric["is_proportion"] else str(metric["per"])
+
+
+def amount(value: float, unit: str) -> str:
+    """Return the size of a difference that an author wrote, as it is: "5 pp", "10 per call"."""
+    return _with_unit(_number(value, unit, round, digits=6), unit)
+
+
+def at_least(end: float, unit: str) -> str:
+    """Return the end of an interval with its sign, rounded towards zero to two digits: "+3.5 pp"."""
+    return _with_unit(_sign(end) + _number(abs(end), unit, floor, digits=2), unit)
+
+
+def difference(value: float, unit: str) -> str:
+    """Return an estimated difference with its sign: "+5.7 pp"."""
+    return _with_unit(_signed(value, unit), unit)
+
+
+def interval_text(interval: tuple[float, float] | None, unit: str) -> str:
+    """Return an interval of a difference, or that there is none yet: "+2.1 to +9.3 pp"."""
+    return f"{_signed(interval[0], unit)} to {difference(interval[1], unit)}" if interval else "none yet"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage: "31.2 %"."""
+    return gettext("%(number)s %%", number=format_number(100 * share, "0.0"))
+
+
+def level(value: float, unit: str) -> str:
+    """Return a rate or a mean: "31.2 %", "74.50"."""
+    return percent(value) if unit == "share" else format_number(value, "#,##0.00")
+
+
+def _signed(value: float, unit: str) -> str:
+    if unit == "share":
+        return format_number(100 * value, "+0.0;-0.0")
+    return _sign(value) + _number(abs(value), unit, round, digits=4)
+
+
+def _sign(value: float) -> str:
+    return "-" if value < 0 else "+"
+
+
+def _with_unit(number: str, unit: str) -> str:
+    if unit == "share":
+        return gettext("%(number)s pp", number=number)
+    if unit == "call":
+        return gettext("%(number)s per call", number=number)
+    return gettext("%(number)s per caller", number=number)
+
+
+def _number(value: float, unit: str, rounding: Callable[[float], int], *, digits: int) -> str:
+    value = 100 * value if unit == "share" else value
+    if value <= 0:
+        return "0"
+    step = 10.0 ** (floor(log10(value)) + 1 - digits)
+    return format_number(float(f"{rounding(round(value / step, 6)) * step:.10g}"), "#,##0.##########")
