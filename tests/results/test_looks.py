@@ -109,6 +109,16 @@ def test_the_horizon_ends_in_a_choice(small: Engine) -> None:
     assert states == [("cannot tell yet", None), chosen, chosen]
 
 
+def test_as_of_a_day_has_no_later_look(small: Engine) -> None:
+    """A result as of an earlier day is what it was that day, though later weeks have their looks."""
+    define(small, "d", 0)
+    fill(small, 0.3, 0.5)
+    then, _, again = shown(small, 2.5), shown(small, 8.1), shown(small, 2.5)
+    assert again == then
+    assert then.verdict
+    assert then.verdict.state == "cannot tell yet"
+
+
 # --- rules that change ------------------------------------------------------------------------------------------------
 
 

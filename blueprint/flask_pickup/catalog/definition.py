@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal
@@ -191,6 +191,12 @@ class Experiment:
         if not self.decision.arm_to_arm:
             return against_control
         return against_control + tuple((b, a) for i, a in enumerate(others) for b in others[i + 1 :])
+
+    @property
+    def primary_first(self) -> Experiment:
+        """The same experiment with its primary metric before the others, in whatever order a database keeps them."""
+        metrics = sorted(self.metrics, key=lambda metric: metric.name != self.primary)
+        return replace(self, metrics=tuple(metrics))
 
     def metric(self, name: str) -> MetricDefinition | None:
         """Return a metric by its name."""

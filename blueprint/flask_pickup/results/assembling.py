@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain, takewhile
-from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
@@ -29,12 +28,11 @@ from flask_pickup.results.calls import (
     unread_calls,
 )
 from flask_pickup.results.counting import Counted, aggregate, callers
-from flask_pickup.results.looks import WEEK, PastLooks, WeeklyLook, keep_looks, look_rows, looks_of
+from flask_pickup.results.looking import Looking
+from flask_pickup.results.looks import PastLooks, keep_looks, looks_of
 from flask_pickup.results.model import Finding, Metric, Results, Unidentified
 from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
-from flask_pickup.results.rules import changed_rules, in_force
 from flask_pickup.results.statistics import results_of
-from flask_pickup.results.verdict import decide_verdict, revoked
 
 _LARGEST_SHARE = 0.05
 _FEWEST_CALLS = 100
@@ -93,7 +91,7 @@ def analysis(
     with reading(engine, options.patience) as connection:
         found = Analysis(connection, _definitions(connection, experiment, in_force, options), options)
         yield found
-    keep_looks(engine, found.new_looks)
+    keep_looks(engine, experiment, found.looking.rows)
 
 
 def _definitions(
@@ -130,8 +128,7 @@ class Analysis:
     def __init__(self, connection: Connection, definitions: Sequence[StoredDefinition], options: ResultOptions) -> None:
         self.connection = connection
         self.options = options
-        self.new_looks: list[Mapping[str, Any]] = []
-        self.experiment = _primary_first(Experiment.of(definitions[-1].body))
+        self.experiment = Experiment.of(definitions[-1].body).primary_first
         until = options.now or datetime.now(UTC)
         if self.experiment.status == "concluded":
             # From then on everybody hears the winner.
@@ -156,31 +153,28 @@ class Analysis:
             self.pooled = len(equal)
         if self.earlier:
             self.query = replace(self.query, scaled_by=self.period.definitions)
+        self._kept = looks_of(connection, self.experiment.name)
+        first = min((at for each, at in self.first.items() if each in self.period.definitions), default=None)
+        self.looking = Looking(self.period, self._kept.get(self.period.key, PastLooks()), first, until)
 
     def results(self) -> Results:
         """Return what is known, with a verdict where the results are of all calls of one period."""
-        moments = self._missing_weeks()
-        now, *counted = self._counted([moment for _, moment in moments])
+        missing = self.looking.missing if self._has_looks else []
+        now, *counted = self._counted([moment for _, moment in missing])
         current = self._aggregates(now, self.query.until)
         one_arm = self._aggregates(now, self.query.until, one_arm=True)
         earlier = [self._aggregates(now, self.query.until, period) for period in self.earlier]
-        for (week, moment), each in zip(moments, counted, strict=True):
-            self._look(week, self._aggregates(each, moment))
-        histories = self._histories if self._has_looks else None
-        found = results_of(self.experiment, current, earlier, histories)
+        for (week, moment), each in zip(missing, counted, strict=True):
+            self.looking.look(week, self._aggregates(each, moment))
+        found = results_of(self.experiment, current, earlier, self._histories)
         if current.since:
             found = replace(found, coverage=coverage(self.connection, self.query, current.since, current.calls))
         found = replace(found, warnings=(*found.warnings, *self._findings(current, one_arm, earlier)))
         found = replace(found, platform=self.options.platform, unidentified=self._unidentified())
         if not self._has_looks:
             return found
-        history = self._history
-        if history.alarm is None:
-            self._keep([], alarm=next((each for each in found.warnings if each.code == "split"), None))
-        verdict = revoked(found, self.experiment, history)
-        if verdict is None and history.looks:
-            verdict = history.looks[-1].verdict
-        return replace(found, verdict=verdict or decide_verdict(found, self.experiment, history))
+        self.looking.note_alarm(found)
+        return replace(found, verdict=self.looking.verdict(found, self.experiment))
 
     def callers(self) -> Iterator[Mapping[str, object]]:
         """Yield a row for each caller who counts, of all periods, as the database gives them."""
@@ -188,6 +182,19 @@ class Analysis:
         rows = self.connection.execution_options(yield_per=1000).execute(callers(self.connection, self.query))
         for row in rows.mappings():
             yield {"period": numbers.get(row["definition"]), **row}
+
+    @property
+    def _has_looks(self) -> bool:
+        """Whether these are the results that verdicts are about."""
+        return not (self.options.pool or self.options.rehearsals or self.options.platform)
+
+    @property
+    def _histories(self) -> Mapping[int, PastLooks] | None:
+        """The looks of each period; None where the results have none."""
+        if not self._has_looks:
+            return None
+        earlier = {each.number: self._kept.get(each.key, PastLooks()) for each in self.earlier}
+        return {**earlier, self.period.number: self.looking.past}
 
     @cached_property
     def _excluded(self) -> Mapping[tuple[str, str], ArmAggregates]:
@@ -211,43 +218,6 @@ class Analysis:
                 arms[arm] += each
         return PeriodAggregates(period.number, period.weights, until, arms)
 
-    # --- weekly looks -------------------------------------------------------------------------------------------------
-
-    @property
-    def _has_looks(self) -> bool:
-        """Whether these are the results that verdicts are about."""
-        return not (self.options.pool or self.options.rehearsals or self.options.platform)
-
-    @cached_property
-    def _histories(self) -> dict[int, PastLooks]:
-        """The looks of each period, those made now included."""
-        kept = looks_of(self.connection, self.experiment.name)
-        return {each.number: kept.get(each.key, PastLooks()) for each in (*self.earlier, self.period)}
-
-    @property
-    def looks(self) -> Sequence[WeeklyLook]:
-        """The weekly looks of the period in force."""
-        return self._history.looks
-
-    @property
-    def _history(self) -> PastLooks:
-        return self._histories[self.period.number]
-
-    def _missing_weeks(self) -> list[tuple[int, datetime]]:
-        """Return the numbers and the ends of the whole weeks that have no look yet."""
-        if not self._has_looks:
-            return []
-        looks, began = self._history.looks, self._began
-        weeks = range(looks[-1].week + 1 if looks else 1, (self.query.until - began) // WEEK + 1) if began else ()
-        return [(week, began + week * WEEK) for week in weeks if began]
-
-    @cached_property
-    def _began(self) -> datetime | None:
-        """When the period began, also where its first callers were forgotten since; None without a caller."""
-        if looks := self._history.looks:
-            return looks[0].until - looks[0].week * WEEK
-        return min((at for each, at in self.first.items() if each in self.period.definitions), default=None)
-
     def _counted(self, moments: Sequence[datetime]) -> Iterator[Counted]:
         """Yield what the rows come to now, and at each moment. Each time, a few moments are asked for at once."""
         sums = len(self.query.metrics) + len(self.platforms) + 5
@@ -257,35 +227,6 @@ class Analysis:
             *before, last = moments[first : first + at_once]
             found = aggregate(self.connection, replace(self.query, until=last), *before)
             yield from (*found[1:], found[0])
-
-    def _look(self, week: int, period: PeriodAggregates) -> None:
-        """Decide what a look says, from the rules of then; those of a verdict that is kept stay."""
-        history = replace(self._history, week=week)
-        rules = next((each for each in self.period.members if each.fingerprint == self._rules), None)
-        rules = rules or in_force(self.period.members, period.until)
-        design = _primary_first(Experiment.of(rules.body))
-        found = results_of(design, period, histories={period.number: history})
-        found = replace(found, week=week, rules=rules.fingerprint)
-        alarm = next((each for each in found.warnings if each.code == "split"), None) if not history.alarm else None
-        changes = [at for at, _ in self._changes]
-        found = replace(found, verdict=decide_verdict(found, design, history, changes))
-        self._keep([found], alarm)
-
-    @property
-    def _rules(self) -> str | None:
-        decided = self._history.decided
-        return decided.body["rules"] if decided else None
-
-    def _keep(self, looks: Sequence[Results], alarm: Finding | None) -> None:
-        history, number = self._history, self.period.number
-        self.new_looks += look_rows(self.experiment.name, self.period.key, looks, alarm)
-        made = [WeeklyLook(each.week or 0, each.as_data()) for each in looks]
-        self._histories[number] = replace(history, looks=(*history.looks, *made), alarm=alarm or history.alarm)
-
-    @cached_property
-    def _changes(self) -> list[tuple[datetime, Finding]]:
-        """The rules that were changed since the period began."""
-        return list(changed_rules(self.period.members, self._began)) if self._began else []
 
     def _unidentified(self) -> Unidentified | None:
         """Return what came of calls that were drawn one by one; each stands for a caller, in the same statistics."""
@@ -308,7 +249,7 @@ class Analysis:
             yield Finding("changed", {"pooled": self.pooled})
         if before := sum(period.callers for period in earlier):
             yield Finding("changed", {"since": day, "callers": before, "period": f"{self.period.number}"})
-        yield from (finding for at, finding in self._changes if at < self.query.until)
+        yield from self.looking.changes
         if both := current.callers - one_arm.callers:
             yield self._two_arms(both, one_arm)
         most = max((arm.most_calls for arm in current.arms.values()), default=0)
@@ -338,8 +279,3 @@ class Analysis:
 def _of_calls(metric: Metric) -> Metric:
     """Return a metric whose units were calls under their own name."""
     return replace(metric, per="call", arms=tuple(replace(arm, callers=None) for arm in metric.arms))
-
-
-def _primary_first(experiment: Experiment) -> Experiment:
-    metrics = sorted(experiment.metrics, key=lambda metric: metric.name != experiment.primary)
-    return replace(experiment, metrics=tuple(metrics))

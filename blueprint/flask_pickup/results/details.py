@@ -66,7 +66,7 @@ def details_of(found: Analysis, since: datetime, zone: tzinfo = UTC) -> Experime
 
 def _narrowing(found: Analysis) -> tuple[Mapping[str, Any], ...]:
     """Return the intervals of the primary metric at the weekly looks, the latest ``MOST_POINTS`` of evenly spread ones."""
-    looks = found.looks
+    looks = found.looking.past.looks
     step = max(1, -(-len(looks) // MOST_POINTS))
     return tuple(
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.models import Look
-from flask_pickup.results.model import Finding, Results, Verdict, verdict_of
+from flask_pickup.results.model import Finding, Verdict, verdict_of
 
 log = logging.getLogger("flask_pickup")
 
@@ -76,6 +76,12 @@ class PastLooks:
         found = (look.comparison(metric, arm, against) for look in self.looks)
         return [each for each in found if each]
 
+    def before(self, moment: datetime) -> PastLooks:
+        """Return what there was at a moment."""
+        looks = tuple(look for look in self.looks if look.until <= moment)
+        has_alarmed = self.alarm is not None and self.alarm.values["on"] <= f"{moment:%Y-%m-%d}"
+        return PastLooks(looks, self.alarm if has_alarmed else None)
+
     @property
     def decided(self) -> WeeklyLook | None:
         """The first look with a verdict that is kept; its rules hold from then on."""
@@ -95,24 +101,16 @@ def looks_of(connection: Connection, experiment: str) -> Mapping[str, PastLooks]
     return {period: PastLooks(tuple(found.get(period, ())), alarms.get(period)) for period in {*found, *alarms}}
 
 
-def keep_looks(engine: Engine, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write looks that are not there yet. Where nothing can be written, the next computation finds the same."""
+def keep_looks(engine: Engine, experiment: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write looks that are not there yet. Where nothing can be written, the next computation finds the same.
+
+    :param rows: with ``period``, ``week`` and ``body``.
+    """
     if not rows:
         return
     insert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert(Look)
     try:
         with engine.begin() as connection:
-            connection.execute(insert.on_conflict_do_nothing(), list(rows))
+            connection.execute(insert.on_conflict_do_nothing(), [{"experiment": experiment, **row} for row in rows])
     except SQLAlchemyError as error:
         log.warning("The weekly looks could not be kept: %s.", type(error).__name__)
-
-
-def look_rows(
-    experiment: str, period: str, found: Sequence[Results], alarm: Finding | None
-) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of looks, and of an alarm."""
-    for each in found:
-        yield {"experiment": experiment, "period": period, "week": each.week, "body": each.as_data()}
-    if alarm:
-        body = {"code": alarm.code, "values": dict(alarm.values)}
-        yield {"experiment": experiment, "period": period, "week": ALARM, "body": body}
