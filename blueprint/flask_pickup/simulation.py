@@ -239,4 +239,4 @@ def looks(engine: Engine, experiment: Experiment, until: datetime) -> list[Mappi
         last = found.results()
         if last.since is None:
             raise ValueError("none of the made-up callers was assigned an arm")
-        return [*(look.body for look in found.looks), last.as_data()]
+        return [*(look.body for look in found.looking.past.looks), last.as_data()]
