@@ -60,6 +60,12 @@ FILES: Mapping[str, Any] = {
     "experiments/later/short/first_message.j2": "Yes?",
 }
 
+SHORT: Mapping[str, Any] = {
+    **FILES,
+    "experiments/warm-opening/experiment.toml": EXPERIMENT + "[decision]\nmaximum_weeks = 4\n",
+}
+"""The same, with a horizon that is over."""
+
 _LONG = "an-experiment-with-a-name-that-somebody-thought-about-for-a-long-time"
 _ARMS = [f"arm-number-{index}-of-ten-of-them" for index in range(9)]
 _PROMPT = ("You are a receptionist who notes everything down. " * 250)[:10_000]

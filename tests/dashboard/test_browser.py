@@ -17,7 +17,7 @@ from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import insert
 
-from dashboards import MUCH, SAID, TOKEN, app_of, served
+from dashboards import MUCH, SAID, SHORT, TOKEN, app_of, served
 from flask_pickup.dashboard.pages import PLOT_STYLE
 from flask_pickup.models import Snapshot
 
@@ -52,6 +52,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server; below it a path for each database."""
     folder = tmp_path_factory.mktemp("dashboards")
     apps = {name: app_of(folder / name, said) for name, said in SAID.items()}
+    apps["over"] = app_of(folder / "over", SAID["undecided"], SHORT)
     apps["much"] = app_of(folder / "much", MANY, MUCH)
     with served(apps) as url:
         yield url
@@ -127,12 +128,26 @@ def visitor(everyone: Visitor) -> Iterator[Visitor]:
     [
         (
             "winner",
-            ("warm is better", "warm is better on booked: at least", "You can stop: roll out warm.", "Roll out warm:"),
+            (
+                "warm is better (found on",
+                "warm is better on booked: at least",
+                "You can stop: roll out warm.",
+                "Roll out warm:",
+            ),
         ),
         ("same", ("No relevant difference", "differs from control by less than 5 pp on booked", "Keep either")),
         (
             "undecided",
             ("Too early to call", "too early to say whether warm or control is better on booked", "Let it run"),
+        ),
+        (
+            "over",
+            (
+                "Choose warm (since",
+                "This is a choice, not a finding: the planned 4 weeks are over without one.",
+                "pp or more could be found today.",
+                "Conclude with warm:",
+            ),
         ),
         ("broken", ("These results are not reliable", "The weights do not explain", "Decide nothing yet")),
         ("little", ("Too early to call", "How long it takes is not known yet", "Let it run")),
