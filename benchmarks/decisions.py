@@ -4,7 +4,7 @@
 
 Simulated experiments, in sums, go through the functions that real results go through, on each day; tests/simulated.py says
 which days need no asking, and why. A row's name is its table's and its setting's: ``--settings "false: 30 %"`` picks those
-that contain the text. False verdicts, alarms and the years of choices have ``--runs`` runs, power a tenth of them.
+that contain the text. False verdicts and sound lines have ``--runs`` runs, the others a tenth of them.
 
 Prints tables and leaves the figures in benchmarks/decisions.json. ``--check`` asks for everything on every day of so many
 runs a setting, and ``--through-tables`` writes so many of them as rows into SQLite too, from where `flask pickup results` must
@@ -207,7 +207,7 @@ def main() -> None:
             progress.update(task, description=str(row))
             cells = row.cells(*_run(pool, row, asked))
             found.setdefault(row.table, []).append((row.name, *cells))
-            progress.console.print(str(row), *cells, sep=" | ")
+            progress.console.print(" | ".join([str(row), *cells]), soft_wrap=True)
             progress.advance(task)
             common.keep("decisions", {"runs": asked.runs, "days": asked.days, "tables": found}, "", page=False)
     for table, lines in found.items():
@@ -262,7 +262,7 @@ def _verify(asked: argparse.Namespace, picked: Sequence[Row]) -> None:
                     says_the_same(setting, random, Path(folder, f"{run}")) for run in range(asked.through_tables)
                 )
             lines.append((str(row), "", f"{same} of {asked.through_tables}"))
-        common.Console().print(*lines[-1], sep=" | ")
+        common.Console().print(" | ".join(lines[-1]), soft_wrap=True)
     common.show(("say the same", "on every day", "from tables"), lines)
 
 
