@@ -1,4 +1,4 @@
-"""What docs/statistics.md promises of decisions, in one setting; ``benchmarks/decisions`` has the others, and ten times the runs."""
+"""What docs/statistics.md promises of decisions, in one setting; ``benchmarks/decisions`` has the others."""
 
 from __future__ import annotations
 
