@@ -149,6 +149,13 @@ def test_breakdowns_are_shown_on_request(host: Phone) -> None:
     assert run(host, "results", "opening", "--breakdowns", "--format", "csv").exit_code == 2
 
 
+@pytest.mark.parametrize("option", ["--pool", "--rehearsals"])
+def test_other_calls_have_no_verdict(host: Phone, option: str) -> None:
+    """Results that no weekly look is of say so, and why."""
+    winning(host)
+    assert run(host, "results", "opening", option).stdout.splitlines()[1].startswith("No verdict: it comes from weekly")
+
+
 def test_unknown_experiment_is_asked_wrongly(host: Phone) -> None:
     """An experiment that nobody knows is a sentence with those that there are."""
     winning(host)
