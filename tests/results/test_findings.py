@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
+from flask_pickup.models import Definition
 from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results
 from result_rows import BOOKED, HANG_UP, START, Rows, body, callers, tables
@@ -194,15 +195,35 @@ def test_pooling_is_for_equal_weights(engine: Engine, changed: Any, number: int)
     assert ("pooled" in codes(found)["changed"]) is (number == 1000)
 
 
-def test_calls_after_the_end_do_not_count(engine: Engine) -> None:
-    """Once concluded, everybody hears the winner: calls from then on are no part of the result."""
+@pytest.mark.parametrize("resumed", [False, True])
+def test_calls_after_the_end_do_not_count(engine: Engine, *, resumed: bool) -> None:
+    """Once concluded, everybody hears the winner: calls from then on are no part of the result, unless it was resumed."""
     rows = Rows()
     callers(rows, "control", 100, 0.3, last=20, definition="a")
-    rows.call("late", START + timedelta(seconds=90), "control", {}, definition="a")
+    for row in rows.assignments[:50]:
+        rows.call(row["caller_key"], START + 25 * DAY, None, {})
+    if resumed:
+        callers(rows, "control", 150, 0.3, last=40, definition="a")
+        rows.assignments = [
+            row
+            for row in rows.assignments
+            if row["assigned_at"] < START + 21 * DAY or row["assigned_at"] > START + 27 * DAY
+        ]
+    rows.write(engine)
     ended = body(METRICS, status="concluded")
-    rows.write(engine, [("a", body(METRICS)), ("b", ended), ("c", {**ended, "description": "edited since"})])
-    # The second definition was first seen a minute after the experiment began.
-    assert sum(arms(results(engine, "opening", options=ResultOptions(now=NOW)), "callers")) == 1
+    definitions = {"a": (body(METRICS), 0), "b": (ended, 21), "c": ({**ended, "description": "edited since"}, 22)}
+    with engine.begin() as connection:
+        for name, (definition, day) in definitions.items():
+            values = {
+                "fingerprint": name,
+                "experiment": "opening",
+                "body": definition,
+                "first_seen_at": START + day * DAY,
+            }
+            connection.execute(insert(Definition).values(values))
+    found = results(engine, "opening", options=ResultOptions(now=NOW))
+    assert sum(arms(found, "calls")) == len(rows.assignments)
+    assert (found.until > START + 35 * DAY) is resumed
 
 
 # --- what a reader must know ----------------------------------------------------------------------------------------------

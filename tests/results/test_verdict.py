@@ -234,7 +234,7 @@ def weeks(*events: tuple[int, int, int], of: Experiment | None = None, **options
 
 def test_a_verdict_stays_with_its_day() -> None:
     """What was found stays found when the arms come together; the interval is the intersection of all weeks'."""
-    found = weeks((300, 450, 1000), (630, 675, 1500), (870, 880, 2000))
+    found = weeks((300, 450, 1000), (630, 675, 1500), (870, 960, 2000))
     assert [each.verdict.state for each in found] == ["better"] * 3
     assert {each.verdict.found for each in found} == {found[0].body["until"]}
     assert "not-today" in [each.code for each in found[2].verdict.findings]

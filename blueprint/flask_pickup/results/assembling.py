@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain, takewhile
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 
+from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog.definition import Experiment
 from flask_pickup.engines import reading
 from flask_pickup.errors import UnknownExperiment
-from flask_pickup.models import Definition
+from flask_pickup.models import Assignment, Definition
 from flask_pickup.outcome_names import UNREAD
 from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates
 from flask_pickup.results.calls import (
@@ -32,6 +33,7 @@ from flask_pickup.results.looking import Looking
 from flask_pickup.results.looks import PastLooks, keep_looks, looks_of
 from flask_pickup.results.model import Finding, Metric, Results, Unidentified
 from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
+from flask_pickup.results.rules import Served, served
 from flask_pickup.results.statistics import results_of
 
 _LARGEST_SHARE = 0.05
@@ -113,10 +115,21 @@ def _definitions(
     return [*(each for each in found if each is not known), last]
 
 
-def _end(definitions: Sequence[StoredDefinition]) -> datetime:
-    """Return when a concluded experiment was first seen to be: what is edited afterwards begins nothing."""
+def _end(connection: Connection, definitions: Sequence[StoredDefinition]) -> datetime:
+    """Return when a concluded experiment ended: when it was first seen to be, or resumed, after its last assignment.
+
+    What is edited afterwards begins nothing.
+    """
     concluded = takewhile(lambda each: each.body["status"] == "concluded", reversed(definitions))
-    return min(each.first_seen_at for each in concluded)
+    last = connection.execute(
+        select(func.max(Assignment.assigned_at)).where(
+            Assignment.experiment == definitions[-1].body["experiment"],
+            Assignment.source == "hash",
+            ~Assignment.call_id.startswith(REHEARSAL),
+        )
+    ).scalar()
+    end = min(each.first_seen_at for each in concluded)
+    return max(end, last + timedelta(microseconds=1)) if last else end
 
 
 class Analysis:
@@ -132,7 +145,7 @@ class Analysis:
         until = options.now or datetime.now(UTC)
         if self.experiment.status == "concluded":
             # From then on everybody hears the winner.
-            until = min(until, _end(definitions))
+            until = min(until, _end(connection, definitions))
         self.platforms = platforms_of(connection) if options.platform is None else (options.platform,)
         self.query = CountQuery(
             self.experiment.name,
@@ -155,17 +168,25 @@ class Analysis:
             self.query = replace(self.query, scaled_by=self.period.definitions)
         self._kept = looks_of(connection, self.experiment.name)
         first = min((at for each, at in self.first.items() if each in self.period.definitions), default=None)
-        self.looking = Looking(self.period, self._kept.get(self.period.key, PastLooks()), first, until)
+        kept = self._kept.get(self.period.key, PastLooks())
+        self.looking = Looking(self.period, kept, self._served(definitions[-1]), first, until)
+
+    def _served(self, last: StoredDefinition) -> list[Served]:
+        """Return the definitions of the period that calls were answered from, and the one in force."""
+        found = served(self.connection, self.query, self.period.members)
+        if found and found[-1].definition.fingerprint == last.fingerprint:
+            return found
+        is_new = not found or last.first_seen_at > found[-1].at
+        return [*found, Served(last.first_seen_at if is_new else self.query.until, last)]
 
     def results(self) -> Results:
         """Return what is known, with a verdict where the results are of all calls of one period."""
-        missing = self.looking.missing if self._has_looks else []
-        now, *counted = self._counted([moment for _, moment in missing])
+        [now] = aggregate(self.connection, self.query)
         current = self._aggregates(now, self.query.until)
         one_arm = self._aggregates(now, self.query.until, one_arm=True)
         earlier = [self._aggregates(now, self.query.until, period) for period in self.earlier]
-        for (week, moment), each in zip(missing, counted, strict=True):
-            self.looking.look(week, self._aggregates(each, moment))
+        if self._has_looks:
+            self._look()
         found = results_of(self.experiment, current, earlier, self._histories)
         if current.since:
             found = replace(found, coverage=coverage(self.connection, self.query, current.since, current.calls))
@@ -218,15 +239,21 @@ class Analysis:
                 arms[arm] += each
         return PeriodAggregates(period.number, period.weights, until, arms)
 
-    def _counted(self, moments: Sequence[datetime]) -> Iterator[Counted]:
-        """Yield what the rows come to now, and at each moment. Each time, a few moments are asked for at once."""
+    def _look(self) -> None:
+        """Make the looks that are missing, each counted by the definition of then; several weeks at once."""
         sums = len(self.query.metrics) + len(self.platforms) + 5
-        at_once = max(1, _MOST_COLUMNS // (_COLUMNS_OF_SUMS * sums) - 1)
-        yield from aggregate(self.connection, self.query, *moments[:at_once])
-        for first in range(at_once, len(moments), at_once):
-            *before, last = moments[first : first + at_once]
-            found = aggregate(self.connection, replace(self.query, until=last), *before)
-            yield from (*found[1:], found[0])
+        at_once = max(1, _MOST_COLUMNS // (_COLUMNS_OF_SUMS * sums))
+        while missing := self.looking.missing[:at_once]:
+            _, design = self.looking.design(missing[0][1])
+            alike = takewhile(lambda each: self.looking.design(each[1])[1].metrics == design.metrics, missing)  # noqa: B023 (used up at once)
+            *before, last = alike
+            query = replace(self.query, metrics=design.metrics, until=last[1])
+            counted, *others = aggregate(self.connection, query, *(moment for _, moment in before))
+            for (week, moment), each in zip((*before, last), (*others, counted), strict=True):
+                # A verdict that is kept keeps its rules.
+                if self.looking.design(moment)[1].metrics != design.metrics:
+                    break
+                self.looking.look(week, self._aggregates(each, moment))
 
     def _unidentified(self) -> Unidentified | None:
         """Return what came of calls that were drawn one by one; each stands for a caller, in the same statistics."""

@@ -28,7 +28,7 @@ def choose(metric: Metric, definition: MetricDefinition, arms: Sequence[str]) ->
     if smallest is None or len(known) < len(found):
         return None
     best, cost = expected_loss([each for _, each in known], smallest)
-    return Choice(known[best][0], metric.metric, cost, smallest, metric.unit)
+    return Choice(known[best][0], metric.metric, cost, smallest, metric.per)
 
 
 def expected_loss(arms: Sequence[Estimate], deviation: float) -> tuple[int, float]:

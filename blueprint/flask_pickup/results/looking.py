@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -13,20 +13,24 @@ from flask_pickup.results.aggregates import PeriodAggregates
 from flask_pickup.results.looks import ALARM, WEEK, PastLooks, WeeklyLook
 from flask_pickup.results.model import Finding, Results, Verdict
 from flask_pickup.results.periods import Period
-from flask_pickup.results.rules import changed_rules, in_force
+from flask_pickup.results.rules import Change, Served, changed_rules, in_force
 from flask_pickup.results.statistics import results_of
-from flask_pickup.results.verdict import decide_verdict, revoked
+from flask_pickup.results.verdict import decide_verdict, revoked, with_harm
 
 
 class Looking:
     """The weekly looks of a period up to a moment; those that are new are in ``rows``.
 
     :param kept: the looks that there are.
+    :param served: the definitions that calls were answered from, in their order; the one in force last.
     :param first: when the first of its callers was assigned, of those who are not forgotten; None without a caller.
     """
 
-    def __init__(self, period: Period, kept: PastLooks, first: datetime | None, until: datetime) -> None:
+    def __init__(
+        self, period: Period, kept: PastLooks, served: Sequence[Served], first: datetime | None, until: datetime
+    ) -> None:
         self._period = period
+        self._served = served
         self.past = kept.before(until)
         self._until = until
         # The first callers may have been forgotten since.
@@ -42,15 +46,19 @@ class Looking:
         weeks = range(next_week, (self._until - self._began) // WEEK + 1)
         return [(week, self._began + week * WEEK) for week in weeks]
 
+    def design(self, moment: datetime) -> tuple[str, Experiment]:
+        """Return the fingerprint and the rules of a look: those of then, or those of a verdict that is kept."""
+        kept = self.past.decided.body["rules"] if self.past.decided else None
+        rules = next((each for each in self._period.members if each.fingerprint == kept), None)
+        rules = rules or in_force(self._served, moment)
+        return rules.fingerprint, Experiment.of(rules.body).primary_first
+
     def look(self, week: int, period: PeriodAggregates) -> None:
-        """Decide what is known at the end of a week; the rules of a verdict that is kept stay."""
-        past, members = replace(self.past, week=week), self._period.members
-        kept = past.decided.body["rules"] if past.decided else None
-        rules = next((each for each in members if each.fingerprint == kept), None) or in_force(members, period.until)
-        design = Experiment.of(rules.body).primary_first
-        found = results_of(design, period, histories={period.number: past})
-        found = replace(found, week=week, rules=rules.fingerprint)
-        found = replace(found, verdict=decide_verdict(found, design, past, [at for at, _ in self._changes]))
+        """Decide what is known at the end of a week."""
+        past, (rules, design) = replace(self.past, week=week), self.design(period.until)
+        found = replace(results_of(design, period, histories={period.number: past}), week=week, rules=rules)
+        changes = [each.at for each in self._changes if each.is_decisive]
+        found = replace(found, verdict=decide_verdict(found, design, past, changes))
         self.note_alarm(found)
         body = found.as_data()
         self.past = replace(self.past, looks=(*self.past.looks, WeeklyLook(week, body)))
@@ -64,19 +72,21 @@ class Looking:
             self._keep(ALARM, {"code": alarm.code, "values": dict(alarm.values)})
 
     def verdict(self, found: Results, design: Experiment) -> Verdict:
-        """Return the last look's verdict, unless today's rows are not reliable."""
+        """Return the last look's verdict, unless today's rows are not reliable or show harm."""
         if broken := revoked(found, design, self.past):
             return broken
-        return self.past.looks[-1].verdict if self.past.looks else decide_verdict(found, design, self.past)
+        if not self.past.looks:
+            return decide_verdict(found, design, self.past)
+        return with_harm(self.past.looks[-1].verdict, found, design)
 
     @property
     def changes(self) -> Iterator[Finding]:
         """Yields the rules that were changed since the period began."""
-        return (finding for at, finding in self._changes if at < self._until)
+        return (each.finding for each in self._changes if each.at <= self._until)
 
     @cached_property
-    def _changes(self) -> list[tuple[datetime, Finding]]:
-        return list(changed_rules(self._period.members, self._began)) if self._began else []
+    def _changes(self) -> list[Change]:
+        return list(changed_rules(self._served)) if self._began else []
 
     def _keep(self, week: int, body: Mapping[str, Any]) -> None:
         self.rows.append({"period": self._period.key, "week": week, "body": body})

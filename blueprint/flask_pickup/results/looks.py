@@ -83,6 +83,11 @@ class PastLooks:
         return PastLooks(looks, self.alarm if has_alarmed else None)
 
     @property
+    def weeks(self) -> int:
+        """The weeks that are over."""
+        return self.week or (self.looks[-1].week if self.looks else 0)
+
+    @property
     def decided(self) -> WeeklyLook | None:
         """The first look with a verdict that is kept; its rules hold from then on."""
         return next((look for look in self.looks if look.is_decided), None)

@@ -106,7 +106,7 @@ class Comparison:
     :param relative: the difference as a share of the other arm's mean, with the interval that goes with ``interval``.
     :param detectable: the difference that would be found at the present size with a chance of 80 %.
     :param has_changed: whether an interval and those of the weeks before it ever had nothing in common.
-    :param found: the end of the week whose look gave the state; None while no look has.
+    :param basis: a hash of the rules that the interval follows from. Intervals of other rules are no part of it.
     :param spending: None where the moment is no look, or the look was skipped.
     """
 
@@ -122,7 +122,7 @@ class Comparison:
     detectable: float | None
     state: ComparisonState
     has_changed: bool = False
-    found: str | None = None
+    basis: str = ""
     spending: Spending | None = None
 
 
@@ -196,6 +196,22 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a look found of an arm against control. It stays.
+
+    :param state: ``better``, ``better below smallest``, ``worse``, ``no difference`` or ``harmed``.
+    :param at_least: the interval's end nearest to zero, at the last look that supports the claim.
+    :param found: the end of the week in which it was found.
+    """
+
+    arm: str
+    metric: str
+    state: ComparisonState
+    at_least: float
+    found: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What to do.
 
@@ -204,6 +220,7 @@ class Verdict:
     :param stop: whether nothing more is to be learnt that the author asked for.
     :param until: the end of the whole weeks that the verdict is about.
     :param found: the end of the week in which it was given; None while there is nothing to keep.
+    :param claims: what it says of the arms, and what was said before.
     """
 
     state: VerdictState
@@ -212,6 +229,7 @@ class Verdict:
     stop: bool = False
     until: datetime | None = None
     found: str | None = None
+    claims: tuple[Claim, ...] = ()
     choice: Choice | None = None
 
     @property
@@ -234,6 +252,7 @@ def verdict_of(data: Mapping[str, Any]) -> Verdict:
         stop=data["stop"],
         until=data["until"] and datetime.fromisoformat(data["until"]),
         found=data["found"],
+        claims=tuple(Claim(**each) for each in data["claims"]),
         choice=data["choice"] and Choice(**data["choice"]),
     )
 

@@ -7,9 +7,11 @@ does their intersection.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from math import inf, isfinite, isnan
 from typing import Any
 
@@ -17,9 +19,11 @@ from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.results import estimates
 from flask_pickup.results.aggregates import Sums
 from flask_pickup.results.model import Interval, Spending
-from flask_pickup.results.spending import boundary, spent
+from flask_pickup.results.spending import boundary
+from flask_pickup.results.spending import spent as spent_by
 
 _MORE = 1 + 1e-9
+_RULES = ("outcome", "goal", "guardrail", "per", "missing", "within", "cap")
 _solved = lru_cache(maxsize=16)(boundary)
 """Both ends mostly ask for the same boundary."""
 
@@ -77,6 +81,9 @@ class Comparing:
         self.weekly, self.always = zip(*(estimates.split_error(each, grows=grows) for each in self.errors), strict=True)
         self.x, self.y, self.difference = x, y, estimates.ratio(x) - estimates.ratio(y)
         self.error = estimates.cautious_error(x, y, equal=equal)
+        # Neither a margin nor the smallest relevant difference changes an interval.
+        rules = [*(getattr(metric, name) for name in _RULES), self.errors, x.is_proportion and y.is_proportion]
+        self.basis = sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16]
 
     def alone(self) -> IntervalAt:
         """Return the always-valid interval that has the whole error, for results without weekly looks."""
@@ -94,10 +101,14 @@ class Comparing:
             reaches = min(reaches[0], low), min(reaches[1], high)
         return self._intersected(reaches, earlier, spending)
 
-    def reach(self, earlier: Earlier, step: IntervalAt) -> float:
-        """Return the standard errors that a difference must have to be found now: on other days, as at the last look."""
-        last = earlier[-1]["spending"] if earlier else None
-        return min([step.reach, *(_or_infinite(each) for each in (last["boundaries"] if last else ()))])
+    def reach(self, earlier: Earlier, step: IntervalAt, weeks: int) -> float:
+        """Return the standard errors that a difference must have to be found now: on other days, as at the last look.
+
+        :param weeks: those that are over.
+        """
+        last = self._alike(earlier)[-1:] if weeks < self.horizon else []
+        boundaries = [end for each in last if each["spending"] for end in each["spending"]["boundaries"]]
+        return min([step.reach, *map(_or_infinite, boundaries)])
 
     def _always_valid(self, errors: Sequence[float]) -> tuple[float, float]:
         """Return how many standard errors the always-valid interval reaches to either side."""
@@ -110,28 +121,32 @@ class Comparing:
     def _spend(self, earlier: Earlier, week: int) -> Spending | None:
         if isnan(self.error) or not self.error:
             return None
-        before = [each["spending"] for each in earlier if each["spending"]]
+        spent = [each["spending"] for each in earlier if each["spending"]]
+        before = [each["spending"] for each in self._alike(earlier) if each["spending"]]
         information = 1 / self.error**2
         if before and information <= _MORE * before[-1]["information"]:
             # Values that still grow can make the looks less precise: such a look is skipped, and spends nothing.
             return None
-        low, high = (self._end(before, information, week, end) for end in (0, 1))
+        already = spent[-1]["spent"] if spent else (0.0, 0.0)
+        low, high = (self._end(before, information, week, end, already[end]) for end in (0, 1))
         return Spending(information, (low[0], high[0]), (low[1], high[1]))
 
+    def _alike(self, earlier: Earlier) -> Earlier:
+        """Return the looks that were decided by the same rules: other intervals are about something else."""
+        return [each for each in earlier if each["basis"] == self.basis]
+
     def _end(
-        self, before: Sequence[Mapping[str, Any]], information: float, week: int, end: int
+        self, before: Sequence[Mapping[str, Any]], information: float, week: int, end: int, already: float
     ) -> tuple[float | None, float]:
         """Return the boundary of an end, and what is spent on it by now."""
         looks = tuple((each["information"], _or_infinite(each["boundaries"][end])) for each in before)
-        already = before[-1]["spent"][end] if before else 0.0
-        allowed = max(already, spent(self.weekly[end], week / self.horizon))
+        allowed = max(already, spent_by(self.weekly[end], week / self.horizon))
         found = _solved(looks, information, allowed - already)
         return (found, allowed) if isfinite(found) else (None, already)
 
     def _intersected(self, reaches: tuple[float, float], earlier: Earlier, spending: Spending | None) -> IntervalAt:
-        last: Mapping[str, Any] = (
-            earlier[-1] if earlier else {"interval": None, "relative_interval": None, "has_changed": False}
-        )
+        none: Mapping[str, Any] = {"interval": None, "relative_interval": None, "has_changed": False}
+        last = [none, *self._alike(earlier)][-1]
         before, relative = _interval(last["interval"]), _interval(last["relative_interval"])
         if not isfinite(max(reaches)):
             return IntervalAt(before, None, relative, has_changed=last["has_changed"])

@@ -27,11 +27,6 @@ from flask_pickup.results.sequential import Comparing, error_share
 from flask_pickup.results.soundness import lost, sample_ratio, share_delivered, unsound
 
 _QUANTILE = NORMAL.inv_cdf(POWER)
-_SETTLED: Mapping[str, Sequence[str]] = {
-    "better": ("better below smallest",),
-    **dict.fromkeys(("better below smallest", "worse", "no difference", "safe", "harmed"), ()),
-}
-"""States that stay once a look has found them, each with what it may still become."""
 
 
 def results_of(
@@ -107,8 +102,7 @@ def _metric(
 ) -> Metric:
     sums = {name: arm.of(metric.name) for name, arm in period.arms.items()}
     counted = [each for each in sums.values() if each.callers]
-    until = period.until.isoformat()
-    comparisons = [_compare(metric, design, sums, pair, history, until) for pair in design.pairs]
+    comparisons = [_compare(metric, design, sums, pair, history) for pair in design.pairs]
     if suppressed:
         comparisons = [replace(each, state="suppressed", spending=None) for each in comparisons]
     return Metric(
@@ -123,13 +117,12 @@ def _metric(
     )
 
 
-def _compare(  # noqa: PLR0913, PLR0917 (all that a comparison follows from)
+def _compare(
     metric: MetricDefinition,
     design: Experiment,
     sums: Mapping[str, Sums],
     pair: tuple[str, str],
     history: PastLooks | None,
-    until: str,
 ) -> Comparison:
     """Return the comparison of two arms."""
     x, y = (sums[arm] for arm in pair)
@@ -137,12 +130,6 @@ def _compare(  # noqa: PLR0913, PLR0917 (all that a comparison follows from)
     earlier = history.of(metric.name, *pair) if history else []
     step = comparing.step(earlier, history.week) if history else comparing.alone()
     base, difference, error = estimates.ratio(y), comparing.difference, estimates.difference_error(x, y)
-    state, kept = state_of(step.interval, metric, design), earlier[-1] if earlier else None
-    is_kept = kept is not None and kept["state"] in _SETTLED and state not in _SETTLED[kept["state"]]
-    if kept is not None and (is_kept or state == kept["state"]):
-        state, found = kept["state"], kept["found"]
-    else:
-        found = until if history and history.week and state in _SETTLED else None
     return Comparison(
         *pair,
         difference=_finite(difference),
@@ -154,10 +141,10 @@ def _compare(  # noqa: PLR0913, PLR0917 (all that a comparison follows from)
         relative_interval=step.relative,
         detectable=None
         if metric.guardrail
-        else _finite((comparing.reach(earlier, step) + _QUANTILE) * comparing.error),
-        state=state,
+        else _finite((comparing.reach(earlier, step, history.weeks if history else 0) + _QUANTILE) * comparing.error),
+        state=state_of(step.interval, metric, design),
         has_changed=step.has_changed,
-        found=found,
+        basis=comparing.basis,
         spending=step.spending,
     )
 

@@ -6,20 +6,21 @@ gives their end nearest to zero, never the estimate. Once given it stays, unless
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import isfinite
 
 from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.results.choice import choose
-from flask_pickup.results.looks import FINAL, PastLooks
-from flask_pickup.results.model import Comparison, Finding, Metric, Results, Verdict, VerdictState
+from flask_pickup.results.looks import FINAL, WEEK, PastLooks
+from flask_pickup.results.model import Claim, Comparison, Finding, Metric, Results, Verdict, VerdictState
 from flask_pickup.results.outlook import Outlook
 from flask_pickup.results.statistics import state_of
 
 WINS = ("better", "better below smallest")
 KEPT = FINAL | {"choice"}
+CLAIMED = FINAL | {"harmed"}
 
 
 def decide_verdict(
@@ -28,12 +29,12 @@ def decide_verdict(
     """Return the verdict on results up to the end of a whole week.
 
     :param history: the looks before it.
-    :param changes: when rules were changed.
+    :param changes: when rules were changed that a finding may follow from.
     """
     if broken := revoked(results, design, history):
         return broken
     decided = _verdict(results, design, history)
-    if decided.found and any(each < datetime.fromisoformat(decided.found) for each in changes):
+    if any(change < datetime.fromisoformat(claim.found) for change in changes for claim in decided.claims):
         decided = replace(decided, findings=(*decided.findings, Finding("error-rate", {})))
     return replace(decided, until=results.until)
 
@@ -53,52 +54,86 @@ def revoked(results: Results, design: Experiment, history: PastLooks) -> Verdict
     return Verdict("broken", (), tuple(findings), until=results.until)
 
 
+def with_harm(verdict: Verdict, today: Results, design: Experiment) -> Verdict:
+    """Return a verdict that does not roll out an arm of which today's results show harm."""
+    margins, known = (
+        {each.name: each.margin for each in design.metrics},
+        {(each.arm, each.metric) for each in verdict.claims},
+    )
+    harms = [
+        _harm(
+            Claim(each.arm, metric.metric, "harmed", min(each.interval, key=abs), today.until.isoformat()),
+            metric,
+            margins,
+        )
+        for metric in today.metrics
+        for each in metric.comparisons
+        if each.state == "harmed"
+        and each.interval
+        and each.arm in verdict.arms
+        and (each.arm, metric.metric) not in known
+    ]
+    if not harms or verdict.state not in {*WINS, "choice"}:
+        return verdict
+    findings = [each for each in verdict.findings if each.code != "stop"]
+    return replace(verdict, findings=(*findings, *harms), stop=False)
+
+
+def _harm(claim: Claim, metric: Metric, margins: Mapping[str, float]) -> Finding:
+    values = {"arm": claim.arm, "metric": claim.metric, "unit": metric.unit, "margin": margins.get(claim.metric, 0.0)}
+    return Finding("harmed", {**values, "at_least": [claim.at_least]})
+
+
 def _last_said(history: PastLooks) -> Verdict | None:
     """Return the last verdict that is kept."""
     return next((look.verdict for look in reversed(history.looks) if look.verdict.state in KEPT), None)
 
 
 def _verdict(results: Results, design: Experiment, history: PastLooks) -> Verdict:
-    metric = results.metric(design.primary)
+    metric, said = results.metric(design.primary), _last_said(history)
     if metric is None:
         return Verdict("cannot tell yet", (), (Finding("no-primary"),))
     if results.since is None:
-        return Verdict("cannot tell yet", (), (Finding("no-caller"),))
-    if history.week is None or results.until - results.since < timedelta(days=design.decision.minimum_days):
+        # The rows may have been purged since.
+        return said or Verdict("cannot tell yet", (), (Finding("no-caller"),))
+    if history.week is None or history.week * WEEK < timedelta(days=design.decision.minimum_days):
         return Verdict("cannot tell yet", (), (Finding("minimum-days", {"days": design.decision.minimum_days}),))
-    return _Deciding(results, design, metric, history).verdict()
+    return _Deciding(results, design, metric, history, said).verdict()
 
 
 @dataclass(frozen=True)
 class _Judged:
     """An arm compared with control.
 
-    :param harmed: a finding for each guardrail that it harms.
+    :param claim: what is said of it in the primary metric; None while nothing is.
+    :param harmed: what is said of each guardrail that it harms.
     :param unknown: a finding for each guardrail that it may harm.
-    :param found: when its state was first found.
+    :param is_supported: whether the intervals of all weeks together say what is claimed.
+    :param is_today: whether this look's own interval does.
     """
 
-    comparison: Comparison
-    harmed: tuple[Finding, ...]
+    arm: str
+    claim: Claim | None
+    harmed: tuple[Claim, ...]
     unknown: tuple[Finding, ...]
-    found: str | None
-
-    @property
-    def arm(self) -> str:
-        return self.comparison.arm
+    is_supported: bool = True
+    is_today: bool = True
 
     @property
     def state(self) -> str:
-        """Return the primary metric's state; an arm that harms a guardrail is worse whatever that is."""
-        return "worse" if self.harmed else self.comparison.state
+        """Return what is said of the arm; one that harms a guardrail is worse whatever else it is."""
+        return "worse" if self.harmed else self.claim.state if self.claim else "undecided"
 
 
 class _Deciding:
-    def __init__(self, results: Results, design: Experiment, metric: Metric, history: PastLooks) -> None:
+    def __init__(
+        self, results: Results, design: Experiment, metric: Metric, history: PastLooks, said: Verdict | None
+    ) -> None:
         self.results = results
         self.design = design
         self.metric = metric
         self.history = history
+        self.said = said
         self.designs = {each.name: each for each in design.metrics}
         self.primary = self.designs[design.primary]
 
@@ -109,32 +144,52 @@ class _Deciding:
         )
         undecided = [each for each in judged if each not in (*winners, *losers, *draws)]
         if winners:
-            return self._better(winners, losers)
-        if losers:
-            return self._worse(losers, draws, undecided)
-        if draws and not undecided:
-            return self._no_difference(draws)
-        return self._cannot_tell(undecided)
+            decided = self._better(winners, losers)
+        elif losers:
+            decided = self._worse(losers, draws, undecided)
+        elif draws and not undecided:
+            decided = self._no_difference(draws)
+        else:
+            decided = self._cannot_tell(undecided)
+        claims = [claim for each in judged for claim in (each.claim, *each.harmed) if claim]
+        return replace(decided, claims=tuple(claims))
 
     def _judge(self, comparison: Comparison) -> _Judged:
-        harmed, unknown, found = [], [], comparison.found
+        found = self._claim(self.metric, comparison)
+        family = WINS if found and found.state in WINS else (found.state,) if found else ()
+        own = state_of(comparison.own_interval, self.primary, self.design)
+        harmed, unknown = [], []
         for metric in self.results.metrics:
-            margin = self.designs[metric.metric].margin
             for each in metric.comparisons if metric.guardrail else ():
                 if (each.arm, each.against) != (comparison.arm, CONTROL):
                     continue
-                values = {"arm": each.arm, "metric": metric.metric, "unit": metric.unit, "margin": margin}
-                if each.state == "harmed":
-                    harmed.append(Finding("harmed", {**values, "at_least": [_nearest_end(each)]}))
-                    found = each.found
-                elif each.state in {"unknown", "suppressed"}:
-                    outlook = self._outlook(metric, each)
-                    weeks = outlook.weeks_left(margin) if outlook and margin else None
-                    unknown.append(Finding("guardrail-unknown", {**values, "weeks": weeks}))
-        return _Judged(comparison, tuple(harmed), tuple(unknown), found)
+                if claim := self._claim(metric, each):
+                    harmed.append(claim)
+                elif each.state != "safe":
+                    unknown.append(self._unknown(metric, each))
+        is_supported = comparison.state in family
+        return _Judged(
+            comparison.arm, found, tuple(harmed), tuple(unknown), is_supported or not found, own in family or not found
+        )
+
+    def _claim(self, metric: Metric, comparison: Comparison) -> Claim | None:
+        """Return what is claimed: what was said before, at the last look that supports it; else what this look finds."""
+        state, of = comparison.state, (comparison.arm, metric.metric)
+        before = next((each for each in (self.said.claims if self.said else ()) if (each.arm, each.metric) == of), None)
+        is_said = before is None or before.state == state or (before.state in WINS and state in WINS)
+        if state not in CLAIMED or not is_said or not comparison.interval:
+            return before
+        found = before.found if before else self.results.until.isoformat()
+        return Claim(*of, state=state, at_least=min(comparison.interval, key=abs), found=found)
+
+    def _unknown(self, metric: Metric, comparison: Comparison) -> Finding:
+        outlook, margin = self._outlook(metric, comparison), self.designs[metric.metric].margin
+        weeks = outlook.weeks_left(margin) if outlook and margin else None
+        values = {"arm": comparison.arm, "metric": metric.metric, "unit": metric.unit, "margin": margin}
+        return Finding("guardrail-unknown", {**values, "weeks": weeks})
 
     def _about(self, code: str, judged: Sequence[_Judged]) -> Finding:
-        ends = [_nearest_end(each.comparison) for each in judged]
+        ends = [each.claim.at_least for each in judged if each.claim]
         values = {"arms": _names(judged), "metric": self.metric.metric, "unit": self.metric.unit, "at_least": ends}
         return Finding(code, values)
 
@@ -146,7 +201,9 @@ class _Deciding:
         safe = [
             each
             for each in winners
-            if not each.unknown and (not self.design.decision.arm_to_arm or len(winners) == 1 or each.arm == best)
+            if each.is_supported
+            and not each.unknown
+            and (not self.design.decision.arm_to_arm or len(winners) == 1 or each.arm == best)
         ]
         findings = [self._about("better", winners)]
         is_small = all(each.state == "better below smallest" for each in winners)
@@ -156,7 +213,7 @@ class _Deciding:
             findings.append(Finding("not-compared"))
         elif len(winners) > 1:
             findings.append(Finding("best", {"arm": best}) if best else Finding("best-unknown"))
-        findings += [*self._not_today(winners), *(finding for each in winners for finding in each.unknown)]
+        findings += [*self._since(winners), *(finding for each in winners for finding in each.unknown)]
         findings += self._losses(losers)
         if safe:
             findings.append(Finding("stop", {"either": _names(safe)}))
@@ -173,9 +230,11 @@ class _Deciding:
         return next((arm for arm, others in beaten.items() if len(others) == len(winners) - 1), None)
 
     def _worse(self, losers: Sequence[_Judged], draws: Sequence[_Judged], undecided: Sequence[_Judged]) -> Verdict:
-        findings = [*self._losses(losers), *self._not_today(losers)]
+        findings = [*self._losses(losers), *self._since(losers)]
         if draws:
             findings.append(self._same(draws))
+        if undecided and self.is_past_horizon and (chosen := self._chosen(undecided)):
+            return replace(chosen, findings=(*chosen.findings, *findings))
         if undecided:
             findings.append(Finding("open", {"arms": _names(undecided)}))
         is_done = not (draws or undecided)
@@ -183,48 +242,62 @@ class _Deciding:
 
     def _losses(self, losers: Sequence[_Judged]) -> Iterator[Finding]:
         for each in losers:
-            if each.comparison.state == "worse":
+            if each.claim and each.claim.state == "worse":
                 yield self._about("worse", [each])
-            yield from each.harmed
-            if each.comparison.state in WINS:
+            margins = {name: metric.margin for name, metric in self.designs.items()}
+            for claim in each.harmed:
+                if metric := self.results.metric(claim.metric):
+                    yield _harm(claim, metric, margins)
+            if each.claim and each.claim.state in WINS:
                 yield self._about("better", [each])
 
     def _no_difference(self, draws: Sequence[_Judged]) -> Verdict:
         unknown = [finding for each in draws for finding in each.unknown]
         advice = Finding("keep-control" if unknown else "keep-either")
-        findings = (self._same(draws), *self._not_today(draws), *unknown, advice)
-        return Verdict("no difference", _names(draws), findings, stop=not unknown, found=_found(draws))
+        is_done = not unknown and all(each.is_supported for each in draws)
+        findings = (self._same(draws), *self._since(draws), *unknown, advice)
+        return Verdict("no difference", _names(draws), findings, stop=is_done, found=_found(draws))
 
     def _same(self, draws: Sequence[_Judged]) -> Finding:
         return self._smallest("same", arms=_names(draws), metric=self.metric.metric)
 
-    def _not_today(self, judged: Sequence[_Judged]) -> Iterator[Finding]:
-        """Yield that the interval of this look alone would not say so, of arms whose state is from an earlier one."""
-        compared = [each.comparison for each in judged if each.comparison.found != self.results.until.isoformat()]
-        arms = [each.arm for each in compared if state_of(each.own_interval, self.primary, self.design) != each.state]
-        if arms:
-            yield Finding("not-today", {"arms": arms})
+    def _since(self, judged: Sequence[_Judged]) -> Iterator[Finding]:
+        """Yield what the weeks since then say otherwise."""
+        if unsupported := [each for each in judged if not each.is_supported]:
+            yield Finding("unsupported", {"arms": _names(unsupported)})
+        if others := [each for each in judged if each.is_supported and not each.is_today]:
+            yield Finding("not-today", {"arms": _names(others)})
 
     # --- without a finding --------------------------------------------------------------------------------------------
 
     def _cannot_tell(self, judged: Sequence[_Judged]) -> Verdict:
-        is_past = self.history.week is not None and self.history.week >= self.design.decision.maximum_weeks
         question = {"either": _names(judged), "metric": self.metric.metric}
-        if not is_past:
+        if not self.is_past_horizon:
             takes = tuple(self._takes(judged))
             return Verdict("cannot tell yet", _names(judged), (Finding("too-early", question), *takes))
-        said = _last_said(self.history)
-        if said and said.state == "choice":
-            return said
-        unknown = tuple(finding for each in judged for finding in each.unknown)
-        if choice := choose(self.metric, self.primary, [CONTROL, *_names(judged)]):
-            findings = (Finding("horizon", {"weeks": self.design.decision.maximum_weeks}), *unknown)
-            found = self.results.until.isoformat()
-            return Verdict("choice", (choice.arm,), findings, stop=True, found=found, choice=choice)
-        findings = (Finding("too-few-calls", question), *unknown)
+        if chosen := self._chosen(judged):
+            return chosen
+        findings = (Finding("too-few-calls", question), *(finding for each in judged for finding in each.unknown))
         if self.primary.smallest is None:
             findings += (Finding("no-smallest"),)
         return Verdict("cannot tell at your number of calls", _names(judged), findings)
+
+    @property
+    def is_past_horizon(self) -> bool:
+        """Whether the look is the horizon's last, or after it."""
+        return self.history.week is not None and self.history.week >= self.design.decision.maximum_weeks
+
+    def _chosen(self, judged: Sequence[_Judged]) -> Verdict | None:
+        """Return the choice among control and arms of which nothing is found; one that was made at this horizon stays."""
+        horizon = Finding("horizon", {"weeks": self.design.decision.maximum_weeks})
+        if self.said and self.said.state == "choice" and horizon in self.said.findings:
+            return replace(self.said, findings=tuple(each for each in self.said.findings if each.code != "error-rate"))
+        choice = choose(self.metric, self.primary, [CONTROL, *_names(judged)])
+        if choice is None:
+            return None
+        findings = (horizon, *(finding for each in judged for finding in each.unknown))
+        found = self.results.until.isoformat()
+        return Verdict("choice", (choice.arm,), findings, stop=True, found=found, choice=choice)
 
     def _takes(self, judged: Sequence[_Judged]) -> Iterator[Finding]:
         """Yield how long it takes to find a difference of ``smallest``."""
@@ -232,7 +305,9 @@ class _Deciding:
         if smallest is None or week is None:
             yield Finding("no-smallest")
             return
-        outlooks = [self._outlook(self.metric, each.comparison) for each in judged]
+        names = _names(judged)
+        compared = [each for each in self.metric.comparisons if each.arm in names and each.against == CONTROL]
+        outlooks = [self._outlook(self.metric, each) for each in compared]
         known = [each for each in outlooks if each]
         if len(known) < len(outlooks):
             yield Finding("weeks-unknown")
@@ -255,11 +330,5 @@ def _names(judged: Sequence[_Judged]) -> tuple[str, ...]:
 
 
 def _found(judged: Sequence[_Judged]) -> str | None:
-    """Return when all of them had been found."""
-    return max((each.found for each in judged if each.found), default=None)
-
-
-def _nearest_end(comparison: Comparison) -> float:
-    """Return the end of the interval that is nearest to zero."""
-    assert comparison.interval is not None
-    return min(comparison.interval, key=abs)
+    """Return when all that is said of them had been found."""
+    return max((claim.found for each in judged for claim in (each.claim, *each.harmed) if claim), default=None)

@@ -179,8 +179,13 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
         "Today's interval of %(arms)s alone would not say so.",
         "Today's intervals of %(arms)s alone would not say so.",
     ),
+    "unsupported": _plural(
+        "arms",
+        "The weeks since then do not support it for %(arms)s: find out what changed.",
+        "The weeks since then do not support it for %(arms)s: find out what changed.",
+    ),
     "revoked": _one("Before, it was: %(said)s. That no longer holds."),
-    "error-rate": _one("A rule was changed before this verdict: it errs more often than its confidence says."),
+    "error-rate": _one("A rule was changed before this was found: its error rate no longer holds."),
     "horizon": _plural(
         "weeks",
         "This is a choice, not a finding: the planned week is over without one.",
