@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, delete, insert, select, update
 from flask_pickup.models import Assignment, Call, Definition, Look, Outcome
 from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results
-from result_rows import BOOKED, START, Rows, body, callers, tables
+from result_rows import BOOKED, HANG_UP, START, Rows, body, callers, tables
 
 WEEK = timedelta(weeks=1)
 METRICS = {"booked": BOOKED}
@@ -42,6 +42,14 @@ def define(engine: Engine, name: str, week: float, **changed: Any) -> None:
     values = {"fingerprint": name, "experiment": "opening", "body": found, "first_seen_at": START + week * WEEK}
     with engine.begin() as connection:
         connection.execute(insert(Definition).values(values))
+
+
+def serve(engine: Engine, name: str, first: float, last: float = 99) -> None:
+    """Have the calls of some weeks answered from a definition."""
+    at = Assignment.assigned_at
+    with engine.begin() as connection:
+        some = update(Assignment).where(at >= START + first * WEEK, at < START + last * WEEK)
+        connection.execute(some.values(definition=name))
 
 
 def shown(engine: Engine, week: float, **options: Any) -> Results:
@@ -89,6 +97,20 @@ def test_looks_and_verdicts_outlive_the_rows(engine: Engine) -> None:
     assert after.verdict
     assert (after.verdict.state, after.verdict.found) == ("better", found.verdict.found)
     assert "not-today" in [each.code for each in after.verdict.findings]
+
+
+def test_a_verdict_outlives_all_its_rows(small: Engine) -> None:
+    """Where all calls were purged, what was found stays found."""
+    define(small, "d", 0)
+    fill(small, 0.3, 0.5)
+    given = shown(small, 8.1).verdict
+    with small.begin() as connection:
+        for table in (Assignment, Outcome, Call):
+            connection.execute(delete(table))
+    kept = shown(small, 10.1).verdict
+    assert given
+    assert kept
+    assert (kept.state, kept.found, kept.claims[0].at_least) == (given.state, given.found, given.claims[0].at_least)
 
 
 def test_looks_hold_aggregates_only(engine: Engine) -> None:
@@ -145,6 +167,7 @@ def test_rules_changed_midway_are_told_for_good(small: Engine, changed: Any, tol
             for row in connection.execute(select(Outcome.__table__).where(Outcome.name == "analysis.booked"))
         ]
         connection.execute(insert(Outcome), sales)
+    serve(small, "e", 2.5)
     before, after = shown(small, 2.2), shown(small, 8.2)
     assert "rules-changed" not in codes(before)
     [message] = [each.message for each in after.warnings if each.code == "rules-changed"]
@@ -159,6 +182,7 @@ def test_a_change_after_a_verdict_does_not_revoke_it(small: Engine) -> None:
     define(small, "d", 0, metrics={"booked": BOOKED, "sale": SALE})
     define(small, "e", 6.5, metrics={"booked": BOOKED, "sale": SALE}, primary="sale")
     fill(small, 0.3, 0.5)
+    serve(small, "e", 6.5)
     before, after = shown(small, 6.2), shown(small, 8.2)
     assert before.verdict
     assert after.verdict
@@ -166,6 +190,54 @@ def test_a_change_after_a_verdict_does_not_revoke_it(small: Engine) -> None:
     assert before.verdict.found == after.verdict.found
     assert "error-rate" not in [each.code for each in after.verdict.findings]
     assert "rules-changed" in codes(after)
+
+
+def test_rules_that_return_decide_again(small: Engine) -> None:
+    """A rule that is changed and changed back decides the looks of its own weeks alone; both changes are told."""
+    decision = {"confidence": 0.95}
+    define(small, "d", 0, decision=decision)
+    define(small, "e", 2.5, decision={"confidence": 0.5})
+    fill(small, 0.3, 0.34)
+    serve(small, "e", 2.5, 2.8)
+    found = results(small, "opening", body(METRICS, decision=decision), ResultOptions(now=START + 8.2 * WEEK))
+    assert {each["rules"] for each in looks(small).values()} == {"d"}
+    assert [each.message for each in found.warnings if each.code == "rules-changed"] == [
+        "Rules of the decision changed on 19 Mar 2026: confidence from 0.95 to 0.5.",
+        "Rules of the decision changed on 21 Mar 2026: confidence from 0.5 to 0.95.",
+    ]
+
+
+def test_a_folder_that_served_nobody_leaves_no_look_of_its_own(small: Engine) -> None:
+    """Results of an edited folder show its metrics today; the looks are of what calls were answered from."""
+    define(small, "d", 0)
+    fill(small, 0.3, 0.3)
+    edited = body({"booked": {**BOOKED, "outcome": "early_hang_up"}})
+    peeked = results(small, "opening", edited, ResultOptions(now=START + 8.2 * WEEK))
+    assert peeked.metrics[0].outcome == "early_hang_up"
+    assert {metric["outcome"] for each in looks(small).values() for metric in each["metrics"]} == {"analysis.booked"}
+    assert "rules-changed" in codes(peeked)
+
+
+def test_a_guardrail_that_is_removed_is_told(small: Engine) -> None:
+    """Without its guardrail a verdict is another: the removal is a change of the rules, and so is its return."""
+    define(small, "d", 0, metrics={"booked": BOOKED, "hang_up": HANG_UP})
+    define(small, "e", 2.5)
+    fill(small, 0.3, 0.5)
+    serve(small, "e", 2.5)
+    told = [each.message for each in shown(small, 8.2).warnings if each.code == "rules-changed"]
+    assert told == ["Rules of the decision changed on 19 Mar 2026: hang_up.guardrail from True to none."]
+
+
+def test_a_horizon_that_is_moved_makes_a_choice_of_its_own(small: Engine) -> None:
+    """A choice stands for the horizon at which it was made: at a later one the arms are weighed anew."""
+    define(small, "d", 0, decision={"maximum_weeks": 3})
+    define(small, "e", 4.5, decision={"maximum_weeks": 8})
+    fill(small, 0.3, 0.31)
+    serve(small, "e", 4.5)
+    found = [shown(small, week).verdict for week in (3.1, 5.1, 8.1)]
+    assert [each and each.state for each in found] == ["choice", "cannot tell yet", "choice"]
+    assert found[2]
+    assert found[2].found == (START + 8 * WEEK).isoformat()
 
 
 def test_each_period_has_its_own_looks(small: Engine) -> None:
@@ -211,6 +283,7 @@ def test_an_alarm_of_the_split_stays(small: Engine) -> None:
     later = shown(small, 3.1)
     assert [arm.callers for arm in later.arms] == [450, 450]
     assert (later.sample_ratio.ok, later.metrics[0].comparisons[0].state) == (False, "suppressed")
+    assert not shown(small, 3.1, platform="flireo").sample_ratio.ok
     assert later.verdict
     assert "on 9 Mar 2026" in later.verdict.message
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from arms import design, look, mean, rate
+from arms import design, look, mean, once, rate
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
 from flask_pickup.results import wording
 from flask_pickup.results.aggregates import Sums
@@ -289,6 +289,73 @@ def test_a_harmed_guardrail_comes_first() -> None:
     assert (first.verdict.state, later.verdict.state) == ("better", "worse")
     assert "warm is better on booked" in later.verdict.message
     assert later.verdict.found == later.body["until"]
+
+
+def test_harm_that_comes_late_is_not_rolled_out() -> None:
+    """A guardrail that was safe is not safe for ever: an arm that begins to harm it is worse."""
+    of, found = design(BOOKED, HANG_UP), list[WeeklyLook]()
+    for week, (warm, hung_up) in enumerate(((300, 1000), (600, 2000), (3000, 8000), (6000, 15_000)), 2):
+        callers = (10_000, 20_000, 40_000, 60_000)[week - 2]
+        booked = {"control": rate(3 * callers // 10, callers), "warm": rate(3 * callers // 10 + 50 * week, callers)}
+        hang_up = {"control": rate(callers // 10, callers), "warm": rate(warm if week < 4 else hung_up, callers)}
+        found.append(look(of, {"booked": booked, "hang_up": hang_up}, week=week, earlier=tuple(found)))
+    assert found[0].body["metrics"][1]["comparisons"][0]["state"] == "safe"
+    assert (found[-1].verdict.state, found[-1].verdict.claims[-1].state) == ("worse", "harmed")
+
+
+def test_a_verdict_that_later_weeks_contradict_rolls_out_nothing() -> None:
+    """It stays with the end that it had; the weeks since then do not support it, and it says so."""
+    first, *_, last = weeks((300, 500, 1000), (1500, 1600, 5000), (6000, 5900, 20_000), (12_000, 11_000, 40_000))
+    end = first.verdict.claims[0].at_least
+    assert (last.verdict.state, last.verdict.found, last.verdict.stop) == ("better", first.body["until"], False)
+    assert last.verdict.claims[0].at_least >= end > 0
+    assert "unsupported" in [each.code for each in last.verdict.findings]
+    assert wording.with_messages(last.body)["verdict"]["advice"].startswith("Roll out nothing yet.")
+
+
+def test_harm_stays_where_its_guardrail_is_suppressed() -> None:
+    """Reports that an arm loses afterwards do not make it harmless."""
+    of, lost = (
+        design(replace(BOOKED, outcome="sale"), HANG_UP),
+        once([1.0] * 400 + [0.0] * 4600).sums(is_proportion=True),
+    )
+    same = {"control": rate(1500, 5000), "warm": rate(1500, 5000)}
+    first = look(of, {"booked": same, "hang_up": HARMED}, week=2)
+    arms = {"control": {"hang_ups": rate(0, 5000)}, "warm": {"hang_ups": lost}}
+    later = look(of, {"booked": same, "hang_up": HARMED}, week=3, earlier=(first,), arms=arms)
+    assert later.body["metrics"][1]["comparisons"][0]["state"] == "suppressed"
+    assert (first.verdict.state, later.verdict.state) == ("worse", "worse")
+
+
+def test_intervals_of_other_rules_are_no_part() -> None:
+    """After a change of the confidence the interval begins anew; a margin is held against the interval that there is."""
+    loose = look(
+        design(BOOKED, confidence=0.5), {"booked": {"control": rate(300, 1000), "warm": rate(345, 1000)}}, week=1
+    )
+    later = look(
+        design(BOOKED), {"booked": {"control": rate(600, 2000), "warm": rate(640, 2000)}}, week=2, earlier=(loose,)
+    )
+    compared = later.body["metrics"][0]["comparisons"][0]
+    assert (later.verdict.state, compared["interval"]) == ("cannot tell yet", compared["own_interval"])
+    of = [design(BOOKED, replace(HANG_UP, margin=margin)) for margin in (0.1, 0.001)]
+    same = {"booked": {"control": rate(1500, 5000), "warm": rate(1500, 5000)}, "hang_up": SAFE}
+    wide = look(of[0], same, week=2)
+    tight = look(of[1], same, week=3, earlier=(wide,))
+    states = [each.body["metrics"][1]["comparisons"][0]["state"] for each in (wide, tight)]
+    assert states == ["safe", "unknown"]
+
+
+def test_the_horizon_chooses_among_the_arms_that_are_left() -> None:
+    """Where one arm is worse and another open, the choice is among control and the open one."""
+    of = design(BOOKED, weights={"control": 1, "warm": 1, "cold": 1})
+    sums = {"booked": {"control": rate(300, 1000), "warm": rate(330, 1000), "cold": rate(150, 1000)}}
+    first = look(of, sums, week=11)
+    last = look(of, sums, week=12, earlier=(first,))
+    again = look(of, sums, week=13, earlier=(first, last))
+    assert [each.verdict.state for each in (first, last, again)] == ["worse", "choice", "choice"]
+    assert last.verdict.arms == ("warm",)
+    assert again.verdict.message == last.verdict.message
+    assert last.verdict.message.count("cold is worse") == 1
 
 
 def test_other_metrics_are_exploratory() -> None:

@@ -22,6 +22,9 @@ def advice(verdict: Mapping[str, Any], status: str) -> str:
             'Resume or conclude it: while it is paused, callers hear the base. To resume, set status = "running" in '
             "experiment.toml."
         )
+    codes = {finding["code"] for finding in verdict["findings"]}
+    if state.startswith("better") and codes & {"harmed", "unsupported"}:
+        return gettext("Roll out nothing yet. Find out what changed, or conclude with control.")
     if state == "choice" or (stops and state.startswith("better")):
         return _conclude(state, verdict["arms"])
     return {

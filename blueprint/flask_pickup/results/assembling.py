@@ -30,7 +30,7 @@ from flask_pickup.results.calls import (
 )
 from flask_pickup.results.counting import Counted, aggregate, callers
 from flask_pickup.results.looking import Looking
-from flask_pickup.results.looks import PastLooks, keep_looks, looks_of
+from flask_pickup.results.looks import WITHOUT_LOOKS, PastLooks, keep_looks, looks_of
 from flask_pickup.results.model import Finding, Metric, Results, Unidentified
 from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
 from flask_pickup.results.rules import Served, served
@@ -210,10 +210,12 @@ class Analysis:
         return not (self.options.pool or self.options.rehearsals or self.options.platform)
 
     @property
-    def _histories(self) -> Mapping[int, PastLooks] | None:
-        """The looks of each period; None where the results have none."""
+    def _histories(self) -> Mapping[int, PastLooks]:
+        """The looks of each period."""
         if not self._has_looks:
-            return None
+            # An alarm of the split is one in any part of the rows.
+            none = {each.number: WITHOUT_LOOKS for each in self.earlier}
+            return {**none, self.period.number: replace(WITHOUT_LOOKS, alarm=self.looking.past.alarm)}
         earlier = {each.number: self._kept.get(each.key, PastLooks()) for each in self.earlier}
         return {**earlier, self.period.number: self.looking.past}
 

@@ -65,11 +65,13 @@ class PastLooks:
 
     :param alarm: the finding of the period's split, if it ever was an alarm.
     :param week: the number of the look that the moment is; None on other days.
+    :param is_joint: whether intervals share their error with weekly looks; without looks they have all of it.
     """
 
     looks: Sequence[WeeklyLook] = ()
     alarm: Finding | None = None
     week: int | None = None
+    is_joint: bool = True
 
     def of(self, metric: str, arm: str, against: str) -> list[Mapping[str, Any]]:
         """Return a comparison as it stood at each look that has it."""
@@ -91,6 +93,10 @@ class PastLooks:
     def decided(self) -> WeeklyLook | None:
         """The first look with a verdict that is kept; its rules hold from then on."""
         return next((look for look in self.looks if look.is_decided), None)
+
+
+WITHOUT_LOOKS = PastLooks(is_joint=False)
+"""Stands for the looks of results that have none."""
 
 
 def looks_of(connection: Connection, experiment: str) -> Mapping[str, PastLooks]:

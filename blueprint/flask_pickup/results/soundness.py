@@ -46,7 +46,7 @@ class Lost:
         return metric.outcome == HUNG_UP if self.of == "hang_ups" else is_reported(metric.outcome)
 
 
-def sample_ratio(period: PeriodAggregates, history: PastLooks | None) -> SampleRatio:
+def sample_ratio(period: PeriodAggregates, history: PastLooks) -> SampleRatio:
     """Test the split of the callers, and again of those with a report; the smaller p-value counts.
 
     An alarm stays for the whole period.
@@ -55,7 +55,7 @@ def sample_ratio(period: PeriodAggregates, history: PastLooks | None) -> SampleR
     counts = ([arm.callers for arm in arms], [arm.reported for arm in arms])
     values = [estimates.multinomial_p_value(each, weights) for each in counts]
     p_value = min((value for value in values if isfinite(value)), default=None)
-    has_alarmed = history is not None and history.alarm is not None
+    has_alarmed = history.alarm is not None
     return SampleRatio(p_value, ok=not has_alarmed and (p_value is None or p_value >= SPLIT))
 
 
@@ -78,11 +78,11 @@ def unsound(
     design: Experiment,
     period: PeriodAggregates,
     ratio: SampleRatio,
-    history: PastLooks | None,
+    history: PastLooks,
     missing: Sequence[Lost],
 ) -> Iterator[Finding]:
     """Yield what a reader must know of the rows."""
-    if history and history.alarm:
+    if history.alarm:
         yield history.alarm
     elif not ratio.ok:
         whole = sum(period.weights.values())

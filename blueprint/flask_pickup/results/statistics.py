@@ -11,7 +11,7 @@ from flask_pickup.results import estimates
 from flask_pickup.results.aggregates import PeriodAggregates, Sums
 from flask_pickup.results.distributions import NORMAL
 from flask_pickup.results.horizon import POWER
-from flask_pickup.results.looks import PastLooks
+from flask_pickup.results.looks import WITHOUT_LOOKS, PastLooks
 from flask_pickup.results.model import (
     ArmCounts,
     ArmMean,
@@ -57,7 +57,7 @@ def _period(
 ) -> tuple[PeriodResults, tuple[Finding, ...]]:
     """Return a period's results and warnings, with the arms and weights that it had."""
     design = replace(design, weights=period.weights)
-    history = None if histories is None else histories.get(period.number, PastLooks())
+    history = WITHOUT_LOOKS if histories is None else histories.get(period.number, PastLooks())
     ratio, missing = sample_ratio(period, history), list(lost(design, period))
     metrics = []
     for metric in design.metrics:
@@ -96,7 +96,7 @@ def _metric(
     metric: MetricDefinition,
     design: Experiment,
     period: PeriodAggregates,
-    history: PastLooks | None,
+    history: PastLooks,
     *,
     suppressed: bool,
 ) -> Metric:
@@ -122,13 +122,13 @@ def _compare(
     design: Experiment,
     sums: Mapping[str, Sums],
     pair: tuple[str, str],
-    history: PastLooks | None,
+    history: PastLooks,
 ) -> Comparison:
     """Return the comparison of two arms."""
     x, y = (sums[arm] for arm in pair)
     comparing = Comparing(design, metric, x, y, equal=design.weights[pair[0]] == design.weights[pair[1]])
-    earlier = history.of(metric.name, *pair) if history else []
-    step = comparing.step(earlier, history.week) if history else comparing.alone()
+    earlier = history.of(metric.name, *pair)
+    step = comparing.step(earlier, history.week) if history.is_joint else comparing.alone()
     base, difference, error = estimates.ratio(y), comparing.difference, estimates.difference_error(x, y)
     return Comparison(
         *pair,
@@ -141,7 +141,7 @@ def _compare(
         relative_interval=step.relative,
         detectable=None
         if metric.guardrail
-        else _finite((comparing.reach(earlier, step, history.weeks if history else 0) + _QUANTILE) * comparing.error),
+        else _finite((comparing.reach(earlier, step, history.weeks) + _QUANTILE) * comparing.error),
         state=state_of(step.interval, metric, design),
         has_changed=step.has_changed,
         basis=comparing.basis,

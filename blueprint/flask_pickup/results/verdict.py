@@ -21,6 +21,7 @@ from flask_pickup.results.statistics import state_of
 WINS = ("better", "better below smallest")
 KEPT = FINAL | {"choice"}
 CLAIMED = FINAL | {"harmed"}
+_OF_CHOICES = frozenset({"horizon", "guardrail-unknown"})
 
 
 def decide_verdict(
@@ -291,7 +292,7 @@ class _Deciding:
         """Return the choice among control and arms of which nothing is found; one that was made at this horizon stays."""
         horizon = Finding("horizon", {"weeks": self.design.decision.maximum_weeks})
         if self.said and self.said.state == "choice" and horizon in self.said.findings:
-            return replace(self.said, findings=tuple(each for each in self.said.findings if each.code != "error-rate"))
+            return replace(self.said, findings=tuple(each for each in self.said.findings if each.code in _OF_CHOICES))
         choice = choose(self.metric, self.primary, [CONTROL, *_names(judged)])
         if choice is None:
             return None
@@ -331,4 +332,5 @@ def _names(judged: Sequence[_Judged]) -> tuple[str, ...]:
 
 def _found(judged: Sequence[_Judged]) -> str | None:
     """Return when all that is said of them had been found."""
-    return max((claim.found for each in judged for claim in (each.claim, *each.harmed) if claim), default=None)
+    said = [each.harmed or (each.claim,) for each in judged]
+    return max((min(claim.found for claim in claims if claim) for claims in said if any(claims)), default=None)

@@ -179,11 +179,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
         "Today's interval of %(arms)s alone would not say so.",
         "Today's intervals of %(arms)s alone would not say so.",
     ),
-    "unsupported": _plural(
-        "arms",
-        "The weeks since then do not support it for %(arms)s: find out what changed.",
-        "The weeks since then do not support it for %(arms)s: find out what changed.",
-    ),
+    "unsupported": _one("The weeks since then do not support it for %(arms)s: find out what changed."),
     "revoked": _one("Before, it was: %(said)s. That no longer holds."),
     "error-rate": _one("A rule was changed before this was found: its error rate no longer holds."),
     "horizon": _plural(
@@ -257,7 +253,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     ),
     "changed:callers": _one(
         "The arms, their templates or weights, the audience or the caller secret changed. These results are about "
-        "callers since %(since)s; %(callers)s from before are in earlier periods. Period %(period)s has an error rate of "
+        "callers since %(since)s; %(callers)s others are in earlier periods. Period %(period)s has an error rate of "
         "its own."
     ),
     "two-arms": _plural(
