@@ -5,14 +5,14 @@ Every check that suppresses results holds however often anybody looks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
 from flask_pickup.outcome_names import ANALYSED, HUNG_UP, is_reported
 from flask_pickup.results import estimates
-from flask_pickup.results.aggregates import ArmAggregates, PeriodAggregates, Sums
+from flask_pickup.results.aggregates import PeriodAggregates, Sums
 from flask_pickup.results.estimates import FEWEST_CALLERS, FEWEST_EVENTS
 from flask_pickup.results.looks import PastLooks
 from flask_pickup.results.model import Finding, SampleRatio
@@ -123,46 +123,38 @@ def _missing(sums: Sums) -> Sums:
     return Sums(asked, asked, s=lacking, d=asked, ss=lacking, dd=asked, sd=lacking)
 
 
-def _differ(design: Experiment, arms: dict[str, Sums]) -> bool:
+def _differ(design: Experiment, arms: Mapping[str, Sums]) -> bool:
     """Return whether an arm's share of calls differs from control's, at any look: callers are the units."""
-    pairs = [pair for pair in design.pairs if pair[1] == CONTROL and all(arms[arm].d for arm in pair)]
-    return any(_is_different(arms[arm], arms[CONTROL], _LOST / len(pairs), design, arm) for arm, _ in pairs)
+    shares = {name: replace(each, is_proportion=True) for name, each in arms.items() if each.d}
+    return any(
+        estimates.is_enough_of_shares(shares[arm], shares[CONTROL]) for arm, _ in _different(design, shares, _LOST)
+    )
 
 
-def _is_different(x: Sums, y: Sums, alpha: float, design: Experiment, arm: str) -> bool:
-    if not estimates.is_enough_of_shares(x, y):
-        return False
-    x, y = (replace(each, is_proportion=True) for each in (x, y))
-    difference = estimates.ratio(x) - estimates.ratio(y)
-    return abs(difference) > _reach(design, x, y, alpha, (arm, CONTROL))
+def _different(design: Experiment, sums: Mapping[str, Sums], alpha: float) -> Iterator[tuple[str, float]]:
+    """Yield each arm that differs from control at any look, and the difference."""
+    pairs = [pair for pair in design.pairs if pair[1] == CONTROL and sums.keys() >= set(pair)]
+    for pair in pairs:
+        x, y = (sums[arm] for arm in pair)
+        equal, expected = design.weights[pair[0]] == design.weights[CONTROL], design.decision.expected_callers
+        difference = estimates.ratio(x) - estimates.ratio(y)
+        if abs(difference) > estimates.always_valid_half_width(x, y, alpha / len(pairs), expected, equal=equal):
+            yield pair[0], difference
 
 
 def _unreached(period: PeriodAggregates) -> Iterator[Finding]:
-    shares = [(name, _share_unreached(arm)) for name, arm in period.arms.items()]
+    shares = [(name, arm.unreached / max(arm.calls + arm.unreached, 1)) for name, arm in period.arms.items()]
     if max((share for _, share in shares), default=0) > _MOST_UNREACHED:
         yield Finding("unreached", {"shares": shares})
 
 
-def _share_unreached(arm: ArmAggregates) -> float:
-    return arm.unreached / (arm.calls + arm.unreached) if arm.unreached else 0.0
-
-
 def _moved(design: Experiment, period: PeriodAggregates) -> Iterator[Finding]:
-    """Compare calls per caller at all times, each arm with control."""
+    """Yield in which arms callers call more or less often than in control."""
     sums = {name: arm.calls_per_caller for name, arm in period.arms.items() if arm.callers}
-    pairs = [(arm, against) for arm, against in design.pairs if against == CONTROL and {arm, against} <= sums.keys()]
-    for arm, against in pairs:
-        difference = estimates.ratio(sums[arm]) - estimates.ratio(sums[against])
-        if abs(difference) > _reach(design, sums[arm], sums[against], _MOVED / len(pairs), (arm, against)):
-            metrics = [metric.name for metric in design.metrics if metric.per == "call"]
-            direction = "more" if difference > 0 else "less"
-            yield Finding("calls-moved", {"arm": arm, "against": against, "direction": direction, "metrics": metrics})
-
-
-def _reach(design: Experiment, x: Sums, y: Sums, alpha: float, pair: tuple[str, str]) -> float:
-    """Return the half-width of the always-valid interval of a pair of arms."""
-    equal = design.weights[pair[0]] == design.weights[pair[1]]
-    return estimates.always_valid_half_width(x, y, alpha, design.decision.expected_callers, equal=equal)
+    metrics = [metric.name for metric in design.metrics if metric.per == "call"]
+    for arm, difference in _different(design, sums, _MOVED):
+        direction = "more" if difference > 0 else "less"
+        yield Finding("calls-moved", {"arm": arm, "against": CONTROL, "direction": direction, "metrics": metrics})
 
 
 def _is_rare(metric: MetricDefinition, design: Experiment, period: PeriodAggregates) -> bool:
