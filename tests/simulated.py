@@ -236,8 +236,7 @@ class Screen:
 def screen(setting: Setting, arms: Mapping[str, Arm]) -> Screen:
     """Return on which days of which runs an interval can exclude 0."""
     of, metric = setting.design, setting.design.metrics[0]
-    grows = metric.per == "caller" and metric.within is None
-    weekly, always = estimates.split_error(error_share(of), grows=grows)
+    weekly, always = estimates.split_error(error_share(of), metric)
     shape = next(iter(arms.values())).totals.shape[1:]
     found = [np.zeros(shape, bool) for _ in range(3)]
     ends = [day for day in range(setting.days) if (week_of(day) or setting.days) <= of.decision.maximum_weeks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 from typing import Any
 
@@ -11,15 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
-from scipy.stats import (
-    beta,
-    binom,
-    dirichlet_multinomial,
-    multinomial,
-    norm,
-)
+from scipy.stats import beta, binom, dirichlet_multinomial, multinomial, norm
 
 from arms import Callers, mean, once, rate
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.results import estimates
 
 
@@ -86,8 +82,10 @@ def test_always_valid_interval_is_narrowest_at_the_expected_size() -> None:
 
 def test_error_is_split() -> None:
     """Weekly looks and the always-valid interval share the error; where values grow, a fifth is kept back."""
-    assert estimates.split_error(0.05, grows=False) == pytest.approx((0.04, 0.01))
-    assert estimates.split_error(0.05, grows=True) == pytest.approx((0.03, 0.01))
+    ever = MetricDefinition("booked", "analysis.booked", per="caller")
+    assert estimates.split_error(0.05, ever) == pytest.approx((0.03, 0.01))
+    for fixed in (replace(ever, within=7), replace(ever, per="call")):
+        assert estimates.split_error(0.05, fixed) == pytest.approx((0.04, 0.01))
 
 
 def test_unequal_arms_take_the_larger_error() -> None:

@@ -152,7 +152,7 @@ def _breakdown(found: Analysis, groups: CallerGroups, by: str) -> Breakdown | No
             four = [together(members, each) for members in ([group], others) for each in (arm, CONTROL)]
             interactions.append(Interaction(group, arm, *_interaction(four, 1 - confidence)))
     means = [
-        GroupMean(name, arm, callers[name, arm], _finite(estimates.ratio(together([name], arm))))
+        GroupMean(name, arm, callers[name, arm], estimates.finite(estimates.ratio(together([name], arm))))
         for name in names
         for arm in arms
     ]
@@ -174,11 +174,7 @@ def _interaction(four: Sequence[Sums], alpha: float) -> tuple[float | None, Inte
     difference = sum(sign * mean for sign, mean in zip((1, -1, -1, 1), means, strict=True))
     spread = sum(variances)
     if not isfinite(difference + spread):
-        return _finite(difference), None
+        return estimates.finite(difference), None
     parts = (each * each / (x.callers - 1) for each, x in zip(variances, four, strict=True))
     reach = sqrt(spread) * student_quantile(alpha / 2, spread * spread / sum(parts))
     return difference, (difference - reach, difference + reach)
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None

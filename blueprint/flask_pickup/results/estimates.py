@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, inf, isnan, lgamma, log, nan, sqrt
+from math import exp, inf, isfinite, isnan, lgamma, log, nan, sqrt
 
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.results.aggregates import Sums
 from flask_pickup.results.distributions import student_quantile
 
@@ -66,18 +67,13 @@ def welch_half_width(x: Sums, y: Sums, alpha: float) -> float:
     return difference_error(x, y) * student_quantile(alpha / 2, degrees(x, y))
 
 
-def split_error(alpha: float, *, grows: bool) -> tuple[float, float]:
+def split_error(alpha: float, metric: MetricDefinition) -> tuple[float, float]:
     """Return a comparison's error at the weekly looks, and that of the always-valid interval.
 
-    :param grows: whether a caller's value can still grow after their first calls: of metrics per caller without
-        ``within``. Increments between looks are then not quite independent, which a fifth of the error is kept for.
+    Where a caller's value can still grow after a look, its increments are not quite independent: a fifth is kept for that.
     """
+    grows = metric.per == "caller" and metric.within is None
     return alpha * (0.6 if grows else 0.8), alpha * 0.2
-
-
-def rho_squared(alpha: float, expected: float) -> float:
-    """Return the parameter that makes the always-valid interval narrowest at ``expected`` callers (its equation 10)."""
-    return (-2 * log(alpha) + log(1 - 2 * log(alpha))) / expected
 
 
 def always_valid_factor(callers: float, alpha: float, expected: float) -> float:
@@ -87,17 +83,15 @@ def always_valid_factor(callers: float, alpha: float, expected: float) -> float:
     probability 1 - ``alpha`` it covers the truth at every size at once.
 
     :param callers: those of the two arms compared.
-    :param expected: the size at which a decision is expected.
+    :param expected: the size at which it is narrowest, and a decision is expected.
     """
-    scaled = callers * rho_squared(alpha, expected)
+    rho_squared = (-2 * log(alpha) + log(1 - 2 * log(alpha))) / expected  # its equation 10
+    scaled = callers * rho_squared
     return sqrt(_divide(2 * (scaled + 1), scaled) * log(sqrt(scaled + 1) / alpha))
 
 
 def always_valid_half_width(x: Sums, y: Sums, alpha: float, expected: float, *, equal: bool) -> float:
-    """Return the half-width of the always-valid interval; NaN where there is none yet.
-
-    :param equal: whether the arms have equal weights.
-    """
+    """Return the half-width of the always-valid interval; NaN where there is none yet."""
     return cautious_error(x, y, equal=equal) * always_valid_factor(x.callers + y.callers, alpha, expected)
 
 
@@ -108,11 +102,11 @@ def cautious_error(x: Sums, y: Sums, *, equal: bool) -> float:
     """
     if not is_enough(x, y):
         return nan
-    spread = cautious_variance(x) + cautious_variance(y)
-    if not equal and not (_is_binomial(x) and _is_binomial(y)):
-        pooled = pooled_variance(x, y)
-        spread = pooled if isnan(pooled) else max(spread, pooled)
-    return sqrt(spread)
+    error = difference_error(x, y)
+    if equal or (_is_binomial(x) and _is_binomial(y)):
+        return error
+    pooled = pooled_variance(x, y)
+    return nan if isnan(pooled) else max(error, sqrt(pooled))
 
 
 def pooled_variance(x: Sums, y: Sums) -> float:
@@ -201,6 +195,11 @@ def _is_binomial(x: Sums) -> bool:
 
 def _events(x: Sums) -> float:
     return x.s + x.centre * x.d
+
+
+def finite(value: float) -> float | None:
+    """Return a value; None where it is undefined or infinite."""
+    return value if isfinite(value) else None
 
 
 def _divide(a: float, b: float) -> float:

@@ -35,9 +35,8 @@ class Horizon:
     @classmethod
     def of(cls, experiment: Experiment, metric: MetricDefinition) -> Horizon:
         """Return what finds a difference, or for a guardrail what calls it ``safe``."""
-        rules, grows = experiment.decision, metric.per == "caller" and metric.within is None
-        weekly, always = estimates.split_error(max(errors_of_ends(experiment, metric)), grows=grows)
-        return cls(weekly, always, rules.maximum_weeks, rules.expected_callers)
+        weekly, always = estimates.split_error(max(errors_of_ends(experiment, metric)), metric)
+        return cls(weekly, always, experiment.decision.maximum_weeks, experiment.decision.expected_callers)
 
     @property
     def error(self) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from math import ceil, inf, isfinite, sqrt
+from math import ceil, inf, sqrt
 from typing import Any
 
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition, Per
@@ -186,7 +186,6 @@ def _guardrail(
     unit = sqrt(arms.spread(0))
     looks = arms.looks(horizon)
     chances = dict(zip(looks, crossing_probabilities(list(looks.values()), metric.margin / unit), strict=True))
-    reachable = minimum_detectable(list(looks.values())) * unit
     return GuardrailPlan(
         metric=metric.name,
         unit=_unit(baseline, metric.per),
@@ -195,7 +194,7 @@ def _guardrail(
         week=arms.first(chances),
         chance=_by(chances, horizon.weeks) if pace else None,
         needed=arms.needed(horizon, experiment.decision.confidence, metric.margin / unit),
-        reachable_margin=reachable if isfinite(reachable) else None,
+        reachable_margin=estimates.finite(minimum_detectable(list(looks.values())) * unit),
     )
 
 
@@ -316,7 +315,7 @@ class _Arms:
             if not self._is_possible(lift):
                 return None
             lift = effect * sqrt(self.spread(lift))
-        return lift if isfinite(lift) else None
+        return estimates.finite(lift)
 
 
 def _quantiles(horizon: Horizon) -> float:

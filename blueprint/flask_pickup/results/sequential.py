@@ -77,8 +77,7 @@ class Comparing:
     def __init__(self, design: Experiment, metric: MetricDefinition, x: Sums, y: Sums, *, equal: bool) -> None:
         self.horizon, self.expected = design.decision.maximum_weeks, design.decision.expected_callers
         self.errors = errors_of_ends(design, metric)
-        grows = metric.per == "caller" and metric.within is None
-        self.weekly, self.always = zip(*(estimates.split_error(each, grows=grows) for each in self.errors), strict=True)
+        self.weekly, self.always = zip(*(estimates.split_error(each, metric) for each in self.errors), strict=True)
         self.x, self.y, self.difference = x, y, estimates.ratio(x) - estimates.ratio(y)
         self.error = estimates.cautious_error(x, y, equal=equal)
         # Neither a margin nor the smallest relevant difference changes an interval.

@@ -132,16 +132,16 @@ def _compare(
     base, difference, error = estimates.ratio(y), comparing.difference, estimates.difference_error(x, y)
     return Comparison(
         *pair,
-        difference=_finite(difference),
-        standard_error=_finite(error),
+        difference=estimates.finite(difference),
+        standard_error=estimates.finite(error),
         interval=step.interval,
         own_interval=step.own,
         fixed_interval=_around(difference, estimates.welch_half_width(x, y, error_share(design))),
-        relative=_finite(difference / base) if base > 0 else None,
+        relative=estimates.finite(difference / base) if base > 0 else None,
         relative_interval=step.relative,
         detectable=None
         if metric.guardrail
-        else _finite((comparing.reach(earlier, step, history.weeks) + _QUANTILE) * comparing.error),
+        else estimates.finite((comparing.reach(earlier, step, history.weeks) + _QUANTILE) * comparing.error),
         state=state_of(step.interval, metric, design),
         has_changed=step.has_changed,
         basis=comparing.basis,
@@ -173,21 +173,16 @@ def gain(interval: Interval, metric: MetricDefinition) -> Interval:
 
 
 def _mean(arm: str, sums: Sums) -> ArmMean:
-    variance = estimates.variance(sums)
     return ArmMean(
         arm=arm,
         callers=sums.callers,
         calls=sums.calls,
         missing=sums.missing,
-        mean=_finite(estimates.ratio(sums)),
-        standard_error=sqrt(variance) if isfinite(variance) else None,
+        mean=estimates.finite(estimates.ratio(sums)),
+        standard_error=estimates.finite(sqrt(estimates.variance(sums))),
     )
 
 
 def _around(middle: float, half_width: float) -> Interval | None:
     low, high = middle - half_width, middle + half_width
     return (low, high) if isfinite(low) and isfinite(high) else None
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
