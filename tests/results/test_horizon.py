@@ -11,7 +11,8 @@ from scipy.stats import norm
 
 from arms import design
 from flask_pickup.catalog.definition import MetricDefinition
-from flask_pickup.results.horizon import Horizon, minimum_detectable, weeks_to_find
+from flask_pickup.results.horizon import Horizon, minimum_detectable
+from flask_pickup.results.outlook import Outlook
 from flask_pickup.results.spending import spent
 
 BOOKED = MetricDefinition("booked", "analysis.booked", within=7, smallest=0.05)
@@ -51,15 +52,15 @@ def test_nearer_boundary_counts() -> None:
 def test_it_is_found_as_often_as_by_random_walks() -> None:
     """A lift is found by the named week in four of five random walks, and not the week before."""
     looks, difference = Horizon(0.04, 0.01, 12, 2000).looks(**WEEK), 0.14
-    week = weeks_to_find(looks, difference)
-    assert week == 10
+    outlook = Outlook(0, (), looks)
+    assert outlook.weeks_left(difference) == 10
     information = np.array([seen for seen, _ in looks.values()])
     steps = np.diff(information, prepend=0)
     walks = np.random.default_rng(1).normal(difference * steps, np.sqrt(steps), (40_000, len(steps))).cumsum(axis=1)
     crossed = np.abs(walks / np.sqrt(information)) >= [limit for _, limit in looks.values()]
     found = dict(zip(looks, np.maximum.accumulate(crossed, axis=1).mean(axis=0), strict=True))
     assert found[9] < 0.8 <= found[10]
-    assert weeks_to_find(looks, 0.05) is None
+    assert outlook.weeks_left(0.05) is None
 
 
 def test_past_looks_do_not_change_the_weeks() -> None:
@@ -70,7 +71,9 @@ def test_past_looks_do_not_change_the_weeks() -> None:
     ahead = horizon.looks(**WEEK, past=past, week=6, information=past[-1][0])
     assert [*ahead] == [*range(7, 13)]
     assert [*ahead.values()] == [pytest.approx(look) for week, look in looks.items() if week > 6]
-    assert weeks_to_find(ahead, difference, past=past) == weeks_to_find(looks, difference)
+    assert (
+        Outlook(6, tuple(past), ahead).weeks_left(difference) == (Outlook(0, (), looks).weeks_left(difference) or 0) - 6
+    )
 
 
 def test_least_detectable_difference() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
 
@@ -78,25 +78,8 @@ class Horizon:
         return found
 
 
-def weeks_to_find(
-    looks: Mapping[int, BoundedLook], difference: float, *, past: Sequence[BoundedLook] = ()
-) -> int | None:
-    """Return the first week by whose look ``difference`` is found with a chance of 80 %; None if not by the last.
-
-    The chance is the whole design's, with the looks that are past: what was seen at them does not change it.
-
-    :param looks: those to come, of :meth:`Horizon.looks`.
-    :param past: those that were made, as (information 1/SE², boundary).
-    """
-    chances = crossing_probabilities([*past, *looks.values()], difference)[len(past) :]
-    return next((week for week, chance in zip(looks, chances, strict=True) if chance >= POWER), None)
-
-
 def minimum_detectable(looks: Sequence[BoundedLook]) -> float:
-    """Return the least difference that these looks find with a chance of 80 %; infinite without a boundary.
-
-    :param looks: as (information 1/SE², boundary).
-    """
+    """Return the least difference that these looks find with a chance of 80 %; infinite without a boundary."""
     most = min(((limit + NORMAL.inv_cdf(POWER)) / sqrt(information) for information, limit in looks), default=inf)
     return _where_enough(lambda each: crossing_probabilities(looks, each)[-1], 0.0, most) if isfinite(most) else inf
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from flask_pickup.catalog.definition import Experiment
 from flask_pickup.results import estimates
-from flask_pickup.results.horizon import POWER, Horizon, minimum_detectable, weeks_to_find
+from flask_pickup.results.horizon import POWER, Horizon, minimum_detectable
 from flask_pickup.results.looks import PastLooks
 from flask_pickup.results.model import Comparison, Metric, Results
 from flask_pickup.results.spending import BoundedLook, crossing_probabilities
@@ -15,7 +15,7 @@ from flask_pickup.results.spending import BoundedLook, crossing_probabilities
 
 @dataclass(frozen=True)
 class Outlook:
-    """The looks of a comparison.
+    """The looks of a comparison. Its chances are the whole design's: what was seen at past looks does not change them.
 
     :param week: the last week that is over.
     :param past: the looks that were made.
@@ -31,17 +31,13 @@ class Outlook:
         cls, design: Experiment, results: Results, metric: Metric, compared: Comparison, history: PastLooks
     ) -> Outlook | None:
         """Return the looks of a comparison as it stands at a look; None where it is not known how its values vary."""
-        definition, pace = design.metric(metric.metric), results.new_callers_a_week
-        arms, error, week = (
-            [metric.arm(name) for name in (compared.arm, compared.against)],
-            compared.standard_error,
-            history.week,
-        )
-        if not error or pace is None or week is None or definition is None:
+        definition = next(each for each in design.metrics if each.name == metric.metric)
+        pace, error, week = results.new_callers_a_week, compared.standard_error, history.week
+        if not error or pace is None or week is None:
             return None
+        arms = [metric.arm(name) for name in (compared.arm, compared.against)]
         callers, both = sum(arm.callers or 0 for arm in arms), sum(design.weights[arm.arm] for arm in arms)
-        means = [arm.mean for arm in arms if arm.mean is not None]
-        rate = sum(means) / len(means) if metric.is_proportion and means else None
+        rate = sum(arm.mean or 0 for arm in arms) / 2 if metric.is_proportion else None
         earlier = [each["spending"] for each in history.of(metric.metric, compared.arm, compared.against)]
         spent = [each for each in (*earlier, compared.spending and asdict(compared.spending)) if each]
         # A guardrail is safe by the end of its interval that is on the side of harm.
@@ -63,8 +59,9 @@ class Outlook:
 
     def weeks_left(self, difference: float) -> int | None:
         """Return the weeks until ``difference`` is found with a chance of 80 %; None if not by the horizon."""
-        week = weeks_to_find(self.to_come, difference, past=self.past)
-        return None if week is None else week - self.week
+        chances = crossing_probabilities([*self.past, *self.to_come.values()], difference)[len(self.past) :]
+        weeks = (week for week, chance in zip(self.to_come, chances, strict=True) if chance >= POWER)
+        return next((week - self.week for week in weeks), None)
 
     @property
     def detectable(self) -> float:
