@@ -59,7 +59,7 @@ def means_by_arm(connection: Connection, query: CountQuery, definitions: Collect
     Each metric has its mean, and the square of the mean's standard error: by the definition, not by sums of squares, so
     that large values keep their digits.
     """
-    found = callers_of(connection, query, definitions)
+    found = _of(callers(connection, query), definitions)
     arm, columns_of_metrics = found.c.arm, list(found.c)[WHO:]
     pairs = list(zip(columns_of_metrics[::2], columns_of_metrics[1::2], strict=True))
     ratios = [_ratio(s, d).label(f"ratio_{i}") for i, (s, d) in enumerate(pairs)]
@@ -74,19 +74,16 @@ def means_by_arm(connection: Connection, query: CountQuery, definitions: Collect
     return select(arm, *counts, *columns).select_from(together).group_by(arm).order_by(arm)
 
 
-def callers_of(connection: Connection, query: CountQuery, definitions: Collection[str]) -> Any:
-    """Return :func:`callers` of some definitions, to select from."""
-    everybody = callers(connection, query)
-    return everybody.where(everybody.selected_columns.definition.in_(sorted(definitions))).cte("pairs")
-
-
 def centred_callers(
     connection: Connection, query: CountQuery, definitions: Collection[str]
 ) -> tuple[Any, Mapping[str, Scale]]:
-    """Return :func:`callers_of` with values that are measured from their metric's centre, and the metrics' scales."""
+    """Return :func:`callers` of some definitions, to select from, with values that are measured from the scales' centres."""
     scales = _scales(connection, query)
-    everybody = Statement(connection.dialect.name, query, scales).by_caller()
-    return everybody.where(everybody.selected_columns.definition.in_(sorted(definitions))).cte("centred"), scales
+    return _of(Statement(connection.dialect.name, query, scales).by_caller(), definitions), scales
+
+
+def _of(everybody: Select[Any], definitions: Collection[str]) -> Any:
+    return everybody.where(everybody.selected_columns.definition.in_(sorted(definitions))).cte("pairs")
 
 
 def _ratio(s: Any, d: Any) -> ColumnElement[Any]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flask_pickup.catalog.definition import Goal, Per
-from flask_pickup.results import wording
+from flask_pickup.results import amounts, wording
 from flask_pickup.translation import in_language
 
 Interval = tuple[float, float]
@@ -30,7 +30,7 @@ CSV_COLUMNS = (
     *("experiment", "period", "metric", "unit", "arm", "callers", "calls", "missing", "mean", "standard_error"),
     *("against", "difference", "low", "high", "fixed_low", "fixed_high", "detectable", "state"),
 )
-_CSV_UNITS: Mapping[Unit, str] = {"share": "percent", "caller": "per caller", "call": "per call"}
+_CSV_UNITS: Mapping[str, str] = {"share": "percent", "caller": "per caller", "call": "per call"}
 
 
 @dataclass(frozen=True)
@@ -145,14 +145,8 @@ class Metric:
         return "share" if self.is_proportion else self.per
 
     def arm(self, name: str) -> ArmMean:
-        """Return one arm's mean.
-
-        :raises KeyError: if there is no such arm.
-        """
-        for arm in self.arms:
-            if arm.arm == name:
-                return arm
-        raise KeyError(name)
+        """Return one arm's mean."""
+        return next(arm for arm in self.arms if arm.arm == name)
 
 
 @dataclass(frozen=True)
@@ -331,7 +325,7 @@ def csv_rows(results: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     :param results: what :meth:`Results.as_data` returned.
     """
     for metric in results["metrics"]:
-        unit: Unit = "share" if metric["is_proportion"] else metric["per"]
+        unit = amounts.unit_of(metric)
         about = (results["experiment"], results["period"], metric["metric"], _CSV_UNITS[unit])
         scale = 100 if unit == "share" else 1
         for arm in metric["arms"]:
@@ -343,11 +337,7 @@ def csv_rows(results: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
 
 def _compared(each: Mapping[str, Any], scale: float) -> tuple[Any, ...]:
     ends = (*(each["interval"] or (None, None)), *(each["fixed_interval"] or (None, None)))
-    return (
-        each["against"],
-        *_scaled(scale, each["difference"], *ends, each["detectable"]),
-        each["state"],
-    )
+    return each["against"], *_scaled(scale, each["difference"], *ends, each["detectable"]), each["state"]
 
 
 def _scaled(scale: float, *values: float | None) -> tuple[float | None, ...]:

@@ -142,14 +142,12 @@ def plan(  # noqa: PLR0913 (what an author may state)
         raise ValueError("a rate lies between 0 and 1, both excluded; a mean needs its standard deviation too")
     if not 0 < baseline.spread < inf:
         raise ValueError("values that are all the same say nothing about how they vary")
-    lift, confidence = lift or metric.smallest, experiment.decision.confidence
+    lift, confidence, horizon = lift or metric.smallest, experiment.decision.confidence, Horizon.of(experiment, metric)
     arms = _Arms.of(experiment, metric, baseline, new_callers_a_week)
     effect = arms.effect(lift) if lift else None
     try:
-        looks, chances = arms.looks(Horizon.of(experiment, metric)), {}
-        if effect:
-            found = crossing_probabilities(list(looks.values()), effect)
-            chances = dict(zip(looks, found, strict=True))
+        looks = arms.looks(horizon)
+        chances = _chances(looks, effect) if effect else {}
         return Plan(
             experiment=experiment.name,
             metric=metric.name,
@@ -167,7 +165,7 @@ def plan(  # noqa: PLR0913 (what an author may state)
                 for each in dict.fromkeys((confidence, _ALTERNATIVE))
                 if lift
             ),
-            weeks=tuple(arms.weeks(Horizon.of(experiment, metric), looks, chances if effect else None)),
+            weeks=tuple(arms.weeks(horizon, looks, chances if effect else None)),
             guardrails=tuple(
                 _guardrail(experiment, each, known, new_callers_a_week)
                 for each in experiment.metrics
@@ -185,7 +183,7 @@ def _guardrail(
     arms, horizon = _Arms.of(experiment, metric, baseline, pace), Horizon.of(experiment, metric)
     unit = sqrt(arms.spread(0))
     looks = arms.looks(horizon)
-    chances = dict(zip(looks, crossing_probabilities(list(looks.values()), metric.margin / unit), strict=True))
+    chances = _chances(looks, metric.margin / unit)
     return GuardrailPlan(
         metric=metric.name,
         unit=_unit(baseline, metric.per),
@@ -325,6 +323,11 @@ def _quantiles(horizon: Horizon) -> float:
 
 def _at(experiment: Experiment, confidence: float) -> Experiment:
     return replace(experiment, decision=replace(experiment.decision, confidence=confidence))
+
+
+def _chances(looks: Mapping[int, BoundedLook], effect: float) -> Mapping[int, float]:
+    """Return by week the chance that the effect was found."""
+    return dict(zip(looks, crossing_probabilities(list(looks.values()), effect), strict=True))
 
 
 def _by(chances: Mapping[int, float], week: int) -> float:

@@ -14,7 +14,7 @@ from sqlalchemy import CTE, ColumnElement, Double, Select, and_, case, cast, fun
 
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.models import Moment
-from flask_pickup.outcome_names import ANALYSED
+from flask_pickup.outcome_names import ANALYSED, HUNG_UP
 from flask_pickup.results.aggregates import RECENT
 from flask_pickup.results.call_rows import CallRows
 from flask_pickup.results.calls import CountQuery
@@ -25,7 +25,6 @@ WHO = 5
 """Columns of the statement of callers before those of the metrics."""
 SUMS_OF_CALLS = ("calls_per_caller", "reports")
 """The sums that are there whatever the metrics are."""
-HANG_UP = "early_hang_up"
 FEWEST_MESSAGES = 2
 """A caller's messages from which an analysis of the call is expected."""
 COUNTS_OF_CALLS = ("unassigned", "unreached")
@@ -81,13 +80,8 @@ class Statement:
     def by_caller(self) -> Select[Any]:
         """Return the statement: a row for each caller."""
         found = self._callers((self._query.until,)).c
-        who: tuple[Any, ...] = (
-            found.caller,
-            found.arm,
-            found.definition,
-            found.since,
-            found.n_calls_per_caller_0.label("calls"),
-        )
+        calls = found.n_calls_per_caller_0.label("calls")
+        who: tuple[Any, ...] = (found.caller, found.arm, found.definition, found.since, calls)
         assert len(who) == WHO
         names = [metric.name for metric in self._query.metrics]
         pairs = [(found[f"s_{i}_0"].label(name), found[f"d_{i}_0"].label(f"{name}_of")) for i, name in enumerate(names)]
@@ -177,7 +171,7 @@ class Statement:
                     is_lacking = self._calls.value(metric.outcome, moment).is_(None)
                     found[f"lacking_{index}"] = _number(*counts, is_analysed, is_lacking)
         if "hang_ups" in self._lost:
-            asked, known = _number(*counts), self._calls.value(HANG_UP, moment).is_not(None)
+            asked, known = _number(*counts), self._calls.value(HUNG_UP, moment).is_not(None)
             found |= _share("hang_ups", asked - _number(*counts, known), asked)
         return found
 
@@ -245,7 +239,7 @@ def lost_sums(query: CountQuery) -> tuple[str, ...]:
     if query.experiment is None:
         return ()
     outcomes = [metric.outcome for metric in query.metrics]
-    is_asked = {"analyses": any(name.startswith(ANALYSED) for name in outcomes), "hang_ups": HANG_UP in outcomes}
+    is_asked = {"analyses": any(name.startswith(ANALYSED) for name in outcomes), "hang_ups": HUNG_UP in outcomes}
     return tuple(name for name, asked in is_asked.items() if asked)
 
 
