@@ -203,7 +203,7 @@ def test_rules_that_return_decide_again(small: Engine) -> None:
     assert {each["rules"] for each in looks(small).values()} == {"d"}
     assert [each.message for each in found.warnings if each.code == "rules-changed"] == [
         "Rules of the decision changed on 19 Mar 2026: confidence from 0.95 to 0.5.",
-        "Rules of the decision changed on 21 Mar 2026: confidence from 0.5 to 0.95.",
+        "Rules of the decision changed on 22 Mar 2026: confidence from 0.5 to 0.95.",
     ]
 
 
