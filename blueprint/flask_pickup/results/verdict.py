@@ -254,8 +254,8 @@ class _Deciding:
 
     def _no_difference(self, draws: Sequence[_Judged]) -> Verdict:
         unknown = [finding for each in draws for finding in each.unknown]
-        advice = Finding("keep-control" if unknown else "keep-either")
         is_done = not unknown and all(each.is_supported for each in draws)
+        advice = Finding("keep-either" if is_done else "keep-control")
         findings = (self._same(draws), *self._since(draws), *unknown, advice)
         return Verdict("no difference", _names(draws), findings, stop=is_done, found=_found(draws))
 
