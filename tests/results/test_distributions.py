@@ -8,10 +8,7 @@ from math import isnan
 import pytest
 from scipy import stats
 
-from flask_pickup.results.distributions import (
-    student_quantile,
-    student_tail,
-)
+from flask_pickup.results.distributions import student_quantile, student_tail
 
 
 def test_student_is_scipys() -> None:

@@ -113,16 +113,6 @@ def test_boundaries_are_spotifys(shares: list[float], published: list[float]) ->
     assert [limit for _, limit in found] == pytest.approx(published, abs=1e-3)
 
 
-def test_uneven_looks_are_those_of_a_simulation() -> None:
-    """At uneven looks, with uneven boundaries and a difference, two hundred thousand random walks cross as often."""
-    limits, information, difference = [4.0, inf, 2.6, 2.2, 2.9], [10.0, 30.0, 31.0, 90.0, 300.0], 0.12
-    steps = np.diff([0.0, *information])
-    walks = np.random.default_rng(0).normal(difference * steps, np.sqrt(steps), (200_000, 5)).cumsum(axis=1)
-    crossed = np.maximum.accumulate(np.abs(walks / np.sqrt(information)) >= limits, axis=1).mean(axis=0)
-    found = crossing_probabilities(list(zip(information, limits, strict=True)), difference)
-    assert found == pytest.approx(list(crossed), abs=0.003)
-
-
 @given(
     steps=st.lists(st.floats(-4, 3), min_size=1, max_size=12),
     start=st.floats(-6, 6),

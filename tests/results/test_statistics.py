@@ -104,7 +104,7 @@ def codes(of: Results) -> list[str]:
     ],
 )
 def test_split_is_tested(control: int, warm: int, more: Mapping[str, Any], wanted: list[str]) -> None:
-    """A split that the weights do not explain (p < 0.001), of callers or of those with a report, suppresses all."""
+    """A split that the weights do not explain, of callers or of those with a report, suppresses all."""
     shown = found(control, warm, more=more)
     assert codes(shown) == wanted
     assert shown.sample_ratio.ok is (not wanted)
