@@ -131,8 +131,8 @@ def _now(found: Plan, expected: Enrolment | None) -> str:
     baseline = found.baseline
     stated = None if expected else found.new_callers_a_week
     facts = {
-        f"now {percent(baseline.mean)} of {found.per}s": found.is_proportion,
-        f"now {baseline.mean:,.4g} per {found.per}": not found.is_proportion,
+        f"now {percent(baseline.mean)} of {found.per}s": baseline.is_proportion,
+        f"now {baseline.mean:,.4g} per {found.per}": not baseline.is_proportion,
         f"measured on {baseline.callers or 0:,} callers": baseline.callers,
         f"{baseline.calls_per_caller or 0:.2f} calls per caller": baseline.calls_per_caller,
         f"{stated or 0:,.0f} new callers a week": stated,

@@ -103,11 +103,6 @@ class Plan:
     guardrails: tuple[GuardrailPlan, ...]
 
     @property
-    def is_proportion(self) -> bool:
-        """Whether the metric is a rate."""
-        return self.baseline.is_proportion
-
-    @property
     def is_possible(self) -> bool:
         """Whether the rate leaves room for the lift."""
         return all(each.callers is not None for each in self.needed)
