@@ -234,12 +234,8 @@ def _comparison(one: Comparison, metric: Metric) -> str:
     difference = amounts.difference(one.difference, metric.unit)
     interval = amounts.interval_text(one.interval, metric.unit)
     fixed = amounts.interval_text(one.fixed_interval, metric.unit)
-    today = f"; could find today: {_size(one.detectable, metric)}" if one.detectable else ""
+    today = f"; could find today: {amounts.size(one.detectable, metric.unit)}" if one.detectable else ""
     return f"{one.state}, {difference} (interval: {interval}; for one look: {fixed}{today})"
-
-
-def _size(value: float, metric: Metric) -> str:
-    return amounts.difference(value, metric.unit).removeprefix("+")
 
 
 def _amount(value: float | None, unit: Unit) -> str:

@@ -29,6 +29,11 @@ def difference(value: float, unit: str) -> str:
     return _with_unit(_signed(value, unit), unit)
 
 
+def size(value: float, unit: str) -> str:
+    """Return the size of an estimated difference: "5.7 pp"."""
+    return difference(value, unit).removeprefix("+")
+
+
 def interval_text(interval: tuple[float, float] | None, unit: str) -> str:
     """Return an interval of a difference, or that there is none yet: "+2.1 to +9.3 pp"."""
     return f"{_signed(interval[0], unit)} to {difference(interval[1], unit)}" if interval else "none yet"

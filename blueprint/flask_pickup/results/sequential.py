@@ -96,7 +96,7 @@ class Comparing:
         spending = self._spend(earlier, week) if week is not None and week <= self.horizon else None
         reaches = self._always_valid(self.always)
         if spending:
-            low, high = (inf if each is None else each for each in spending.boundaries)
+            low, high = map(_or_infinite, spending.boundaries)
             reaches = min(reaches[0], low), min(reaches[1], high)
         return self._intersected(reaches, earlier, spending)
 
@@ -169,7 +169,7 @@ class Comparing:
 
 
 def _intersection(one: Interval, other: Interval | None) -> Interval | None:
-    low, high = (one[0], one[1]) if other is None else (max(one[0], other[0]), min(one[1], other[1]))
+    low, high = one if other is None else (max(one[0], other[0]), min(one[1], other[1]))
     return (low, high) if low <= high else None
 
 

@@ -155,7 +155,7 @@ def state_of(interval: Interval | None, metric: MetricDefinition, design: Experi
         return "exploratory"
     if interval is None:
         return "unknown" if metric.guardrail else "too few"
-    low, high = gain(interval, metric)
+    low, high = interval if metric.goal == "increase" else (-interval[1], -interval[0])
     if metric.guardrail:
         return "safe" if low > -metric.margin else "harmed" if high < -metric.margin else "unknown"
     if low > 0:
@@ -164,12 +164,6 @@ def state_of(interval: Interval | None, metric: MetricDefinition, design: Experi
         return "worse"
     is_small = metric.smallest is not None and max(-low, high) <= metric.smallest
     return "no difference" if is_small else "undecided"
-
-
-def gain(interval: Interval, metric: MetricDefinition) -> Interval:
-    """Return the interval with its sign such that more is better."""
-    low, high = interval
-    return (low, high) if metric.goal == "increase" else (-high, -low)
 
 
 def _mean(arm: str, sums: Sums) -> ArmMean:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask_pickup.results.advice import advice
-from flask_pickup.results.amounts import amount, at_least, difference, percent, unit_of
+from flask_pickup.results.amounts import amount, at_least, difference, percent, size, unit_of
 from flask_pickup.translation import format_day, format_number, gettext, ngettext
 
 Values = Mapping[str, Any]
@@ -35,8 +35,8 @@ def _detectable(data: Values) -> str:
         known = [each["detectable"] for each in metric["comparisons"] if each["state"] in {"undecided", "too few"}]
         if has_found or not known or None in known:
             break
-        size = difference(max(known), unit_of(metric)).removeprefix("+")
-        return gettext("A difference of %(size)s or more could be found today.", size=size)
+        least = size(max(known), unit_of(metric))
+        return gettext("A difference of %(size)s or more could be found today.", size=least)
     return ""
 
 
@@ -124,7 +124,7 @@ _FORMATS: Mapping[str, Callable[[Any, str], str]] = {
     "at_least": lambda ends, unit: _list([at_least(each, unit) for each in ends], gettext("and")),
     "smallest": amount,
     "margin": amount,
-    "detectable": lambda value, unit: difference(value, unit).removeprefix("+") if value else "",
+    "detectable": lambda value, unit: size(value, unit) if value else "",
     "differences": lambda pairs, unit: _each(pairs, lambda each: difference(each, unit)),
     **dict.fromkeys(("shares", "unreported", "unanalysed", "unjudged"), lambda pairs, _: _each(pairs, percent)),
     "counts": lambda pairs, _: _each(pairs, format_number),
