@@ -32,8 +32,8 @@ class Outlook:
     ) -> Outlook | None:
         """Return the looks of a comparison as it stands at a look; None where it is not known how its values vary."""
         definition = next(each for each in design.metrics if each.name == metric.metric)
-        pace, error, week = results.new_callers_a_week, compared.standard_error, history.week
-        if not error or pace is None or week is None:
+        pace, error = results.new_callers_a_week, compared.standard_error
+        if not error or pace is None:
             return None
         arms = [metric.arm(name) for name in (compared.arm, compared.against)]
         callers, both = sum(arm.callers or 0 for arm in arms), sum(design.weights[arm.arm] for arm in arms)
@@ -48,10 +48,10 @@ class Outlook:
             spread=error * error * callers,
             least=estimates.least_callers(rate, min(design.weights[arm.arm] for arm in arms) / both),
             past=past,
-            week=week,
+            week=history.weeks,
             information=1 / (error * error),
         )
-        return cls(week, tuple(past), to_come)
+        return cls(history.weeks, tuple(past), to_come)
 
     def is_overdue(self, difference: float) -> bool:
         """Return whether ``difference`` would have been found by now with a chance of 80 %."""

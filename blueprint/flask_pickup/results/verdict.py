@@ -6,13 +6,13 @@ gives their end nearest to zero, never the estimate. Once given it stays, unless
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import isfinite
 
 from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.results.choice import choose
+from flask_pickup.results.estimates import finite
 from flask_pickup.results.looks import FINAL, WEEK, PastLooks
 from flask_pickup.results.model import Claim, Comparison, Finding, Metric, Results, Verdict, VerdictState
 from flask_pickup.results.outlook import Outlook
@@ -57,22 +57,13 @@ def revoked(results: Results, design: Experiment, history: PastLooks) -> Verdict
 
 def with_harm(verdict: Verdict, today: Results, design: Experiment) -> Verdict:
     """Return a verdict that does not roll out an arm of which today's results show harm."""
-    margins, known = (
-        {each.name: each.margin for each in design.metrics},
-        {(each.arm, each.metric) for each in verdict.claims},
-    )
+    known = {(each.arm, each.metric) for each in verdict.claims}
     harms = [
-        _harm(
-            Claim(each.arm, metric.metric, "harmed", min(each.interval, key=abs), today.until.isoformat()),
-            metric,
-            margins,
-        )
+        _harm(each.arm, metric, min(each.interval, key=abs), design)
         for metric in today.metrics
         for each in metric.comparisons
-        if each.state == "harmed"
-        and each.interval
-        and each.arm in verdict.arms
-        and (each.arm, metric.metric) not in known
+        if each.state == "harmed" and each.interval
+        if each.arm in verdict.arms and (each.arm, metric.metric) not in known
     ]
     if not harms or verdict.state not in {*WINS, "choice"}:
         return verdict
@@ -80,9 +71,10 @@ def with_harm(verdict: Verdict, today: Results, design: Experiment) -> Verdict:
     return replace(verdict, findings=(*findings, *harms), stop=False)
 
 
-def _harm(claim: Claim, metric: Metric, margins: Mapping[str, float]) -> Finding:
-    values = {"arm": claim.arm, "metric": claim.metric, "unit": metric.unit, "margin": margins.get(claim.metric, 0.0)}
-    return Finding("harmed", {**values, "at_least": [claim.at_least]})
+def _harm(arm: str, metric: Metric, at_least: float, design: Experiment) -> Finding:
+    margins = {each.name: each.margin for each in design.metrics}
+    values = {"arm": arm, "metric": metric.metric, "unit": metric.unit, "margin": margins.get(metric.metric, 0.0)}
+    return Finding("harmed", {**values, "at_least": [at_least]})
 
 
 def _last_said(history: PastLooks) -> Verdict | None:
@@ -245,10 +237,9 @@ class _Deciding:
         for each in losers:
             if each.claim and each.claim.state == "worse":
                 yield self._about("worse", [each])
-            margins = {name: metric.margin for name, metric in self.designs.items()}
             for claim in each.harmed:
                 if metric := self.results.metric(claim.metric):
-                    yield _harm(claim, metric, margins)
+                    yield _harm(claim.arm, metric, claim.at_least, self.design)
             if each.claim and each.claim.state in WINS:
                 yield self._about("better", [each])
 
@@ -286,7 +277,7 @@ class _Deciding:
     @property
     def is_past_horizon(self) -> bool:
         """Whether the look is the horizon's last, or after it."""
-        return self.history.week is not None and self.history.week >= self.design.decision.maximum_weeks
+        return self.history.weeks >= self.design.decision.maximum_weeks
 
     def _chosen(self, judged: Sequence[_Judged]) -> Verdict | None:
         """Return the choice among control and arms of which nothing is found; one that was made at this horizon stays."""
@@ -302,8 +293,8 @@ class _Deciding:
 
     def _takes(self, judged: Sequence[_Judged]) -> Iterator[Finding]:
         """Yield how long it takes to find a difference of ``smallest``."""
-        smallest, week, pace = self.primary.smallest, self.history.week, self.results.new_callers_a_week
-        if smallest is None or week is None:
+        smallest, pace = self.primary.smallest, self.results.new_callers_a_week
+        if smallest is None:
             yield Finding("no-smallest")
             return
         names = _names(judged)
@@ -315,12 +306,11 @@ class _Deciding:
         elif not pace:
             yield self._smallest("no-new-callers")
         elif all(each.is_overdue(smallest) for each in known):
-            yield self._smallest("overdue", weeks=self.design.decision.maximum_weeks - week)
+            yield self._smallest("overdue", weeks=self.design.decision.maximum_weeks - self.history.weeks)
         elif None not in (weeks := [each.weeks_left(smallest) for each in known]):
             yield self._smallest("weeks", weeks=max(each or 0 for each in weeks), pace=pace)
         else:
-            least = max(each.detectable for each in known)
-            yield self._smallest("beyond-horizon", detectable=least if isfinite(least) else None)
+            yield self._smallest("beyond-horizon", detectable=finite(max(each.detectable for each in known)))
 
     def _outlook(self, metric: Metric, comparison: Comparison) -> Outlook | None:
         return Outlook.of(self.design, self.results, metric, comparison, self.history)
