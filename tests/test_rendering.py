@@ -59,6 +59,7 @@ def test_missing_value_prints_nothing(source: str) -> None:
         (
             *("==", "!=", "<", "<=", ">", ">=", "in", "not in"),
             *("is in", "is not in", "is eq", "is not eq", "is equalto", "is not equalto", "is ne", "is not ne"),
+            *("is gt", "is not gt", "is lessthan", "is not lessthan", "is le", "is not le", "is ge", "is not ge"),
         )
     ),
     st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(), st.lists),

@@ -20,8 +20,20 @@ if TYPE_CHECKING:
 
 MISSING = (Undefined, NoneType)
 
-_COMPARING = {"in": "in", "eq": "eq", "equalto": "eq", "ne": "ne"}
-_OPPOSITES = {"in": "notin", "eq": "ne", "equalto": "ne", "ne": "eq"}
+_OPPOSITE = {"in": "notin", "eq": "ne", "ne": "eq", "lt": "gteq", "lteq": "gt", "gt": "lteq", "gteq": "lt"}
+_COMPARING = {
+    "in": "in",
+    "eq": "eq",
+    "equalto": "eq",
+    "ne": "ne",
+    "lt": "lt",
+    "lessthan": "lt",
+    "le": "lteq",
+    "gt": "gt",
+    "greaterthan": "gt",
+    "ge": "gteq",
+}
+_OPPOSITES = {test: _OPPOSITE[operator] for test, operator in _COMPARING.items()}
 """Tests that compare, with their operators."""
 
 _ANSWERING = frozenset({"count", "d", "default", "float", "int", "length", "sum", "tojson", "wordcount"})
@@ -144,7 +156,7 @@ class Code(CodeGenerator):
             super().visit_Test(node, frame)
 
     def visit_Not(self, node: nodes.UnaryExpr, frame: Frame) -> None:  # noqa: N802 (Jinja's)
-        """Write ``is not in`` as ``not in``: Jinja negates the test, which a missing value would pass."""
+        """Write ``is not in`` as ``not in``, and so on: Jinja negates the test, which a missing value would pass."""
         if comparison := _comparison(node.node, _OPPOSITES):
             self.visit(comparison, frame)
         else:

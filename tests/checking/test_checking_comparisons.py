@@ -60,11 +60,13 @@ def test_comparison_that_may_be_true(tmp_path: Path) -> None:
 
 HTML = {
     name: f"'{name}' is for HTML: a listener would hear &#39; for an apostrophe; remove"
-    for name in ("e", "escape", "safe")
+    for name in ("e", "escape", "safe", "autoescape")
 }
 DUTCH = 'is always in English; write {{ now|dateformat("EEEE d MMMM") }}'
 SPOKEN = {
-    **{f"{{{{ customer.name|{name} }}}}": says for name, says in HTML.items()},
+    **{f"{{{{ customer.name|{name} }}}}": HTML[name] for name in ("e", "escape", "safe")},
+    "{{ [customer.name]|map('e')|join }}": HTML["e"],
+    "{% autoescape true %}{{ customer.name }}{% endautoescape %}": HTML["autoescape"],
     "{% filter escape %}Hi{% endfilter %}": HTML["escape"],
     "{{ now.strftime('%A') }}": DUTCH,
     "{{ now.date().strftime('%-d %B') }}": DUTCH,

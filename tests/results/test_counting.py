@@ -319,15 +319,20 @@ def figures(engine: Engine) -> list[float | None]:
     return [value for arm in arms for value in (arm.callers, arm.calls, arm.missing, arm.mean, arm.standard_error)]
 
 
-def test_one_huge_amount_is_cut(engine: Engine) -> None:
-    """An amount beyond the cap of a caller who counts leaves the figures as if it were the cap."""
+@pytest.mark.parametrize("amount", [1e12, -1e12])
+def test_one_huge_amount_is_cut(engine: Engine, amount: float) -> None:
+    """An amount beyond the cap of a caller who counts leaves the figures as if it were the cap; so does a refund."""
     rows = made_up(1)
     rows.write(engine, [("d", body({"euros": {"outcome": "euros", "cap": 0.9}}))])
     largest = max((row for row in rows.outcomes if row["name"] == "euros"), key=lambda row: row["value"])
+    of_it = (Outcome.call_id == largest["call_id"], Outcome.name == "euros")
+    if amount < 0:
+        # Another refund of as much as the cap is what it counts for.
+        with engine.begin() as connection:
+            connection.execute(update(Outcome).where(*of_it).values(value=-largest["value"]))
     expected = figures(engine)
     with engine.begin() as connection:
-        of_it = (Outcome.call_id == largest["call_id"], Outcome.name == "euros")
-        connection.execute(update(Outcome).where(*of_it).values(value=1e12))
+        connection.execute(update(Outcome).where(*of_it).values(value=amount))
     assert figures(engine) == pytest.approx(expected, rel=1e-9)
 
 

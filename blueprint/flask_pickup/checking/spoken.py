@@ -19,10 +19,17 @@ def check_spoken(source: Source) -> Iterator[Complaint]:
     yield from _private(source)
     if source.templated_again:
         yield from _templated_again(source, source.templated_again[0])
-    for used in source.tree.find_all(nodes.Filter):
-        if used.name in _FOR_HTML:
-            problem = f"'{used.name}' is for HTML: a listener would hear &#39; for an apostrophe"
-            yield source.complain(used, problem, f"remove '{used.name}': text is spoken as it is", "warning")
+    for used, name in _for_html(source.tree):
+        problem = f"'{name}' is for HTML: a listener would hear &#39; for an apostrophe"
+        yield source.complain(used, problem, f"remove '{name}': text is spoken as it is", "warning")
+
+
+def _for_html(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str]]:
+    yield from ((each, "autoescape") for each in tree.find_all(nodes.ScopedEvalContextModifier))
+    for used in tree.find_all(nodes.Filter):
+        # A filter's name may be given to map.
+        names = [used.name, *(each.value for each in used.args if used.name == "map" and isinstance(each, nodes.Const))]
+        yield from ((used, name) for name in names if name in _FOR_HTML)
 
 
 def _private(source: Source) -> Iterator[Complaint]:

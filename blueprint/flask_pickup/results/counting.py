@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Double, RowMapping, Select, case, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Double, RowMapping, Select, and_, case, cast, func, select
 
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.models import Outcome
@@ -141,7 +141,9 @@ def _scale(connection: Connection, query: CountQuery, metric: MetricDefinition, 
         place, number = func.row_number().over(order_by=values.c.value), func.count().over()
         ordered = select(values.c.value, place.label("place"), number.label("number")).subquery().c
         beyond = ordered.place > cast(metric.cap, Double) * (ordered.number - 1)
-        cut = select(func.min(case((beyond, ordered.value))), func.avg(case((~beyond, ordered.value))))
+        # A refund far below zero must not move the centre, from which all are measured.
+        within = and_(~beyond, ordered.value >= 0)
+        cut = select(func.min(case((beyond, ordered.value))), func.avg(case((within, ordered.value))))
         cap, mean_below = connection.execute(cut).one()
         mean = cap if mean_below is None else mean_below
     return Scale(float(f"{mean:.{_DIGITS}g}"), cap=cap)

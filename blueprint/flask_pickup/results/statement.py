@@ -44,8 +44,11 @@ class Scale:
     cap: float | None = None
 
     def cut(self, value: Any) -> Any:
-        """Return a value, or the cap where it is larger."""
-        return value if self.cap is None else case((value > self.cap, self.cap), else_=value)
+        """Return a value, or the cap where it is larger; a refund counts for as much at most."""
+        if self.cap is None:
+            return value
+        lower = [(value < -self.cap, -self.cap)] if self.cap > 0 else []
+        return case((value > self.cap, self.cap), *lower, else_=value)
 
 
 class Statement:
