@@ -124,7 +124,7 @@ SHARES = [
     ("agent", "assistant-request-returned-error"),
     (
         "error",
-        r".*(error|failed|invalid|no-assistant|not-found|not-valid|shutdown|join-timed-out|closed-websocket).*|customer-busy",
+        r".*(error|failed|invalid|no-assistant|not-found|not-valid|shutdown|join-timed-out|closed-websocket).*|customer-busy|.*operator-busy",
     ),
     ("agent", r"assistant-(ended-call|said-end-call-phrase).*|.*hook-executed-say"),
     ("caller", r"customer-ended-call.*|.*caller-hungup.*"),
