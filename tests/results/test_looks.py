@@ -36,6 +36,15 @@ def fill(engine: Engine, control: float, warm: float, **options: Any) -> None:
     rows.write(engine)
 
 
+def add(engine: Engine, number: int, week: float, weeks: float, *arms: str, definition: str = "d") -> None:
+    """Write more callers of arms, evenly over some weeks from ``week`` on, none of whom books."""
+    rows = Rows()
+    for caller in range(number):
+        at, arm = START + (week + weeks * caller / number) * WEEK, arms[caller % len(arms)]
+        rows.call(f"more-{caller}", at, arm, {"analysis.booked": 0.0}, call_id=f"more-{caller}", definition=definition)
+    rows.write(engine)
+
+
 def define(engine: Engine, name: str, week: float, **changed: Any) -> None:
     """Write a definition that was first seen in a week."""
     found = body(changed.pop("metrics", METRICS), **changed)
@@ -246,12 +255,7 @@ def test_each_period_has_its_own_looks(small: Engine) -> None:
     fill(small, 0.3, 0.5)
     shown(small, 8.2)
     define(small, "e", 9, files={"warm": {"first_message.j2": "Hello"}})
-    rows = Rows(calls=[{}] * 2000)
-    for caller in range(300):
-        at = START + (9 + caller / 100) * WEEK
-        rows.call(f"late-{caller}", at, ("control", "warm")[caller % 2], {"analysis.booked": 0.0}, definition="e")
-    rows.calls[:2000] = []
-    rows.write(small)
+    add(small, 300, 9, 3, "control", "warm", definition="e")
     found = shown(small, 11.5)
     assert found.period == 2
     assert found.verdict
@@ -275,11 +279,7 @@ def test_an_alarm_of_the_split_stays(small: Engine) -> None:
     first = shown(small, 1.9)
     assert first.verdict
     assert first.verdict.state == "broken"
-    rows = Rows(calls=[{}] * 1000)
-    for caller in range(150):
-        rows.call(f"more-{caller}", START + (1.9 + caller / 1000) * WEEK, "control", {"analysis.booked": 0.0})
-    rows.calls[:1000] = []
-    rows.write(small)
+    add(small, 150, 1.9, 0.15, "control")
     later = shown(small, 3.1)
     assert [arm.callers for arm in later.arms] == [450, 450]
     assert (later.sample_ratio.ok, later.metrics[0].comparisons[0].state) == (False, "suppressed")
@@ -293,11 +293,7 @@ def test_a_broken_split_says_what_was_said(small: Engine) -> None:
     define(small, "d", 0)
     fill(small, 0.3, 0.5)
     given = shown(small, 6)
-    rows = Rows(calls=[{}] * 2000)
-    for caller in range(300):
-        rows.call(f"more-{caller}", START + (6 + caller / 1000) * WEEK, "warm", {"analysis.booked": 0.0})
-    rows.calls[:2000] = []
-    rows.write(small)
+    add(small, 300, 6, 0.3, "warm")
     broken = shown(small, 7.1)
     assert given.verdict
     assert broken.verdict
