@@ -64,7 +64,7 @@ def lost(design: Experiment, period: PeriodAggregates) -> Iterator[Lost]:
     for of in ("reports", "analyses", "hang_ups"):
         sums = {name: getattr(arm, of) for name, arm in period.arms.items()}
         if _differ(design, sums):
-            yield Lost(of, [(name, each.s / each.d) for name, each in sums.items() if each.d])
+            yield Lost(of, _shares(sums))
 
 
 def share_delivered(sums: Iterable[Sums]) -> float | None:
@@ -113,8 +113,11 @@ def _uneven(design: Experiment, period: PeriodAggregates) -> Iterator[Finding]:
     for metric in design.metrics:
         sums = {name: _missing(arm.of(metric.name)) for name, arm in period.arms.items()}
         if _differ(design, sums):
-            shares = [(name, each.s / each.d) for name, each in sums.items() if each.d]
-            yield Finding("missing-values", {"metric": metric.name, "shares": shares})
+            yield Finding("missing-values", {"metric": metric.name, "shares": _shares(sums)})
+
+
+def _shares(arms: Mapping[str, Sums]) -> list[tuple[str, float]]:
+    return [(name, each.s / each.d) for name, each in arms.items() if each.d]
 
 
 def _missing(sums: Sums) -> Sums:
