@@ -16,6 +16,7 @@ from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.platforms import REGISTRY
 from flask_pickup.results import amounts
+from flask_pickup.results.amounts import Unit
 from flask_pickup.results.assembling import recorded
 from flask_pickup.results.breakdowns import Breakdown, breakdowns_of, caller_groups
 from flask_pickup.results.model import (
@@ -25,7 +26,6 @@ from flask_pickup.results.model import (
     Metric,
     Results,
     Unidentified,
-    Unit,
     csv_rows,
 )
 from flask_pickup.spreadsheets import csv_text

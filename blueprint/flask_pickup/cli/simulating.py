@@ -140,4 +140,6 @@ def _intervals(of: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
     metric = next((each for each in of["metrics"] if each["metric"] == experiment.primary), None)
     found = {(each["arm"], each["against"]): each["interval"] for each in (metric["comparisons"] if metric else ())}
     for pair in experiment.pairs:
-        yield amounts.interval_text(found.get(pair), amounts.unit_of(metric) if metric else "")
+        yield amounts.interval_text(
+            found.get(pair), amounts.unit_of(metric["is_proportion"], metric["per"]) if metric else ""
+        )

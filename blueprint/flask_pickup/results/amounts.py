@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import floor, log10
-from typing import Any
+from typing import Literal
 
+from flask_pickup.catalog.definition import Per
 from flask_pickup.translation import format_number, gettext
 
+Unit = Literal["share", "caller", "call"]
+"""Of an amount: a share, or a mean per caller or per call."""
 
-def unit_of(metric: Mapping[str, Any]) -> str:
-    """Return the unit of the differences of a metric as plain values."""
-    return "share" if metric["is_proportion"] else str(metric["per"])
+
+def unit_of(is_proportion: bool, per: Per) -> Unit:  # noqa: FBT001 (a fact of the metric, as its unit)
+    """Return the unit of a metric's differences."""
+    return "share" if is_proportion else per
 
 
 def amount(value: float, unit: str) -> str:

@@ -17,11 +17,12 @@ from flask_pickup.catalog.definition import CONTROL
 from flask_pickup.models import Call
 from flask_pickup.results import estimates
 from flask_pickup.results.aggregates import Sums
+from flask_pickup.results.amounts import Unit, unit_of
 from flask_pickup.results.assembling import Analysis
 from flask_pickup.results.calls import was_heard
 from flask_pickup.results.counting import centred_callers
 from flask_pickup.results.distributions import student_quantile
-from flask_pickup.results.model import Interval, Unit
+from flask_pickup.results.model import Interval
 from flask_pickup.results.statement import WHO, Scale
 
 _GROUPS: Mapping[str, Callable[[Row[Any]], str | None]] = {
@@ -156,7 +157,7 @@ def _breakdown(found: Analysis, groups: CallerGroups, by: str) -> Breakdown | No
         for name in names
         for arm in arms
     ]
-    unit: Unit = "share" if groups.scale.is_proportion else primary.per
+    unit = unit_of(groups.scale.is_proportion, primary.per)
     return Breakdown(by, primary.name, unit, confidence, tuple(means), tuple(interactions))
 
 

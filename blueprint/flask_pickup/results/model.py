@@ -12,12 +12,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from flask_pickup.catalog.definition import Goal, Per
-from flask_pickup.results import amounts, wording
+from flask_pickup.results import wording
+from flask_pickup.results.amounts import Unit, unit_of
 from flask_pickup.translation import in_language
 
 Interval = tuple[float, float]
-Unit = Literal["share", "caller", "call"]
-"""Of an amount: a share, or a mean per caller or per call."""
 ComparisonState = Literal[
     "better", "better below smallest", "worse", "no difference", "undecided", "too few", "suppressed", "exploratory",
     "safe", "harmed", "unknown",
@@ -142,7 +141,7 @@ class Metric:
     @property
     def unit(self) -> Unit:
         """The unit of the metric's differences."""
-        return "share" if self.is_proportion else self.per
+        return unit_of(self.is_proportion, self.per)
 
     def arm(self, name: str) -> ArmMean:
         """Return one arm's mean."""
@@ -325,7 +324,7 @@ def csv_rows(results: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     :param results: what :meth:`Results.as_data` returned.
     """
     for metric in results["metrics"]:
-        unit = amounts.unit_of(metric)
+        unit = unit_of(metric["is_proportion"], metric["per"])
         about = (results["experiment"], results["period"], metric["metric"], _CSV_UNITS[unit])
         scale = 100 if unit == "share" else 1
         for arm in metric["arms"]:

@@ -13,10 +13,10 @@ from typing import Any
 
 from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition, Per
 from flask_pickup.results import estimates
+from flask_pickup.results.amounts import Unit, unit_of
 from flask_pickup.results.baselines import Baseline
 from flask_pickup.results.distributions import NORMAL
 from flask_pickup.results.horizon import POWER, Horizon, minimum_detectable
-from flask_pickup.results.model import Unit
 from flask_pickup.results.spending import BoundedLook, crossing_probabilities
 
 TWO_YEARS = 104
@@ -110,7 +110,7 @@ class Plan:
     @property
     def unit(self) -> Unit:
         """The unit of differences."""
-        return _unit(self.baseline, self.per)
+        return unit_of(self.baseline.is_proportion, self.per)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan for programs."""
@@ -181,7 +181,7 @@ def _guardrail(
     chances = _chances(looks, metric.margin / unit)
     return GuardrailPlan(
         metric=metric.name,
-        unit=_unit(baseline, metric.per),
+        unit=unit_of(baseline.is_proportion, metric.per),
         margin=metric.margin,
         baseline=baseline,
         week=arms.first(chances),
@@ -327,7 +327,3 @@ def _chances(looks: Mapping[int, BoundedLook], effect: float) -> Mapping[int, fl
 
 def _by(chances: Mapping[int, float], week: int) -> float:
     return max((chance for number, chance in chances.items() if number <= week), default=0.0)
-
-
-def _unit(baseline: Baseline, per: Per) -> Unit:
-    return "share" if baseline.is_proportion else per

@@ -35,7 +35,7 @@ def _detectable(data: Values) -> str:
         known = [each["detectable"] for each in metric["comparisons"] if each["state"] in {"undecided", "too few"}]
         if has_found or not known or None in known:
             break
-        least = size(max(known), unit_of(metric))
+        least = size(max(known), unit_of(metric["is_proportion"], metric["per"]))
         return gettext("A difference of %(size)s or more could be found today.", size=least)
     return ""
 
