@@ -17,7 +17,7 @@ from flask.blueprints import BlueprintSetupState
 from flask_pickup import caller, outcomes
 from flask_pickup.catalog import Line
 from flask_pickup.customer import Hook
-from flask_pickup.dashboard import Access, Dashboard
+from flask_pickup.dashboard import Access, Frame, routes
 from flask_pickup.dashboard.access import AccessCheck
 from flask_pickup.engines import EngineSource
 from flask_pickup.errors import ConfigurationError
@@ -237,8 +237,7 @@ class Pickup(Blueprint):
         self._add_rule(state, "/health", "health", _health)
         state.add_url_rule("/metrics", "metrics", _metrics, methods=["GET"])
         access = Access(mounted.options.dashboard_token, self._access_check)
-        dashboard = Dashboard(access, mounted, mounted.snapshots)
-        for rule, endpoint, view, methods in dashboard.routes():
+        for rule, endpoint, view, methods in routes(Frame(access, mounted, mounted.snapshots)):
             state.add_url_rule(rule, endpoint, view, methods=methods)
 
     def _add_rule(self, state: BlueprintSetupState, path: str, endpoint: str, view: Callable[..., Response]) -> None:

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from sqlalchemy import insert
 
 from dashboards import MUCH, SAID, SHORT, TOKEN, app_of, served
-from flask_pickup.dashboard.pages import PLOT_STYLE
+from flask_pickup.dashboard.frame import PLOT_STYLE
 from flask_pickup.models import Snapshot
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

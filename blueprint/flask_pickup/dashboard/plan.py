@@ -1,4 +1,4 @@
-"""The plan's form: a rate and a difference in hundredths, and callers a week, as people write numbers."""
+"""The plan: how long an experiment takes, from numbers as people write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from flask import Response, request
+
 from flask_pickup.catalog.definition import Experiment, MetricDefinition
+from flask_pickup.dashboard.frame import Frame
+from flask_pickup.dashboard.parameters import chosen
+from flask_pickup.dashboard.rows import STATEMENT_TIMEOUT
+from flask_pickup.enrolment import Enrolment, enrolment
 from flask_pickup.results import planning
 from flask_pickup.results.baselines import stated
 from flask_pickup.translation import gettext
@@ -17,7 +23,22 @@ _FEWEST_CALLERS, _MOST_CALLERS = 0.1, 1e9
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
 
 
-def planned(form: Mapping[str, str]) -> dict[str, Any]:
+def plan_page(frame: Frame) -> Response:
+    """Return the page that says how long an experiment takes."""
+    experiments = {each.name: each for each in frame.catalog.experiments if each.status != "concluded"}
+    name, found = chosen(request.args, "experiment", experiments), _planned(request.args)
+    counted = _enrolment(frame, experiments[name]) if name else None
+    form = {"callers_a_week": f"{counted.enrolled:.6g}" if counted else "", **request.args}
+    status = 400 if "problem" in found else 200
+    return frame.page("plan", status, form=form, experiments=experiments, counted=counted, **found)
+
+
+def _enrolment(frame: Frame, experiment: Experiment) -> Enrolment | None:
+    state = frame.webhook
+    return enrolment(state.engine, frame.catalog, experiment, now=state.now, seconds=STATEMENT_TIMEOUT)
+
+
+def _planned(form: Mapping[str, str]) -> dict[str, Any]:
     """Return the ``plan`` that a form asks for, or the ``problem`` with the form; neither of an empty one."""
     if not any(form.get(name) for name in _FIELDS):
         return {}

@@ -1,0 +1,115 @@
+"""What all pages have in common: who may see them, their language, their errors, and what browsers are told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, abort, render_template, request, url_for
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from flask_pickup.catalog import Catalog, Experiment, Line
+from flask_pickup.dashboard.access import Access, is_same_site_form
+from flask_pickup.dashboard.parameters import BadParameter, refuse_null_characters
+from flask_pickup.results.snapshots import Snapshots
+from flask_pickup.translation import DASH, LANGUAGES, PageFormat, format_number, gettext, in_language, ngettext
+from flask_pickup.webhook import Webhook
+
+log = logging.getLogger("flask_pickup")
+
+# The hash is of the one style sheet that the plots' library writes into the page; a test computes it anew.
+PLOT_STYLE = "sha256-jSYQUrW7J0b3jPqhZP9C2Xh1PyJKHKXd4s0fpGGKrww="
+POLICY = (
+    f"default-src 'none'; script-src 'self'; style-src 'self' '{PLOT_STYLE}'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass
+class Frame:
+    """Makes pages of one app from what its views read."""
+
+    access: Access
+    webhook: Webhook
+    snapshots: Snapshots
+
+    @property
+    def catalog(self) -> Catalog:
+        """The content that callers hear now."""
+        return self.webhook.catalog
+
+    def guarded(self, view: Callable[..., Response]) -> Callable[..., Response]:
+        """Return a view that gets the frame, refuses visitors without access, and answers errors with a page."""
+
+        @wraps(view)
+        def guarded(**arguments: Any) -> Response:
+            refusal = self.access.refuse(request, url_for(".overview"))
+            with in_language(_language()):
+                response = self._refused(refusal) if refusal else self._made(view, arguments)
+            for header, value in _HEADERS.items():
+                response.headers.setdefault(header, value)
+            return response
+
+        return guarded
+
+    def page(self, name: str, status: int = 200, **values: Any) -> Response:
+        """Return a page.
+
+        :param name: the template's, without its ending.
+        """
+        shared = {
+            "_": gettext, "ngettext": ngettext, "number": format_number,
+            "formats": PageFormat(_language(), self.catalog.zone(Line(None))),
+            "here": request.root_path + request.path, "line_name": self._line_name,
+        }  # fmt: skip
+        return Response(render_template(f"pickup/{name}.html", **shared, **values), status, mimetype="text/html")
+
+    def problem(self, text: str, status: int) -> Response:
+        """Return a page that says why there is no other."""
+        again = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
+        return self.page("problem", status, text=text, again=again)
+
+    def experiment(self, name: str) -> Experiment:
+        """Return an experiment of the content; 404 for an unknown one."""
+        found = next((one for one in self.catalog.experiments if one.name == name), None)
+        return found or abort(404)
+
+    def _refused(self, refusal: Response) -> Response:
+        if refusal.status_code not in {401, 403} or refusal.get_data():
+            return refusal
+        return self.page("closed", refusal.status_code)
+
+    def _made(self, view: Callable[..., Response], arguments: Mapping[str, Any]) -> Response:
+        if request.method not in {"GET", "HEAD"} and not is_same_site_form(request):
+            return self.problem(gettext("This form came from another site."), 403)
+        try:
+            refuse_null_characters((*arguments.values(), *request.values.values()))
+            return view(self, **arguments)
+        except BadParameter as error:
+            return self.problem(str(error), 400)
+        except HTTPException as error:
+            return self.problem(gettext("There is no such page."), error.code or 404)
+        except SQLAlchemyError as error:
+            log.warning("A page could not be made: %s.", type(error).__name__)
+            text = gettext("The database does not answer in time. Calls are answered, and their rows wait.")
+            return self.problem(text, 503)
+
+    def _line_name(self, number: str | None) -> str:
+        """Return what the business calls a number of its own; the number where it has no name."""
+        return self.catalog.line(number, None).name or number or DASH
+
+
+def _language() -> str:
+    return request.accept_languages.best_match(LANGUAGES, LANGUAGES[0])
