@@ -22,9 +22,16 @@ def with_messages(data: Values) -> dict[str, Any]:
     warnings = [{**each, "message": finding_text(each)} for each in data["warnings"]]
     verdict = data["verdict"]
     if verdict:
-        texts = {"headline": headline(verdict), "message": verdict_text(verdict)}
-        texts |= {"detectable": _detectable(data), "advice": advice(verdict, data["status"])}
-        verdict = {**verdict, **texts}
+        what_to_do = advice(verdict, data["status"])
+        verdict = {
+            **verdict,
+            "headline": headline(verdict),
+            "message": verdict_text(verdict),
+            "detectable": _detectable(data),
+            "advice": what_to_do.text,
+            "action": what_to_do.action,
+            "change": what_to_do.change,
+        }
     return {**data, "warnings": warnings, "verdict": verdict}
 
 
