@@ -81,7 +81,9 @@ def test_json_has_the_documented_keys(host: Phone) -> None:
     comparison = found["metrics"][0]["comparisons"][0]
     assert {"arm", "against", "difference", "standard_error", "interval", "fixed_interval"} <= comparison.keys()
     assert {"relative", "relative_interval", "state"} <= comparison.keys()
-    assert {"headline", "message", "advice", "action", "change", "detectable", "choice", "found"} <= found["verdict"].keys()
+    assert {"headline", "message", "advice", "action", "change", "detectable", "choice", "found"} <= found[
+        "verdict"
+    ].keys()
     assert "2 Mar 2026" in next(each["message"] for each in found["warnings"] if each["code"] == "purged")
 
 
