@@ -19,7 +19,7 @@ from dashboards import TOKEN
 from faulty import eventually
 from flask_pickup.engines import reading
 from flask_pickup.models import Snapshot
-from flask_pickup.results.snapshots import FRESH, LEASE, Snapshots
+from flask_pickup.results.snapshots import FRESH, LEASE, SHARE, VERSION, Latest, Snapshots
 from result_rows import START, tables
 
 NAME = "opening"
@@ -45,9 +45,9 @@ engine = make_engine(sys.argv[1])
 snapshots = Snapshots(lambda: engine, compute, lambda: datetime.now(UTC))
 print("ready", flush=True)
 sys.stdin.readline()
-while not (found := snapshots.latest(["opening"])):
+while not (body := snapshots.latest(["opening"])["opening"].body):
     time.sleep(0.05)
-print(found)
+print(body["results"])
 """
 
 
@@ -61,15 +61,20 @@ class Results:
         self.may_end.set()
         self.snapshots = Snapshots(lambda: engine, self.compute, lambda: self.now)
 
-    def compute(self, name: str) -> dict[str, Any]:
+    def compute(self, _: str) -> dict[str, Any]:
         """Return how often it was computed, once it may."""
         assert self.may_end.wait(30)
         self.times += 1
-        return {name: self.times}
+        return {"results": self.times}
 
-    def latest(self, **options: float) -> Any:
+    def latest(self) -> Latest:
         """Return what a page shows."""
-        return self.snapshots.latest([NAME], **options).get(NAME)
+        return self.snapshots.latest([NAME])[NAME]
+
+    def shown(self) -> int | None:
+        """Return how often the results had been computed that a page shows; None where it shows none."""
+        body = self.latest().body
+        return body["results"] if body else None
 
 
 def read_only(url: str) -> Engine:
@@ -83,24 +88,59 @@ def read_only(url: str) -> Engine:
 def test_results_are_computed_again_after_a_minute(engine: Engine) -> None:
     """Within a minute a page shows what was computed; after it the old ones, until the new ones are there."""
     results = Results(engine)
-    assert results.latest(wait=30) == {NAME: 1}
+    assert eventually(results.shown) == 1
+    first = results.now
     results.now += FRESH / 2
-    assert results.latest() == {NAME: 1}
+    assert not results.latest().is_updating
     results.now += FRESH
     results.may_end.clear()
-    assert results.latest() == {NAME: 1}
+    for _ in range(2):
+        assert (results.latest().at, results.shown(), results.latest().is_updating) == (first, 1, True)
     results.may_end.set()
-    eventually(lambda: results.latest() == {NAME: 2})
-    assert results.times == 2
+    eventually(lambda: results.shown() == 2)
+    assert (results.latest().at, results.latest().is_updating, results.times) == (results.now, False, 2)
+
+
+def test_results_that_take_long_are_computed_seldom(engine: Engine) -> None:
+    """Computing what a page shows takes a twentieth of the time at most."""
+    body = {"version": VERSION, "seconds": 10.0, "results": 0}
+    with engine.begin() as connection:
+        connection.execute(insert(Snapshot).values(experiment=NAME, computed_at=START, body=body))
+    results = Results(engine)
+    results.now += timedelta(seconds=10 / SHARE - 1)
+    assert not results.latest().is_updating
+    results.now += timedelta(seconds=1)
+    assert results.latest().is_updating
+
+
+def test_results_of_days_ago_are_shown_at_once(engine: Engine) -> None:
+    """Old results are shown with their time while newer ones are computed, never withheld."""
+    results = Results(engine)
+    assert eventually(results.shown) == 1
+    results.now += timedelta(days=3)
+    results.may_end.clear()
+    assert (results.latest().at, results.shown()) == (START, 1)
+    results.may_end.set()
+
+
+def test_results_of_another_version_are_none(engine: Engine) -> None:
+    """What an older release kept, with other keys, is not shown, and computed anew at once."""
+    with engine.begin() as connection:
+        connection.execute(insert(Snapshot).values(experiment=NAME, computed_at=START, body={"results": "old"}))
+    results = Results(engine)
+    results.may_end.clear()
+    assert results.latest() == Latest(is_updating=True)
+    results.may_end.set()
+    assert eventually(results.shown) == 1
 
 
 def test_page_does_not_wait_for_results(engine: Engine) -> None:
     """Where the first results take long, a page is told that there are none yet."""
     results = Results(engine)
     results.may_end.clear()
-    assert results.latest(wait=0.01) is None
+    assert results.latest() == Latest(is_updating=True)
     results.may_end.set()
-    assert eventually(results.latest) == {NAME: 1}
+    assert eventually(results.shown) == 1
 
 
 def test_two_processes_compute_once(database_url: str, tmp_path: Path) -> None:
@@ -113,7 +153,7 @@ def test_two_processes_compute_once(database_url: str, tmp_path: Path) -> None:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
     told = [process.communicate("now\n", timeout=60)[0] for process in processes]
-    assert (told, counted.read_text()) == (["{'opening': {'results': 1}}\n"] * 2, "computed\n")
+    assert (told, counted.read_text()) == (["1\n"] * 2, "computed\n")
 
 
 def test_lease_of_a_process_that_died_runs_out(engine: Engine) -> None:
@@ -121,9 +161,9 @@ def test_lease_of_a_process_that_died_runs_out(engine: Engine) -> None:
     results = Results(engine)
     with engine.begin() as connection:
         connection.execute(insert(Snapshot).values(experiment=NAME, computing_until=START + LEASE))
-    assert results.latest() is None
+    assert results.latest() == Latest(is_updating=True)
     results.now += LEASE + timedelta(seconds=1)
-    assert results.latest(wait=30) == {NAME: 1}
+    assert eventually(results.shown) == 1
 
 
 def test_read_only_database_stores_nothing_and_works(database_url: str) -> None:
@@ -131,10 +171,10 @@ def test_read_only_database_stores_nothing_and_works(database_url: str) -> None:
     tables(database_url).dispose()
     engine = read_only(database_url)
     results = Results(engine)
-    assert results.latest(wait=30) == {NAME: 1}
-    assert results.latest() == {NAME: 1}
+    assert eventually(results.shown) == 1
+    assert results.shown() == 1
     results.now += FRESH
-    eventually(lambda: results.latest() == {NAME: 2})
+    eventually(lambda: results.shown() == 2)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT COUNT(*) FROM pickup_snapshots")).scalar() == 0
     engine.dispose()
@@ -147,7 +187,8 @@ def test_failure_is_told_by_its_kind(engine: Engine, caplog: pytest.LogCaptureFi
         raise ZeroDivisionError("a caller's row")
 
     snapshots = Snapshots(lambda: engine, failing, lambda: START)
-    assert snapshots.latest([NAME], wait=30) == {NAME: {"failed": "ZeroDivisionError"}}
+    body = eventually(lambda: snapshots.latest([NAME])[NAME].body)
+    assert body["failed"] == "ZeroDivisionError"
     assert "ZeroDivisionError" in caplog.text
     assert "row" not in caplog.text
 

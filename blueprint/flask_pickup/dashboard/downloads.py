@@ -21,7 +21,7 @@ TABLES: Mapping[str, Table] = {
 }
 """What can be downloaded, by the name in the address."""
 
-_KINDS = {"csv": "text/csv", "json": "application/json"}
+KINDS = {"csv": "text/csv", "json": "application/json"}
 _CHUNK = 1_000
 
 _Chunks = Iterable[Sequence[Sequence[Any]]]
@@ -32,11 +32,11 @@ def download(columns: Sequence[str], chunks: _Chunks, name: str, kind: str) -> R
 
     :param chunks: the rows, some at a time.
     """
-    if kind not in _KINDS:
+    if kind not in KINDS:
         abort(404)
     written = _csv(columns, chunks) if kind == "csv" else _json(columns, chunks)
     headers = {"Content-Disposition": f"attachment; filename={name}.{kind}"}
-    return Response(written, mimetype=_KINDS[kind], headers=headers)
+    return Response(written, mimetype=KINDS[kind], headers=headers)
 
 
 def table_chunks(engine: Engine, table: Table) -> Iterator[Sequence[Sequence[Any]]]:

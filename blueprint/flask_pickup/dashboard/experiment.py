@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from flask import Response, abort, request
 
 from flask_pickup.catalog import Experiment
 from flask_pickup.dashboard.arm_preview import arm_decisions, customer_fields, word_diff
 from flask_pickup.dashboard.definitions import definition, definition_changes, definitions, setting_values
-from flask_pickup.dashboard.downloads import download
-from flask_pickup.dashboard.frame import Frame
+from flask_pickup.dashboard.downloads import KINDS, download
+from flask_pickup.dashboard.frame import Frame, freshness
 from flask_pickup.dashboard.plots import plots_of
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
+from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.wording import with_messages
 from flask_pickup.translation import gettext
 
@@ -23,12 +21,12 @@ def experiment_page(frame: Frame, name: str) -> Response:
     experiment = frame.experiment(name)
     defined = definitions(frame.webhook.engine, name)
     latest = _latest(frame, experiment)
-    body = latest or {}
+    body = latest.body or {}
     result, details = body.get("results"), body.get("details")
     return frame.page(
         "experiment",
         experiment=experiment,
-        computing=latest is None,
+        **freshness([latest]),
         failed="failed" in body,
         result=with_messages(result) if result and details else None,
         details=details,
@@ -43,15 +41,17 @@ def experiment_page(frame: Frame, name: str) -> Response:
 
 
 def numbers(frame: Frame, name: str, kind: str) -> Response:
-    """Return the numbers of an experiment as a file."""
-    latest = _latest(frame, frame.experiment(name))
-    if latest is None:
+    """Return the numbers of an experiment as a file; 404 for an unknown kind, whether there are numbers or not."""
+    if kind not in KINDS:
+        abort(404)
+    body = _latest(frame, frame.experiment(name)).body
+    if body is None:
         return frame.problem(gettext("The results are being computed. This page reloads itself."), 503)
-    if "failed" in latest:
+    if "failed" in body:
         return frame.problem(
             gettext("The results could not be computed; the log has the error. Calls are answered."), 500
         )
-    result = latest.get("results")
+    result = body.get("results")
     return download(CSV_COLUMNS, [list(csv_rows(result))] if result else (), name, kind)
 
 
@@ -61,8 +61,8 @@ def definition_page(frame: Frame, fingerprint: str) -> Response:
     return frame.page("definition", definition=found, settings=setting_values(found["body"]))
 
 
-def _latest(frame: Frame, experiment: Experiment) -> Mapping[str, Any] | None:
-    """Return an experiment's latest results, none of a draft; None while there are none yet."""
+def _latest(frame: Frame, experiment: Experiment) -> Latest:
+    """Return an experiment's latest results; a draft has none, which need no time."""
     if experiment.status == "draft":
-        return {}
-    return frame.snapshots.latest([experiment.name]).get(experiment.name)
+        return Latest(body={})
+    return frame.snapshots.latest([experiment.name])[experiment.name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.dashboard.access import Access, is_same_site_form
 from flask_pickup.dashboard.parameters import BadParameter, refuse_null_characters
-from flask_pickup.results.snapshots import Snapshots
+from flask_pickup.results.snapshots import Latest, Snapshots
 from flask_pickup.translation import DASH, LANGUAGES, PageFormat, format_number, gettext, in_language, ngettext
 from flask_pickup.webhook import Webhook
 
@@ -109,6 +109,19 @@ class Frame:
     def _line_name(self, number: str | None) -> str:
         """Return what the business calls a number of its own; the number where it has no name."""
         return self.catalog.line(number, None).name or number or DASH
+
+
+def freshness(latest: Collection[Latest]) -> dict[str, Any]:
+    """Return what a page says of the age of its results, as values of :meth:`Frame.page`.
+
+    ``computing``: whether some have none yet. ``as_of``: when the oldest were computed, None where there are none.
+    ``updating``: whether newer ones are being computed.
+    """
+    return {
+        "computing": any(one.body is None for one in latest),
+        "as_of": min((one.at for one in latest if one.at), default=None),
+        "updating": any(one.is_updating for one in latest),
+    }
 
 
 def _language() -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.dashboard import rows
 from flask_pickup.dashboard.arm_preview import current_greetings
-from flask_pickup.dashboard.frame import Frame
+from flask_pickup.dashboard.frame import Frame, freshness
 from flask_pickup.results.aggregates import RECENT
 from flask_pickup.results.wording import with_messages
 
@@ -21,7 +21,8 @@ def overview(frame: Frame) -> Response:
     experiments, platform = frame.catalog.experiments, frame.webhook.default_platform
     names = [one.name for one in experiments if one.status != "draft"]
     latest = frame.snapshots.latest(names)
-    results = {name: with_messages(body["results"]) for name, body in latest.items() if "results" in body}
+    bodies = {name: one.body for name, one in latest.items() if one.body}
+    results = {name: with_messages(body["results"]) for name, body in bodies.items() if "results" in body}
     return frame.page(
         "overview",
         experiments=experiments,
@@ -29,8 +30,8 @@ def overview(frame: Frame) -> Response:
         results=results,
         layers=frame.catalog.layers,
         free_ranges=frame.catalog.free_ranges,
-        computing=len(latest) < len(names),
-        failed=len(results) < len(latest),
+        **freshness(latest.values()),
+        failed=len(results) < len(bodies),
         health=frame.webhook.facts(),
         last_events=_last_events(frame),
     )

@@ -1,6 +1,6 @@
 """The latest results of each experiment, computed behind the pages and shared by all processes.
 
-A page shows what is in ``pickup_snapshots``. Where that is older than a minute, a thread computes it anew, in the one
+A page shows what is in ``pickup_snapshots``, however old. Where newer results are due, a thread computes them, in the one
 process that takes the lease. A process that dies leaves a lease that runs out. Where nothing can be written, each
 process keeps what it computed for itself.
 """
@@ -26,14 +26,16 @@ from flask_pickup.processes import PerProcess
 
 log = logging.getLogger("flask_pickup")
 
+VERSION = 1
+"""The version of bodies. Raise it when their keys change: results of another version count as none."""
 FRESH = timedelta(seconds=60)
-"""The age from which results are computed anew."""
+"""The age below which results are not computed anew."""
+SHARE = 0.05
+"""The part of the time that computing what a page shows may take."""
 LEASE = timedelta(seconds=120)
-"""How long a process may take to compute them; then another one does."""
-OLD = timedelta(hours=1)
-"""The age from which a page waits for newer results, as it does where there are none."""
-WAIT = 1.5
-"""Seconds that it waits."""
+"""How long a process may take to compute results; then another one does."""
+_WAIT = 0.1
+"""Seconds that a page without any results waits: few calls are computed in less."""
 _PATIENCE = 3.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -44,19 +46,36 @@ _Body = Mapping[str, Any]
 class Latest:
     """What there is of an experiment's results.
 
-    :param at: when they were computed; None while there are none yet.
-    :param leased_until: when the lease of the process that computes them anew runs out.
-    :param body: plain values of no language; ``{"failed": …}`` with an exception's type if they could not be computed.
+    :param at: when they were computed; None while there are none.
+    :param body: plain values of no language; ``{"failed": …}`` with an exception's type if they could not be computed;
+        None while there are none.
+    :param is_updating: whether they are being computed anew.
     """
+
+    at: datetime | None = None
+    body: _Body | None = None
+    is_updating: bool = False
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A row of the table, whose body may be of another version."""
 
     at: datetime | None = None
     leased_until: datetime | None = None
     body: _Body | None = None
 
-    def is_due(self, now: datetime) -> bool:
-        """Return whether the results should be computed anew, and nobody does."""
-        is_fresh = self.at is not None and now - self.at < FRESH
-        return not is_fresh and (self.leased_until is None or self.leased_until <= now)
+    @property
+    def is_current(self) -> bool:
+        return self.body is not None and self.body.get("version") == VERSION
+
+    @property
+    def seconds(self) -> float:
+        """What computing them took."""
+        return float(self.body["seconds"]) if self.body and self.is_current else 0.0
+
+    def is_leased(self, now: datetime) -> bool:
+        return self.leased_until is not None and self.leased_until > now
 
 
 @dataclass
@@ -69,7 +88,7 @@ class _Process:
     lock: Lock = field(default_factory=Lock)
     turn: Lock = field(default_factory=Lock)
     threads: dict[str, Thread] = field(default_factory=dict)
-    kept: dict[str, Latest] = field(default_factory=dict)
+    kept: dict[str, _Stored] = field(default_factory=dict)
 
 
 class Snapshots:
@@ -88,60 +107,88 @@ class Snapshots:
         self._now = now
         self._processes = PerProcess(_Process)
 
-    def latest(self, names: Collection[str], wait: float = WAIT) -> dict[str, _Body]:
-        """Return the latest results of experiments, perhaps of a while ago; those without any yet are absent.
+    def latest(self, names: Collection[str]) -> dict[str, Latest]:
+        """Return the latest results of each experiment, perhaps of a while ago; newer ones are then being computed.
 
-        :param wait: seconds to wait where there are none, or only old ones.
+        It does not wait for them, except for a tenth of a second where there are none at all.
         """
-        found, now = self._read(names), self._now()
-        latest = {name: found.get(name, Latest()) for name in names}
-        threads = {name: self._thread(name, is_due=one.is_due(now)) for name, one in latest.items()}
-        waited = [thread for name, thread in threads.items() if thread and now - (latest[name].at or _NEVER) > OLD]
-        end = monotonic() + wait
-        for thread in waited:
-            thread.join(max(0.0, end - monotonic()))
-        found = self._read(names) if waited else found
-        return {name: one.body for name, one in found.items() if one.body is not None}
+        found = self._read(names)
+        due = self._due(found)
+        threads = [self._thread(name, stored.at) for name, stored in found.items() if name in due]
+        if threads and not any(stored.is_current for stored in found.values()):
+            end = monotonic() + _WAIT
+            for thread in threads:
+                thread.join(max(0.0, end - monotonic()))
+            found = self._read(names)
+            due = self._due(found)
+        now = self._now()
+        return {
+            name: Latest(
+                stored.at if stored.is_current else None,
+                stored.body if stored.is_current else None,
+                name in due or stored.is_leased(now),
+            )
+            for name, stored in found.items()
+        }
 
-    def _read(self, names: Collection[str]) -> dict[str, Latest]:
-        found = {name: latest for name, latest in self._processes().kept.items() if name in names}
+    def _read(self, names: Collection[str]) -> dict[str, _Stored]:
+        kept = self._processes().kept
+        found = {name: kept.get(name, _Stored()) for name in names}
         statement = select(Snapshot.__table__).where(Snapshot.experiment.in_(names))
         with suppress(SQLAlchemyError), reading(self._engine(), _PATIENCE) as connection:
             for row in connection.execute(statement):
-                latest = Latest(row.computed_at, row.computing_until, row.body)
-                found[row.experiment] = max(latest, found.get(row.experiment, latest), key=lambda one: one.at or _NEVER)
+                stored = _Stored(row.computed_at, row.computing_until, row.body)
+                found[row.experiment] = max(stored, found[row.experiment], key=lambda one: one.at or _NEVER)
         return found
 
-    def _thread(self, name: str, *, is_due: bool) -> Thread | None:
-        """Return the thread of this process that computes an experiment's results, begun if they are due."""
+    def _due(self, found: Mapping[str, _Stored]) -> set[str]:
+        """Return the names of the experiments whose results should be computed anew, and nobody does.
+
+        The age from which they should grows with the seconds that all of them take.
+        """
+        now = self._now()
+        rest = max(FRESH, timedelta(seconds=sum(stored.seconds for stored in found.values()) / SHARE))
+        return {
+            name
+            for name, stored in found.items()
+            if not (stored.is_current and stored.at and now - stored.at < rest) and not stored.is_leased(now)
+        }
+
+    def _thread(self, name: str, seen: datetime | None) -> Thread:
+        """Return the thread of this process that computes an experiment's results, begun if there is none.
+
+        :param seen: when the results were computed that should be replaced.
+        """
         process = self._processes()
         with process.lock:
             thread = process.threads.get(name)
-            if is_due and not (thread and thread.is_alive()):
-                thread = Thread(target=self._renew, args=(name,), name="pickup-results", daemon=True)
+            if not (thread and thread.is_alive()):
+                thread = Thread(target=self._renew, args=(name, seen), name="pickup-results", daemon=True)
                 process.threads[name] = thread
                 thread.start()
         return thread
 
-    def _renew(self, name: str) -> None:
+    def _renew(self, name: str, seen: datetime | None) -> None:
         with self._processes().turn:
             try:
-                is_mine = is_kept = self._lease(name)
+                is_mine = is_kept = self._lease(name, seen)
             except Exception:  # noqa: BLE001 (a database that takes no lease may still be read)
                 is_mine, is_kept = True, False
             if not is_mine:
                 return
+            began = monotonic()
             try:
                 body = self._compute(name)
             except Exception as error:  # noqa: BLE001 (a page says so; the message may quote a row)
                 log.error("The results of %s could not be computed: %s.", name, type(error).__name__)
                 body = {"failed": type(error).__name__}
-            latest = Latest(self._now(), None, body)
-            if not (is_kept and self._write(name, latest)):
-                self._processes().kept[name] = latest
+            body = {"version": VERSION, "seconds": round(monotonic() - began, 3), **body}
+            stored = _Stored(self._now(), None, body)
+            if not (is_kept and self._write(name, stored)):
+                self._processes().kept[name] = stored
 
-    def _lease(self, name: str) -> bool:
-        """Take the lease for this process; return whether the results are still due, and it got the lease.
+    def _lease(self, name: str, seen: datetime | None) -> bool:
+        """Take the lease for this process; return whether it got it, and nobody has computed newer results meanwhile.
 
         :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take it, as one that is read-only.
         """
@@ -152,17 +199,17 @@ class Snapshots:
             set_={"computing_until": now + LEASE},
             where=and_(
                 or_(Snapshot.computing_until.is_(None), Snapshot.computing_until <= now),
-                or_(Snapshot.computed_at.is_(None), Snapshot.computed_at <= now - FRESH),
+                Snapshot.computed_at.is_not_distinct_from(seen),
             ),
         )
         with engine.begin() as connection:
             return connection.execute(statement.returning(Snapshot.experiment)).first() is not None
 
-    def _write(self, name: str, latest: Latest) -> bool:
+    def _write(self, name: str, stored: _Stored) -> bool:
         statement = update(Snapshot).where(Snapshot.experiment == name)
         try:
             with self._engine().begin() as connection:
-                connection.execute(statement.values(computed_at=latest.at, computing_until=None, body=latest.body))
+                connection.execute(statement.values(computed_at=stored.at, computing_until=None, body=stored.body))
         except SQLAlchemyError as error:
             log.warning("The results of %s could not be kept: %s.", name, type(error).__name__)
             return False
