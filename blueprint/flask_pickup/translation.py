@@ -36,6 +36,11 @@ def in_language(language: str) -> Iterator[None]:
         _language.reset(before)
 
 
+def reader_language() -> str:
+    """Return the language that texts are in now."""
+    return _language.get()
+
+
 def gettext(text: str, /, **values: object) -> str:
     """Return a text in the reader's language, with its ``%(names)s`` filled in."""
     return _catalog(_language.get()).gettext(text) % values

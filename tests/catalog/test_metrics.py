@@ -86,9 +86,9 @@ def test_outcome_that_one_plan_calls_a_number_is_one(tmp_path: Path) -> None:
 
 def test_every_key_is_part_of_the_definition(tmp_path: Path) -> None:
     """What an author writes stands in the definition, times in days."""
-    keys = 'goal = "decrease"\nper = "call"\nmissing = "leave out"\nwithin = "36h"\ncap = 0.99\nmargin = 2'
+    keys = 'label.nl = "Omzet"\ngoal = "decrease"\nper = "call"\nmissing = "leave out"\nwithin = "36h"\ncap = 0.99\nmargin = 2'
     assert metric(tmp_path, f'outcome = "sale"\n{keys}') == {
-        "outcome": "sale", "goal": "decrease", "guardrail": False, "margin": 2, "smallest": 0.1, "per": "call",
+        "outcome": "sale", "label": {"nl": "Omzet"}, "goal": "decrease", "guardrail": False, "margin": 2, "smallest": 0.1, "per": "call",
         "missing": "leave out", "within": 1.5, "cap": 0.99, "kind": None,
     }  # fmt: skip
 
@@ -117,6 +117,12 @@ def test_decision_has_defaults(tmp_path: Path) -> None:
         ('primary = "m"\n[metrics.m]\nsmallest = 1\nwithin = "7"', '"within" must be a time such as "7d", not "7"'),
         ('primary = "m"\n[metrics.m]\nsmallest = 1\ncap = 99', "must be a percentile such as 0.99"),
         ('primary = "m"\n[metrics.m]\nsmallest = 1\nmissing = "no"', 'one of "zero", "leave out"'),
+        ("[metrics.m]\nlabel = 3", ':3: "label" must be text in quotes, or a text for each language'),
+        ('[metrics.m]\nlabel = ""', ':3: "label" must be text in quotes, or a text for each language'),
+        ("[metrics.m]\nlabel.nl = 3", ':3: "nl" must be text in quotes, not 3'),
+        ('[metrics.m]\nlabel.Dutch = "Omzet"', ":3: 'Dutch' is not a language code; write one such as en or nl"),
+        ('[metrics.m]\nlabel = "Sales"\nlabel.nl = "Omzet"', 'or label.en = "…" and label.nl = "…", not both'),
+        ('[metrics.m]\nlabel.nl = "Omzet"\nlabel = "Sales"', 'or label.en = "…" and label.nl = "…", not both'),
         ('primary = "m"\n[metrics.m]\nsmalest = 1', "unknown key 'smalest'"),
         ("[decision]\nconfidence = 95", "a share of at least 0.5"),
         ("[decision]\nexpected_callers = 20", "a whole number of at least 100"),
@@ -127,6 +133,23 @@ def test_decision_has_defaults(tmp_path: Path) -> None:
 def test_mistake_is_complained_about(tmp_path: Path, toml: str, words: str) -> None:
     """Each mistake is said with its line and what would be right."""
     assert words in "\n".join(complaints(tmp_path, toml))
+
+
+@pytest.mark.parametrize(
+    ("label", "english", "dutch"),
+    [
+        ("", "m", "m"),
+        ('label = "Sales"', "Sales", "Sales"),
+        ('label.en = "Sales"\nlabel.nl = "Omzet"', "Sales", "Omzet"),
+        ('label.fr = "Ventes"\nlabel.en = "Sales"', "Sales", "Sales"),
+        ('label.fr = "Ventes"\nlabel.de = "Umsatz"', "Ventes", "Ventes"),
+    ],
+)
+def test_label_is_in_the_language_of_the_page(tmp_path: Path, label: str, english: str, dutch: str) -> None:
+    """A metric goes by its label in a language, else the English or first one, else by its name; so does one no longer there."""
+    [experiment] = read(tmp_path, f"[metrics.m]\n{label}").experiments
+    assert [experiment.metric_label("m", language) for language in ("en", "nl")] == [english, dutch]
+    assert experiment.metric_label("gone", "nl") == "gone"
 
 
 UNFOUND = "no analysis plan here finds it; "
@@ -167,6 +190,8 @@ def test_stored_definition_loads_back(tmp_path: Path) -> None:
     [experiment] = read(tmp_path, toml).experiments
     stored = Experiment.of(json.loads(json.dumps(experiment.body)))
     assert (stored, stored.fingerprint) == (experiment, experiment.fingerprint)
+    before_labels = {name: value for name, value in experiment.body["metrics"]["m"].items() if name != "label"}
+    assert Experiment.of({**experiment.body, "metrics": {"m": before_labels}}) == experiment
     retired = {**experiment.body, "decision": {**experiment.body["decision"], "maximum_days": 180}}
     assert Experiment.of(retired) == experiment
 

@@ -156,7 +156,7 @@ def in_two_periods(engine: Engine, *, pool: bool = False, **changed: Any) -> Res
             rows.call(f"late-{arm}-{caller}", START + 28 * DAY + caller * DAY / 10, arm, told, definition="b")
     # One of the first period's callers calls again under the second.
     rows.call("control-0-0", START + 30 * DAY, "warm", {"analysis.booked": 1.0}, definition="b")
-    rows.write(engine, [("a", body(METRICS)), ("b", body(METRICS, **changed))])
+    rows.write(engine, [("a", body(METRICS)), ("b", body(**{"metrics": METRICS, **changed}))])
     return results(engine, "opening", options=ResultOptions(now=NOW, pool=pool))
 
 
@@ -171,6 +171,7 @@ def in_two_periods(engine: Engine, *, pool: bool = False, **changed: Any) -> Res
         ({"seed": "another"}, True),
         ({"traffic": 0.5, "description": "x", "status": "paused", "pins": {"k": "warm"}}, False),
         ({"decision": {"confidence": 0.8}}, False),
+        ({"metrics": {"booked": {**BOOKED, "label": "Sales"}, "hang_up": HANG_UP}}, False),
     ],
 )
 def test_what_callers_can_notice_begins_a_period(small: Engine, changed: Any, *, begins: bool) -> None:

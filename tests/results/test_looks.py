@@ -237,6 +237,15 @@ def test_a_guardrail_that_is_removed_is_told(small: Engine) -> None:
     assert told == ["Rules of the decision changed on 19 Mar 2026: hang_up.guardrail from True to none."]
 
 
+def test_a_label_is_not_a_rule(small: Engine) -> None:
+    """What pages call a metric decides nothing: another label is not told."""
+    define(small, "d", 0)
+    define(small, "e", 2.5, metrics={"booked": {**BOOKED, "label": {"nl": "Afspraken"}}})
+    fill(small, 0.3, 0.5)
+    serve(small, "e", 2.5)
+    assert "rules-changed" not in codes(shown(small, 8.2))
+
+
 def test_a_horizon_that_is_moved_makes_a_choice_of_its_own(small: Engine) -> None:
     """A choice stands for the horizon at which it was made: at a later one the arms are weighed anew."""
     define(small, "d", 0, decision={"maximum_weeks": 3})

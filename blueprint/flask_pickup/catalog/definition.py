@@ -16,6 +16,7 @@ from marshmallow.fields import Nested
 from flask_pickup.catalog.layers import WHOLE, Range
 from flask_pickup.catalog.toml import (
     TableOf,
+    TextByLanguage,
     Value,
     choice,
     flag,
@@ -57,6 +58,7 @@ def _weight(value: Any) -> float | None:
 class MetricDefinition:
     """A metric: a table ``[metrics.<name>]``.
 
+    :param label: what pages call it: a text, or language to text; empty for its name.
     :param margin: harm up to this is accepted, in the metric's own unit; of guardrails.
     :param smallest: the smallest relevant difference; None where the author has not said.
     :param missing: ``zero`` or ``leave out``.
@@ -68,6 +70,7 @@ class MetricDefinition:
 
     name: str
     outcome: str = key(string())
+    label: str | Mapping[str, str] = key(TextByLanguage(), default="")
     goal: Goal = key(choice("increase", "decrease"), default="increase")
     guardrail: bool = key(flag(), default=False)
     margin: float = key(number("a number, 0 or more", lambda margin: margin >= 0), default=0.0)
@@ -77,6 +80,12 @@ class MetricDefinition:
     within: float | None = key(Value(must_be('a time such as "7d"'), _days), default=None)
     cap: float | None = key(number("a percentile such as 0.99", lambda share: 1 / 2 <= share < 1), default=None)
     kind: Kind | None = None
+
+    def label_in(self, language: str) -> str:
+        """Return what pages in a language call it."""
+        if isinstance(self.label, str):
+            return self.label or self.name
+        return self.label.get(language) or self.label.get("en") or next(iter(self.label.values()))
 
 
 @dataclass(frozen=True)
@@ -201,3 +210,8 @@ class Experiment:
     def metric(self, name: str) -> MetricDefinition | None:
         """Return a metric by its name."""
         return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def metric_label(self, name: str, language: str) -> str:
+        """Return what pages in a language call a metric; its name if the experiment no longer has it."""
+        metric = self.metric(name)
+        return metric.label_in(language) if metric else name

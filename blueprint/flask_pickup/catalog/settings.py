@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,11 +9,10 @@ from jinja2 import TemplateSyntaxError
 from marshmallow import fields
 
 from flask_pickup.catalog.syntax import unreadable
-from flask_pickup.catalog.toml import TableOf, TableSchema, TomlFile, key, matching, schema_of, string
+from flask_pickup.catalog.toml import LANGUAGE_CODE, TableOf, TableSchema, TomlFile, key, matching, schema_of, string
 from flask_pickup.phone_numbers import e164
 from flask_pickup.rendering import BASE, Environment, Expression, expression
 
-_CODE = re.compile("[a-z]{2,3}")
 _CODE_RULE = 'a language code such as "nl"'
 
 SPEAKS = "customer.language or line.language or caller.language"
@@ -30,7 +28,7 @@ class Line:
 
     number: str | None
     name: str | None = key(string(), default=None)
-    language: str | None = key(matching(_CODE, _CODE_RULE), default=None)
+    language: str | None = key(matching(LANGUAGE_CODE, _CODE_RULE), default=None)
     folder: str | None = key(string(data_key="greetings"), default=None)
 
 
@@ -51,7 +49,7 @@ class Settings:
 class SettingsSchema(TableSchema):
     """``settings.toml``."""
 
-    language = matching(_CODE, _CODE_RULE)
+    language = matching(LANGUAGE_CODE, _CODE_RULE)
     speaks = string()
     lines = TableOf(values=fields.Nested(schema_of(Line)))
 

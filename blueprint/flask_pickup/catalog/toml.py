@@ -23,6 +23,11 @@ _SYNTAX = (
     "write decimals with a point"
 )
 _UNKNOWN = "unknown key"
+LANGUAGE_CODE = re.compile("[a-z]{2,3}")
+_BY_LANGUAGE = 'text in quotes, or a text for each language, as {key}.en = "…" and {key}.nl = "…"'
+_NO_LANGUAGE = "'{key}' is not a language code; write one such as en or nl"
+_BOTH = 'write label = "…" for every language, or label.en = "…" and label.nl = "…", not both'
+_LABEL = re.compile(r"\s*label\b")
 _IN_QUOTES = re.compile(r"\"[^\"]*\"|'[^']*'|#.*")
 
 
@@ -78,6 +83,20 @@ class TableOf(fields.Dict):
             raise
 
 
+class TextByLanguage(TableOf):
+    """A text for every language, or a table of language to text."""
+
+    def __init__(self) -> None:
+        super().__init__(keys=Value(_NO_LANGUAGE, _language_code), values=_checked("text in quotes", _is_text))
+
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        if _is_text(value):
+            return value
+        if not value or not isinstance(value, dict):
+            raise ValidationError(must_be(_BY_LANGUAGE))
+        return super()._deserialize(value, *arguments, **options)
+
+
 class Value(fields.Field[Any]):
     """A value that ``read`` makes of what is written.
 
@@ -97,6 +116,14 @@ class Value(fields.Field[Any]):
 
 def _checked(rule: str, fits: Callable[[Any], bool], **options: Any) -> Value:
     return Value(must_be(rule), lambda value: value if fits(value) else None, **options)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _language_code(value: Any) -> str | None:
+    return value if LANGUAGE_CODE.fullmatch(value) else None
 
 
 def string(**options: Any) -> Value:
@@ -157,8 +184,9 @@ class TomlFile:
             self.is_readable = False
             message, _, place = str(error).partition(" (at ")
             line = re.match(r"line (\d+)", place)
-            last = source.count("\n") + 1
-            found = Complaint(file, int(line[1]) if line else last, f"invalid TOML: {message}", _SYNTAX)
+            number = int(line[1]) if line else source.count("\n") + 1
+            is_label = message.startswith("Cannot overwrite") and _LABEL.match(source.splitlines()[number - 1])
+            found = Complaint(file, number, f"invalid TOML: {message}", _BOTH if is_label else _SYNTAX)
             unquoted = enumerate((_IN_QUOTES.sub("", text) for text in source.splitlines()), 1)
             curly = (number for number, text in unquoted if not set(CURLY).isdisjoint(text))
             complaints.append(next((Complaint(file, number, *STRAIGHT) for number in curly), found))

@@ -17,7 +17,16 @@ from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.dashboard.access import Access, is_same_site_form
 from flask_pickup.dashboard.parameters import BadParameter, refuse_null_characters
 from flask_pickup.results.snapshots import Latest, Snapshots
-from flask_pickup.translation import DASH, LANGUAGES, PageFormat, format_number, gettext, in_language, ngettext
+from flask_pickup.translation import (
+    DASH,
+    LANGUAGES,
+    PageFormat,
+    format_number,
+    gettext,
+    in_language,
+    ngettext,
+    reader_language,
+)
 from flask_pickup.webhook import Webhook
 
 log = logging.getLogger("flask_pickup")
@@ -71,7 +80,7 @@ class Frame:
         """
         shared = {
             "_": gettext, "ngettext": ngettext, "number": format_number,
-            "formats": PageFormat(_language(), self.catalog.zone(Line(None))),
+            "formats": PageFormat(reader_language(), self.catalog.zone(Line(None))),
             "here": request.root_path + request.path, "line_name": self._line_name,
         }  # fmt: skip
         return Response(render_template(f"pickup/{name}.html", **shared, **values), status, mimetype="text/html")
