@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -324,3 +325,41 @@ def make_phone(tmp_path: Path, migrate: Callable[[Engine], None]) -> Iterator[Ma
 def phone(make_phone: MakePhone, database_url: str) -> Phone:
     """An app with one running experiment, on each database in turn."""
     return make_phone(url=database_url)
+
+
+DASHBOARD_TOKEN = "a-token-of-at-least-128-bits"
+LATER = NOW + 600
+BEGAN = time.monotonic()
+
+OpenApp = Callable[..., Phone]
+
+
+def running() -> float:
+    """A clock that began with the tests, after the time that reports name: results are of what was there before."""
+    return LATER + time.monotonic() - BEGAN
+
+
+@pytest.fixture
+def open_app(make_phone: MakePhone) -> OpenApp:
+    """Make an app with files besides the usual content, whose dashboard is open to the author's browser."""
+
+    def make(files: Mapping[str, str] | None = None, **options: Any) -> Phone:
+        content = {**CONTENT, **(files or {})}
+        phone = make_phone(content, pickup=Pickup(clock=running), PICKUP_DASHBOARD_TOKEN=DASHBOARD_TOKEN, **options)
+        phone.now = LATER
+        phone.client.get(f"/pickup/?token={DASHBOARD_TOKEN}")
+        return phone
+
+    return make
+
+
+@pytest.fixture
+def author(open_app: OpenApp) -> Phone:
+    """An app with one running experiment."""
+    return open_app()
+
+
+@pytest.fixture
+def author_of_each(open_app: OpenApp, database_url: str) -> Phone:
+    """The same, over each kind of database."""
+    return open_app(url=database_url)

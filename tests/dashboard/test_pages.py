@@ -7,8 +7,6 @@ import html
 import io
 import json
 import re
-import time
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -17,70 +15,12 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 import sqlalchemy as sa
-from werkzeug.test import TestResponse
 
-from conftest import CALLER, CONTENT, NOW, MakePhone, Phone
-from flask_pickup import Pickup
+from authors import HOURS, TOML, WARM, page, post
+from conftest import CALLER, CONTENT, OpenApp, Phone
 from flask_pickup.models import Outcome, Transcript
 from flask_pickup.results.model import CSV_COLUMNS
 from flask_pickup.testing import PickupClient
-
-TOKEN = "a-token-of-at-least-128-bits"
-WARM = "/experiments/warm-opening"
-TOML = "experiments/warm-opening/experiment.toml"
-HOURS = {
-    "greetings/hours.toml": 'timezone = "Asia/Tokyo"\n[week]\nmonday = "09:00-17:00"\n',
-    "greetings/closed.j2": "Closed.",
-}
-BEGAN = time.monotonic()
-LATER = NOW + 600
-
-Open = Callable[..., Phone]
-
-
-def running() -> float:
-    """A clock that began with the tests, after the time that reports name: results are of what was there before."""
-    return LATER + time.monotonic() - BEGAN
-
-
-@pytest.fixture
-def open_app(make_phone: MakePhone) -> Open:
-    """Make an app with files besides the usual content, whose dashboard is open to the author's browser."""
-
-    def make(files: Mapping[str, str] | None = None, **options: Any) -> Phone:
-        content = {**CONTENT, **(files or {})}
-        phone = make_phone(content, pickup=Pickup(clock=running), PICKUP_DASHBOARD_TOKEN=TOKEN, **options)
-        phone.now = LATER
-        phone.client.get(f"/pickup/?token={TOKEN}")
-        return phone
-
-    return make
-
-
-@pytest.fixture
-def author(open_app: Open) -> Phone:
-    """An app with one running experiment."""
-    return open_app()
-
-
-@pytest.fixture
-def author_of_each(open_app: Open, database_url: str) -> Phone:
-    """The same, over each kind of database."""
-    return open_app(url=database_url)
-
-
-def page(phone: Phone, path: str) -> TestResponse:
-    """Load a page as a browser does: again, as long as it says that it reloads itself."""
-    end = time.monotonic() + 60
-    while True:
-        response = phone.client.get(f"/pickup{path}")
-        if 'http-equiv="refresh"' not in response.text or time.monotonic() > end:
-            return response
-        time.sleep(0.05)
-
-
-def post(phone: Phone, path: str, **form: str) -> TestResponse:
-    return phone.client.post(f"/pickup{path}", data=form, headers={"Sec-Fetch-Site": "same-origin"})
 
 
 @pytest.mark.parametrize(
@@ -97,7 +37,7 @@ def test_pages_without_a_call(author: Phone, path: str, texts: tuple[str, ...]) 
     assert [each for each in texts if each not in text] == []
 
 
-def test_overview_names_what_does_not_load(open_app: Open) -> None:
+def test_overview_names_what_does_not_load(open_app: OpenApp) -> None:
     """Experiments that do not load are named in one line."""
     author = open_app({f"experiments/broken-{index}/experiment.toml": "arms =" for index in range(3)})
     assert "run flask pickup check: broken-0, broken-1, broken-2." in page(author, "/").text
@@ -117,7 +57,7 @@ def test_overview_tells_of_each_platform(author_of_each: Phone) -> None:
     assert [cell[:11] for cell in row()] == ["flireo", "13 Dec 2025", "13 Dec 2025", "1 × 401"]
 
 
-def test_overview_has_the_ranges_of_layers(open_app: Open) -> None:
+def test_overview_has_the_ranges_of_layers(open_app: OpenApp) -> None:
     """The overview shows who has which range of a layer, and what is free."""
     assert "Layers" not in page(open_app(CONTENT), "/").text
     toml = 'status = "running"\nlayer = "voice"\nlayer_range = [0.25, 0.5]\n[arms]\ncontrol = 1\n'
@@ -129,7 +69,7 @@ def test_overview_has_the_ranges_of_layers(open_app: Open) -> None:
 @pytest.mark.parametrize(
     ("status", "heard"), [("running", 2), ("paused", 0), ("draft", 0), ('concluded"\nwinner = "warm', 1)]
 )
-def test_overview_has_the_greetings_that_callers_hear(open_app: Open, status: str, heard: int) -> None:
+def test_overview_has_the_greetings_that_callers_hear(open_app: OpenApp, status: str, heard: int) -> None:
     """The overview has the greetings of running experiments and of winners, and none of what is paused or a draft."""
     text = page(open_app({TOML: CONTENT[TOML].replace("running", status)}), "/").text
     assert ("Good day." in text) + ("how lovely" in text) == heard
@@ -174,7 +114,7 @@ def test_call_says_what_was_decided_and_why(author_of_each: Phone) -> None:
     assert "minimum_days" in definition
 
 
-def test_call_is_found_by_the_platforms_own_id(open_app: Open, database_url: str) -> None:
+def test_call_is_found_by_the_platforms_own_id(open_app: OpenApp, database_url: str) -> None:
     """Where Pickup names the calls, the page is found by either id, and shows both."""
     phone = open_app(url=database_url, PICKUP_RETELL_API_KEY="key_of-an-example")
     client = PickupClient(phone.app, platform="retell")
@@ -198,7 +138,7 @@ def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:
     assert "could not be read" not in text
 
 
-def test_platforms_have_a_table_where_there_are_several(open_app: Open) -> None:
+def test_platforms_have_a_table_where_there_are_several(open_app: OpenApp) -> None:
     """The numbers of each platform are shown where the calls came from several."""
     one, two = open_app(), open_app()
     for phone in (one, two):
@@ -224,7 +164,7 @@ def test_unread_reports_are_told_once(author: Phone) -> None:
     assert dutch.count("2 gesprekken hebben een transcript dat niet te lezen was") == 1
 
 
-def test_calls_without_a_number_stand_apart(open_app: Open, database_url: str) -> None:
+def test_calls_without_a_number_stand_apart(open_app: OpenApp, database_url: str) -> None:
     """Calls that drew their own arm have a table; without such calls there is none."""
     files = {TOML: f'unidentified = "per-call"\n{CONTENT[TOML]}'}
     without, with_them = open_app(files), open_app(files, url=database_url)
@@ -322,7 +262,7 @@ def test_excluded_calls_are_counted_by_reason(author_of_each: Phone) -> None:
     ]  # fmt: skip
 
 
-def test_previewed_customer_is_heard(open_app: Open) -> None:
+def test_previewed_customer_is_heard(open_app: OpenApp) -> None:
     """The form has the fields that the base and this experiment read; what is entered is heard in the arms."""
     author = open_app(
         {
@@ -338,7 +278,7 @@ def test_previewed_customer_is_heard(open_app: Open) -> None:
     assert "Good day Ada." not in page(author, f"{WARM}?customer.first_name=Ada&who=withheld").text
 
 
-def test_preview_is_of_the_chosen_platform(open_app: Open) -> None:
+def test_preview_is_of_the_chosen_platform(open_app: OpenApp) -> None:
     """Where several platforms are enabled, the preview shows the answer to one of them."""
     phone = open_app(PICKUP_RETELL_API_KEY="key_of-an-example")
     assert "<option>retell</option>" in page(phone, "/preview").text
@@ -347,7 +287,7 @@ def test_preview_is_of_the_chosen_platform(open_app: Open) -> None:
     assert post(phone, "/preview", number=CALLER, platform="vapi").status_code == 400
 
 
-def test_previewed_moment_is_heard(open_app: Open) -> None:
+def test_previewed_moment_is_heard(open_app: OpenApp) -> None:
     """What depends on the time is heard as at the chosen moment, in the business's time zone."""
     greeting = "It is {{ now.hour }} o'clock, and we are {{ 'open' if open else 'not here' }}."
     author = open_app({**HOURS, "greetings/first_message.j2": greeting})
@@ -356,13 +296,13 @@ def test_previewed_moment_is_heard(open_app: Open) -> None:
     assert 'value="2025-12-15T11:30"' in text
 
 
-def test_preview_shows_faults(open_app: Open) -> None:
+def test_preview_shows_faults(open_app: OpenApp) -> None:
     """A template that fails is named on the preview, and what is said in its place is shown."""
     author = open_app({"greetings/first_message.j2": "{{ 1 // 0 }}"})
     assert "<li>greetings/first_message.j2" in post(author, "/preview", number=CALLER).text
 
 
-def test_markup_in_a_template_is_shown_as_characters(open_app: Open) -> None:
+def test_markup_in_a_template_is_shown_as_characters(open_app: OpenApp) -> None:
     """A greeting that contains a script is shown as these characters."""
     author = open_app({"greetings/first_message.j2": "<script>alert(1)</script>"})
     for text in (page(author, WARM).text, post(author, "/preview", number="").text):
@@ -446,7 +386,7 @@ VALUES = st.one_of(
 PATHS = ("/", "/calls", WARM, "/plan", "/calls/call", "/definitions/x", f"{WARM}/numbers.csv", "/download/calls.json")
 
 
-def test_no_parameter_breaks_a_page(open_app: Open, database_url: str) -> None:
+def test_no_parameter_breaks_a_page(open_app: OpenApp, database_url: str) -> None:
     """Whatever is asked of a page, it answers with the page, or says what is out of range; it never reloads for ever."""
     greeting = "Day {{ now.day }}, {{ customer.first_name|title }}{% if customer.vip > 1 %}!{% endif %}"
     author = open_app({**HOURS, "greetings/first_message.j2": greeting}, url=database_url)
@@ -472,7 +412,7 @@ def test_unknown_address_has_a_page(author: Phone, path: str) -> None:
     assert (response.status_code, "There is no such page." in response.text) == (404, True)
 
 
-def test_pages_without_a_database(open_app: Open) -> None:
+def test_pages_without_a_database(open_app: OpenApp) -> None:
     """Where the database does not answer, pages say so, and that calls are answered."""
     author = open_app(url="sqlite:////nowhere/at/all.db", migrate=False)
     response = author.client.get("/pickup/calls")
