@@ -17,11 +17,11 @@ HOURS = {
 
 
 def page(phone: Phone, path: str) -> TestResponse:
-    """Load a page as a browser does: again, as long as it says that it reloads itself."""
+    """Load a page as a browser does: again, as long as it says that there are no results yet."""
     end = time.monotonic() + 60
     while True:
         response = phone.client.get(f"/pickup{path}")
-        if 'http-equiv="refresh"' not in response.text or time.monotonic() > end:
+        if "data-computing" not in response.text or time.monotonic() > end:
             return response
         time.sleep(0.05)
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from dashboards import MUCH, SAID, SHORT, TOKEN, app_of, served
 from flask_pickup.dashboard.frame import PLOT_STYLE
@@ -43,7 +43,6 @@ PAGES = (
     "preview",
     "experiments/nowhere",
 )
-REFRESH = 'meta[http-equiv="refresh"]'
 MANY = dict.fromkeys(("control", "warm"), SAID["winner"]["control"])
 
 
@@ -95,13 +94,13 @@ class Visitor:
             self.noted.append(f"asked elsewhere: {request}")
 
     def open(self, database: str, path: str = "") -> Page:
-        """Open a page, and load it again until it would not come again by itself."""
+        """Open a page, and load it again until it has results."""
         home = f"{self.address}/{database}/pickup/"
         if not any(cookie.get("path") == f"/{database}/pickup/" for cookie in self.context.cookies()):
             self.page.goto(f"{home}?token={TOKEN}")
         self.page.goto(home + path)
         end = time.monotonic() + 60
-        while self.page.locator(REFRESH).count() and time.monotonic() < end:
+        while self.page.locator("main[data-computing]").count() and time.monotonic() < end:
             self.page.wait_for_timeout(50)
             self.page.reload()
         return self.page
@@ -163,21 +162,6 @@ def test_what_is_known_is_said(visitor: Visitor, database: str, says: tuple[str,
     for sentence in (*says, "How can I help you?", "how lovely that you call!"):
         assert sentence in overview
     assert visitor.page.locator('nav [aria-current="page"]').inner_text() == "Overview"
-
-
-def test_page_reloads_itself(chromium: Browser, tmp_path: Path) -> None:
-    """A page whose results another process computes says so, and shows them without anybody's doing."""
-    app = app_of(tmp_path / "fresh", SAID["little"])
-    lease = insert(Snapshot).values(experiment="warm-opening", computing_until=datetime.now(UTC) + timedelta(seconds=5))
-    with app.extensions["pickup"].engine.begin() as connection:
-        connection.execute(lease)
-    with served({"fresh": app}) as url:
-        visitor = Visitor(chromium, url)
-        visitor.page.goto(f"{url}/fresh/pickup/{WARM}?token={TOKEN}")
-        assert "This page reloads itself" in visitor.page.locator("main").inner_text()
-        expect(visitor.page.locator(REFRESH)).to_have_count(0, timeout=60_000)
-        assert "New callers a day" in visitor.page.locator("main").inner_text()
-        visitor.context.close()
 
 
 def test_sql_is_copied(visitor: Visitor) -> None:
@@ -337,3 +321,89 @@ def test_page_names_what_it_shows(visitor: Visitor, database: str, path: str, sa
     text = visitor.open(database, path).locator("main").inner_text()
     assert says in text
     assert "+31" not in text
+
+
+@pytest.fixture
+def updated(chromium: Browser, tmp_path: Path) -> Iterator[tuple[Visitor, Callable[..., None]]]:
+    """A visitor on an experiment's page, and what changes the row of its results."""
+    app = app_of(tmp_path / "updated", SAID["little"])
+
+    def change(**values: object) -> None:
+        with app.extensions["pickup"].engine.begin() as connection:
+            if not connection.execute(update(Snapshot).values(values)).rowcount:
+                connection.execute(insert(Snapshot).values(experiment="warm-opening", **values))
+
+    with served({"updated": app}) as url:
+        visitor = Visitor(chromium, url)
+        visitor.page.clock.install()
+        yield visitor, change
+        visitor.context.close()
+        assert not visitor.noted
+
+
+Updated = tuple[Visitor, Callable[..., None]]
+
+
+def test_results_appear_by_themselves(updated: Updated) -> None:
+    """A page whose results another process computes says so, and shows them without anybody's doing."""
+    visitor, change = updated
+    change(computing_until=datetime.now(UTC) + timedelta(minutes=2))
+    visitor.page.goto(f"{visitor.address}/updated/pickup/{WARM}?token={TOKEN}")
+    assert "appear here by themselves" in visitor.page.get_by_role("status").inner_text()
+    change(computing_until=None)
+    visitor.page.clock.fast_forward(1_000)
+    expect(visitor.page.get_by_role("status")).to_contain_text("As of", timeout=30_000)
+    expect(visitor.page.locator("main[data-computing]")).to_have_count(0)
+
+
+def test_update_leaves_the_visitor_alone(updated: Updated) -> None:
+    """Newer results leave alone what is typed, open, focused and scrolled to; buttons in them work."""
+    visitor, change = updated
+    page = visitor.open("updated", WARM)
+    change(computed_at=datetime.now(UTC) - timedelta(days=2), computing_until=datetime.now(UTC) + timedelta(minutes=2))
+    page.reload()
+    page.evaluate("() => { navigator.clipboard.writeText = async (text) => { window.copied = text } }")
+    expect(page.get_by_role("status")).to_contain_text("updating")
+    page.get_by_label("Customer: first name").fill("Ada")
+    page.locator("summary", has_text="The SQL").click()
+    page.get_by_role("button", name="Copy").focus()
+    scrolled = page.evaluate("scrollY")
+    assert scrolled > 0
+    change(computing_until=None, computed_at=datetime.now(UTC))
+    page.clock.fast_forward(30_000)
+    expect(page.get_by_role("status")).not_to_contain_text("updating")
+    assert page.get_by_label("Customer: first name").input_value() == "Ada"
+    expect(page.get_by_role("button", name="Copy")).to_be_focused()
+    assert page.evaluate("scrollY") == scrolled
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("window.copied") == page.locator("details[open] pre").inner_text()
+
+
+def test_page_stops_asking_once_access_ends(updated: Updated) -> None:
+    """A page that may no longer be read is asked for once, and stays as it is."""
+    visitor, _ = updated
+    page = visitor.open("updated", WARM)
+    visitor.context.clear_cookies()
+    asked: list[int] = []
+    page.on("response", lambda response: asked.append(response.status))
+    for _ in range(3):
+        page.clock.fast_forward(30_000)
+        page.wait_for_timeout(300)
+    assert asked == [401]
+    assert "No callers" not in page.locator("main").inner_text()
+    visitor.noted.clear()
+
+
+def test_download_begins_by_itself(updated: Updated) -> None:
+    """The export of results that are being computed begins once they are there."""
+    visitor, change = updated
+    change(computing_until=datetime.now(UTC) + timedelta(minutes=2))
+    page = visitor.open("updated", "plan")
+    page.goto(f"{visitor.address}/updated/pickup/{WARM}/numbers.csv")
+    expect(page.locator("main")).to_contain_text("begins by itself")
+    change(computing_until=None)
+    with page.expect_download() as download:
+        page.clock.fast_forward(10_000)
+    assert download.value.suggested_filename == "warm-opening.csv"
+    visitor.noted.clear()

@@ -355,7 +355,7 @@ OUT_OF_RANGE = [
 
 
 def test_parameter_out_of_range_has_a_sentence(author_of_each: Phone) -> None:
-    """A parameter that is out of range is a 400, with a sentence in the reader's language; the page does not reload."""
+    """A parameter that is out of range is a 400, with a sentence in the reader's language; the page does not wait."""
     for address, says in OUT_OF_RANGE:
         english, dutch = (
             author_of_each.client.get(f"/pickup{address}", headers={"Accept-Language": language})
@@ -363,7 +363,7 @@ def test_parameter_out_of_range_has_a_sentence(author_of_each: Phone) -> None:
         )
         assert (address, english.status_code, dutch.status_code) == (address, 400, 400)
         assert (says in html.unescape(english.text), says in html.unescape(dutch.text)) == (True, False), address
-        assert 'http-equiv="refresh"' not in english.text
+        assert "data-updating" not in english.text
 
 
 @pytest.mark.parametrize("form", [{"at": "9999-12-31T00:00"}, {"at": "x"}, {"line": "+31850000000"}, {"number": "\0"}])
@@ -387,7 +387,7 @@ PATHS = ("/", "/calls", WARM, "/plan", "/calls/call", "/definitions/x", f"{WARM}
 
 
 def test_no_parameter_breaks_a_page(open_app: OpenApp, database_url: str) -> None:
-    """Whatever is asked of a page, it answers with the page, or says what is out of range; it never reloads for ever."""
+    """Whatever is asked of a page, it answers with the page, or says what is out of range; it never waits for ever."""
     greeting = "Day {{ now.day }}, {{ customer.first_name|title }}{% if customer.vip > 1 %}!{% endif %}"
     author = open_app({**HOURS, "greetings/first_message.j2": greeting}, url=database_url)
     author.ring("call-1")
@@ -398,7 +398,7 @@ def test_no_parameter_breaks_a_page(open_app: OpenApp, database_url: str) -> Non
         get = author.client.get(f"/pickup{path}", query_string=asked)
         response = post(author, path, **asked) if path == "/preview" else get
         assert response.status_code in {200, 400, 404}
-        assert 'http-equiv="refresh"' not in response.text
+        assert "data-computing" not in response.text
 
     ask()
 

@@ -46,7 +46,7 @@ def numbers(frame: Frame, name: str, kind: str) -> Response:
         abort(404)
     body = _latest(frame, frame.experiment(name)).body
     if body is None:
-        return frame.problem(gettext("The results are being computed. This page reloads itself."), 503)
+        return frame.problem(gettext("The results are being computed. The download begins by itself."), 503)
     if "failed" in body:
         return frame.problem(
             gettext("The results could not be computed; the log has the error. Calls are answered."), 500

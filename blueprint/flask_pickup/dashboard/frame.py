@@ -81,14 +81,14 @@ class Frame:
         shared = {
             "_": gettext, "ngettext": ngettext, "number": format_number,
             "formats": PageFormat(reader_language(), self.catalog.zone(Line(None))),
-            "here": request.root_path + request.path, "line_name": self._line_name,
+            "now": self.webhook.now, "here": request.root_path + request.path, "line_name": self._line_name,
         }  # fmt: skip
         return Response(render_template(f"pickup/{name}.html", **shared, **values), status, mimetype="text/html")
 
     def problem(self, text: str, status: int) -> Response:
         """Return a page that says why there is no other."""
         again = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
-        return self.page("problem", status, text=text, again=again)
+        return self.page("problem", status, text=text, computing=again, updating=again)
 
     def experiment(self, name: str) -> Experiment:
         """Return an experiment of the content; 404 for an unknown one."""
