@@ -10,10 +10,11 @@ from itertools import combinations
 from operator import attrgetter
 
 from flask_pickup.catalog.complaints import Complaint
-from flask_pickup.catalog.definition import Experiment
+from flask_pickup.catalog.definition import Experiment, Kind
 from flask_pickup.catalog.experiment import Arm
 from flask_pickup.catalog.hours import Hours
 from flask_pickup.catalog.layers import Range, free_ranges
+from flask_pickup.catalog.metrics import Kinds, kind_of, planned_kinds
 from flask_pickup.catalog.overrides import Overrides
 from flask_pickup.catalog.plan import AnswerPlan
 from flask_pickup.catalog.settings import Line, Settings
@@ -91,6 +92,14 @@ class Catalog:
     def is_broken(self, line: Line) -> bool:
         """Return whether what a call to ``line`` needs does not load."""
         return not self.broken.isdisjoint(self.base(line))
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        return planned_kinds(self.overrides) or {}
+
+    def kind_of(self, outcome: str) -> Kind | None:
+        """Return whether an outcome is a flag or a number; None of one that neither reports nor analysis plans bring."""
+        return kind_of(outcome, self._kinds)
 
     def line(self, number: str | None, name: str | None) -> Line:
         """Return the line called, under the name that the settings or else the platform gives it."""

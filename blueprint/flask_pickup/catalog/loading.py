@@ -17,7 +17,7 @@ from flask_pickup.catalog.conflicts import check_conflicts, check_ranges
 from flask_pickup.catalog.experiment import Arm, Loaded, PinKey, read_experiment
 from flask_pickup.catalog.files import read_tree
 from flask_pickup.catalog.hours import read_hours
-from flask_pickup.catalog.metrics import Kinds, analysed
+from flask_pickup.catalog.metrics import Kinds, planned_kinds
 from flask_pickup.catalog.overrides import Overrides, as_written, override_name
 from flask_pickup.catalog.settings import Settings, read_settings
 from flask_pickup.catalog.syntax import line_of, unreadable
@@ -189,12 +189,7 @@ class _Loader:
     @cached_property
     def kinds(self) -> Kinds | None:
         """The outcomes that a platform's analysis can find, with their kinds; None where that is set at the vendor."""
-        if not any(platform.plans_analysis for platform in self.overrides.platforms):
-            return None
-        found = (each.analysis_fields(patch) for each in self.overrides.platforms for patch in self.overrides.of(each))
-        pairs = [pair for fields in found for pair in analysed(fields)]
-        # What one plan calls a number and another a flag may be any number.
-        return dict(pairs) | {name: kind for name, kind in pairs if kind == "number"}
+        return planned_kinds(self.overrides)
 
     def _arms(self, experiment: str) -> dict[str, Arm]:
         """Return what is in each folder beside ``experiment.toml``, whether it is an arm or not."""

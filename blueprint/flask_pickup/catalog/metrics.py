@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_pickup.catalog.complaints import did_you_mean, suggest
 from flask_pickup.catalog.definition import DecisionRules, Kind, MetricDefinition
+from flask_pickup.catalog.overrides import Overrides
 from flask_pickup.catalog.toml import TomlFile
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS, REPORTED_NUMBERS, schema_values
 from flask_pickup.platforms.reading import words_of
@@ -36,6 +37,23 @@ def analysed(analysis_fields: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple
         types, words = schema_values(schema)
         yield from ((f"{ANALYSED}{key}", _OF_TYPES[name]) for name in types if name in _OF_TYPES)
         yield from ((f"{ANALYSED}{key}.{word}", "flag") for word in words)
+
+
+def planned_kinds(overrides: Overrides) -> Kinds | None:
+    """Return what the analysis plans of all folders can find; None where that is set at the vendor."""
+    if not any(platform.plans_analysis for platform in overrides.platforms):
+        return None
+    found = (each.analysis_fields(patch) for each in overrides.platforms for patch in overrides.of(each))
+    pairs = [pair for fields in found for pair in analysed(fields)]
+    # What one plan calls a number and another a flag may be any number.
+    return dict(pairs) | {name: kind for name, kind in pairs if kind == "number"}
+
+
+def kind_of(outcome: str, kinds: Kinds) -> Kind | None:
+    """Return an outcome's kind; None of one that neither reports nor analysis plans bring."""
+    if outcome in REPORTED_NUMBERS:
+        return "number"
+    return "flag" if outcome in REPORTED_FLAGS else kinds.get(outcome)
 
 
 def define_metrics(
@@ -66,7 +84,7 @@ def define_decision(toml: TomlFile, table: Mapping[str, Any]) -> DecisionRules:
 
 def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds | None) -> MetricDefinition:
     outcome = table.get("outcome", name)
-    kind = _kind(outcome, kinds or {})
+    kind = kind_of(outcome, kinds or {})
     # An outcome of which nothing is known is taken for a flag until the author says otherwise.
     defaults = {"per": "call", "missing": "leave out"} if kind == "number" else {}
     metric = MetricDefinition(**{"name": name, "outcome": name, "kind": kind, **defaults, **table})
@@ -79,12 +97,6 @@ def _define(toml: TomlFile, name: str, table: Mapping[str, Any], kinds: Kinds | 
     if kind == "flag" or (kind is None and outcome.startswith(ANALYSED)):
         _check_rate(toml, metric)
     return metric
-
-
-def _kind(outcome: str, kinds: Kinds) -> Kind | None:
-    if outcome in REPORTED_NUMBERS:
-        return "number"
-    return "flag" if outcome in REPORTED_FLAGS else kinds.get(outcome)
 
 
 def _doubtful_outcome(outcome: str, kinds: Kinds) -> Iterator[tuple[str, str]]:
