@@ -20,7 +20,6 @@ from authors import HOURS, TOML, WARM, page, post
 from conftest import CALLER, CONTENT, OpenApp, Phone
 from flask_pickup.models import Outcome, Transcript
 from flask_pickup.results.model import CSV_COLUMNS
-from flask_pickup.testing import PickupClient
 
 
 @pytest.mark.parametrize(
@@ -73,58 +72,6 @@ def test_overview_has_the_greetings_that_callers_hear(open_app: OpenApp, status:
     """The overview has the greetings of running experiments and of winners, and none of what is paused or a draft."""
     text = page(open_app({TOML: CONTENT[TOML].replace("running", status)}), "/").text
     assert ("Good day." in text) + ("how lovely" in text) == heard
-
-
-def test_call_is_listed_without_its_number(author: Phone) -> None:
-    """A call is listed with the start of its caller's pseudonym."""
-    author.ring("call-1")
-    key = author.rows("SELECT caller_key FROM pickup_calls")[0][0]
-    text = page(author, "/calls").text
-    assert key[:8] in text
-    assert not [secret for secret in (key, CALLER, "612345678") if secret in text]
-
-
-def test_pages_of_calls_go_on_where_the_last_one_ended(author_of_each: Phone) -> None:
-    """Every call is on exactly one page, also when calls come in between the loading of two pages."""
-    ids = [f"call-{letter}{other}" for letter in "abcdefgh" for other in "abcdefgh"]
-    for call_id in ids:
-        author_of_each.ring(call_id)
-    seen: list[str] = []
-    address = "/calls"
-    while address:
-        text = author_of_each.client.get(f"/pickup{address}").text
-        seen += [part.split('"')[0] for part in text.split('href="/pickup/calls/call?id=')[1:]]
-        author_of_each.ring(f"late-{len(seen)}")
-        following = text.split('rel="next" href="/pickup')[1:]
-        address = following[0].split('"')[0].replace("&amp;", "&") if following else ""
-    assert sorted(seen) == sorted(ids)
-
-
-def test_call_says_what_was_decided_and_why(author_of_each: Phone) -> None:
-    """A call's page has the decision, the arm, the reasons and the outcomes, and a link to the definition at the time."""
-    author_of_each.ring("call-1")
-    author_of_each.report("call-1", analysis={"appointment_booked": True})
-    text = page(author_of_each, "/calls/call?id=call-1").text
-    for each in ("chose the arm", "analysis.appointment_booked", "Netherlands"):
-        assert each in text
-    [(fingerprint,)] = author_of_each.rows("SELECT fingerprint FROM pickup_definitions")
-    assert f"/definitions/{fingerprint}" in text
-    definition = page(author_of_each, f"/definitions/{fingerprint}").text
-    assert "Hello there, how lovely that you call!" in definition
-    assert "minimum_days" in definition
-
-
-def test_call_is_found_by_the_platforms_own_id(open_app: OpenApp, database_url: str) -> None:
-    """Where Pickup names the calls, the page is found by either id, and shows both."""
-    phone = open_app(url=database_url, PICKUP_RETELL_API_KEY="key_of-an-example")
-    client = PickupClient(phone.app, platform="retell")
-    client.post_call("call-of-retell")
-    client.post_report()
-    [(call_id,)] = phone.rows("SELECT call_id FROM pickup_calls")
-    for known in ("call-of-retell", call_id):
-        text = page(phone, f"/calls/call?id={known}").text
-        assert f"<code>{call_id}</code>" in text
-        assert "retell, <code>call-of-retell</code>" in text
 
 
 def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:
@@ -341,6 +288,12 @@ OUT_OF_RANGE = [
     *((plan_of(50, lift, 500), "The rate and the difference") for lift in (0, -5, 1e-9, 100, "inf", "nan")),
     *((plan_of(50, 5, callers), "The callers") for callers in (0, -1, 2e-9, 1e300, "nan", "inf", "1,000,000,001")),
     *((f"/calls?before={call}", "The call after which") for call in ("x", "0001-01-01T00:00:00%2B23:59~x", "x" * 3000)),
+    *((f"/calls?since={day}", "Enter the day as") for day in ("soon", "2026-13-01", "2026-03-02T10:00", "1e9")),
+    *((f"/calls?until={year}-01-01", "Enter a time between") for year in ("0001", "1969", "2200", "9999")),
+    *(
+        (f"/calls?{name}=%2Bx", f'"{name}" has a value')
+        for name in ("experiment", "arm", "outcome", "value", "line", "platform", "language", "delivered")
+    ),
     *(
         (f"{WARM}?at={at}", "Enter the time as")
         for at in ("soon", "12:00", "2026-13-01T00:00", "2026-03-02T25:00", "1e9")
@@ -376,12 +329,13 @@ NAMES = st.one_of(
     st.sampled_from(
         ("before", "id", "who", "language", "hours", "at", "baseline", "lift", "callers_a_week", "number", "line")
     ),
+    st.sampled_from(("experiment", "arm", "outcome", "value", "platform", "delivered", "since", "until")),
     st.sampled_from(("customer.first_name", "customer.language", "customer.vip")),
     st.text().map("customer.".__add__),
 )
 VALUES = st.one_of(
     st.text(), st.floats().map(str), st.integers().map(str), st.datetimes().map(datetime.isoformat),
-    st.sampled_from((*"0%", "nl", "closed", "withheld", CALLER)),
+    st.sampled_from((*"0%", "nl", "closed", "withheld", CALLER, "warm", "yes", "no", "missing", "early_hang_up", "call-1")),
 )  # fmt: skip
 PATHS = ("/", "/calls", WARM, "/plan", "/calls/call", "/definitions/x", f"{WARM}/numbers.csv", "/download/calls.json")
 

@@ -1,30 +1,35 @@
-"""The list of calls, and one call: what was decided and why, and what came of it."""
+"""The list of calls, with its filters, and each table as a file."""
 
 from __future__ import annotations
 
 from flask import Response, abort, request
 
+from flask_pickup.catalog import Line
 from flask_pickup.dashboard import rows
+from flask_pickup.dashboard.call_filter import call_filter, offered
 from flask_pickup.dashboard.downloads import TABLES, download, table_chunks
 from flask_pickup.dashboard.frame import Frame
+from flask_pickup.dashboard.outcome_words import OutcomeWords, duration
 from flask_pickup.dashboard.parameters import BadParameter
 from flask_pickup.translation import gettext
 
 
 def calls_page(frame: Frame) -> Response:
-    """Return a page of calls, the latest first."""
-    before = request.args.get("before", "")
-    if (latest := rows.latest_calls(frame.webhook.engine, before)) is None:
+    """Return a page of the calls that the address asks for, the latest first."""
+    choices = offered(frame.catalog, frame.webhook.platforms)
+    wanted, before = call_filter(request.args, choices), request.args.get("before", "")
+    found = rows.latest_calls(frame.webhook.engine, before, wanted, frame.catalog.zone(Line(None)))
+    if found is None:
         raise BadParameter(gettext("The call after which the page begins is not there, or not any more."))
-    found, has_more = latest
-    return frame.page("calls", calls=found, has_more=has_more, first=not before)
-
-
-def call_page(frame: Frame) -> Response:
-    """Return the page of a call."""
-    # In the query, because servers and browsers change a path with a line break, '..' or '//' in it.
-    row, transcript = rows.one_call(frame.webhook.engine, request.args.get("id", "")) or abort(404)
-    return frame.page("call", row=row, transcript=transcript)
+    return frame.page(
+        "calls",
+        found=found,
+        filters=wanted.given,
+        choices=choices,
+        is_first=not before,
+        outcomes=OutcomeWords(frame.catalog),
+        duration=duration,
+    )
 
 
 def table_download(frame: Frame, table: str, kind: str) -> Response:

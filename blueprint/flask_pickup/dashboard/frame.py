@@ -59,6 +59,11 @@ class Frame:
         """The content that callers hear now."""
         return self.webhook.catalog
 
+    @property
+    def formats(self) -> PageFormat:
+        """The formats of the reader's language and the business's time zone."""
+        return PageFormat(reader_language(), self.catalog.zone(Line(None)))
+
     def guarded(self, view: Callable[..., Response]) -> Callable[..., Response]:
         """Return a view that gets the frame, refuses visitors without access, and answers errors with a page."""
 
@@ -80,7 +85,7 @@ class Frame:
         """
         shared = {
             "_": gettext, "ngettext": ngettext, "number": format_number,
-            "formats": PageFormat(reader_language(), self.catalog.zone(Line(None))),
+            "formats": self.formats,
             "now": self.webhook.now, "here": request.root_path + request.path, "line_name": self._line_name,
         }  # fmt: skip
         return Response(render_template(f"pickup/{name}.html", **shared, **values), status, mimetype="text/html")

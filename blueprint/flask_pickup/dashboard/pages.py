@@ -7,7 +7,8 @@ from pathlib import Path
 
 from flask import Response, send_from_directory
 
-from flask_pickup.dashboard.calls import call_page, calls_page, table_download
+from flask_pickup.dashboard.call import call_page
+from flask_pickup.dashboard.calls import calls_page, table_download
 from flask_pickup.dashboard.experiment import definition_page, experiment_page, numbers
 from flask_pickup.dashboard.frame import Frame
 from flask_pickup.dashboard.overview import overview

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 from flask_pickup.translation import gettext
 
@@ -42,6 +42,22 @@ def entered_moment(form: Mapping[str, str], name: str) -> datetime | None:
         found = datetime.fromisoformat(value)
     except ValueError as error:
         raise BadParameter(gettext("Enter the time as 2026-03-02T14:30.")) from error
+    if found.year not in _YEARS:
+        raise BadParameter(gettext("Enter a time between the years 1970 and 2199."))
+    return found
+
+
+def entered_day(form: Mapping[str, str], name: str) -> date | None:
+    """Return a day; None if none is entered.
+
+    :raises BadParameter: if it is not a day, or too far from now for calendars and time zones.
+    """
+    if not (value := form.get(name)):
+        return None
+    try:
+        found = date.fromisoformat(value)
+    except ValueError as error:
+        raise BadParameter(gettext("Enter the day as 2026-03-02.")) from error
     if found.year not in _YEARS:
         raise BadParameter(gettext("Enter a time between the years 1970 and 2199."))
     return found

@@ -1,0 +1,38 @@
+"""Outcomes as the pages write them: a flag is yes or no, a number a number."""
+
+from __future__ import annotations
+
+from flask_pickup.catalog import Catalog
+from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS
+from flask_pickup.translation import DASH, format_number, gettext, reader_language
+
+
+class OutcomeWords:
+    """Writes outcomes by what the content says of them, in the reader's language."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._metrics = {metric.outcome: metric for each in catalog.experiments for metric in each.metrics}
+
+    def name(self, outcome: str) -> str:
+        """Return the label of a metric of an outcome, or else the outcome's own name."""
+        metric = self._metrics.get(outcome)
+        return metric.label_in(reader_language()) if metric and metric.label else outcome.removeprefix(ANALYSED)
+
+    def value(self, outcome: str, value: float) -> str:
+        """Return a value in words: of an outcome whose kind is not known, 1 is taken for yes and 0 for no."""
+        if value in (0, 1) and self._catalog.kind_of(outcome) != "number":
+            return gettext("yes") if value else gettext("no")
+        return format_number(value, "#,##0" if value == int(value) else "#,##0.00")
+
+    def is_noteworthy(self, outcome: str, value: float) -> bool:
+        """Return whether a list has room for it: no report's flag that is 0, unless an experiment measures it."""
+        return bool(value) or outcome not in REPORTED_FLAGS or outcome in self._metrics
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration as minutes and seconds, such as ``1:42``; a dash for None."""
+    if seconds is None:
+        return DASH
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
