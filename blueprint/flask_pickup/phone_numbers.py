@@ -100,6 +100,12 @@ def e164(text: str | None, region: str) -> str | None:
     return read_number(text, region).e164
 
 
+def is_withheld(text: str) -> bool:
+    """Return whether a text is one of the words that carriers write for a withheld number, or empty."""
+    word = plain(text).strip().lower()
+    return not word or word in _WORDS or word in _KEYPAD
+
+
 def plain(text: str) -> str:
     """Return a text with its digits and dashes in ASCII, and without invisible characters."""
     return text if text.isascii() else "".join(map(_plain_character, text))

@@ -13,6 +13,7 @@ from flask_pickup.calls import CallFacts, call_of
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import FAULTS, Decision, decide
+from flask_pickup.phone_numbers import e164, is_withheld
 from flask_pickup.platforms import Delivery, IncomingCall, Platform
 from flask_pickup.rehearsal import CALLER
 from flask_pickup.webhook import Webhook
@@ -53,6 +54,18 @@ class Preview:
             "assignments": {**others, **arms},
             "answer": self.answer,
         }
+
+
+def entered_number(text: str | None, region: str) -> str | None:
+    """Return a caller's number as somebody entered it; None where the caller withholds it.
+
+    :raises ValueError: if it is no phone number, or could be several.
+    """
+    if text is None or is_withheld(text):
+        return None
+    if e164(text, region) is None:
+        raise ValueError("not a phone number, or several could be meant")
+    return text
 
 
 def preview(  # noqa: PLR0913 (all that a made-up call is)

@@ -9,7 +9,7 @@ import pytest
 
 from bells import BELL_TOKEN, bell
 from commands import run
-from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone, Phone
+from conftest import CALLER, CONTENT, EXPERIMENT, LINE, MakePhone, Phone
 from flask_pickup.platforms import REGISTRY
 
 WORDS = {"control": "Good day.", "warm": "Hello there, how lovely that you call!"}
@@ -136,8 +136,9 @@ def test_preview_for_people(make_phone: MakePhone) -> None:
 
 
 def test_number_that_identifies_nobody_is_said(make_phone: MakePhone) -> None:
-    """A mistyped number must not pass for a preview of that caller."""
-    result = run("preview", "--from", "112", app=make_phone().app)
+    """A line of the business's own must not pass for a caller."""
+    settings = {"greetings/settings.toml": f'[lines."{LINE}"]\nname = "Desk"\n'}
+    result = run("preview", "--from", LINE, app=make_phone({**CONTENT, **settings}).app)
     assert "identifies no caller" in result.stderr
     assert result.exit_code == 0
 
@@ -145,6 +146,8 @@ def test_number_that_identifies_nobody_is_said(make_phone: MakePhone) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (("--from", "abc"), "Write it as +31612345678"),
+        (("--from", "112"), "Write it as +31612345678"),
         (("--at", "tomorrow"), "Write it as 2026-12-24T22:00"),
         (("--experiment", "warm-opening"), "name both"),
         (("--arm", "warm"), "name both"),

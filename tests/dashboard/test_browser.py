@@ -212,6 +212,7 @@ def test_pages_behind_links_can_be_used_by_everybody(visitor: Visitor) -> None:
     page = visitor.open("little", "preview")
     page.get_by_label("Caller's number").fill("+31612345678")
     page.get_by_role("button", name="Preview").click()
+    page.locator("summary", has_text="Answer to the platform").click()
     assert "first_message" in page.locator("pre").inner_text() or "error" in page.locator("pre").inner_text()
     examined(page)
 

@@ -225,15 +225,6 @@ def test_previewed_customer_is_heard(open_app: OpenApp) -> None:
     assert "Good day Ada." not in page(author, f"{WARM}?customer.first_name=Ada&who=withheld").text
 
 
-def test_preview_is_of_the_chosen_platform(open_app: OpenApp) -> None:
-    """Where several platforms are enabled, the preview shows the answer to one of them."""
-    phone = open_app(PICKUP_RETELL_API_KEY="key_of-an-example")
-    assert "<option>retell</option>" in page(phone, "/preview").text
-    assert "call_inbound" in post(phone, "/preview", number=CALLER, platform="retell").text
-    assert "call_inbound" not in post(phone, "/preview", number=CALLER).text
-    assert post(phone, "/preview", number=CALLER, platform="vapi").status_code == 400
-
-
 def test_previewed_moment_is_heard(open_app: OpenApp) -> None:
     """What depends on the time is heard as at the chosen moment, in the business's time zone."""
     greeting = "It is {{ now.hour }} o'clock, and we are {{ 'open' if open else 'not here' }}."
@@ -241,12 +232,6 @@ def test_previewed_moment_is_heard(open_app: OpenApp) -> None:
     text = html.unescape(page(author, f"{WARM}?hours=closed&at=2025-12-15T11:30").text)
     assert "It is 11 o'clock, and we are open." in text
     assert 'value="2025-12-15T11:30"' in text
-
-
-def test_preview_shows_faults(open_app: OpenApp) -> None:
-    """A template that fails is named on the preview, and what is said in its place is shown."""
-    author = open_app({"greetings/first_message.j2": "{{ 1 // 0 }}"})
-    assert "<li>greetings/first_message.j2" in post(author, "/preview", number=CALLER).text
 
 
 def test_markup_in_a_template_is_shown_as_characters(open_app: OpenApp) -> None:
@@ -317,12 +302,6 @@ def test_parameter_out_of_range_has_a_sentence(author_of_each: Phone) -> None:
         assert (address, english.status_code, dutch.status_code) == (address, 400, 400)
         assert (says in html.unescape(english.text), says in html.unescape(dutch.text)) == (True, False), address
         assert "data-updating" not in english.text
-
-
-@pytest.mark.parametrize("form", [{"at": "9999-12-31T00:00"}, {"at": "x"}, {"line": "+31850000000"}, {"number": "\0"}])
-def test_form_out_of_range_has_a_sentence(author: Phone, form: dict[str, str]) -> None:
-    """The form of a preview is held to the same."""
-    assert post(author, "/preview", **{"number": CALLER, **form}).status_code == 400
 
 
 NAMES = st.one_of(

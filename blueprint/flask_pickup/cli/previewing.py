@@ -22,7 +22,7 @@ from flask_pickup.cli.group import (
     with_state,
 )
 from flask_pickup.decision import FAULTS
-from flask_pickup.previewing import Preview, preview
+from flask_pickup.previewing import Preview, entered_number, preview
 
 
 @click.command()
@@ -62,7 +62,7 @@ def preview_command(
     shown = preview(
         state,
         platform=state.platforms.get(platform or ""),
-        number=number,
+        number=_number(state, number),
         line=line,
         at=_moment(at),
         arm=_arm(state, experiment, arm),
@@ -79,6 +79,15 @@ def preview_command(
     show(style, {**shown.as_json(), "layers": ranges}, labelled({**which, **_facts(shown), **layers}), answer)
     if faults := shown.decision.reasons.get(FAULTS):
         fail("\n".join(f"This failed and is missing from the answer: {fault}" for fault in faults))
+
+
+def _number(state: State, text: str | None) -> str | None:
+    try:
+        return entered_number(text, state.options.region)
+    except ValueError:
+        # The number itself stays out of terminals' logs.
+        problem = "--from is not a phone number, or several could be meant."
+        fail(f"{problem} Write it as +31612345678, or leave it out for a caller who withholds it.", USAGE_ERROR)
 
 
 def _moment(at: str | None) -> datetime | None:
