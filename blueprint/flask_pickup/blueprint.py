@@ -19,6 +19,7 @@ from flask_pickup.catalog import Line
 from flask_pickup.customer import Hook
 from flask_pickup.dashboard import Access, Frame, routes
 from flask_pickup.dashboard.access import AccessCheck
+from flask_pickup.dashboard.plan import COUNTED, counted
 from flask_pickup.engines import EngineSource
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
@@ -62,7 +63,10 @@ class State(Webhook):
         with self.analysis(experiment, rehearsals=rehearsals) as found:
             yield from found.callers()
 
-    def _snapshot(self, experiment: str) -> Mapping[str, Any]:
+    def _snapshot(self, name: str) -> Mapping[str, Any]:
+        experiment = name.removeprefix(COUNTED)
+        if experiment != name:
+            return counted(self, experiment)
         with self.analysis(experiment, patience=LEASE.total_seconds()) as found:
             results, zone = found.results(), self.catalog.zone(Line(None))
             details = asdict(details_of(found, results.since, zone)) if results.since else None

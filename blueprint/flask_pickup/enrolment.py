@@ -76,7 +76,7 @@ def enrolment(
     return Enrolment(callers / weeks, enrolled * callers / max(len(reasons), 1) / weeks, unidentified / weeks, unsure)
 
 
-_SAMPLE = 10_000
+_SAMPLE = 4_000
 """Callers whose calls are looked at; a pseudonym is random, so that the first are like all."""
 
 _SETTLED = {"enrolled", "pin", "layer", "traffic"}

@@ -107,20 +107,22 @@ class Snapshots:
         self._now = now
         self._processes = PerProcess(_Process)
 
-    def latest(self, names: Collection[str]) -> dict[str, Latest]:
+    def latest(self, names: Collection[str], fresh: timedelta = FRESH) -> dict[str, Latest]:
         """Return the latest results of each experiment, perhaps of a while ago; newer ones are then being computed.
 
         It does not wait for them, except for a tenth of a second where there are none at all.
+
+        :param fresh: the age below which they are not computed anew.
         """
         found = self._read(names)
-        due = self._due(found)
+        due = self._due(found, fresh)
         threads = [self._thread(name, stored.at) for name, stored in found.items() if name in due]
         if threads and not any(stored.is_current for stored in found.values()):
             end = monotonic() + _WAIT
             for thread in threads:
                 thread.join(max(0.0, end - monotonic()))
             found = self._read(names)
-            due = self._due(found)
+            due = self._due(found, fresh)
         now = self._now()
         return {
             name: Latest(
@@ -141,18 +143,21 @@ class Snapshots:
                 found[row.experiment] = max(stored, found[row.experiment], key=lambda one: one.at or _NEVER)
         return found
 
-    def _due(self, found: Mapping[str, _Stored]) -> set[str]:
+    def _due(self, found: Mapping[str, _Stored], fresh: timedelta) -> set[str]:
         """Return the names of the experiments whose results should be computed anew, and nobody does.
 
         The age from which they should grows with the seconds that all of them take.
         """
         now = self._now()
-        rest = max(FRESH, timedelta(seconds=sum(stored.seconds for stored in found.values()) / SHARE))
-        return {
-            name
-            for name, stored in found.items()
-            if not (stored.is_current and stored.at and now - stored.at < rest) and not stored.is_leased(now)
-        }
+        rest = timedelta(seconds=sum(stored.seconds for stored in found.values()) / SHARE)
+
+        def is_fresh(stored: _Stored) -> bool:
+            if not (stored.body and stored.is_current and stored.at):
+                return False
+            # What failed may succeed in a minute.
+            return now - stored.at < max(rest, FRESH if "failed" in stored.body else fresh)
+
+        return {name for name, stored in found.items() if not (is_fresh(stored) or stored.is_leased(now))}
 
     def _thread(self, name: str, seen: datetime | None) -> Thread:
         """Return the thread of this process that computes an experiment's results, begun if there is none.
