@@ -36,6 +36,7 @@ WARM = "experiments/warm-opening"
 PAGES = (
     "",
     "calls",
+    "calls?arm=warm&outcome=early_hang_up&value=no&since=2026-01-01",
     WARM,
     "experiments/later",
     "plan",
