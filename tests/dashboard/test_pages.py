@@ -295,6 +295,7 @@ def test_no_parameter_breaks_a_page(open_app: OpenApp, database_url: str) -> Non
     author = open_app({**HOURS, "greetings/first_message.j2": greeting}, url=database_url)
     author.ring("call-1")
     page(author, WARM)
+    page(author, "/plan")
 
     @hypothesis.given(path=st.sampled_from((*PATHS, "/preview")), asked=st.dictionaries(NAMES, VALUES))
     def ask(path: str, asked: dict[str, str]) -> None:
