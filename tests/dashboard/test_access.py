@@ -28,8 +28,9 @@ PAGES = (
     "/plan",
     "/preview",
     "/download/calls.csv",
-    "/assets/pickup.css",
+    "/overview.csv",
 )
+STYLE = "/assets/pickup.css"
 
 
 @pytest.fixture
@@ -41,10 +42,23 @@ def opened(make_phone: MakePhone) -> Phone:
 
 
 def test_every_page_is_closed(make_phone: MakePhone) -> None:
-    """Without a token and the host's own login there is no dashboard; with a token, no page and no file without it."""
+    """Without a token and the host's own login there is no dashboard; with a token, no page without it."""
     without, with_one = make_phone().client, make_phone(PICKUP_DASHBOARD_TOKEN=TOKEN).client
-    assert {without.get(f"/pickup{page}").status_code for page in PAGES} == {404}
+    assert {without.get(f"/pickup{page}").status_code for page in (*PAGES, STYLE)} == {404}
     assert {with_one.get(f"/pickup{page}").status_code for page in PAGES} == {401}
+
+
+@pytest.mark.parametrize(("language", "says"), [("en", "Access required"), ("nl", "Toegang nodig")])
+def test_closed_page_says_how_to_get_in(make_phone: MakePhone, language: str, says: str) -> None:
+    """A visitor without access gets a page in their language, with its style and without the navigation."""
+    phone = make_phone(PICKUP_DASHBOARD_TOKEN=TOKEN)
+    text = phone.client.get("/pickup/calls", headers={"Accept-Language": language}).text
+    assert says in text
+    assert "PICKUP_DASHBOARD_TOKEN" in text
+    assert "<nav" not in text
+    for asset in re.findall(r'"(/pickup/assets/[^"]+)"', text):
+        with phone.client.get(asset) as response:
+            assert response.status_code == 200
 
 
 def test_token_opens_once_and_leaves_the_address(make_phone: MakePhone) -> None:
@@ -83,7 +97,10 @@ def test_host_decides(make_phone: MakePhone, answer: Any, status: int) -> None:
     """With dashboard_access the host's function decides; anything but True, False and None is the response."""
     pickup = Pickup(clock=lambda: NOW)
     pickup.dashboard_access(lambda: answer)
-    assert make_phone(pickup=pickup).client.get("/pickup/calls").status_code == status
+    client = make_phone(pickup=pickup).client
+    for page in ("/calls", STYLE):
+        with client.get(f"/pickup{page}") as response:
+            assert response.status_code == status
 
 
 class User(UserMixin):  # type: ignore[misc]

@@ -155,13 +155,11 @@ def visitor(everyone: Visitor) -> Iterator[Visitor]:
     ],
 )
 def test_what_is_known_is_said(visitor: Visitor, database: str, says: tuple[str, ...]) -> None:
-    """An experiment's page says what callers hear, what is known and what to do; so does the overview."""
+    """An experiment's page says what callers hear, what is known and what to do."""
     text = visitor.open(database, WARM).locator("main").inner_text()
     for sentence in (*says, "How can I help you?", "how lovely that you call!"):
         assert sentence in text
-    overview = visitor.open(database).locator("main").inner_text()
-    for sentence in (*says, "How can I help you?", "how lovely that you call!"):
-        assert sentence in overview
+    visitor.open(database)
     assert visitor.page.locator('nav [aria-current="page"]').inner_text() == "Overview"
 
 
@@ -189,7 +187,7 @@ def test_no_arm_is_ahead_before_the_verdict(visitor: Visitor) -> None:
     [
         *product(["little"], PAGES),
         *product(["empty", "much"], ["", "calls", WARM]),
-        *product(["winner", "broken"], [WARM]),
+        *product(["winner", "broken"], ["", WARM]),
     ],
 )
 def test_every_page_can_be_used_by_everybody(visitor: Visitor, database: str, path: str) -> None:

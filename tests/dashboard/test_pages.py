@@ -24,7 +24,6 @@ from flask_pickup.results.model import CSV_COLUMNS
 @pytest.mark.parametrize(
     ("path", "texts"),
     [
-        ("/", ("warm-opening", "No callers yet.", "Good day.", "how lovely that you call")),
         ("/calls", ("No calls yet.",)),
         (WARM, ("Good day.", "how lovely that you call", "No callers yet.")),
     ],
@@ -33,44 +32,6 @@ def test_pages_without_a_call(author: Phone, path: str, texts: tuple[str, ...]) 
     """Before the first call the pages say that there is none, and what callers will hear."""
     text = page(author, path).text
     assert [each for each in texts if each not in text] == []
-
-
-def test_overview_names_what_does_not_load(open_app: OpenApp) -> None:
-    """Experiments that do not load are named in one line."""
-    author = open_app({f"experiments/broken-{index}/experiment.toml": "arms =" for index in range(3)})
-    assert "run flask pickup check: broken-0, broken-1, broken-2." in page(author, "/").text
-
-
-def test_overview_tells_of_each_platform(author_of_each: Phone) -> None:
-    """Each enabled platform has a row: the last call, the last report, and what this process refused."""
-
-    def row() -> list[str]:
-        table = page(author_of_each, "/").text.partition('id="platforms"')[2].partition("</table>")[0]
-        return re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", table.partition("<tbody>")[2])
-
-    assert row() == ["flireo", "–", "–", "0"]
-    author_of_each.ring("call-1")
-    author_of_each.report("call-1")
-    author_of_each.client.post("/pickup/webhook", data=b"{}")
-    assert [cell[:11] for cell in row()] == ["flireo", "13 Dec 2025", "13 Dec 2025", "1 × 401"]
-
-
-def test_overview_has_the_ranges_of_layers(open_app: OpenApp) -> None:
-    """The overview shows who has which range of a layer, and what is free."""
-    assert "Layers" not in page(open_app(CONTENT), "/").text
-    toml = 'status = "running"\nlayer = "voice"\nlayer_range = [0.25, 0.5]\n[arms]\ncontrol = 1\n'
-    overview = page(open_app({**CONTENT, "experiments/brisk/experiment.toml": toml}), "/")
-    shown = " ".join(re.sub("<[^>]+>", "", overview.text).split())
-    assert "Layers voice: brisk [0.25, 0.5], free [0.0, 0.25], free [0.5, 1.0]" in shown
-
-
-@pytest.mark.parametrize(
-    ("status", "heard"), [("running", 2), ("paused", 0), ("draft", 0), ('concluded"\nwinner = "warm', 1)]
-)
-def test_overview_has_the_greetings_that_callers_hear(open_app: OpenApp, status: str, heard: int) -> None:
-    """The overview has the greetings of running experiments and of winners, and none of what is paused or a draft."""
-    text = page(open_app({TOML: CONTENT[TOML].replace("running", status)}), "/").text
-    assert ("Good day." in text) + ("how lovely" in text) == heard
 
 
 def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:
@@ -321,9 +282,6 @@ def test_pages_without_a_database(open_app: OpenApp) -> None:
     author = open_app(url="sqlite:////nowhere/at/all.db", migrate=False)
     response = author.client.get("/pickup/calls")
     assert (response.status_code, "Calls are answered" in response.text) == (503, True)
-    overview = page(author, "/")
-    assert (overview.status_code, "The results could not be computed" in overview.text) == (200, True)
-    assert "No callers yet." not in overview.text
 
 
 def test_pages_speak_the_browsers_language(author: Phone) -> None:

@@ -62,10 +62,10 @@ def test_page_says_that_results_are_being_computed(author: Author, path: str) ->
     assert freshness(text) == "The results are being computed. They appear here by themselves."
     assert ('<main id="main" data-computing data-updating>' in text, RELOADS in text) == (True, True)
     assert "http-equiv" not in text.replace(RELOADS, "")
-    assert "No callers yet." not in text
+    assert "No callers yet" not in text
     author.now += 61
     text = author.results(path)
-    assert ("No callers yet." in text, RELOADS in text) == (True, False)
+    assert ("No callers yet" in text, RELOADS in text) == (True, False)
 
 
 @pytest.mark.parametrize("path", ["/pickup/", WARM])
@@ -80,7 +80,7 @@ def test_old_results_are_shown_with_their_time(author: Author, path: str) -> Non
     author.let_another_process_compute()
     text = author.read(path)
     assert freshness(text) == "As of 13 Dec 12:00, updating"
-    assert ('<main id="main" data-updating>' in text, RELOADS in text, "No callers yet." in text) == (True, False, True)
+    assert ('<main id="main" data-updating>' in text, RELOADS in text, "No callers yet" in text) == (True, False, True)
 
 
 def test_download_begins_once_there_are_results(author: Author) -> None:

@@ -33,6 +33,11 @@ class Access:
         # Keyed by the token: a host may have no SECRET_KEY, and another token ends all sessions.
         self._signer = TimestampSigner(token or "", salt="pickup-dashboard")
 
+    @property
+    def has_own_page(self) -> bool:
+        """Whether visitors without access get a page of the dashboard's own, which says how to get in."""
+        return self._check is None and self._token is not None
+
     def refuse(self, request: Request, home: str) -> Response | None:
         """Return what a visitor gets instead of the page; None lets them in.
 

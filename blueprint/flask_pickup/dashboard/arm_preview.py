@@ -49,16 +49,6 @@ def arm_decisions(
     return {arm: imagine(catalog, platform, (experiment, arm), who, customer=customer, at=at).decision for arm in arms}
 
 
-def current_greetings(catalog: Catalog, platform: Platform, experiment: Experiment) -> dict[str, str | None]:
-    """Return the greetings that callers hear now: of a running experiment's arms, and of a concluded one's winner.
-
-    A greeting is ``None`` where the saved agent's own is heard.
-    """
-    heard = {"running": set(experiment.weights), "concluded": {experiment.winner}}.get(experiment.status, set())
-    decisions = arm_decisions(catalog, platform, experiment, {})
-    return {arm: decision.greeting for arm, decision in decisions.items() if arm in heard}
-
-
 def customer_fields(catalog: Catalog, experiment: str) -> list[str]:
     """Return the fields of a customer record that the base and an experiment read, but for the language."""
     folders = ("greetings/", f"experiments/{experiment}/")

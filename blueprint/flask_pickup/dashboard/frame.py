@@ -64,12 +64,16 @@ class Frame:
         """The formats of the reader's language and the business's time zone."""
         return PageFormat(reader_language(), self.catalog.zone(Line(None)))
 
-    def guarded(self, view: Callable[..., Response]) -> Callable[..., Response]:
-        """Return a view that gets the frame, refuses visitors without access, and answers errors with a page."""
+    def guarded(self, view: Callable[..., Response], *, is_asset: bool = False) -> Callable[..., Response]:
+        """Return a view that gets the frame, refuses visitors without access, and answers errors with a page.
+
+        :param is_asset: whether the page for visitors without access needs it.
+        """
 
         @wraps(view)
         def guarded(**arguments: Any) -> Response:
-            refusal = self.access.refuse(request, url_for(".overview"))
+            is_open = is_asset and self.access.has_own_page
+            refusal = None if is_open else self.access.refuse(request, url_for(".overview"))
             with in_language(_language()):
                 response = self._refused(refusal) if refusal else self._made(view, arguments)
             for header, value in _HEADERS.items():
@@ -93,7 +97,8 @@ class Frame:
     def problem(self, text: str, status: int) -> Response:
         """Return a page that says why there is no other."""
         again = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
-        return self.page("problem", status, text=text, computing=again, updating=again)
+        is_missing = status == HTTPStatus.NOT_FOUND
+        return self.page("problem", status, text=text, is_missing=is_missing, computing=again, updating=again)
 
     def experiment(self, name: str) -> Experiment:
         """Return an experiment of the content; 404 for an unknown one."""
@@ -103,7 +108,7 @@ class Frame:
     def _refused(self, refusal: Response) -> Response:
         if refusal.status_code not in {401, 403} or refusal.get_data():
             return refusal
-        return self.page("closed", refusal.status_code)
+        return self.page("closed", refusal.status_code, is_wrong=refusal.status_code == HTTPStatus.FORBIDDEN)
 
     def _made(self, view: Callable[..., Response], arguments: Mapping[str, Any]) -> Response:
         if request.method not in {"GET", "HEAD"} and not is_same_site_form(request):

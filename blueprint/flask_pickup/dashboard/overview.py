@@ -1,44 +1,184 @@
-"""The overview: what needs attention, and each experiment with its verdict."""
+"""The overview: whether the line works, what needs attention, and each experiment in a row."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
-from flask import Response
-from sqlalchemy.exc import SQLAlchemyError
+from flask import Response, abort
 
-from flask_pickup.dashboard import rows
-from flask_pickup.dashboard.arm_preview import current_greetings
+from flask_pickup.catalog import CONTROL, Experiment
+from flask_pickup.dashboard.attention import attention
+from flask_pickup.dashboard.downloads import KINDS, download
 from flask_pickup.dashboard.frame import Frame, freshness
-from flask_pickup.results.aggregates import RECENT
+from flask_pickup.dashboard.platform_status import platform_statuses
+from flask_pickup.platforms import endpoint_of
+from flask_pickup.results.amounts import at_least, unit_of
+from flask_pickup.results.looks import WEEK
+from flask_pickup.results.model import CSV_COLUMNS, csv_rows
+from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.wording import with_messages
+from flask_pickup.translation import gettext
+
+_Json = Mapping[str, Any]
+
+_MOST_ARMS = 3
+"""Arms that have room in a row."""
+_ORDER = ("broken", "better", "better below smallest", "worse", "choice", "no difference")
+"""States of verdicts after which there is something to do."""
+_MARGIN = 1.08
+"""The picture of intervals is wider than they are by this factor."""
+
+OVERVIEW_COLUMNS = (
+    *("experiment", "status", "verdict", "action", "metric", "unit", "arm", "callers", "rate"),
+    *("difference", "low", "high", "since", "as_of"),
+)
+
+
+@dataclass(frozen=True)
+class ExperimentRow:
+    """An experiment as the overview shows it.
+
+    :param result: its latest results with their texts; None while there are none.
+    :param has_failed: whether they could not be computed.
+    """
+
+    experiment: Experiment
+    result: _Json | None = None
+    has_failed: bool = False
+
+    @property
+    def urgency(self) -> tuple[int, str]:
+        """Orders experiments: those with something to do come first."""
+        state = self.result["verdict"]["state"] if self.result else ""
+        return _ORDER.index(state) if state in _ORDER else len(_ORDER), self.experiment.name
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether numbers may be shown."""
+        return bool(self.result and self.result["since"] and self.result["verdict"]["state"] != "broken")
+
+    @property
+    def metric(self) -> _Json | None:
+        """The primary metric."""
+        metrics = self.result["metrics"] if self.result else ()
+        return next((each for each in metrics if each["metric"] == self.experiment.primary), None)
+
+    @cached_property
+    def compared(self) -> Sequence[_Json]:
+        """The arms of the verdict compared with control in the primary metric; all where it is about none."""
+        if not (self.is_reliable and self.metric and self.result):
+            return []
+        known = [each for each in self.metric["comparisons"] if each["against"] == CONTROL and each["interval"]]
+        return [each for each in known if each["arm"] in self.result["verdict"]["arms"]] or known
+
+    @property
+    def lines(self) -> Sequence[_Json]:
+        """The comparisons that have room."""
+        return self.compared[:_MOST_ARMS]
+
+    @property
+    def others(self) -> int:
+        """The number of those that have none."""
+        return len(self.compared) - len(self.lines)
+
+    @property
+    def edge(self) -> float:
+        """The difference at the ends of the picture of all intervals."""
+        return _MARGIN * max((abs(end) for each in self.lines for end in each["interval"]), default=0)
+
+    @property
+    def tone(self) -> str:
+        """How the intervals are coloured; without a verdict they are not."""
+        state = self.result["verdict"]["state"] if self.result else ""
+        return "good" if state.startswith("better") else "bad" if state == "worse" else ""
+
+    def mean(self, arm: str) -> float | None:
+        """Return the primary metric's mean in an arm."""
+        arms = self.metric["arms"] if self.metric else ()
+        return next((each["mean"] for each in arms if each["arm"] == arm), None)
+
+    @property
+    def callers(self) -> int:
+        """Those who count."""
+        return sum(arm["callers"] for arm in self.result["arms"]) if self.result else 0
+
+    @property
+    def week(self) -> int:
+        """The number of the present week, from 1; beyond the horizon it is larger than ``maximum_weeks``."""
+        assert self.result
+        since, until = (datetime.fromisoformat(self.result[name]) for name in ("since", "until"))
+        return (until - since) // WEEK + 1
+
+    @property
+    def found(self) -> str:
+        """What was found of the winner, at the last look that supports it: "+3.5 pp"."""
+        of = (self.experiment.winner, self.experiment.primary)
+        claims = self.result["verdict"]["claims"] if self.result else ()
+        claim = next((each for each in claims if (each["arm"], each["metric"]) == of), None)
+        if claim is None or not self.metric or not claim["state"].startswith("better"):
+            return ""
+        return at_least(claim["at_least"], unit_of(self.metric["is_proportion"], self.metric["per"]))
 
 
 def overview(frame: Frame) -> Response:
     """Return the overview."""
-    experiments, platform = frame.catalog.experiments, frame.webhook.default_platform
-    names = [one.name for one in experiments if one.status != "draft"]
-    latest = frame.snapshots.latest(names)
-    bodies = {name: one.body for name, one in latest.items() if one.body}
-    results = {name: with_messages(body["results"]) for name, body in bodies.items() if "results" in body}
+    latest = _latest(frame)
+    rows = sorted(_rows(frame, latest), key=lambda row: row.urgency)
     return frame.page(
         "overview",
-        experiments=experiments,
-        greetings={one.name: current_greetings(frame.catalog, platform, one) for one in experiments},
-        results=results,
+        running=[row for row in rows if row.experiment.status in {"running", "paused"}],
+        concluded=[row for row in rows if row.experiment.status == "concluded"],
+        drafts=[row.experiment for row in rows if row.experiment.status == "draft"],
+        alarms={row.experiment.name: list(attention(row.experiment, row.result)) for row in rows if row.result},
+        failed=[row.experiment.name for row in rows if row.has_failed],
+        **freshness(latest.values()),
         layers=frame.catalog.layers,
         free_ranges=frame.catalog.free_ranges,
-        **freshness(latest.values()),
-        failed=len(results) < len(bodies),
         health=frame.webhook.facts(),
-        last_events=_last_events(frame),
+        platforms=platform_statuses(frame.webhook),
+        endpoint_of=endpoint_of,
     )
 
 
-def _last_events(frame: Frame) -> Mapping[str, tuple[datetime | None, datetime | None]]:
-    with suppress(SQLAlchemyError):
-        return rows.last_events(frame.webhook.engine, frame.webhook.now - RECENT)
-    # The page says what else is wrong while the database does not answer.
-    return {}
+def overview_download(frame: Frame, kind: str) -> Response:
+    """Return the overview as a file; 404 for an unknown kind."""
+    if kind not in KINDS:
+        abort(404)
+    latest = _latest(frame)
+    if any(one.body is None for one in latest.values()):
+        return frame.problem(gettext("The results are being computed. The download begins by itself."), 503)
+    lines = [list(_csv_rows(row)) for row in _rows(frame, latest)]
+    return download(OVERVIEW_COLUMNS, lines, "pickup_overview", kind)
+
+
+def _latest(frame: Frame) -> Mapping[str, Latest]:
+    return frame.snapshots.latest([one.name for one in frame.catalog.experiments if one.status != "draft"])
+
+
+def _rows(frame: Frame, latest: Mapping[str, Latest]) -> Iterator[ExperimentRow]:
+    for experiment in frame.catalog.experiments:
+        body = latest.get(experiment.name, Latest()).body or {}
+        result = body.get("results")
+        yield ExperimentRow(experiment, with_messages(result) if result else None, "failed" in body)
+
+
+def _csv_rows(row: ExperimentRow) -> Iterator[tuple[Any, ...]]:
+    experiment, result = row.experiment, row.result
+    verdict = result["verdict"] if result else {}
+    known = {arm["arm"]: {"callers": arm["callers"]} for arm in result["arms"]} if result else {}
+    if result and row.is_reliable:
+        for numbers in (dict(zip(CSV_COLUMNS, each, strict=True)) for each in csv_rows(result)):
+            if numbers["metric"] == experiment.primary and numbers["against"] in {CONTROL, None}:
+                known[numbers["arm"]] |= numbers
+    for arm in sorted(experiment.weights, key=lambda arm: arm != CONTROL):
+        numbers = known.get(arm, {})
+        yield (
+            *(experiment.name, experiment.status, verdict.get("state"), verdict.get("action"), experiment.primary),
+            *(numbers.get("unit"), arm, numbers.get("callers")),
+            *(numbers.get(name) for name in ("mean", "difference", "low", "high")),
+            *((result["since"], result["until"]) if result else (None, None)),
+        )

@@ -11,7 +11,7 @@ from flask_pickup.dashboard.call import call_page
 from flask_pickup.dashboard.calls import calls_page, table_download
 from flask_pickup.dashboard.experiment import definition_page, experiment_page, numbers
 from flask_pickup.dashboard.frame import Frame
-from flask_pickup.dashboard.overview import overview
+from flask_pickup.dashboard.overview import overview, overview_download
 from flask_pickup.dashboard.plan import plan_page
 from flask_pickup.dashboard.preview import preview_page
 
@@ -24,6 +24,7 @@ def routes(frame: Frame) -> Iterator[Rule]:
     """Yield each page's rule, its endpoint, its view and the methods that it answers."""
     for rule, endpoint, view in (
         ("/", "overview", overview),
+        ("/overview.<kind>", "overview_download", overview_download),
         ("/experiments/<name>", "experiment", experiment_page),
         ("/experiments/<name>/numbers.<kind>", "numbers", numbers),
         ("/definitions/<fingerprint>", "definition", definition_page),
@@ -32,9 +33,9 @@ def routes(frame: Frame) -> Iterator[Rule]:
         ("/plan", "plan", plan_page),
         ("/preview", "preview", preview_page),
         ("/download/<table>.<kind>", "download", table_download),
-        ("/assets/<path:name>", "asset", _asset),
     ):
         yield rule, endpoint, frame.guarded(view), ["GET", "POST"] if endpoint == "preview" else ["GET"]
+    yield "/assets/<path:name>", "asset", frame.guarded(_asset, is_asset=True), ["GET"]
 
 
 def _asset(frame: Frame, name: str) -> Response:  # noqa: ARG001 (as every page's view)

@@ -131,14 +131,6 @@ def _conditions(call: ReadOnlyColumnCollection[str, Any], wanted: CallFilter) ->
         yield matches.get(wanted.value or "", value.is_not(None))
 
 
-def last_events(engine: Engine, since: datetime) -> Mapping[str, tuple[datetime | None, datetime | None]]:
-    """Return each platform's last call and the last report, of the calls from ``since`` on."""
-    last = (Call.platform, func.max(Call.decided_at), func.max(Call.reported_at))
-    with reading(engine, STATEMENT_TIMEOUT) as connection:
-        rows = connection.execute(select(*last).where(Call.decided_at >= since).group_by(Call.platform))
-        return {platform: (called, reported) for platform, called, reported in rows}
-
-
 def one_call(engine: Engine, call_id: str) -> tuple[CallRow, RowMapping | None] | None:
     """Return a call and its transcript, by its id or else by the platform's; None if there is no such call."""
     with reading(engine, STATEMENT_TIMEOUT) as connection:

@@ -1,0 +1,63 @@
+"""What of an experiment's results needs a person, each in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask_pickup.catalog import Experiment
+from flask_pickup.results.amounts import percent
+from flask_pickup.translation import format_day, gettext, ngettext, reader_language
+
+_ATTENTION = frozenset(
+    {"split", "missing", "missing-values", "delivery", "unreached", "rules-changed", "effect-changed", "two-arms"}
+)
+
+
+def needs_attention(finding: Mapping[str, Any]) -> bool:
+    """Return whether a person must look at a finding. One that comes and goes by itself, such as ``few``, needs nobody."""
+    return finding["code"] in _ATTENTION
+
+
+def attention(experiment: Experiment, result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each finding of an experiment that needs a person.
+
+    :param result: what :meth:`~flask_pickup.results.model.Results.as_data` returned.
+    """
+    for finding in result["warnings"]:
+        if needs_attention(finding):
+            values = finding["values"]
+            label = experiment.metric_label(values.get("metric", ""), reader_language())
+            yield _line(finding["code"], {**values, "metric": label})
+
+
+def _line(code: str, values: Mapping[str, Any]) -> str:
+    match code:
+        case "split":
+            return gettext("callers are not split as the weights say; the arms are not compared")
+        case "missing" if values.get("unreported"):
+            return gettext("the arms differ in missing reports: %(shares)s", shares=_shares(values["unreported"]))
+        case "missing" if values.get("unanalysed"):
+            return gettext("the arms differ in missing analyses: %(shares)s", shares=_shares(values["unanalysed"]))
+        case "missing":
+            shares = _shares(values["unjudged"])
+            return gettext("the arms differ in unknown early hang-ups: %(shares)s", shares=shares)
+        case "missing-values":
+            shares = _shares(values["shares"])
+            return gettext("the arms differ in missing %(metric)s: %(shares)s", metric=values["metric"], shares=shares)
+        case "delivery":
+            platform, shares = values["platform"], _shares(values["shares"])
+            return gettext("the arms differ in delivery on %(platform)s: %(shares)s", platform=platform, shares=shares)
+        case "unreached":
+            return gettext("many later calls could not hear an arm: %(shares)s", shares=_shares(values["shares"]))
+        case "rules-changed":
+            return gettext("rules of the decision changed on %(day)s", day=format_day(values["on"]))
+        case "effect-changed":
+            arms = ", ".join(values["arms"])
+            return gettext("the effect of %(arms)s on %(metric)s changed over time", arms=arms, metric=values["metric"])
+        case _:
+            return ngettext("1 caller was assigned two arms", "%(n)s callers were assigned two arms", values["callers"])
+
+
+def _shares(shares: list[tuple[str, float]]) -> str:
+    return ", ".join(f"{arm} {percent(share)}" for arm, share in shares)
