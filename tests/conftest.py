@@ -329,14 +329,7 @@ def phone(make_phone: MakePhone, database_url: str) -> Phone:
 
 DASHBOARD_TOKEN = "a-token-of-at-least-128-bits"
 LATER = NOW + 600
-BEGAN = time.monotonic()
-
 OpenApp = Callable[..., Phone]
-
-
-def running() -> float:
-    """A clock that began with the tests, after the time that reports name: results are of what was there before."""
-    return LATER + time.monotonic() - BEGAN
 
 
 @pytest.fixture
@@ -344,8 +337,10 @@ def open_app(make_phone: MakePhone) -> OpenApp:
     """Make an app with files besides the usual content, whose dashboard is open to the author's browser."""
 
     def make(files: Mapping[str, str] | None = None, **options: Any) -> Phone:
-        content = {**CONTENT, **(files or {})}
-        phone = make_phone(content, pickup=Pickup(clock=running), PICKUP_DASHBOARD_TOKEN=DASHBOARD_TOKEN, **options)
+        # A clock that runs: results are of what was there before.
+        content, began = {**CONTENT, **(files or {})}, time.monotonic()
+        pickup = Pickup(clock=lambda: LATER + time.monotonic() - began)
+        phone = make_phone(content, pickup=pickup, PICKUP_DASHBOARD_TOKEN=DASHBOARD_TOKEN, **options)
         phone.now = LATER
         phone.client.get(f"/pickup/?token={DASHBOARD_TOKEN}")
         return phone

@@ -77,6 +77,10 @@ class PageFormat(Format):
             return self.date(date.fromisoformat(at), _DAY)
         return self.moment(at, _DAY)
 
+    def short_day(self, at: str) -> str:
+        """Return a day or the day of a moment in ISO 8601 without its year: "3 Mar"."""
+        return self.date(date.fromisoformat(at), "d MMM") if len(at) == len("2026-01-01") else self.moment(at, "d MMM")
+
     def country(self, code: str | None) -> str:
         """Return a country's name."""
         return self.locale.territories.get(code, code) if code else DASH

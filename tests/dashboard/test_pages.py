@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import io
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -15,10 +14,9 @@ import hypothesis.strategies as st
 import pytest
 import sqlalchemy as sa
 
-from authors import HOURS, TOML, WARM, page, post
-from conftest import CALLER, CONTENT, OpenApp, Phone
+from authors import HOURS, WARM, page, post
+from conftest import CALLER, OpenApp, Phone
 from flask_pickup.models import Outcome, Transcript
-from flask_pickup.results.model import CSV_COLUMNS
 
 
 @pytest.mark.parametrize(
@@ -32,72 +30,6 @@ def test_pages_without_a_call(author: Phone, path: str, texts: tuple[str, ...]) 
     """Before the first call the pages say that there is none, and what callers will hear."""
     text = page(author, path).text
     assert [each for each in texts if each not in text] == []
-
-
-def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:
-    """With calls the page has the verdict, the numbers by arm, and the SQL."""
-    for index in range(6):
-        author_of_each.ring(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
-        author_of_each.report(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
-    text = page(author_of_each, WARM).text
-    for each in ("6 callers since", "WITH callers AS", "Too early to call", "Included and excluded calls"):
-        assert each in text
-    assert "could not be read" not in text
-
-
-def test_platforms_have_a_table_where_there_are_several(open_app: OpenApp) -> None:
-    """The numbers of each platform are shown where the calls came from several."""
-    one, two = open_app(), open_app()
-    for phone in (one, two):
-        phone.ring("call-a", caller="+12015550100")
-        phone.ring("call-b", caller="+12015550101")
-    with two.app.extensions["pickup"].engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE pickup_calls SET platform = 'retell' WHERE call_id = 'call-b'")
-    assert "By platform" not in page(one, WARM).text
-    table, others = page(two, WARM).text.partition("<h2>By platform")[2].split("</table>")[:2]
-    assert re.findall(r'<th scope="row">(\w+)</th>', table) == ["flireo", "flireo", "retell", "retell"]
-    assert re.findall(r'<th scope="row">([^<]+)</th>', others) == ["retell against all others"]
-
-
-def test_unread_reports_are_told_once(author: Phone) -> None:
-    """The page says once, in the reader's language, how many calls have a report that could not be read."""
-    for index in range(2):
-        author.ring(f"call-{index}")
-        author.report(f"call-{index}", messages="Hello?", analysis=["booked"][index:] or None)
-    english = page(author, WARM).text
-    dutch = author.client.get(f"/pickup{WARM}", headers={"Accept-Language": "nl"}).text
-    assert english.count("2 calls have transcripts that could not be read") == 1
-    assert english.count("1 call has an analysis with values that could not be read") == 1
-    assert dutch.count("2 gesprekken hebben een transcript dat niet te lezen was") == 1
-
-
-def test_calls_without_a_number_stand_apart(open_app: OpenApp, database_url: str) -> None:
-    """Calls that drew their own arm have a table; without such calls there is none."""
-    files = {TOML: f'unidentified = "per-call"\n{CONTENT[TOML]}'}
-    without, with_them = open_app(files), open_app(files, url=database_url)
-    for phone in (without, with_them):
-        phone.ring()
-    for call in range(8):
-        with_them.ring(f"withheld-{call}", caller=None)
-        with_them.report(f"withheld-{call}", caller=None)
-    assert "Calls without a number" not in page(without, WARM).text
-    table = page(with_them, WARM).text.partition("<h2>Calls without a number")[2].partition("</table>")[0]
-    assert "too few" in table
-    assert sum(int(calls) for calls in re.findall(r'</td><td class="number">(\d)</td>', table)) == 8
-
-
-@pytest.mark.parametrize("kind", ["csv", "json"])
-def test_numbers_can_be_exported(author: Phone, kind: str) -> None:
-    """A line for each metric and arm, with the comparison to control, is there as CSV and JSON."""
-    author.ring("call-1")
-    author.report("call-1")
-    text = page(author, f"{WARM}/numbers.{kind}").text
-    lines = json.loads(text) if kind == "json" else list(csv.DictReader(io.StringIO(text)))
-    assert all(tuple(line) == CSV_COLUMNS for line in lines)
-    assert [(line["metric"], line["arm"]) for line in lines] == [
-        ("duration_seconds", arm) for arm in ("control", "warm")
-    ]
-    assert sorted(str(line["callers"]) for line in lines) == ["0", "1"]
 
 
 @pytest.mark.parametrize("table", ["calls", "assignments", "outcomes", "definitions", "transcripts"])
@@ -153,20 +85,6 @@ def test_numbers_stay_numbers(author: Phone) -> None:
         connection.execute(sa.insert(Outcome).values(values))
     assert ",refund,-49.9,2025-12-13T00:00:00+00:00" in author.client.get("/pickup/download/outcomes.csv").text
     assert ",+31850835037," in author.client.get("/pickup/download/calls.csv").text
-
-
-def test_excluded_calls_are_counted_by_reason(author_of_each: Phone) -> None:
-    """Every call on the line has one of the reasons: included, without a number, or answered without the experiment."""
-    author_of_each.ring("call-1")
-    author_of_each.ring("call-2", caller="anonymous")
-    with author_of_each.app.extensions["pickup"].engine.begin() as connection:
-        closed = "INSERT INTO pickup_calls (call_id, decided_at, decision) SELECT 'c', decided_at, 'closed' FROM pickup_calls"
-        connection.execute(sa.text(closed + " WHERE call_id = 'call-2'"))
-    text = html.unescape(page(author_of_each, WARM).text)
-    reasons = re.findall(r'<th scope="row">((?:in|ex)cluded: \w+ \w+)[^<]*</th><td class="number">(\d+)</td>', text)
-    assert sorted(reasons) == [
-        ("excluded: no caller", "1"), ("excluded: rejected outside", "1"), ("included: the hash", "1"),
-    ]  # fmt: skip
 
 
 def test_previewed_customer_is_heard(open_app: OpenApp) -> None:

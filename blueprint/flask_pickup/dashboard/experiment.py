@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Response, abort, request
 
-from flask_pickup.catalog import Experiment
+from flask_pickup.catalog import CONTROL, Experiment
 from flask_pickup.dashboard.arm_preview import arm_decisions, customer_fields, word_diff
+from flask_pickup.dashboard.attention import needs_attention
 from flask_pickup.dashboard.definitions import definition, definition_changes, definitions, setting_values
 from flask_pickup.dashboard.downloads import KINDS, download
 from flask_pickup.dashboard.frame import Frame, freshness
-from flask_pickup.dashboard.plots import plots_of
+from flask_pickup.dashboard.plots import bars_by_day, over_time
+from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, checks
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
+from flask_pickup.results.soundness import SPLIT
 from flask_pickup.results.wording import with_messages
 from flask_pickup.translation import gettext
 
@@ -23,14 +29,15 @@ def experiment_page(frame: Frame, name: str) -> Response:
     latest = _latest(frame, experiment)
     body = latest.body or {}
     result, details = body.get("results"), body.get("details")
+    result = with_messages(result, frame.labels(experiment)) if result and details else None
     return frame.page(
         "experiment",
         experiment=experiment,
         **freshness([latest]),
         failed="failed" in body,
-        result=with_messages(result) if result and details else None,
+        result=result,
         details=details,
-        plots=plots_of(result, details, experiment) if result and details else {},
+        **(_shown(experiment, result, details) if result and details else {}),
         form=request.args,
         customer_fields=customer_fields(frame.catalog, name),
         languages=sorted(frame.catalog.languages),
@@ -38,6 +45,26 @@ def experiment_page(frame: Frame, name: str) -> Response:
         word_diff=word_diff,
         definitions=zip(defined, definition_changes([row["body"] for row in defined]), strict=False),
     )
+
+
+def _shown(experiment: Experiment, result: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page tells of results that have callers."""
+    # As in the previews, so that each arm keeps its colour.
+    arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
+    findings = result["warnings"]
+    return {
+        "scorecard": Scorecard.of(result, experiment),
+        "progress": Elapsed.at(result, experiment),
+        "period": [result[end][:10] for end in ("since", "until")],
+        "alarms": [each for each in findings if needs_attention(each)],
+        "notes": [each for each in findings if not needs_attention(each)],
+        "checks": list(checks(result)),
+        "split_alarm": SPLIT,
+        "primary": next((each for each in result["metrics"] if each["metric"] == experiment.primary), None),
+        "arms_in_order": arms,
+        "over_time_plots": list(over_time(details["narrowing"], arms)),
+        "day_bars": bars_by_day(details["days"], arms),
+    }
 
 
 def numbers(frame: Frame, name: str, kind: str) -> Response:

@@ -1,65 +1,124 @@
-"""Plots as data for the browser, which draws them. A table beside each has the same figures."""
+"""Plots as shares of their height and width, for the templates, which write them as SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import ceil, floor, log10
 from typing import Any
 
-from flask_pickup.catalog import CONTROL, Experiment
-from flask_pickup.translation import gettext
+from flask_pickup.catalog import CONTROL
 
 _Json = Mapping[str, Any]
 
-_MOST_INTERVALS = 12
-"""Intervals in a plot; of more only those against control are drawn. The table has them all."""
+_MOST_LABELS = 4
+"""Labels below a plot, which must fit side by side on a phone."""
 
 
-def plots_of(result: _Json, details: _Json, experiment: Experiment) -> dict[str, Any]:
-    """Return the plots of an experiment's page: of its callers by day, of each metric, and of the primary one by week."""
-    # As in the previews, so that each arm keeps its colour.
-    arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
-    callers = gettext("new callers a day")
-    primary = next((metric for metric in result["metrics"] if metric["metric"] == experiment.primary), None)
-    return {
-        "arms": arms,
-        "days": {"kind": "days", "arms": arms, "days": details["days"], "label": callers, "says": callers},
-        "metrics": {metric["metric"]: _intervals(metric, experiment, arms) for metric in result["metrics"]},
-        "weeks": _weeks(details["narrowing"], primary, arms) if primary else {},
-    }
+@dataclass(frozen=True)
+class Axis:
+    """A vertical axis.
+
+    :param ticks: round values from bottom to top, the axis's ends among them.
+    """
+
+    ticks: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Axis:
+        """Return an axis with room for values and for zero, with three to six ticks."""
+        low, high = min(0.0, *values), max(0.0, *values)
+        rough = (high - low or 1) / 4
+        power = 10 ** floor(log10(rough))
+        step = power * next(each for each in (1, 2, 5, 10) if each * power >= rough * 0.999)
+        return cls(tuple(each * step for each in range(floor(low / step + 1e-9), ceil(high / step - 1e-9) + 1)))
+
+    def at(self, value: float) -> float:
+        """Return how far below the top a value is, in per cent of the height."""
+        low, high = self.ticks[0], self.ticks[-1]
+        return 100 * (high - value) / (high - low)
 
 
-def _intervals(metric: _Json, experiment: Experiment, arms: list[str]) -> _Json | None:
-    comparisons = [each for each in metric["comparisons"] if each["interval"]]
-    if len(comparisons) > _MOST_INTERVALS:
-        comparisons = [each for each in comparisons if each["against"] == CONTROL]
-    says = gettext("Intervals of %(metric)s; the table below has the same figures.", metric=metric["metric"])
-    plot = {"kind": "intervals", "arms": arms, "comparisons": comparisons, "mark": _mark(metric, experiment)}
-    return {**plot, **_unit(metric), "says": says} if comparisons else None
+@dataclass(frozen=True)
+class OverTime:
+    """An arm's difference from control at the weekly looks.
+
+    :param points: x and y of the difference, in per cent; of the looks that know it.
+    :param band: the corners of the interval, around.
+    :param labels: x in per cent, and the day that belongs there.
+    """
+
+    arm: str
+    axis: Axis
+    points: tuple[tuple[float, float], ...]
+    band: tuple[tuple[float, float], ...]
+    labels: tuple[tuple[float, str], ...]
 
 
-def _mark(metric: _Json, experiment: Experiment) -> _Json | None:
-    """Return from where a difference is relevant, or harm no longer accepted."""
-    design = next((each for each in experiment.metrics if each.name == metric["metric"]), None)
-    sign = 1 if metric["goal"] == "increase" else -1
-    if design and design.guardrail:
-        text = gettext("harm that is not accepted")
-        return {"at": -sign * design.margin, "side": -sign, "kind": "removed", "text": text}
-    if design and design.smallest:
-        return {"at": sign * design.smallest, "side": sign, "kind": "added", "text": gettext("relevant difference")}
-    return None
+def over_time(looks: Sequence[_Json], arms: Sequence[str]) -> Iterator[OverTime]:
+    """Yield a plot for each arm of which two looks or more have an interval, all with one axis.
+
+    :param looks: the ``narrowing`` of :class:`~flask_pickup.results.details.ExperimentDetails`.
+    """
+    looks = [look for look in looks if look["against"] == CONTROL]
+    if not looks:
+        return
+    axis = Axis.of([look[end] for look in looks for end in ("low", "high")])
+    for arm in arms:
+        rows = [look for look in looks if look["arm"] == arm]
+        if len(rows) > 1:
+            xs = [100 * index / (len(rows) - 1) for index in range(len(rows))]
+            placed = list(zip(xs, rows, strict=True))
+            upper = [(x, axis.at(row["high"])) for x, row in placed]
+            lower = [(x, axis.at(row["low"])) for x, row in placed]
+            points = tuple((x, axis.at(row["difference"])) for x, row in placed)
+            days = [(x, row["until"]) for x, row in placed]
+            yield OverTime(arm, axis, points, (*upper, *reversed(lower)), tuple(_spread(days)))
 
 
-def _weeks(points: list[_Json], metric: _Json, arms: list[str]) -> Mapping[str, _Json]:
-    unit = _unit(metric)
-    plots: dict[str, _Json] = {}
-    for index, arm in enumerate(arms):
-        if rows := [point for point in points if (point["arm"], point["against"]) == (arm, CONTROL)]:
-            plots[arm] = {"kind": "weeks", "index": index, "rows": rows, **unit, "says": unit["label"]}
-    return plots
+@dataclass(frozen=True)
+class Bars:
+    """New callers a day, the arms on top of each other.
+
+    :param bars: index of the arm, then x, y, width and height, in per cent.
+    :param labels: x in per cent, and the day that belongs there.
+    """
+
+    axis: Axis
+    bars: tuple[tuple[int, float, float, float, float], ...]
+    labels: tuple[tuple[float, str], ...]
 
 
-def _unit(metric: _Json) -> _Json:
-    """Return the label of a metric's differences, and by what they are multiplied."""
-    if metric["is_proportion"]:
-        return {"scale": 100, "label": gettext("difference, pp")}
-    return {"scale": 1, "label": gettext("difference")}
+def bars_by_day(days: Mapping[str, Mapping[str, int]], arms: Sequence[str]) -> Bars | None:
+    """Return the new callers of each day; None of no day.
+
+    :param days: day to arm to callers; a day without callers is absent.
+    """
+    if not days:
+        return None
+    shown = _every_day(sorted(days))
+    axis, width = Axis.of([sum(counts.values()) for counts in days.values()]), 100 / len(shown)
+    bars = []
+    for place, day in enumerate(shown):
+        below = 0
+        for index, arm in enumerate(arms):
+            if count := days.get(day, {}).get(arm, 0):
+                top = axis.at(below + count)
+                bars.append((index, place * width, top, width, axis.at(below) - top))
+                below += count
+    labels = [((place + 0.5) * width, day) for place, day in enumerate(shown)]
+    return Bars(axis, tuple(bars), tuple(_spread(labels)))
+
+
+def _every_day(days: Sequence[str]) -> Sequence[str]:
+    first, last = (date.fromisoformat(day) for day in (days[0], days[-1]))
+    return [(first + timedelta(days=index)).isoformat() for index in range((last - first).days + 1)]
+
+
+def _spread(labels: Sequence[tuple[float, str]]) -> Iterator[tuple[float, str]]:
+    """Yield at most ``_MOST_LABELS`` of the labels, evenly spread, the first and the last among them."""
+    last = len(labels) - 1
+    shown = min(_MOST_LABELS, len(labels))
+    for index in sorted({round(place * last / max(shown - 1, 1)) for place in range(shown)}):
+        yield labels[index]

@@ -71,7 +71,8 @@ def _narrowing(found: Analysis) -> tuple[Mapping[str, Any], ...]:
     return tuple(
         {
             "until": look.body["until"], "arm": each["arm"], "against": each["against"],
-            "low": each["interval"][0], "high": each["interval"][1], "is_proportion": metric["is_proportion"],
+            "low": each["interval"][0], "high": each["interval"][1], "difference": each["difference"],
+            "is_proportion": metric["is_proportion"],
         }
         for look in looks[(len(looks) - 1) % step :: step]
         for metric in look.body["metrics"] if metric["metric"] == found.experiment.primary

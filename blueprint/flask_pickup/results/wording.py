@@ -12,21 +12,25 @@ from flask_pickup.translation import format_day, format_number, gettext, ngettex
 Values = Mapping[str, Any]
 
 _TEN_YEARS = 520
+_MOST_NAMED = 2
+"""Arms that a headline names; of more it names the first, and counts the others."""
+_NAMES: Mapping[str, str] = {}
 
 
-def with_messages(data: Values) -> dict[str, Any]:
+def with_messages(data: Values, labels: Mapping[str, str] = _NAMES) -> dict[str, Any]:
     """Return results as plain values with their texts: a ``message`` beside each finding, and those of the verdict.
 
     :param data: what :meth:`~flask_pickup.results.model.Results.as_data` returned.
+    :param labels: metric to what the texts call it; others go by their names.
     """
-    warnings = [{**each, "message": finding_text(each)} for each in data["warnings"]]
+    warnings = [{**each, "message": finding_text(each, labels)} for each in data["warnings"]]
     verdict = data["verdict"]
     if verdict:
         what_to_do = advice(verdict, data["status"])
         verdict = {
             **verdict,
             "headline": headline(verdict),
-            "message": verdict_text(verdict),
+            "message": verdict_text(verdict, labels),
             "detectable": _detectable(data),
             "advice": what_to_do.text,
             "action": what_to_do.action,
@@ -48,8 +52,11 @@ def _detectable(data: Values) -> str:
 
 
 def headline(verdict: Values) -> str:
-    """Return a verdict in a few words: "warm is better (found on 3 Mar 2026)"."""
-    text = _filled(_HEADLINES[verdict["state"]], {"arms": verdict["arms"]})
+    """Return a verdict in at most twelve words: "warm is better (found on 3 Mar 2026)"."""
+    arms = verdict["arms"]
+    others = len(arms) - 1
+    named = arms if others < _MOST_NAMED else [arms[0], gettext("%(count)s more", count=format_number(others))]
+    text = _filled(_HEADLINES[verdict["state"]], {"arms": named})
     if not verdict["found"]:
         return text
     day = format_day(verdict["found"])
@@ -58,17 +65,18 @@ def headline(verdict: Values) -> str:
     return gettext("%(verdict)s (found on %(day)s)", verdict=text, day=day)
 
 
-def verdict_text(verdict: Values) -> str:
+def verdict_text(verdict: Values, labels: Mapping[str, str] = _NAMES) -> str:
     """Return a verdict's sentences."""
-    texts, choice = [finding_text(each) for each in verdict["findings"]], verdict["choice"]
+    texts, choice = [finding_text(each, labels) for each in verdict["findings"]], verdict["choice"]
     if choice:
-        texts.insert(0, _filled(_CHOICE_OF_CALLS if choice["unit"] == "call" else _CHOICE, choice))
+        text = _CHOICE_OF_CALLS if choice["unit"] == "call" else _CHOICE
+        texts.insert(0, _filled(text, _labelled(choice, labels)))
     return " ".join(texts)
 
 
-def finding_text(finding: Values) -> str:
+def finding_text(finding: Values, labels: Mapping[str, str] = _NAMES) -> str:
     """Return a finding's sentences: its code's, and those about a value that not every such finding has."""
-    code, values = finding["code"], finding["values"]
+    code, values = finding["code"], _labelled(finding["values"], labels)
     names = [code, *(f"{code}:{name}" for name, value in values.items() if value)]
     return " ".join(_filled(_TEXTS[name], values) for name in names if name in _TEXTS)
 
@@ -87,6 +95,16 @@ def _filled(text: tuple[str, ...], values: Values) -> str:
     name, singular, plural = text
     number = values[name] if isinstance(values[name], int) else len(values[name])
     return ngettext(singular, plural, number, **words)
+
+
+def _labelled(values: Values, labels: Mapping[str, str]) -> Values:
+    """Return a finding's values with metrics by their labels."""
+    found = {**values}
+    if "metric" in values:
+        found["metric"] = labels.get(values["metric"], values["metric"])
+    if "metrics" in values:
+        found["metrics"] = [labels.get(name, name) for name in values["metrics"]]
+    return found
 
 
 def _plain(value: Any, _: str) -> str:
@@ -164,8 +182,8 @@ _HEADLINES: Mapping[str, tuple[str, ...]] = {
     "no difference": _one("No relevant difference"),
     "better below smallest": _plural(
         "arms",
-        "%(arms)s is better, by less than you said matters",
-        "%(arms)s are better, by less than you said matters",
+        "%(arms)s is slightly better",
+        "%(arms)s are slightly better",
     ),
     "choice": _one("Choose %(arms)s"),
     "cannot tell yet": _one("Too early to call"),

@@ -1,0 +1,142 @@
+"""An experiment's results as the rows of one table, and the checks of what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from flask_pickup.catalog import Experiment
+
+_Json = Mapping[str, Any]
+Tone = Literal["good", "bad", "quiet", ""]
+
+_TONES: Mapping[str, Tone] = {
+    **dict.fromkeys(("better", "better below smallest", "safe"), "good"),
+    **dict.fromkeys(("worse", "harmed"), "bad"),
+}
+_ROOM = 1.08
+"""How much wider than its intervals a metric's picture is."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric in one arm.
+
+    :param of: callers, or calls of a metric per call, with a value.
+    :param count: those of them with the outcome; None of means.
+    """
+
+    arm: str
+    mean: float | None
+    of: int
+    count: int | None
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A comparison of one metric.
+
+    :param metric: as plain values, for its unit.
+    :param is_first: whether the row is its metric's first.
+    :param edge: the difference at the ends of the row's picture; None where there is no interval.
+    :param mark: the smallest relevant difference, or the harm that is no longer accepted, with its sign; None if not set.
+    """
+
+    metric: _Json
+    base: Cell
+    arm: Cell
+    comparison: _Json
+    tone: Tone
+    is_first: bool
+    edge: float | None
+    mark: float | None
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The rows by what they are for: the primary metric, the other ones, and guardrails."""
+
+    primary: tuple[MetricRow, ...]
+    others: tuple[MetricRow, ...]
+    guardrails: tuple[MetricRow, ...]
+
+    @classmethod
+    def of(cls, result: _Json, experiment: Experiment) -> Scorecard:
+        """Return the rows of results as plain values."""
+        groups: dict[str, list[MetricRow]] = {"primary": [], "others": [], "guardrails": []}
+        for metric in result["metrics"]:
+            is_primary = metric["metric"] == experiment.primary
+            group = "primary" if is_primary else "guardrails" if metric["guardrail"] else "others"
+            groups[group] += _rows(metric, experiment)
+        return cls(**{name: tuple(rows) for name, rows in groups.items()})
+
+
+@dataclass(frozen=True)
+class Elapsed:
+    """Where an experiment is on the way to its horizon: in which week, of how many."""
+
+    week: int
+    of: int
+
+    @classmethod
+    def at(cls, result: _Json, experiment: Experiment) -> Elapsed | None:
+        """Return the week of results; None where they have no caller, or the horizon is over."""
+        if not result["since"]:
+            return None
+        passed = datetime.fromisoformat(result["until"]) - datetime.fromisoformat(result["since"])
+        found = cls(passed // timedelta(weeks=1) + 1, experiment.decision.maximum_weeks)
+        return found if found.week <= found.of else None
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether something that results rest on is sound; None where it is not known yet.
+
+    :param shares: arm to the share that was checked.
+    :param finding: what is wrong, as plain values.
+    """
+
+    name: Literal["split", "delivery", "reports", "rules"]
+    is_sound: bool | None
+    shares: Mapping[str, float]
+    finding: _Json | None = None
+
+
+def checks(result: _Json) -> Iterator[Check]:
+    """Yield the four checks of results."""
+    found = {finding["code"]: finding for finding in result["warnings"]}
+    p_value = result["sample_ratio"]["p_value"]
+    has_mismatch = not result["sample_ratio"]["ok"]
+    yield Check("split", None if p_value is None else not has_mismatch, {}, found.get("split"))
+    for name, code, attribute in (("delivery", "delivery", "delivered"), ("reports", "missing", "without_report")):
+        shares = {arm["arm"]: arm[attribute] for arm in result["arms"] if arm[attribute] is not None}
+        yield Check(name, code not in found if shares else None, shares, found.get(code))  # type: ignore[arg-type]
+    changed = found.get("rules-changed") or found.get("changed")
+    yield Check("rules", "rules-changed" not in found, {}, changed)
+
+
+def _rows(metric: _Json, experiment: Experiment) -> Iterator[MetricRow]:
+    cells = {arm["arm"]: _cell(arm, metric) for arm in metric["arms"]}
+    mark = _mark(metric, experiment)
+    ends = [abs(end) for each in metric["comparisons"] for end in each["interval"] or ()]
+    edge = _ROOM * max(*ends, abs(mark or 0)) if ends else None
+    for index, each in enumerate(metric["comparisons"]):
+        tone = _TONES.get(each["state"], "")
+        base, arm = cells[each["against"]], cells[each["arm"]]
+        yield MetricRow(metric, base, arm, each, tone, index == 0, edge or None, mark)
+
+
+def _cell(arm: _Json, metric: _Json) -> Cell:
+    of = arm["calls"] if metric["per"] == "call" else arm["callers"]
+    has_count = metric["is_proportion"] and arm["mean"] is not None
+    return Cell(arm["arm"], arm["mean"], of, round(arm["mean"] * of) if has_count else None)
+
+
+def _mark(metric: _Json, experiment: Experiment) -> float | None:
+    design = experiment.metric(metric["metric"])
+    sign = 1 if metric["goal"] == "increase" else -1
+    if design and design.guardrail:
+        return -sign * design.margin or None
+    return sign * design.smallest if design and design.smallest else None
