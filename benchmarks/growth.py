@@ -27,13 +27,15 @@ from flask import Flask
 from loading import YEAR, Year, copy_into_postgresql, insert_into_sqlite
 from rich.console import Console
 from rich.progress import Progress
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, select, text
 
 from flask_pickup import Pickup, migrating, privacy
 from flask_pickup.dashboard import rows as pages
+from flask_pickup.dashboard.call_filter import CallFilter
 from flask_pickup.engines import make_engine
 from flask_pickup.ledger import CallEntry
 from flask_pickup.ledger.store import Store
+from flask_pickup.models import Call
 from flask_pickup.waits import LONGEST_SPOOL
 from flask_pickup.webhook import definition_entries
 
@@ -206,10 +208,12 @@ def _command(settings: Mapping[str, str], *words: str) -> tuple[str, float, floa
 
 def _pages(engine: Engine, year: Year) -> dict[str, Any]:
     """Return milliseconds of database time, with the index and without."""
-    middle = pages.Place(year.until.replace(tzinfo=UTC) - YEAR / 2, "")
+    earlier = select(Call.call_id).where(Call.decided_at < year.until.replace(tzinfo=UTC) - YEAR / 2)
+    with engine.connect() as connection:
+        middle = connection.scalars(earlier.order_by(Call.decided_at.desc()).limit(1)).one()
     actions = {
-        "the calls page": lambda: pages.latest_calls(engine),
-        "the calls page, half a year back": lambda: pages.latest_calls(engine, middle),
+        "the calls page": lambda: pages.latest_calls(engine, "", CallFilter(), UTC),
+        "the calls page, half a year back": lambda: pages.latest_calls(engine, middle, CallFilter(), UTC),
         "calls of the last day": lambda: _run(engine, text(LATEST_DAYS.format(days=1))),
         "calls of the last 7 days": lambda: _run(engine, text(LATEST_DAYS.format(days=7))),
     }

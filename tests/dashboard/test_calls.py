@@ -146,6 +146,13 @@ def test_filters_choose_the_calls(listed: Phone) -> None:
     assert {asked: " ".join(ids(page(listed, f"/calls?{asked}").text)) for asked in FILTERS} == FILTERS
 
 
+def test_only_experiments_that_there_are_have_a_link(listed: Phone) -> None:
+    """An experiment that only the tables know has no page to link to."""
+    text = page(listed, "/calls").text + page(listed, "/calls/call?id=old").text
+    assert set(re.findall(r'href="/pickup/experiments/([^"]+)"', text)) == {"warm-opening"}
+    assert "old gone" in said(text)
+
+
 def test_filters_can_be_removed(listed: Phone) -> None:
     """Each filter that is set has a link without it; there is one without all, and the form is filled in."""
     text = html.unescape(page(listed, "/calls?arm=warm&outcome=duration_seconds&value=yes&since=2026-03-02").text)

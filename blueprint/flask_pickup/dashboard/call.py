@@ -42,6 +42,7 @@ def call_page(frame: Frame) -> Response:
         sent=[_sent(frame, row, assignment) for assignment in row.assignments],
         summary=_summary(row, frame.formats),
         outcomes=OutcomeWords(frame.catalog),
+        experiments=[each.name for each in frame.catalog.experiments],
     )
 
 

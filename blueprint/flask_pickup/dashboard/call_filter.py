@@ -26,16 +26,16 @@ class CallFilter:
     :param delivered: whether the platform applied the arm: ``yes`` or ``no``.
     """
 
-    experiment: str | None
-    arm: str | None
-    outcome: str | None
-    value: str | None
-    line: str | None
-    platform: str | None
-    language: str | None
-    since: date | None
-    until: date | None
-    delivered: str | None
+    experiment: str | None = None
+    arm: str | None = None
+    outcome: str | None = None
+    value: str | None = None
+    line: str | None = None
+    platform: str | None = None
+    language: str | None = None
+    since: date | None = None
+    until: date | None = None
+    delivered: str | None = None
 
     @property
     def given(self) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ def calls_page(frame: Frame) -> Response:
         found=found,
         filters=wanted.given,
         choices=choices,
+        experiments=choices["experiment"],
         is_first=not before,
         outcomes=OutcomeWords(frame.catalog),
         duration=duration,

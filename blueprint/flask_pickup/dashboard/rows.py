@@ -22,7 +22,7 @@ STATEMENT_TIMEOUT = 3.0
 
 PAGE = 50
 
-SEARCH_SECONDS = 0.15
+SEARCH_SECONDS = 0.1
 """How long a page looks for calls that match its filters, so that its time does not grow with the table."""
 SEARCH_STEP = 1_000
 """Calls that are looked at between two looks at the clock."""
