@@ -296,7 +296,7 @@ def updated(chromium: Browser, tmp_path: Path) -> Iterator[tuple[Visitor, Callab
     def change(**values: object) -> None:
         with app.extensions["pickup"].engine.begin() as connection:
             if not connection.execute(update(Snapshot).values(values)).rowcount:
-                connection.execute(insert(Snapshot).values(experiment="warm-opening", **values))
+                connection.execute(insert(Snapshot).values({"experiment": "warm-opening", **values}))
 
     with served({"updated": app}) as url:
         visitor = Visitor(chromium, url)
@@ -372,3 +372,17 @@ def test_download_begins_by_itself(updated: Updated) -> None:
         page.clock.fast_forward(10_000)
     assert download.value.suggested_filename == "warm-opening.csv"
     visitor.noted.clear()
+
+
+def test_counted_numbers_fill_the_form(updated: Updated) -> None:
+    """Once calls are counted a plan's form has the numbers, but for what was typed meanwhile."""
+    visitor, change = updated
+    page = visitor.page
+    change(experiment="plan:warm-opening", computing_until=datetime.now(UTC) + timedelta(minutes=2))
+    page.goto(f"{visitor.address}/updated/pickup/plan?experiment=warm-opening&token={TOKEN}")
+    assert "Counting the callers" in page.get_by_role("status").inner_text()
+    page.get_by_label("Rate now").fill("20")
+    change(computing_until=None)
+    page.clock.fast_forward(1_000)
+    expect(page.get_by_label("New callers a week")).to_have_value("0.4", timeout=30_000)
+    expect(page.get_by_label("Rate now")).to_have_value("20")
