@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, insert, text
+from sqlalchemy import Engine, create_engine, insert, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +19,7 @@ from dashboards import TOKEN
 from faulty import eventually
 from flask_pickup.engines import reading
 from flask_pickup.models import Snapshot
+from flask_pickup.results import snapshots
 from flask_pickup.results.snapshots import FRESH, LEASE, SHARE, VERSION, Latest, Snapshots
 from result_rows import START, tables
 
@@ -57,6 +58,7 @@ class Results:
     def __init__(self, engine: Engine) -> None:
         self.now = START
         self.times = 0
+        self.fails = False
         self.may_end = Event()
         self.may_end.set()
         self.snapshots = Snapshots(lambda: engine, self.compute, lambda: self.now)
@@ -65,6 +67,8 @@ class Results:
         """Return how often it was computed, once it may."""
         assert self.may_end.wait(30)
         self.times += 1
+        if self.fails:
+            raise ZeroDivisionError
         return {"results": self.times}
 
     def latest(self) -> Latest:
@@ -186,11 +190,48 @@ def test_failure_is_told_by_its_kind(engine: Engine, caplog: pytest.LogCaptureFi
     def failing(_: str) -> dict[str, Any]:
         raise ZeroDivisionError("a caller's row")
 
-    snapshots = Snapshots(lambda: engine, failing, lambda: START)
-    body = eventually(lambda: snapshots.latest([NAME])[NAME].body)
+    failed = Snapshots(lambda: engine, failing, lambda: START)
+    body = eventually(lambda: failed.latest([NAME])[NAME].body)
     assert body["failed"] == "ZeroDivisionError"
     assert "ZeroDivisionError" in caplog.text
     assert "row" not in caplog.text
+
+
+def test_failure_withholds_no_earlier_results(engine: Engine) -> None:
+    """Where newer results could not be computed, the earlier ones stay, and the next attempt comes after a while."""
+    results = Results(engine)
+    assert eventually(results.shown) == 1
+    results.now += FRESH
+    results.fails = True
+    assert results.latest().is_updating
+    eventually(lambda: leased_until(engine) == results.now + FRESH and results.times == 2)
+    results.now += FRESH / 2
+    assert (results.latest().at, results.shown()) == (START, 1)
+    results.fails = False
+    results.now += FRESH / 2
+    assert eventually(lambda: results.shown() == 3)
+
+
+def test_lease_is_renewed_while_results_are_computed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results that take longer than a lease are computed by one process all the same."""
+    monkeypatch.setattr(snapshots, "LEASE", timedelta(seconds=0.2))
+    results, other = Results(engine), Results(engine)
+    results.may_end.clear()
+    results.latest()
+    for _ in range(3):
+        results.now += timedelta(seconds=0.19)
+        eventually(lambda: leased_until(engine) > results.now)
+        other.now = results.now
+        assert other.latest() == Latest(is_updating=True)
+    results.may_end.set()
+    assert eventually(results.shown) == 1
+    assert other.times == 0
+
+
+def leased_until(engine: Engine) -> datetime:
+    """Return when the lease runs out; long ago where there is none."""
+    with engine.connect() as connection:
+        return connection.execute(select(Snapshot.computing_until)).scalar() or START - LEASE
 
 
 def test_statement_ends_in_time(engine: Engine) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
@@ -32,8 +32,10 @@ FRESH = timedelta(seconds=60)
 """The age below which results are not computed anew."""
 SHARE = 0.05
 """The part of the time that computing what a page shows may take."""
+OLD = timedelta(hours=1)
+"""The age from which they are computed anew whatever that takes."""
 LEASE = timedelta(seconds=120)
-"""How long a process may take to compute results; then another one does."""
+"""How long a process that died while it computed keeps others from it, and how long a statement may take."""
 _WAIT = 0.1
 """Seconds that a page without any results waits: few calls are computed in less."""
 _PATIENCE = 3.0
@@ -73,6 +75,10 @@ class _Stored:
     def seconds(self) -> float:
         """What computing them took."""
         return float(self.body["seconds"]) if self.body and self.is_current else 0.0
+
+    @property
+    def has_results(self) -> bool:
+        return self.body is not None and self.is_current and "failed" not in self.body
 
     def is_leased(self, now: datetime) -> bool:
         return self.leased_until is not None and self.leased_until > now
@@ -116,7 +122,7 @@ class Snapshots:
         """
         found = self._read(names)
         due = self._due(found, fresh)
-        threads = [self._thread(name, stored.at) for name, stored in found.items() if name in due]
+        threads = [self._thread(name, stored) for name, stored in found.items() if name in due]
         if threads and not any(stored.is_current for stored in found.values()):
             end = monotonic() + _WAIT
             for thread in threads:
@@ -148,21 +154,20 @@ class Snapshots:
 
         The age from which they should grows with the seconds that all of them take.
         """
-        now = self._now()
-        rest = timedelta(seconds=sum(stored.seconds for stored in found.values()) / SHARE)
+        now, seconds = self._now(), sum(stored.seconds for stored in found.values())
 
         def is_fresh(stored: _Stored) -> bool:
-            if not (stored.body and stored.is_current and stored.at):
+            if not (stored.is_current and stored.at):
                 return False
             # What failed may succeed in a minute.
-            return now - stored.at < max(rest, FRESH if "failed" in stored.body else fresh)
+            return now - stored.at < _rest(seconds, fresh if stored.has_results else FRESH)
 
         return {name for name, stored in found.items() if not (is_fresh(stored) or stored.is_leased(now))}
 
-    def _thread(self, name: str, seen: datetime | None) -> Thread:
+    def _thread(self, name: str, seen: _Stored) -> Thread:
         """Return the thread of this process that computes an experiment's results, begun if there is none.
 
-        :param seen: when the results were computed that should be replaced.
+        :param seen: what should be replaced.
         """
         process = self._processes()
         with process.lock:
@@ -173,24 +178,42 @@ class Snapshots:
                 thread.start()
         return thread
 
-    def _renew(self, name: str, seen: datetime | None) -> None:
+    def _renew(self, name: str, seen: _Stored) -> None:
         with self._processes().turn:
             try:
-                is_mine = is_kept = self._lease(name, seen)
+                is_mine = is_kept = self._lease(name, seen.at)
             except Exception:  # noqa: BLE001 (a database that takes no lease may still be read)
-                is_mine, is_kept = True, False
+                kept = self._processes().kept.get(name, _Stored())
+                is_mine, is_kept = (kept.at or _NEVER) <= (seen.at or _NEVER), False
             if not is_mine:
                 return
-            began = monotonic()
-            try:
-                body = self._compute(name)
-            except Exception as error:  # noqa: BLE001 (a page says so; the message may quote a row)
-                log.error("The results of %s could not be computed: %s.", name, type(error).__name__)
-                body = {"failed": type(error).__name__}
-            body = {"version": VERSION, "seconds": round(monotonic() - began, 3), **body}
-            stored = _Stored(self._now(), None, body)
+            done = Event()
+            if is_kept:
+                Thread(target=self._hold, args=(name, done), name="pickup-lease", daemon=True).start()
+            stored = self._computed(name, seen)
+            done.set()
             if not (is_kept and self._write(name, stored)):
                 self._processes().kept[name] = stored
+
+    def _computed(self, name: str, seen: _Stored) -> _Stored:
+        """Return new results; where they could not be computed, the earlier ones for a while."""
+        began = monotonic()
+        try:
+            body = self._compute(name)
+        except Exception as error:  # noqa: BLE001 (a page says so; the message may quote a row)
+            log.error("The results of %s could not be computed: %s.", name, type(error).__name__)
+            body = {"failed": type(error).__name__}
+        seconds = round(monotonic() - began, 3)
+        if "failed" in body and seen.has_results:
+            return replace(seen, leased_until=self._now() + _rest(seconds))
+        return _Stored(self._now(), None, {"version": VERSION, "seconds": seconds, **body})
+
+    def _hold(self, name: str, done: Event) -> None:
+        """Renew the lease until the results are there: of a year of calls the first ones take minutes."""
+        while not done.wait(LEASE.total_seconds() / 2):
+            held = update(Snapshot).where(Snapshot.experiment == name, Snapshot.computing_until.is_not(None))
+            with suppress(SQLAlchemyError), self._engine().begin() as connection:
+                connection.execute(held.values(computing_until=self._now() + LEASE))
 
     def _lease(self, name: str, seen: datetime | None) -> bool:
         """Take the lease for this process; return whether it got it, and nobody has computed newer results meanwhile.
@@ -214,8 +237,14 @@ class Snapshots:
         statement = update(Snapshot).where(Snapshot.experiment == name)
         try:
             with self._engine().begin() as connection:
-                connection.execute(statement.values(computed_at=stored.at, computing_until=None, body=stored.body))
+                values = {"computed_at": stored.at, "computing_until": stored.leased_until, "body": stored.body}
+                connection.execute(statement.values(values))
         except SQLAlchemyError as error:
             log.warning("The results of %s could not be kept: %s.", name, type(error).__name__)
             return False
         return True
+
+
+def _rest(seconds: float, fresh: timedelta = FRESH) -> timedelta:
+    """Return how long nothing is computed after what took so many seconds."""
+    return min(max(fresh, timedelta(seconds=seconds / SHARE)), OLD)
