@@ -49,8 +49,7 @@ def enrolment(
     :raises sqlalchemy.exc.SQLAlchemyError: if the database does not answer.
     """
     running = replace(experiment, status="running")
-    experiments = (running if each.name == running.name else each for each in catalog.experiments)
-    catalog = replace(catalog, experiments=tuple(experiments))
+    catalog = catalog.with_experiment(running)
     heard = (~Call.call_id.startswith(REHEARSAL), Call.decided_at <= now, Call.decision != "closed")
     key, first_at = Call.caller_key, func.min(Call.decided_at)
     new = select(key).where(*heard, key.is_not(None)).group_by(key).having(first_at > now - RECENT)

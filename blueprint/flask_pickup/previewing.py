@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -102,25 +101,21 @@ SOMEBODY = Caller(number=CALLER, country=None, language=None, key="0" * 32)
 """A made-up caller who shows a number."""
 
 
-def imagine(  # noqa: PLR0913 (all that a made-up call is)
-    catalog: Catalog,
-    platform: Platform,
-    arm: tuple[Experiment, str],
-    caller: Caller,
-    *,
-    customer: Mapping[str, Any] | None = None,
-    at: datetime,
-) -> Preview:
-    """Return the decision on a made-up caller in an arm, or their rejection; the customer hook is not called.
+def made_up_call(platform: Platform, caller: Caller, at: datetime, line: Line | None = None) -> CallFacts:
+    """Return a call that nobody made.
 
-    :param customer: the customer's record.
     :param at: aware.
     """
-    known = UNKNOWN if customer is None else Customer(customer, customer)
-    call = CallFacts(REHEARSAL + "preview", platform.name, "inbound_phone_call", caller, Line(None), at)
-    if not (decision := decide(catalog, platform, call, known, _given(arm))).open:
+    return CallFacts(REHEARSAL + "preview", platform.name, "inbound_phone_call", caller, line or Line(None), at)
+
+
+def imagine(
+    catalog: Catalog, platform: Platform, arm: tuple[Experiment, str], call: CallFacts, customer: Customer = UNKNOWN
+) -> Preview:
+    """Return the decision on a made-up call in an arm, or its rejection; the customer hook is not called."""
+    if not (decision := decide(catalog, platform, call, customer, _given(arm))).open:
         # A caller who is in an arm already is not rejected; one who calls for the first time may be.
-        first = decide(catalog, platform, call, known)
+        first = decide(catalog, platform, call, customer)
         decision = first if first.kind == "closed" else decision
     return Preview(call, decision, platform)
 

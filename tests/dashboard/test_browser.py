@@ -262,8 +262,9 @@ def test_opening_is_read_aloud(visitor: Visitor) -> None:
 
 
 def test_chosen_caller_is_heard(visitor: Visitor) -> None:
-    """The form above the arms changes their preview."""
+    """The folded form above the arms changes their preview, and stays open once it was used."""
     page = visitor.open("little", WARM)
+    page.locator("summary", has_text="Preview as another caller").click()
     page.get_by_label("Customer: first name").fill("Ada")
     page.get_by_label("Hours").select_option("open")
     page.get_by_role("button", name="Preview").click()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import html
 import io
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -87,31 +86,6 @@ def test_numbers_stay_numbers(author: Phone) -> None:
     assert ",+31850835037," in author.client.get("/pickup/download/calls.csv").text
 
 
-def test_previewed_customer_is_heard(open_app: OpenApp) -> None:
-    """The form has the fields that the base and this experiment read; what is entered is heard in the arms."""
-    author = open_app(
-        {
-            "greetings/first_message.j2": "Good day {{ customer.first_name }}.",
-            "experiments/other/experiment.toml": 'audience = "customer.vip"\n[arms]\ncontrol = 1\n',
-        }
-    )
-    fields = {
-        path: re.findall(r'name="customer\.(\w+)"', page(author, path).text) for path in (WARM, "/experiments/other")
-    }
-    assert fields == {WARM: ["first_name"], "/experiments/other": ["first_name", "vip"]}
-    assert "Good day Ada." in page(author, f"{WARM}?customer.first_name=Ada").text
-    assert "Good day Ada." not in page(author, f"{WARM}?customer.first_name=Ada&who=withheld").text
-
-
-def test_previewed_moment_is_heard(open_app: OpenApp) -> None:
-    """What depends on the time is heard as at the chosen moment, in the business's time zone."""
-    greeting = "It is {{ now.hour }} o'clock, and we are {{ 'open' if open else 'not here' }}."
-    author = open_app({**HOURS, "greetings/first_message.j2": greeting})
-    text = html.unescape(page(author, f"{WARM}?hours=closed&at=2025-12-15T11:30").text)
-    assert "It is 11 o'clock, and we are open." in text
-    assert 'value="2025-12-15T11:30"' in text
-
-
 def test_markup_in_a_template_is_shown_as_characters(open_app: OpenApp) -> None:
     """A greeting that contains a script is shown as these characters."""
     author = open_app({"greetings/first_message.j2": "<script>alert(1)</script>"})
@@ -133,7 +107,7 @@ OUT_OF_RANGE = [
         for at in ("soon", "12:00", "2026-13-01T00:00", "2026-03-02T25:00", "1e9")
     ),
     *((f"{WARM}?at={year}-01-01T00:00", "Enter a time between") for year in ("0001", "1969", "2200", "9999")),
-    *((f"{WARM}?{name}=x", f'"{name}" has a value') for name in ("who", "hours", "language")),
+    *((f"{WARM}?{name}=x", f'"{name}" has a value') for name in ("who", "hours", "country", "language", "line")),
     *(
         (f"{path}%00", "a character that")
         for path in ("/calls/call?id=", "/calls?before=x", "/definitions/x", f"{WARM}?x=")
@@ -154,9 +128,8 @@ def test_parameter_out_of_range_has_a_sentence(author_of_each: Phone) -> None:
 
 
 NAMES = st.one_of(
-    st.sampled_from(
-        ("before", "id", "who", "language", "hours", "at", "baseline", "lift", "callers_a_week", "number", "line")
-    ),
+    st.sampled_from(("before", "id", "baseline", "lift", "callers_a_week", "number")),
+    st.sampled_from(("who", "country", "language", "line", "hours", "at")),
     st.sampled_from(("experiment", "arm", "outcome", "value", "platform", "delivered", "since", "until")),
     st.sampled_from(("customer.first_name", "customer.language", "customer.vip")),
     st.text().map("customer.".__add__),

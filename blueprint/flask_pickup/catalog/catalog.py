@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -100,6 +100,11 @@ class Catalog:
     def kind_of(self, outcome: str) -> Kind | None:
         """Return whether an outcome is a flag or a number; None of one that neither reports nor analysis plans bring."""
         return kind_of(outcome, self._kinds)
+
+    def with_experiment(self, experiment: Experiment) -> Catalog:
+        """Return the same content with another experiment of that name."""
+        experiments = (experiment if each.name == experiment.name else each for each in self.experiments)
+        return replace(self, experiments=tuple(experiments))
 
     def line(self, number: str | None, name: str | None) -> Line:
         """Return the line called, under the name that the settings or else the platform gives it."""

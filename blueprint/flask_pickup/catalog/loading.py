@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import orjson
 from jinja2 import TemplateSyntaxError, meta
@@ -53,34 +55,60 @@ def load(  # noqa: PLR0913 (all that the content follows from)
 
     :param platforms: those whose overrides are read.
     """
-    return _Loader(experiments, greetings, platforms, at).load(pin_key, region)
+    loader = _Loader({}, platforms, at)
+    for folder, name in ((greetings, BASE), (experiments, EXPERIMENTS)):
+        at(name)
+        texts, complaints = read_tree(folder, name)
+        loader.texts |= texts
+        loader.complaints += complaints
+    return loader.load(pin_key, region)
+
+
+def with_folder(catalog: Catalog, folder: str, files: Mapping[str, str]) -> Catalog:
+    """Return the content with other files in a folder, such as those that an arm had when callers heard it.
+
+    :param folder: such as ``experiments/warm-opening/warm``.
+    :param files: the text of each file by its path in the folder.
+    """
+
+    def others(of: Mapping[str, Any]) -> dict[str, Any]:
+        return {path: each for path, each in of.items() if not path.startswith(f"{folder}/")}
+
+    added = {f"{folder}/{name}": text for name, text in files.items()}
+    loader = _Loader({**others(catalog.texts), **added}, catalog.platforms)
+    loader.codes = others(catalog.library.codes)
+    loader.strings = dict(catalog.library.strings)
+    loader.overrides.patches.update(others(catalog.overrides.patches))
+    loader.read(added)
+    lines = {line.folder for line in catalog.settings.lines.values() if line.folder}
+    return replace(catalog, texts=loader.texts, library=loader.library(lines), overrides=loader.overrides)
 
 
 class _Loader:
     """Texts, compiled templates and patches by path, and the complaints about them."""
 
-    def __init__(self, experiments: Path, greetings: Path, platforms: Collection[Platform], at: Progress) -> None:
+    def __init__(self, texts: dict[str, str], platforms: Collection[Platform], at: Progress = lambda _: None) -> None:
         self.at = at
         self.environment = Environment()
         self.complaints: list[Complaint] = []
-        self.texts: dict[str, str] = {}
+        self.texts = texts
         self.codes: dict[str, CodeType] = {}
         self.strings: dict[str, CodeType] = {}
-        for folder, name in ((greetings, BASE), (experiments, EXPERIMENTS)):
-            at(name)
-            texts, complaints = read_tree(folder, name)
-            self.texts |= texts
-            self.complaints += complaints
-        self.overrides = Overrides(tuple(platforms), self.texts)
+        self.overrides = Overrides(tuple(platforms), texts)
 
-    def load(self, pin_key: PinKey, region: str) -> Catalog:
+    def read(self, texts: Mapping[str, str]) -> None:
+        """Compile templates and read overrides."""
         overrides = tuple(f"/{override_name(name)}" for name in ("", *(each.name for each in self.overrides.platforms)))
-        for path, text in self.texts.items():
+        for path, text in texts.items():
             self.at(path)
             if path.endswith(".j2") and (code := self._compile(text, path, path)):
                 self.codes[path] = code
             elif path.endswith(overrides):
                 self._read_override(path, text)
+
+    def load(self, pin_key: PinKey, region: str) -> Catalog:
+        """Return the catalog of all texts."""
+        self.read(self.texts)
         settings_file = TomlFile(_SETTINGS, self.texts.get(_SETTINGS, ""), self.complaints)
         settings = read_settings(settings_file, environment=self.environment, region=region)
         hours = {
@@ -89,7 +117,7 @@ class _Loader:
             if path.endswith("/hours.toml")
         }
         line_folders = {line.folder for line in settings.lines.values() if line.folder}
-        library = self._library(line_folders)
+        library = self.library(line_folders)
         languages = {folder: _languages(settings, library, folder) for folder in (BASE, *line_folders)}
         self._check_lines(settings_file, settings, languages)
         names = sorted({path.split("/")[1] for path in self.texts if path.startswith(EXPERIMENTS + "/")})
@@ -151,7 +179,8 @@ class _Loader:
             if code := self._compile(source, f"{path}:{line}", path, line):
                 self.strings.setdefault(source, code)
 
-    def _library(self, line_folders: Collection[str]) -> Library:
+    def library(self, line_folders: Collection[str]) -> Library:
+        """Return the compiled templates by what they are looked up by."""
         variants: dict[str, dict[str, str]] = {}
         homes: dict[str, tuple[str, str]] = {}
         for path in self.codes:

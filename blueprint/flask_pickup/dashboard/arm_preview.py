@@ -1,27 +1,28 @@
-"""An experiment's arms as a made-up caller hears them, and where their words differ from control's."""
+"""An experiment's arms as a made-up caller hears them, and where their words and settings differ from control's."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, Literal
 
-from flask_pickup.caller import UNIDENTIFIED
-from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
-from flask_pickup.dashboard.parameters import chosen, entered_moment
-from flask_pickup.decision import Decision
-from flask_pickup.platforms import Platform
-from flask_pickup.previewing import SOMEBODY, imagine
+from flask_pickup.catalog import CONTROL, Catalog, Experiment, with_folder
+from flask_pickup.dashboard.audience_values import audience_values
+from flask_pickup.dashboard.frame import Frame
+from flask_pickup.dashboard.preview_callers import chosen_caller, would_be_in
+from flask_pickup.dashboard.preview_form import CUSTOMER, FIELDS, DescribedCall, Form, FormReader
+from flask_pickup.decision import FAULTS, Decision
+from flask_pickup.platforms import Answer, Platform, Rejection, Words
+from flask_pickup.previewing import imagine
 
 Pieces = tuple[tuple[Literal["same", "added", "removed"], str], ...]
 """A text in pieces: what it shares with another, what it adds, and what it leaves out."""
 
-_CUSTOMER_FIELD = re.compile(r"\bcustomer\.([a-z_]\w*)")
-_BOOLEANS: Mapping[str, Any] = {"true": True, "yes": True, "false": False, "no": False}
+_CUSTOMER_FIELD = re.compile(r"\bcustomer\.([a-z_]\w*(?:\.[a-z_]\w*\b(?!\())*)")
 
 _FEWEST_SHARED = 3
 """Words in a row between two changes that count as shared; fewer would be hard to read."""
@@ -29,53 +30,187 @@ _FEWEST_SHARED = 3
 _LARGE = 1_000_000
 """Pairs of words above which the comparison is no longer exact: its time grows with the square of the length."""
 
+_CONTEXT = 80
+"""Characters of a shared text that are shown before and after a change."""
+
 _TOKEN = re.compile(r"\s+|[^\s\w]|\w+")
 
 
-def arm_decisions(
-    catalog: Catalog, platform: Platform, experiment: Experiment, form: Mapping[str, str]
-) -> dict[str, Decision]:
-    """Return what is decided in each arm, control first, for the caller that a page's form describes.
+@dataclass(frozen=True)
+class ArmPreview:
+    """What a caller hears in an arm, against control.
 
-    An empty form is a caller during opening hours of whom nothing is known.
-
-    :raises BadParameter: if the form has a value that the page does not offer.
+    :param settings: those that differ, each its path, control's value and the arm's; None is a missing one.
     """
-    who, customer = UNIDENTIFIED, None
-    language = chosen(form, "language", catalog.languages)
-    if chosen(form, "who", ("withheld",)) is None:
-        who, customer = replace(SOMEBODY, language=language), _customer(form)
-    at, arms = _moment(catalog, form), sorted(experiment.weights, key=lambda arm: arm != CONTROL)
-    return {arm: imagine(catalog, platform, (experiment, arm), who, customer=customer, at=at).decision for arm in arms}
+
+    decision: Decision
+    greeting: Pieces
+    prompt: Pieces
+    settings: Sequence[tuple[str, str | None, str | None]]
+
+    @property
+    def has_same_greeting(self) -> bool:
+        """Whether the greeting is control's."""
+        return all(mark == "same" for mark, _ in self.greeting)
+
+    @property
+    def has_same_words(self) -> bool:
+        """Whether greeting and system prompt are control's."""
+        return self.has_same_greeting and self.has_same_prompt
+
+    @property
+    def has_same_prompt(self) -> bool:
+        """Whether the system prompt is control's."""
+        return all(mark == "same" for mark, _ in self.prompt)
+
+    @property
+    def prompt_changes(self) -> Pieces:
+        """The system prompt without what is far from every change."""
+        last = len(self.prompt) - 1
+        return tuple(
+            (mark, _around(text, is_first=place == 0, is_last=place == last) if mark == "same" else text)
+            for place, (mark, text) in enumerate(self.prompt)
+        )
+
+    @property
+    def is_like_control(self) -> bool:
+        """Whether nothing differs from control."""
+        return self.has_same_words and not self.settings
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the call is rejected with the greeting's words."""
+        return isinstance(self.decision.answer, Rejection)
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What failed, so that the caller hears the base."""
+        found: Sequence[str] = self.decision.reasons.get(FAULTS, ())
+        return found
 
 
-def customer_fields(catalog: Catalog, experiment: str) -> list[str]:
-    """Return the fields of a customer record that the base and an experiment read, but for the language."""
+@dataclass(frozen=True)
+class Previews:
+    """The arms of an experiment, and the caller for whom they are shown.
+
+    :param arms: by name, control first.
+    :param reader: has what the form offers.
+    :param form: the fields that describe the caller, also those that the page chose.
+    :param was_asked: whether the page's reader described the caller.
+    :param is_inside: whether the caller would be in the experiment.
+    """
+
+    arms: Mapping[str, ArmPreview]
+    reader: FormReader
+    form: Form
+    described: DescribedCall
+    customer_fields: Sequence[str]
+    was_asked: bool
+    is_inside: bool
+
+
+def preview_arms(frame: Frame, experiment: Experiment, stored: Mapping[str, Any] | None, asked: Form) -> Previews:
+    """Return the arms of an experiment as a caller hears them; those of a concluded one as callers heard them.
+
+    :param stored: the body of the latest definition that calls were answered with, if there is any.
+    :param asked: the caller's fields in the address; the page chooses the others.
+    :raises BadParameter: if a field has a value that the page does not offer.
+    """
+    catalog, shown = _as_it_ran(frame.catalog, experiment, stored or {})
+    values = audience_values(catalog.environment, experiment.audience)
+    numbers = frozenset(path for path, found in values.items() if any(type(each) in {int, float} for each in found))
+    reader = FormReader(catalog, _platforms(frame, experiment), frame.webhook.now, numbers)
+    form = {**chosen_caller(reader, shown, values, frame.webhook.engine), **asked}
+    platform, call, customer = described = reader.read(form)
+    names = sorted(shown.weights, key=lambda arm: arm != CONTROL)
+    decisions = {arm: imagine(catalog, platform, (shown, arm), call, customer).decision for arm in names}
+    return Previews(
+        arms={arm: _against(decisions[CONTROL], one, platform) for arm, one in decisions.items()},
+        reader=reader,
+        form=form,
+        described=described,
+        customer_fields=_customer_fields(catalog, experiment.name, {**values, **form}),
+        was_asked=any(name in FIELDS or name.startswith(CUSTOMER) for name in asked),
+        is_inside=would_be_in(catalog, shown, described),
+    )
+
+
+def _as_it_ran(catalog: Catalog, experiment: Experiment, stored: Mapping[str, Any]) -> tuple[Catalog, Experiment]:
+    """Return a concluded experiment and the content as they were while it ran, as far as its definition has them."""
+    if experiment.status != "concluded":
+        return catalog, experiment
+    files = {arm: texts for arm, texts in stored.get("files", {}).items() if texts != experiment.files.get(arm, {})}
+    folders = ((f"experiments/{experiment.name}/{arm}", texts) for arm, texts in files.items())
+    catalog = reduce(lambda content, folder: with_folder(content, *folder), folders, catalog)
+    weights = {**stored.get("arms", {}), **experiment.weights}
+    experiment = replace(experiment, status="running", weights=weights)
+    return catalog.with_experiment(experiment), experiment
+
+
+def _platforms(frame: Frame, experiment: Experiment) -> dict[str, Platform]:
+    """Return the platforms, first the default one, unless only on another an arm can differ."""
+    arms, default = frame.catalog.arms[experiment.name], frame.webhook.default_platform
+
+    def place(platform: Platform) -> tuple[bool, bool]:
+        return not any(arm.writes_on(platform) for arm in arms), platform is not default
+
+    return {platform.name: platform for platform in sorted(frame.webhook.platforms.values(), key=place)}
+
+
+def _customer_fields(catalog: Catalog, experiment: str, known: Iterable[str]) -> list[str]:
+    """Return the fields of a customer record that the base and an experiment read, but for the language.
+
+    :param known: names of other fields, each after "customer.", among other names.
+    """
     folders = ("greetings/", f"experiments/{experiment}/")
     texts = [text for path, text in catalog.texts.items() if path.startswith(folders)]
-    return sorted({name for text in texts for name in _CUSTOMER_FIELD.findall(text)} - {"language"})
+    others = {name.removeprefix(CUSTOMER) for name in known if name.startswith(CUSTOMER)}
+    return sorted(others.union(*(_CUSTOMER_FIELD.findall(text) for text in texts)) - {"language"})
 
 
-def _customer(form: Mapping[str, str]) -> dict[str, Any] | None:
-    entered = {
-        name.removeprefix("customer."): text.strip() for name, text in form.items() if name.startswith("customer.")
-    }
-    record = {name: _BOOLEANS.get(text.lower(), text) for name, text in entered.items() if text}
-    if language := form.get("language"):
-        record["language"] = language
-    return record or None
+# --- differences ------------------------------------------------------------------------------------------------------
 
 
-def _moment(catalog: Catalog, form: Mapping[str, str]) -> datetime:
-    """Return the chosen moment, or the next one at which it is open or closed."""
-    wanted = chosen(form, "hours", ("open", "closed", "now")) or "open"
-    if at := entered_moment(form, "at"):
-        return at if at.tzinfo else at.replace(tzinfo=catalog.zone(Line(None)))
-    now, hours = datetime.now(UTC), catalog.hours(Line(None))
-    if hours is None or wanted == "now":
-        return now
-    next_two_weeks = (now + timedelta(minutes=30 * step) for step in range(2 * 24 * 14))
-    return next((at for at in next_two_weeks if hours.is_open(at) is (wanted == "open")), now)
+def _against(control: Decision, arm: Decision, platform: Platform) -> ArmPreview:
+    greeting = word_diff(control.greeting or "", arm.greeting or "")
+    prompt = word_diff(control.prompt or "", arm.prompt or "")
+    if any(isinstance(each.answer, Rejection) for each in (control, arm)):
+        return ArmPreview(arm, greeting, prompt, ())
+    differing = _differing(_settings(control, platform), _settings(arm, platform))
+    return ArmPreview(arm, greeting, prompt, [(path, _shown(one), _shown(other)) for path, one, other in differing])
+
+
+def _settings(decision: Decision, platform: Platform) -> dict[str, Any]:
+    """Return the platform's JSON without our metadata, and with the same greeting and prompt for every arm."""
+    settings = decision.answer.settings if decision.answer else {}
+    return platform.answer(Answer(Words("…", "…"), decision.language, settings))
+
+
+_MISSING = object()
+
+
+def _differing(control: Any, arm: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield each field that differs: its path, control's value and the arm's."""
+    keys: Iterator[Any] | None = None
+    one, other = ({} if each is _MISSING else each for each in (control, arm))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        keys = iter({**one, **other})
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        one, other = dict(enumerate(one)), dict(enumerate(other))
+        keys = iter(one)
+    if keys is None:
+        if control != arm:
+            yield path, control, arm
+        return
+    for key in keys:
+        below = f"{path}.{key}" if path else str(key)
+        yield from _differing(one.get(key, _MISSING), other.get(key, _MISSING), below)
+
+
+def _shown(value: Any) -> str | None:
+    if value is _MISSING:
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @lru_cache(maxsize=256)
@@ -96,3 +231,9 @@ def word_diff(base: str, text: str) -> Pieces:
             added += "".join(new[c:d])
     pieces += [("removed", removed), ("added", added)]
     return tuple((mark, piece) for mark, piece in pieces if piece)
+
+
+def _around(text: str, *, is_first: bool, is_last: bool) -> str:
+    before = "" if is_first else text[:_CONTEXT].rpartition(" ")[0] + " "
+    after = "" if is_last else " " + text[-_CONTEXT:].partition(" ")[2]
+    return text if len(before) + len(after) + _CONTEXT > len(text) else f"{before}…{after}"

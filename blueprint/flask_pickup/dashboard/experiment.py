@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, abort, request
 
 from flask_pickup.catalog import CONTROL, Experiment
-from flask_pickup.dashboard.arm_preview import arm_decisions, customer_fields, word_diff
+from flask_pickup.dashboard.arm_preview import preview_arms
 from flask_pickup.dashboard.attention import needs_attention
 from flask_pickup.dashboard.definitions import definition, definition_changes, definitions, setting_values
 from flask_pickup.dashboard.downloads import KINDS, download
@@ -38,11 +38,7 @@ def experiment_page(frame: Frame, name: str) -> Response:
         result=result,
         details=details,
         **(_shown(experiment, result, details) if result and details else {}),
-        form=request.args,
-        customer_fields=customer_fields(frame.catalog, name),
-        languages=sorted(frame.catalog.languages),
-        arms=arm_decisions(frame.catalog, frame.webhook.default_platform, experiment, request.args),
-        word_diff=word_diff,
+        previews=preview_arms(frame, experiment, defined[0]["body"] if defined else None, request.args),
         definitions=zip(defined, definition_changes([row["body"] for row in defined]), strict=False),
     )
 

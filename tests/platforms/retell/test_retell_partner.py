@@ -10,9 +10,10 @@ from typing import Any, get_type_hints
 import pytest
 
 from flask_pickup.catalog import load
+from flask_pickup.customer import Customer
 from flask_pickup.platforms import Answer, CallEnded, Delivery, Rejection, SampleCall, Words
 from flask_pickup.platforms.retell import Retell
-from flask_pickup.previewing import SOMEBODY, imagine
+from flask_pickup.previewing import SOMEBODY, imagine, made_up_call
 
 pydantic: Any = pytest.importorskip("pydantic")
 webhook_auth: Any = pytest.importorskip("retell.lib.webhook_auth")
@@ -89,8 +90,9 @@ def test_sdk_reads_the_sample_content(vip: bool) -> None:  # noqa: FBT001 (the t
     """So is the answer of every arm in this repository, but for the one that rejects the call."""
     catalog = load(ROOT / "experiments", ROOT / "greetings", pin_key=lambda _: None, region="NL", platforms=[RETELL])
     assert not catalog.complaints
+    call, customer = made_up_call(RETELL, SOMEBODY, AT), Customer({"vip": vip}, {"vip": vip})
     answers = {
-        arm: imagine(catalog, RETELL, (experiment, arm), SOMEBODY, customer={"vip": vip}, at=AT).answer
+        arm: imagine(catalog, RETELL, (experiment, arm), call, customer).answer
         for experiment in catalog.experiments
         for arm in experiment.weights
     }
