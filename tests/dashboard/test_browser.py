@@ -387,3 +387,11 @@ def test_counted_numbers_fill_the_form(updated: Updated) -> None:
     page.clock.fast_forward(1_000)
     expect(page.get_by_label("New callers a week")).to_have_value("0.4", timeout=30_000)
     expect(page.get_by_label("Rate now")).to_have_value("20")
+
+
+def test_closed_page_can_be_used_by_everybody(chromium: Browser, address: str) -> None:
+    """So it is with the page that somebody without access gets."""
+    stranger = Visitor(chromium, address)
+    stranger.page.goto(f"{address}/little/pickup/calls")
+    examined(stranger.page)
+    stranger.context.close()

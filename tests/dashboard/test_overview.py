@@ -198,6 +198,7 @@ def test_rows_have_their_progress(told: Callable[..., Phone]) -> None:
     assert "warm-opening · week 5 of 12 · 200 callers" in text
     assert "Needs attention warm-opening : callers are not split as the weights say" in text
     assert "Drafts later" in text
+    assert 'href="/pickup/experiments/warm-opening#checks"' in page(told("broken"), "/").text
     assert "Needs attention" not in shown(told("winner"))
 
 
