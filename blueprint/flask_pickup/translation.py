@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -54,12 +54,24 @@ def ngettext(singular: str, plural: str, number: int, /, **values: object) -> st
 
 def format_number(number: float | None, pattern: str = "#,##0") -> str:
     """Return a number as the reader's language writes it, in one of Babel's patterns: "12,345"; a dash for None."""
-    return DASH if number is None else numbers.format_decimal(number, pattern, _language.get())
+    # Adding 0 makes one zero of two: they are equal, but are not written alike.
+    return DASH if number is None else _formatted_number(number + 0, pattern, _language.get())
 
 
 def format_day(day: str) -> str:
     """Return the day of a day or a moment in ISO 8601, as the reader's language writes it: "3 Mar 2026"."""
-    return dates.format_date(date.fromisoformat(day[:10]), _DAY, _language.get())
+    return _formatted_day(day[:10], _DAY, _language.get())
+
+
+# A page has hundreds of small counts and of days, and Babel reads its pattern anew for each.
+@lru_cache(maxsize=4096)
+def _formatted_number(number: float, pattern: str, language: str) -> str:
+    return numbers.format_decimal(number, pattern, language)
+
+
+@lru_cache(maxsize=1024)
+def _formatted_day(day: str, pattern: str, language: str) -> str:
+    return dates.format_date(date.fromisoformat(day), pattern, language)
 
 
 class PageFormat(Format):
@@ -74,7 +86,7 @@ class PageFormat(Format):
     def day(self, at: datetime | str | None) -> str:
         """Return the day, also of a moment or a day in ISO 8601."""
         if isinstance(at, str) and len(at) == len("2026-01-01"):
-            return self.date(date.fromisoformat(at), _DAY)
+            return _formatted_day(at, _DAY, self.locale.language)
         return self.moment(at, _DAY)
 
     def short_day(self, at: str) -> str:
