@@ -124,7 +124,7 @@ def part(text: str, name: str) -> str:
 @pytest.mark.parametrize(
     ("database", "files", "says"),
     [
-        ("winner", FILES, ("Better warm is better (found on", "control 30.0 % → warm 42.0 %", "+12.0 pp, 95 % interval", 'Roll out warm status = "concluded" winner = "warm"', "Week 5 of 12")),
+        ("winner", FILES, ("Better warm is better (found on", "control 30.0 % → warm 42.0 %", "+12.0 pp, 95 % interval", 'Roll out warm status = "concluded" winner = "warm"', "week 5 of 12")),
         ("same", FILES, ("No difference No relevant difference (found on", "30.0 % → warm 30.0 %", "Keep either")),
         ("undecided", FILES, ("Too early Too early to call", "30.0 % → warm 33.0 %", "Let it run")),
         ("over", SHORT, ("Choice Choose warm (since", "Conclude with warm", "This is a choice, not a finding")),

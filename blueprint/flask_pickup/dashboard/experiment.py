@@ -50,7 +50,7 @@ def _shown(experiment: Experiment, result: Mapping[str, Any], details: Mapping[s
     findings = result["warnings"]
     return {
         "scorecard": Scorecard.of(result, experiment),
-        "progress": Elapsed.at(result, experiment),
+        "elapsed": Elapsed.at(result, experiment),
         "period": [result[end][:10] for end in ("since", "until")],
         "alarms": [each for each in findings if needs_attention(each)],
         "notes": [each for each in findings if not needs_attention(each)],

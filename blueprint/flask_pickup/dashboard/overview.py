@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -15,9 +14,9 @@ from flask_pickup.dashboard.attention import attention
 from flask_pickup.dashboard.downloads import KINDS, download
 from flask_pickup.dashboard.frame import Frame, freshness
 from flask_pickup.dashboard.platform_status import platform_statuses
+from flask_pickup.dashboard.scorecard import Elapsed, MetricRow, Scorecard
 from flask_pickup.platforms import endpoint_of
 from flask_pickup.results.amounts import at_least, unit_of
-from flask_pickup.results.looks import WEEK
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.wording import with_messages
@@ -25,13 +24,8 @@ from flask_pickup.translation import gettext
 
 _Json = Mapping[str, Any]
 
-_MOST_ARMS = 3
-"""Arms that have room in a row."""
 _ORDER = ("broken", "better", "better below smallest", "worse", "choice", "no difference")
 """States of verdicts after which there is something to do."""
-_MARGIN = 1.08
-"""The picture of intervals is wider than they are by this factor."""
-
 OVERVIEW_COLUMNS = (
     *("experiment", "status", "verdict", "action", "metric", "unit", "arm", "callers", "rate"),
     *("difference", "low", "high", "since", "as_of"),
@@ -42,12 +36,14 @@ OVERVIEW_COLUMNS = (
 class ExperimentRow:
     """An experiment as the overview shows it.
 
-    :param result: its latest results with their texts; None while there are none.
+    :param result: its latest results with their texts; None while there are none, or no caller.
+    :param is_computing: whether there are none yet.
     :param has_failed: whether they could not be computed.
     """
 
     experiment: Experiment
     result: _Json | None = None
+    is_computing: bool = False
     has_failed: bool = False
 
     @property
@@ -59,47 +55,20 @@ class ExperimentRow:
     @property
     def is_reliable(self) -> bool:
         """Whether numbers may be shown."""
-        return bool(self.result and self.result["since"] and self.result["verdict"]["state"] != "broken")
-
-    @property
-    def metric(self) -> _Json | None:
-        """The primary metric."""
-        metrics = self.result["metrics"] if self.result else ()
-        return next((each for each in metrics if each["metric"] == self.experiment.primary), None)
+        return self.result is not None and self.result["verdict"]["state"] != "broken"
 
     @cached_property
-    def compared(self) -> Sequence[_Json]:
-        """The arms of the verdict compared with control in the primary metric; all where it is about none."""
-        if not (self.is_reliable and self.metric and self.result):
+    def compared(self) -> Sequence[MetricRow]:
+        """The comparisons that the verdict is about; none of unreliable results."""
+        if self.result is None or not self.is_reliable:
             return []
-        known = [each for each in self.metric["comparisons"] if each["against"] == CONTROL and each["interval"]]
-        return [each for each in known if each["arm"] in self.result["verdict"]["arms"]] or known
+        told = Scorecard.of(self.result, self.experiment).told(self.result["verdict"])
+        return [row for row in told if row.comparison["interval"]]
 
     @property
-    def lines(self) -> Sequence[_Json]:
-        """The comparisons that have room."""
-        return self.compared[:_MOST_ARMS]
-
-    @property
-    def others(self) -> int:
-        """The number of those that have none."""
-        return len(self.compared) - len(self.lines)
-
-    @property
-    def edge(self) -> float:
-        """The difference at the ends of the picture of all intervals."""
-        return _MARGIN * max((abs(end) for each in self.lines for end in each["interval"]), default=0)
-
-    @property
-    def tone(self) -> str:
-        """How the intervals are coloured; without a verdict they are not."""
-        state = self.result["verdict"]["state"] if self.result else ""
-        return "good" if state.startswith("better") else "bad" if state == "worse" else ""
-
-    def mean(self, arm: str) -> float | None:
-        """Return the primary metric's mean in an arm."""
-        arms = self.metric["arms"] if self.metric else ()
-        return next((each["mean"] for each in arms if each["arm"] == arm), None)
+    def elapsed(self) -> Elapsed | None:
+        """Where it is on the way to its horizon."""
+        return Elapsed.at(self.result, self.experiment) if self.result else None
 
     @property
     def callers(self) -> int:
@@ -107,21 +76,15 @@ class ExperimentRow:
         return sum(arm["callers"] for arm in self.result["arms"]) if self.result else 0
 
     @property
-    def week(self) -> int:
-        """The number of the present week, from 1; beyond the horizon it is larger than ``maximum_weeks``."""
-        assert self.result
-        since, until = (datetime.fromisoformat(self.result[name]) for name in ("since", "until"))
-        return (until - since) // WEEK + 1
-
-    @property
     def found(self) -> str:
         """What was found of the winner, at the last look that supports it: "+3.5 pp"."""
         of = (self.experiment.winner, self.experiment.primary)
         claims = self.result["verdict"]["claims"] if self.result else ()
         claim = next((each for each in claims if (each["arm"], each["metric"]) == of), None)
-        if claim is None or not self.metric or not claim["state"].startswith("better"):
+        if claim is None or not self.compared or not claim["state"].startswith("better"):
             return ""
-        return at_least(claim["at_least"], unit_of(self.metric["is_proportion"], self.metric["per"]))
+        metric = self.compared[0].metric
+        return at_least(claim["at_least"], unit_of(metric["is_proportion"], metric["per"]))
 
 
 def overview(frame: Frame) -> Response:
@@ -162,8 +125,9 @@ def _latest(frame: Frame) -> Mapping[str, Latest]:
 def _rows(frame: Frame, latest: Mapping[str, Latest]) -> Iterator[ExperimentRow]:
     for experiment in frame.catalog.experiments:
         body = latest.get(experiment.name, Latest()).body or {}
-        result = body.get("results")
-        yield ExperimentRow(experiment, with_messages(result) if result else None, "failed" in body)
+        result = body.get("results") or {}
+        shown = with_messages(result) if result.get("since") else None
+        yield ExperimentRow(experiment, shown, experiment.name in latest and not body, "failed" in body)
 
 
 def _csv_rows(row: ExperimentRow) -> Iterator[tuple[Any, ...]]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
-from flask_pickup.catalog import Experiment
+from flask_pickup.catalog import CONTROL, Experiment
+from flask_pickup.results.looks import WEEK
 
 _Json = Mapping[str, Any]
 Tone = Literal["good", "bad", "quiet", ""]
 
+_BETWEEN_LOOKS = {
+    **dict.fromkeys(("better", "better below smallest", "worse", "no difference"), "undecided"),
+    "harmed": "unknown",
+}
+"""States that stand from a weekly look on, and what is said before: the interval of a day may already say more."""
 _TONES: Mapping[str, Tone] = {
     **dict.fromkeys(("better", "better below smallest", "safe"), "good"),
     **dict.fromkeys(("worse", "harmed"), "bad"),
@@ -39,7 +45,7 @@ class MetricRow:
     """A comparison of one metric.
 
     :param metric: as plain values, for its unit.
-    :param is_first: whether the row is its metric's first.
+    :param state: the comparison's, as far as the verdict has it.
     :param edge: the difference at the ends of the row's picture; None where there is no interval.
     :param mark: the smallest relevant difference, or the harm that is no longer accepted, with its sign; None if not set.
     """
@@ -48,8 +54,8 @@ class MetricRow:
     base: Cell
     arm: Cell
     comparison: _Json
+    state: str
     tone: Tone
-    is_first: bool
     edge: float | None
     mark: float | None
 
@@ -66,11 +72,17 @@ class Scorecard:
     def of(cls, result: _Json, experiment: Experiment) -> Scorecard:
         """Return the rows of results as plain values."""
         groups: dict[str, list[MetricRow]] = {"primary": [], "others": [], "guardrails": []}
+        claimed = {(claim["arm"], claim["metric"]) for claim in result["verdict"]["claims"]}
         for metric in result["metrics"]:
             is_primary = metric["metric"] == experiment.primary
             group = "primary" if is_primary else "guardrails" if metric["guardrail"] else "others"
-            groups[group] += _rows(metric, experiment)
+            groups[group] += _rows(metric, experiment, claimed)
         return cls(**{name: tuple(rows) for name, rows in groups.items()})
+
+    def told(self, verdict: _Json) -> Sequence[MetricRow]:
+        """Return the rows of the primary metric that a verdict is about: its arms against control, or else all of them."""
+        rows = [row for row in self.primary if row.base.arm == CONTROL]
+        return [row for row in rows if row.arm.arm in verdict["arms"]] or rows
 
 
 @dataclass(frozen=True)
@@ -81,13 +93,10 @@ class Elapsed:
     of: int
 
     @classmethod
-    def at(cls, result: _Json, experiment: Experiment) -> Elapsed | None:
-        """Return the week of results; None where they have no caller, or the horizon is over."""
-        if not result["since"]:
-            return None
-        passed = datetime.fromisoformat(result["until"]) - datetime.fromisoformat(result["since"])
-        found = cls(passed // timedelta(weeks=1) + 1, experiment.decision.maximum_weeks)
-        return found if found.week <= found.of else None
+    def at(cls, result: _Json, experiment: Experiment) -> Elapsed:
+        """Return the week of results that have callers."""
+        since, until = (datetime.fromisoformat(result[name]) for name in ("since", "until"))
+        return cls((until - since) // WEEK + 1, experiment.decision.maximum_weeks)
 
 
 @dataclass(frozen=True)
@@ -117,15 +126,16 @@ def checks(result: _Json) -> Iterator[Check]:
     yield Check("rules", "rules-changed" not in found, {}, changed)
 
 
-def _rows(metric: _Json, experiment: Experiment) -> Iterator[MetricRow]:
+def _rows(metric: _Json, experiment: Experiment, claimed: Collection[tuple[str, str]]) -> Iterator[MetricRow]:
     cells = {arm["arm"]: _cell(arm, metric) for arm in metric["arms"]}
     mark = _mark(metric, experiment)
     ends = [abs(end) for each in metric["comparisons"] for end in each["interval"] or ()]
     edge = _ROOM * max(*ends, abs(mark or 0)) if ends else None
-    for index, each in enumerate(metric["comparisons"]):
-        tone = _TONES.get(each["state"], "")
+    for each in metric["comparisons"]:
+        has_claim = each["against"] != CONTROL or (each["arm"], metric["metric"]) in claimed
+        state = each["state"] if has_claim else _BETWEEN_LOOKS.get(each["state"], each["state"])
         base, arm = cells[each["against"]], cells[each["arm"]]
-        yield MetricRow(metric, base, arm, each, tone, index == 0, edge or None, mark)
+        yield MetricRow(metric, base, arm, each, state, _TONES.get(state, ""), edge or None, mark)
 
 
 def _cell(arm: _Json, metric: _Json) -> Cell:
