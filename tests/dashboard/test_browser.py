@@ -200,7 +200,7 @@ def test_plots_are_drawn_without_a_script(chromium: Browser, address: str) -> No
     assert plots.first.get_attribute("aria-label") == (
         "The difference of warm from control and its interval at each weekly look; the table has the same figures."
     )
-    assert plots.first.locator(".ticks text").all_inner_texts()[:2] != []
+    assert plots.first.locator(".scale text").all_inner_texts()[:2] != []
     visitor.context.close()
     assert not visitor.noted
 
