@@ -260,7 +260,7 @@ def entered(form: str) -> dict[str, Any]:
         ([f"{rate} 5 500" for rate in (0, -1, 100, 1e-9, 1e300, "nan", "inf")], "The rate and the difference"),
         ([f"50 {lift} 500" for lift in (0, -5, 1e-9, 100, "inf", "nan")], "The rate and the difference"),
         ([f"50 5 {callers}" for callers in (0, -1, 2e-9, 1e300, "nan", "inf", "1,000,000,001")], "The callers"),
-        ([f"50 5 500 {most} warm-opening" for most in (0, 1, 53, 2.5, "nan", "inf")], "a whole number from 2 to 52"),
+        ([f"50 5 500 {most} warm-opening" for most in (0, 1, 27, 2.5, "nan", "inf")], "a whole number from 2 to 26"),
     ],
 )  # fmt: skip
 def test_form_out_of_range_keeps_what_was_entered(empty: Planner, forms: list[str], says: str) -> None:

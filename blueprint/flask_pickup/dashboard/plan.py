@@ -29,7 +29,7 @@ _COUNTED_FOR = timedelta(hours=1)
 _FIELDS = ("baseline", "lift", "callers_a_week", "maximum_weeks")
 _LEAST, _MOST = 0.0001, 1e9
 _FEWEST_CALLERS, _MOST_CALLERS = 0.1, 1e9
-_MOST_WEEKS = 52
+_MOST_WEEKS = 26
 """Above it a page would take seconds."""
 _PROPOSED = 0.05
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
