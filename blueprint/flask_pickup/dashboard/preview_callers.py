@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -10,7 +9,7 @@ from itertools import islice, product
 from typing import Any
 
 from phonenumbers import SUPPORTED_REGIONS
-from sqlalchemy import Engine, RowMapping, and_, select
+from sqlalchemy import Engine, RowMapping, and_, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.caller import language_in
@@ -44,7 +43,8 @@ def chosen_caller(reader: FormReader, experiment: Experiment, values: AudienceVa
     """
     asked = [*values["caller.country"], *_COUNTRIES] if "caller.country" in values else ()
     countries = [one for one in asked if one in SUPPORTED_REGIONS]
-    likely = [*_recent(reader, _latest(engine, experiment.name)), *({"country": one} for one in countries), {}]
+    recent = (_as_form(reader, kind) for kind in _recent(engine, experiment.name))
+    likely = [*recent, *({"country": one} for one in countries), {}]
     customers = list(_customers(values))
     for callers in (_at_times(likely, values), _checked(reader, values)):
         for form in _combined(list(callers), customers):
@@ -119,24 +119,6 @@ def _reads_the_time(values: AudienceValues) -> bool:
     return any(path.partition(".")[0] == "now" for path in values)
 
 
-def _recent(reader: FormReader, calls: Sequence[RowMapping]) -> Iterator[dict[str, str]]:
-    """Yield the kinds of callers of the latest calls, each at the time of its last one.
-
-    Those in the experiment come first, and the most frequent.
-    """
-    latest: dict[tuple[Any, ...], RowMapping] = {}
-    kinds: Counter[tuple[Any, ...]] = Counter()
-    for call in calls:
-        kind = (call["arm"] is None, *(call[name] for name in _KIND))
-        kinds[kind] += 1
-        latest.setdefault(kind, call)
-    for kind in sorted(kinds, key=lambda kind: (kind[0], -kinds[kind]))[:_MOST_KINDS]:
-        yield _as_form(reader, latest[kind])
-
-
-_KIND = ("platform", "country", "language", "line", "is_withheld")
-
-
 def _as_form(reader: FormReader, call: RowMapping) -> dict[str, str]:
     catalog, line = reader.catalog, reader.catalog.line(call["line"], None)
     country, language, spoken = call["country"], call["language"], catalog.languages_on(line)
@@ -152,13 +134,24 @@ def _as_form(reader: FormReader, call: RowMapping) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def _latest(engine: Engine, experiment: str) -> Sequence[RowMapping]:
-    """Return the latest calls, each with its arm in an experiment; none if the database does not answer in time."""
-    columns = (Call.call_id, Call.platform, Call.country, Call.language, Call.line, Call.decided_at)
-    latest = select(*columns, Call.caller_key.is_(None).label("is_withheld")).where(Call.decided_at.is_not(None))
-    calls = latest.order_by(Call.decided_at.desc()).limit(_LATEST).subquery()
+def _recent(engine: Engine, experiment: str) -> Sequence[RowMapping]:
+    """Return the kinds of callers of the latest calls, each at the time of its last one.
+
+    Those in the experiment come first, and the most frequent. There are none if the database does not answer in time.
+    """
+    columns = (Call.call_id, Call.platform, Call.country, Call.language, Call.line, Call.caller_key, Call.decided_at)
+    latest = select(*columns).where(Call.decided_at.is_not(None)).order_by(Call.decided_at.desc())
+    calls = latest.limit(_LATEST).subquery()
     own = and_(Assignment.call_id == calls.c.call_id, Assignment.experiment == experiment)
-    query = select(calls, Assignment.arm).outerjoin(Assignment, own).order_by(calls.c.decided_at.desc())
+    kind = (calls.c.platform, calls.c.country, calls.c.language, calls.c.line)
+    is_withheld, is_outside = calls.c.caller_key.is_(None), Assignment.arm.is_(None)
+    query = (
+        select(*kind, is_withheld.label("is_withheld"), func.max(calls.c.decided_at).label("decided_at"))
+        .outerjoin(Assignment, own)
+        .group_by(*kind, is_withheld, is_outside)
+        .order_by(is_outside, func.count().desc())
+        .limit(_MOST_KINDS)
+    )
     with suppress(SQLAlchemyError), reading(engine, _SECONDS) as connection:
         return connection.execute(query).mappings().all()
     return ()
