@@ -330,6 +330,7 @@ def test_update_leaves_the_visitor_alone(updated: Updated) -> None:
     page.reload()
     page.evaluate("() => { navigator.clipboard.writeText = async (text) => { window.copied = text } }")
     expect(page.get_by_role("status")).to_contain_text("updating")
+    page.locator("summary", has_text="Preview as another caller").click()
     page.get_by_label("Customer: first name").fill("Ada")
     page.locator("summary", has_text="The SQL").click()
     page.get_by_role("button", name="Copy").focus()

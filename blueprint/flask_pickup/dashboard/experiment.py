@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from flask import Response, abort, request
+from markupsafe import Markup
 
 from flask_pickup.catalog import CONTROL, Experiment
 from flask_pickup.dashboard.arm_preview import preview_arms
@@ -30,20 +32,38 @@ def experiment_page(frame: Frame, name: str) -> Response:
     body = latest.body or {}
     result, details = body.get("results"), body.get("details")
     result = with_messages(result, frame.labels(experiment)) if result and details else None
+    shown, numbers = {}, Markup()
+    if result and details and latest.at:
+        shown = _shown(experiment, result)
+        numbers = _numbers(frame, latest.at, **shown, experiment=experiment, result=result, details=details)
     return frame.page(
         "experiment",
         experiment=experiment,
+        result=result,
+        **shown,
         **freshness([latest]),
         failed="failed" in body,
-        result=result,
-        details=details,
-        **(_shown(experiment, result, details) if result and details else {}),
+        numbers=numbers,
         previews=preview_arms(frame, experiment, defined[0]["body"] if defined else None, request.args),
         definitions=zip(defined, definition_changes([row["body"] for row in defined]), strict=False),
     )
 
 
-def _shown(experiment: Experiment, result: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(frame: Frame, at: datetime, **values: Any) -> Markup:
+    """Return the part of the page that takes longest: of a year it has thousands of numbers."""
+
+    def plotted() -> Mapping[str, Any]:
+        details, arms = values["details"], values["arms_in_order"]
+        plots = {
+            "over_time_plots": list(over_time(details["narrowing"], arms)),
+            "day_bars": bars_by_day(details["days"], arms),
+        }
+        return {**values, **plots}
+
+    return frame.part("_numbers", values["experiment"].name, at, plotted)
+
+
+def _shown(experiment: Experiment, result: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page tells of results that have callers."""
     # As in the previews, so that each arm keeps its colour.
     arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
@@ -58,8 +78,6 @@ def _shown(experiment: Experiment, result: Mapping[str, Any], details: Mapping[s
         "split_alarm": SPLIT,
         "primary": next((each for each in result["metrics"] if each["metric"] == experiment.primary), None),
         "arms_in_order": arms,
-        "over_time_plots": list(over_time(details["narrowing"], arms)),
-        "day_bars": bars_by_day(details["days"], arms),
     }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
 from flask import Response, abort, render_template, request, url_for
+from markupsafe import Markup
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -51,6 +53,7 @@ class Frame:
     access: Access
     webhook: Webhook
     snapshots: Snapshots
+    _parts: dict[tuple[str, ...], tuple[datetime, Markup]] = field(default_factory=dict, init=False)
 
     @property
     def catalog(self) -> Catalog:
@@ -85,12 +88,28 @@ class Frame:
 
         :param name: the template's, without its ending.
         """
+        return Response(self._render(name, values), status, mimetype="text/html")
+
+    def part(self, name: str, of: str, at: datetime, values: Callable[[], Mapping[str, Any]]) -> Markup:
+        """Return a part of a page, which each process renders once for each language.
+
+        :param name: the template's, without its ending.
+        :param of: what it is about.
+        :param at: when that was computed; a part of another time is rendered anew.
+        """
+        key = (name, of, reader_language(), request.root_path)
+        kept = self._parts.get(key)
+        if kept is None or kept[0] != at:
+            kept = self._parts[key] = at, Markup(self._render(name, values()))  # noqa: S704 (a template's)
+        return kept[1]
+
+    def _render(self, name: str, values: Mapping[str, Any]) -> str:
         shared = {
             "_": gettext, "ngettext": ngettext, "number": format_number,
             "formats": self.formats,
             "now": self.webhook.now, "here": request.root_path + request.path, "line_name": self._line_name,
         }  # fmt: skip
-        return Response(render_template(f"pickup/{name}.html", **shared, **values), status, mimetype="text/html")
+        return render_template(f"pickup/{name}.html", **shared, **values)
 
     def problem(self, text: str, status: int) -> Response:
         """Return a page that says why there is no other."""
