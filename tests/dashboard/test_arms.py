@@ -141,7 +141,7 @@ def test_described_moment_is_heard(open_app: OpenApp) -> None:
             {"first_message.j2": "{{ 1 // 0 }}"},
             "A part of this arm fails for this caller experiments/warm-opening/warm",
         ),
-        ({"first_message.j2": "Good day."}, "All arms are alike on flireo."),
+        ({"first_message.j2": "Good day."}, "The arms are alike for this caller on Flireo."),
     ],
 )
 def test_differences_from_control_are_shown(open_app: OpenApp, files: Mapping[str, Any], says: str) -> None:
@@ -150,6 +150,24 @@ def test_differences_from_control_are_shown(open_app: OpenApp, files: Mapping[st
     author = open_app({GREETING: "Good day.", **folder})
     assert says in shown(author)
     assert ("Same settings as control." in shown(author)) == ("greeting" in says or "Hello" in says)
+
+
+def test_arms_are_shown_for_a_caller_for_whom_they_differ(open_app: OpenApp) -> None:
+    """Where only some of the audience hear a difference, the page shows one of them."""
+    toml = EXPERIMENT.replace("[arms]", 'audience = "customer.vip is defined"\n[arms]')
+    words = "{{ 'Good day.' if customer.vip else 'Hello.' }}"
+    author = open_app({TOML: toml, GREETING: "Good day.", "experiments/warm-opening/warm/first_message.j2": words})
+    assert "vip: no." in shown(author)
+    assert "The arms are alike for this caller" in shown(author, "customer.vip=yes")
+
+
+def test_named_agent_is_one_setting_that_differs(open_app: OpenApp) -> None:
+    """An arm that names a saved agent differs in that, wherever the platform then wants the other settings."""
+    named = {"assistant_id": "00000000-0000-0000-0000-000000000000"}
+    files = {GREETING: "Good day.", "experiments/warm-opening/warm/override.json": named}
+    text = shown(open_app({**files, "experiments/warm-opening/warm/first_message.j2": "Good day."}))
+    assert text.partition("Settings that differ control warm ")[2].startswith("assistant_id – 00000000")
+    assert "assistant_override" not in text
 
 
 def test_alike_arm_beside_another(open_app: OpenApp) -> None:
@@ -182,6 +200,6 @@ def test_platform_can_be_chosen(open_app: OpenApp) -> None:
     }
     author, path = open_app(files, PICKUP_RETELL_API_KEY="key_of-an-example"), "/experiments/tone"
     text = shown(author, path=path)
-    assert ("on retell." in text, "call_inbound. dynamic_variables. tone – warm" in text) == (True, True)
-    assert "All arms are alike on flireo." in shown(author, "platform=flireo", path=path)
+    assert ("on Retell." in text, "call_inbound. dynamic_variables. tone – warm" in text) == (True, True)
+    assert "The arms are alike for this caller on Flireo." in shown(author, "platform=flireo", path=path)
     assert page(author, f"{path}?platform=vapi").status_code == 400

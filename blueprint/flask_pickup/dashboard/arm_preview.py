@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import lru_cache, reduce
+from itertools import islice
 from typing import Any, Literal
 
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, with_folder
 from flask_pickup.dashboard.audience_values import audience_values
 from flask_pickup.dashboard.frame import Frame
-from flask_pickup.dashboard.preview_callers import chosen_caller, would_be_in
+from flask_pickup.dashboard.preview_callers import callers_inside, would_be_in
 from flask_pickup.dashboard.preview_form import CUSTOMER, FIELDS, DescribedCall, Form, FormReader
 from flask_pickup.decision import FAULTS, Decision
-from flask_pickup.platforms import Answer, Platform, Rejection, Words
+from flask_pickup.platforms import Answer, Platform, Rejection
 from flask_pickup.previewing import imagine
 
 Pieces = tuple[tuple[Literal["same", "added", "removed"], str], ...]
@@ -32,6 +33,9 @@ _LARGE = 1_000_000
 
 _CONTEXT = 80
 """Characters of a shared text that are shown before and after a change."""
+
+_MOST_TRIED = 10
+"""Callers for whom the arms are rendered in search of a difference."""
 
 _TOKEN = re.compile(r"\s+|[^\s\w]|\w+")
 
@@ -108,31 +112,47 @@ class Previews:
     was_asked: bool
     is_inside: bool
 
+    @property
+    def differ(self) -> bool:
+        """Whether this caller hears, or is served with, anything else in another arm than in control."""
+        return not all(arm.is_like_control for arm in self.arms.values())
+
 
 def preview_arms(frame: Frame, experiment: Experiment, stored: Mapping[str, Any] | None, asked: Form) -> Previews:
     """Return the arms of an experiment as a caller hears them; those of a concluded one as callers heard them.
 
     :param stored: the body of the latest definition that calls were answered with, if there is any.
-    :param asked: the caller's fields in the address; the page chooses the others.
+    :param asked: the caller's fields in the address. The page chooses the others: those of a caller for whom the arms
+        differ, if one of the likeliest is such.
     :raises BadParameter: if a field has a value that the page does not offer.
     """
     catalog, shown = _as_it_ran(frame.catalog, experiment, stored or {})
     values = audience_values(catalog.environment, experiment.audience)
     numbers = frozenset(path for path, found in values.items() if any(type(each) in {int, float} for each in found))
     reader = FormReader(catalog, _platforms(frame, experiment), frame.webhook.now, numbers)
-    form = {**chosen_caller(reader, shown, values, frame.webhook.engine), **asked}
-    platform, call, customer = described = reader.read(form)
     names = sorted(shown.weights, key=lambda arm: arm != CONTROL)
-    decisions = {arm: imagine(catalog, platform, (shown, arm), call, customer).decision for arm in names}
-    return Previews(
-        arms={arm: _against(decisions[CONTROL], one, platform) for arm, one in decisions.items()},
-        reader=reader,
-        form=form,
-        described=described,
-        customer_fields=_customer_fields(catalog, experiment.name, {**values, **form}),
-        was_asked=any(name in FIELDS or name.startswith(CUSTOMER) for name in asked),
-        is_inside=would_be_in(catalog, shown, described),
-    )
+    was_asked = any(name in FIELDS or name.startswith(CUSTOMER) for name in asked)
+
+    def heard_by(form: Form) -> Previews:
+        platform, call, customer = described = reader.read(form)
+        decisions = {arm: imagine(catalog, platform, (shown, arm), call, customer).decision for arm in names}
+        return Previews(
+            arms={arm: _against(decisions[CONTROL], one) for arm, one in decisions.items()},
+            reader=reader,
+            form=form,
+            described=described,
+            customer_fields=_customer_fields(catalog, experiment.name, {**values, **form}),
+            was_asked=was_asked,
+            is_inside=would_be_in(catalog, shown, described),
+        )
+
+    first = None
+    for caller in islice(callers_inside(reader, shown, values, frame.webhook.engine), _MOST_TRIED):
+        found = heard_by({**caller, **asked})
+        if was_asked or found.differ:
+            return found
+        first = first or found
+    return first or heard_by(asked)
 
 
 def _as_it_ran(catalog: Catalog, experiment: Experiment, stored: Mapping[str, Any]) -> tuple[Catalog, Experiment]:
@@ -171,19 +191,17 @@ def _customer_fields(catalog: Catalog, experiment: str, known: Iterable[str]) ->
 # --- differences ------------------------------------------------------------------------------------------------------
 
 
-def _against(control: Decision, arm: Decision, platform: Platform) -> ArmPreview:
+def _against(control: Decision, arm: Decision) -> ArmPreview:
     greeting = word_diff(control.greeting or "", arm.greeting or "")
     prompt = word_diff(control.prompt or "", arm.prompt or "")
     if any(isinstance(each.answer, Rejection) for each in (control, arm)):
         return ArmPreview(arm, greeting, prompt, ())
-    differing = _differing(_settings(control, platform), _settings(arm, platform))
+    differing = _differing(_settings(control), _settings(arm))
     return ArmPreview(arm, greeting, prompt, [(path, _shown(one), _shown(other)) for path, one, other in differing])
 
 
-def _settings(decision: Decision, platform: Platform) -> dict[str, Any]:
-    """Return the platform's JSON without our metadata, and with the same greeting and prompt for every arm."""
-    settings = decision.answer.settings if decision.answer else {}
-    return platform.answer(Answer(Words("…", "…"), decision.language, settings))
+def _settings(decision: Decision) -> Mapping[str, Any]:
+    return decision.answer.settings if isinstance(decision.answer, Answer) else {}
 
 
 _MISSING = object()

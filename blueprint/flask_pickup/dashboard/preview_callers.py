@@ -1,4 +1,4 @@
-"""Chooses the caller for whom an experiment's arms are shown: one of its audience, like those who called last."""
+"""Callers for whom an experiment's arms can be shown: those of its audience, first such as called last."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ _SAMPLES = {"first_name": "Jan", "last_name": "Jansen", "name": "Jan Jansen"}
 """What a customer's field holds whose value an audience does not say; of another one, yes."""
 
 
-def chosen_caller(reader: FormReader, experiment: Experiment, values: AudienceValues, engine: Engine) -> dict[str, str]:
-    """Return the form that describes a caller in an experiment; one like the others if none is found.
+def callers_inside(
+    reader: FormReader, experiment: Experiment, values: AudienceValues, engine: Engine
+) -> Iterator[dict[str, str]]:
+    """Yield forms that describe callers in an experiment, the likeliest first.
 
     :param values: what the audience compares with.
     """
@@ -49,8 +51,7 @@ def chosen_caller(reader: FormReader, experiment: Experiment, values: AudienceVa
     for callers in (_at_times(likely, values), _checked(reader, values)):
         for form in _combined(list(callers), customers):
             if would_be_in(reader.catalog, experiment, reader.read(form)):
-                return form
-    return {}
+                yield form
 
 
 def would_be_in(catalog: Catalog, experiment: Experiment, described: DescribedCall) -> bool:
