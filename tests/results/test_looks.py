@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, delete, insert, select, update
 
 from flask_pickup.models import Assignment, Call, Definition, Look, Outcome
-from flask_pickup.results.assembling import ResultOptions, results
+from flask_pickup.results.assembling import ResultOptions, analysis, results
 from flask_pickup.results.model import Results
 from result_rows import BOOKED, HANG_UP, START, Rows, body, callers, tables
 
@@ -87,6 +87,21 @@ def test_weeks_nobody_looked_at_are_as_they_would_have_been(engine: Engine) -> N
     assert looks(engine) == at_once
     assert list(at_once) == [1, 2, 3, 4, 5, 6]
     assert at_once[3]["until"] == (START + 3 * WEEK).isoformat()
+
+
+def test_looks_are_kept_whatever_fails_after_them(engine: Engine) -> None:
+    """A computation that ends with an error has kept the looks that it made: the next one begins there."""
+    define(engine, "d", 0)
+    fill(engine, 0.3, 0.36)
+
+    def computes() -> None:
+        with analysis(engine, "opening", None, ResultOptions(now=START + 3.5 * WEEK)) as found:
+            found.results()
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        computes()
+    assert list(looks(engine)) == [1, 2, 3]
 
 
 def test_looks_and_verdicts_outlive_the_rows(engine: Engine) -> None:

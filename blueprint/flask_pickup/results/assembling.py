@@ -87,13 +87,16 @@ def analysis(
 ) -> Iterator[Analysis]:
     """Give an experiment's rows as they are now; arguments and errors are those of :func:`results`.
 
-    Weekly looks that are new are kept when the block has ended.
+    Weekly looks that are new are kept when the block has ended, also by an error: the next time begins where this ended.
     """
-    options = options or ResultOptions()
-    with reading(engine, options.patience) as connection:
-        found = Analysis(connection, _definitions(connection, experiment, in_force, options), options)
-        yield found
-    keep_looks(engine, experiment, found.looking.rows)
+    options, found = options or ResultOptions(), None
+    try:
+        with reading(engine, options.patience) as connection:
+            found = Analysis(connection, _definitions(connection, experiment, in_force, options), options)
+            yield found
+    finally:
+        if found:
+            keep_looks(engine, experiment, found.looking.rows)
 
 
 def _definitions(
