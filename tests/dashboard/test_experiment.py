@@ -118,7 +118,7 @@ def words_of(text: str) -> str:
 
 def part(text: str, name: str) -> str:
     """The words of the section of a name."""
-    return words_of(text.partition(f'id="{name}"')[2].partition("</section>")[0].partition(">")[2])
+    return words_of(text.replace("<wbr>", "").partition(f'id="{name}"')[2].partition("</section>")[0].partition(">")[2])
 
 
 @pytest.mark.parametrize(

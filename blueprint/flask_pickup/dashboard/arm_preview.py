@@ -209,20 +209,15 @@ _MISSING = object()
 
 def _differing(control: Any, arm: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield each field that differs: its path, control's value and the arm's."""
-    keys: Iterator[Any] | None = None
     one, other = ({} if each is _MISSING else each for each in (control, arm))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        keys = iter({**one, **other})
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         one, other = dict(enumerate(one)), dict(enumerate(other))
-        keys = iter(one)
-    if keys is None:
-        if control != arm:
-            yield path, control, arm
-        return
-    for key in keys:
-        below = f"{path}.{key}" if path else str(key)
-        yield from _differing(one.get(key, _MISSING), other.get(key, _MISSING), below)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in {**one, **other}:
+            below = f"{path}.{key}" if path else str(key)
+            yield from _differing(one.get(key, _MISSING), other.get(key, _MISSING), below)
+    elif control != arm:
+        yield path, control, arm
 
 
 def _shown(value: Any) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from flask import Response, abort, request
@@ -30,16 +29,14 @@ def experiment_page(frame: Frame, name: str) -> Response:
     defined = definitions(frame.webhook.engine, name)
     latest = _latest(frame, experiment)
     body = latest.body or {}
-    result, details = body.get("results"), body.get("details")
-    result = with_messages(result, frame.labels(experiment)) if result and details else None
-    shown, numbers = {}, Markup()
-    if result and details and latest.at:
-        shown = _shown(experiment, result)
-        numbers = _numbers(frame, latest.at, **shown, experiment=experiment, result=result, details=details)
+    shown: dict[str, Any] = {"result": None}
+    numbers = Markup()
+    if details := body.get("details"):
+        shown = _shown(experiment, with_messages(body["results"], frame.labels(experiment)))
+        numbers = _numbers(frame, latest, {**shown, "experiment": experiment, "details": details})
     return frame.page(
         "experiment",
         experiment=experiment,
-        result=result,
         **shown,
         **freshness([latest]),
         failed="failed" in body,
@@ -49,7 +46,7 @@ def experiment_page(frame: Frame, name: str) -> Response:
     )
 
 
-def _numbers(frame: Frame, at: datetime, **values: Any) -> Markup:
+def _numbers(frame: Frame, latest: Latest, values: Mapping[str, Any]) -> Markup:
     """Return the part of the page that takes longest: of a year it has thousands of numbers."""
 
     def plotted() -> Mapping[str, Any]:
@@ -60,7 +57,7 @@ def _numbers(frame: Frame, at: datetime, **values: Any) -> Markup:
         }
         return {**values, **plots}
 
-    return frame.part("_numbers", values["experiment"].name, at, plotted)
+    return frame.part("_numbers", values["experiment"].name, latest.at, plotted)
 
 
 def _shown(experiment: Experiment, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,6 +66,7 @@ def _shown(experiment: Experiment, result: Mapping[str, Any]) -> dict[str, Any]:
     arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
     findings = result["warnings"]
     return {
+        "result": result,
         "scorecard": Scorecard.of(result, experiment),
         "elapsed": Elapsed.at(result, experiment),
         "period": [result[end][:10] for end in ("since", "until")],

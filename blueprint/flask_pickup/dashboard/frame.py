@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.dashboard.access import Access, is_same_site_form
 from flask_pickup.dashboard.parameters import BadParameter, refuse_null_characters
+from flask_pickup.results.amounts import percent
 from flask_pickup.results.snapshots import Latest, Snapshots
 from flask_pickup.translation import (
     DASH,
@@ -53,7 +54,7 @@ class Frame:
     access: Access
     webhook: Webhook
     snapshots: Snapshots
-    _parts: dict[tuple[str, ...], tuple[datetime, Markup]] = field(default_factory=dict, init=False)
+    _parts: dict[tuple[str, ...], tuple[datetime | None, Markup]] = field(default_factory=dict, init=False)
 
     @property
     def catalog(self) -> Catalog:
@@ -90,7 +91,7 @@ class Frame:
         """
         return Response(self._render(name, values), status, mimetype="text/html")
 
-    def part(self, name: str, of: str, at: datetime, values: Callable[[], Mapping[str, Any]]) -> Markup:
+    def part(self, name: str, of: str, at: datetime | None, values: Callable[[], Mapping[str, Any]]) -> Markup:
         """Return a part of a page, which each process renders once for each language.
 
         :param name: the template's, without its ending.
@@ -105,7 +106,7 @@ class Frame:
 
     def _render(self, name: str, values: Mapping[str, Any]) -> str:
         shared = {
-            "_": gettext, "ngettext": ngettext, "number": format_number,
+            "_": gettext, "ngettext": ngettext, "number": format_number, "percent": percent,
             "formats": self.formats,
             "now": self.webhook.now, "here": request.root_path + request.path, "line_name": self._line_name,
         }  # fmt: skip

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
+from typing import TypeVar
 
 from flask_pickup.translation import gettext
 
 _YEARS = range(1970, 2200)
+_Day = TypeVar("_Day", date, datetime)
 
 
 class BadParameter(ValueError):
@@ -36,15 +38,7 @@ def entered_moment(form: Mapping[str, str], name: str) -> datetime | None:
 
     :raises BadParameter: if it is not a moment, or too far from now for calendars and time zones.
     """
-    if not (value := form.get(name)):
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise BadParameter(gettext("Enter the time as 2026-03-02T14:30.")) from error
-    if found.year not in _YEARS:
-        raise BadParameter(gettext("Enter a time between the years 1970 and 2199."))
-    return found
+    return _entered(form, name, datetime, gettext("Enter the time as 2026-03-02T14:30."))
 
 
 def entered_day(form: Mapping[str, str], name: str) -> date | None:
@@ -52,12 +46,16 @@ def entered_day(form: Mapping[str, str], name: str) -> date | None:
 
     :raises BadParameter: if it is not a day, or too far from now for calendars and time zones.
     """
+    return _entered(form, name, date, gettext("Enter the day as 2026-03-02."))
+
+
+def _entered(form: Mapping[str, str], name: str, kind: type[_Day], rule: str) -> _Day | None:
     if not (value := form.get(name)):
         return None
     try:
-        found = date.fromisoformat(value)
+        found = kind.fromisoformat(value)
     except ValueError as error:
-        raise BadParameter(gettext("Enter the day as 2026-03-02.")) from error
+        raise BadParameter(rule) from error
     if found.year not in _YEARS:
         raise BadParameter(gettext("Enter a time between the years 1970 and 2199."))
     return found

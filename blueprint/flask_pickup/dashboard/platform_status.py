@@ -24,7 +24,6 @@ _DUE = timedelta(hours=1)
 _MOST_UNREPORTED = 2
 _SILENT = timedelta(days=7)
 
-
 PlatformState = Literal["unknown", "waiting", "silent", "unreported", "working"]
 
 
@@ -32,7 +31,6 @@ PlatformState = Literal["unknown", "waiting", "silent", "unreported", "working"]
 class PlatformStatus:
     """What has come in from a platform.
 
-    :param calls_today: of the latest 10,000 calls; ``is_at_least`` says that there are more of them today.
     :param activity: what this process has heard.
     :param state: ``unknown`` while the database does not answer; ``waiting`` for the first call or the first report;
         ``silent`` for a week; ``unreported``: reports are missing; or ``working``.

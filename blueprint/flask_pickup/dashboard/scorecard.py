@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -104,26 +104,21 @@ class Check:
     """Whether something that results rest on is sound; None where it is not known yet.
 
     :param shares: arm to the share that was checked.
-    :param finding: what is wrong, as plain values.
     """
 
     name: Literal["split", "delivery", "reports", "rules"]
     is_sound: bool | None
-    shares: Mapping[str, float]
-    finding: _Json | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 def checks(result: _Json) -> Iterator[Check]:
     """Yield the four checks of results."""
-    found = {finding["code"]: finding for finding in result["warnings"]}
-    p_value = result["sample_ratio"]["p_value"]
-    has_mismatch = not result["sample_ratio"]["ok"]
-    yield Check("split", None if p_value is None else not has_mismatch, {}, found.get("split"))
+    found, split = {finding["code"] for finding in result["warnings"]}, result["sample_ratio"]
+    yield Check("split", None if split["p_value"] is None else split["ok"])
     for name, code, attribute in (("delivery", "delivery", "delivered"), ("reports", "missing", "without_report")):
         shares = {arm["arm"]: arm[attribute] for arm in result["arms"] if arm[attribute] is not None}
-        yield Check(name, code not in found if shares else None, shares, found.get(code))  # type: ignore[arg-type]
-    changed = found.get("rules-changed") or found.get("changed")
-    yield Check("rules", "rules-changed" not in found, {}, changed)
+        yield Check(name, code not in found if shares else None, shares)  # type: ignore[arg-type]
+    yield Check("rules", "rules-changed" not in found)
 
 
 def _rows(metric: _Json, experiment: Experiment, claimed: Collection[tuple[str, str]]) -> Iterator[MetricRow]:

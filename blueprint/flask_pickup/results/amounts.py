@@ -45,7 +45,7 @@ def interval_text(interval: tuple[float, float] | None, unit: str) -> str:
 
 def percent(share: float) -> str:
     """Return a share as a percentage: "31.2 %"."""
-    return gettext("%(number)s %%", number=format_number(100 * share, "0.0"))
+    return format_number(share, "0.0 %")
 
 
 def level(value: float, unit: str) -> str:
@@ -65,7 +65,7 @@ def _sign(value: float) -> str:
 
 def _with_unit(number: str, unit: str) -> str:
     if unit == "share":
-        return gettext("%(number)s pp", number=number)
+        return f"{number} pp"
     if unit == "call":
         return gettext("%(number)s per call", number=number)
     return gettext("%(number)s per caller", number=number)
