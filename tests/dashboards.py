@@ -16,13 +16,13 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from conftest import BOOKED, CALLER_SECRET, CONTENT, WEBHOOK_SECRET, write
+from conftest import BOOKED, CALLER_SECRET, CONTENT, DASHBOARD_TOKEN, WEBHOOK_SECRET, Phone, write
 from flask_pickup import Pickup, migrating
 from flask_pickup.catalog import Experiment
 from flask_pickup.models import Definition
 from result_rows import Rows
 
-TOKEN = "a-token-of-at-least-128-bits"
+TOKEN = DASHBOARD_TOKEN
 
 EXPERIMENT = (
     'description = "Does a warm opening book more appointments?"\n'
@@ -159,6 +159,26 @@ def _definitions(experiment: Experiment, engine: Engine) -> None:
     ]  # fmt: skip
     with engine.begin() as connection:
         connection.execute(insert(Definition), values)
+
+
+class Dashboards:
+    """Apps that several tests only read, each made once, and open to their author's browser."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Phone] = {}
+
+    def __call__(self, name: str, said: Mapping[str, Told], files: Mapping[str, Any] = FILES) -> Phone:
+        """Return the app of a name."""
+        if name not in self._made:
+            self._made[name] = Phone(app_of(self._folder / name, said, files))
+            self._made[name].client.get(f"/pickup/?token={TOKEN}")
+        return self._made[name]
+
+    def close(self) -> None:
+        """Close the apps."""
+        for phone in self._made.values():
+            phone.app.extensions["pickup"].close()
 
 
 class _Quiet(WSGIRequestHandler):

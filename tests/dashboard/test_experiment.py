@@ -7,16 +7,14 @@ import html
 import io
 import json
 import re
-import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 
 from authors import TOML, WARM, page
 from conftest import CONTENT, OpenApp, Phone
-from dashboards import FILES, SAID, SHORT, TOKEN, app_of
+from dashboards import FILES, SAID, SHORT, Dashboards
 from flask_pickup.results.model import CSV_COLUMNS
 
 
@@ -100,15 +98,26 @@ def test_excluded_calls_are_counted_by_reason(author_of_each: Phone) -> None:
     ]  # fmt: skip
 
 
-def shown(folder: Path, database: str, files: Mapping[str, str] = FILES, language: str = "en") -> str:
-    """The experiment's page over a database of which it is known what it says."""
-    app = app_of(folder, SAID[database], files)
-    client = app.test_client()
-    client.get(f"/pickup/?token={TOKEN}")
-    while "data-computing" in (text := client.get(f"/pickup{WARM}", headers={"Accept-Language": language}).text):
-        time.sleep(0.05)
-    app.extensions["pickup"].close()
-    return text
+Shown = Callable[..., str]
+LABELLED = {
+    name: file.replace("[metrics.booked]", '[metrics.booked]\nlabel.en = "Visits"\nlabel.nl = "Bezoeken"')
+    for name, file in (("", FILES[TOML]), ("over", SHORT[TOML]))
+}
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """Load the experiment's page over a database of which it is known what it says; ``over`` has no weeks left."""
+    made = Dashboards(tmp_path_factory.mktemp("shown"))
+
+    def load(name: str, language: str = "en") -> str:
+        toml = LABELLED[name if name == "over" else ""]
+        phone = made(name, SAID["undecided" if name == "over" else name], {**FILES, TOML: toml})
+        page(phone, WARM)
+        return phone.client.get(f"/pickup{WARM}", headers={"Accept-Language": language}).text
+
+    yield load
+    made.close()
 
 
 def words_of(text: str) -> str:
@@ -122,21 +131,19 @@ def part(text: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("database", "files", "says"),
+    ("database", "says"),
     [
-        ("winner", FILES, ("Better warm is better (found on", "control 30.0 % → warm 42.0 %", "+12.0 pp, 95 % interval", 'Roll out warm status = "concluded" winner = "warm"', "week 5 of 12")),
-        ("same", FILES, ("No difference No relevant difference (found on", "30.0 % → warm 30.0 %", "Keep either")),
-        ("undecided", FILES, ("Too early Too early to call", "30.0 % → warm 33.0 %", "Let it run")),
-        ("over", SHORT, ("Choice Choose warm (since", "Conclude with warm", "This is a choice, not a finding")),
-        ("broken", FILES, ("Not reliable These results are not reliable", "Find the lost calls")),
-        ("little", FILES, ("Too early Too early to call", "Let it run")),
+        ("winner", ("Better warm is better (found on", "control 30.0 % → warm 42.0 %", "+12.0 pp, 95 % interval", 'Roll out warm status = "concluded" winner = "warm"', "week 5 of 12")),
+        ("same", ("No difference No relevant difference (found on", "30.0 % → warm 30.0 %", "Keep either")),
+        ("undecided", ("Too early Too early to call", "30.0 % → warm 33.0 %", "Let it run")),
+        ("over", ("Choice Choose warm (since", "Conclude with warm", "This is a choice, not a finding")),
+        ("broken", ("Not reliable These results are not reliable", "Find the lost calls")),
+        ("little", ("Too early Too early to call", "Let it run")),
     ],
 )  # fmt: skip
-def test_verdict_is_told_in_one_strip(
-    tmp_path: Path, database: str, files: Mapping[str, str], says: tuple[str, ...]
-) -> None:
+def test_verdict_is_told_in_one_strip(shown: Shown, database: str, says: tuple[str, ...]) -> None:
     """The strip has the verdict in a word and in at most twelve, the two rates, the interval, and what to do."""
-    text = shown(tmp_path, "undecided" if database == "over" else database, files)
+    text = shown(database)
     strip = part(text, "verdict")
     assert [each for each in says if each not in strip] == []
     headline = words_of(text.partition('id="headline"')[2].partition("</h2>")[0].partition("</span>")[2])
@@ -145,10 +152,9 @@ def test_verdict_is_told_in_one_strip(
     assert (developer in html.unescape(text)) == (database in {"winner", "over"})
 
 
-def test_scorecard_has_each_metric_in_a_row(tmp_path: Path) -> None:
+def test_scorecard_has_each_metric_in_a_row(shown: Shown) -> None:
     """A row has the metric's label, both arms with what they are of, the difference, its interval and the result."""
-    toml = FILES[TOML].replace("[metrics.booked]", '[metrics.booked]\nlabel.en = "Visits"\nlabel.nl = "Bezoeken"')
-    text, dutch = (shown(tmp_path / each, "winner", {**FILES, TOML: toml}, each) for each in ("en", "nl"))
+    text, dutch = shown("winner"), shown("winner", "nl")
     card = part(text, "numbers")
     primary, guardrails = card.split(" Checks ")[0].split("Guardrails: these must not get worse")
     assert "Visits 30.0 % 450/1,500 42.0 % 630/1,500 +12.0 pp +" in primary
@@ -166,18 +172,18 @@ def test_scorecard_has_each_metric_in_a_row(tmp_path: Path) -> None:
         ("little", "Split OK No sample ratio mismatch (p = 1.00; alarm below 0.005)."),
     ],
 )
-def test_checks_have_their_result_and_its_number(tmp_path: Path, database: str, split: str) -> None:
+def test_checks_have_their_result_and_its_number(shown: Shown, database: str, split: str) -> None:
     """The row of checks says of the split, delivery, reports and rules what was found."""
-    numbers = part(shown(tmp_path, database), "numbers")
+    numbers = part(shown(database), "numbers")
     assert split in numbers
     arms = "control 100.0 %, warm 100.0 %" if database != "little" else "control 100.0 %"
     assert f"Delivery OK Delivered: {arms}." in numbers
     assert "Rules OK Unchanged since" in numbers
 
 
-def test_only_what_needs_attention_is_in_the_red_box(tmp_path: Path) -> None:
+def test_only_what_needs_attention_is_in_the_red_box(shown: Shown) -> None:
     """A broken split has the box, and its numbers are folded and dimmed; a routine note about few callers has none."""
-    broken, little = shown(tmp_path / "broken", "broken"), shown(tmp_path / "little", "little")
+    broken, little = shown("broken"), shown("little")
     assert "The weights do not explain" in part(broken, "alarms")
     assert 'class="dimmed"' in broken.partition("which are not reliable")[2]
     assert 'id="alarms"' not in little

@@ -7,7 +7,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from authors import HOURS, TOML, page
 from conftest import CONTENT, LATER, MakePhone, OpenApp, Phone
-from dashboards import EXPERIMENT, FILES, TOKEN, Told, app_of
+from dashboards import EXPERIMENT, FILES, TOKEN, Dashboards, Told
 from flask_pickup.catalog import Experiment
 from flask_pickup.dashboard import platform_status
 from flask_pickup.dashboard.attention import attention
@@ -160,18 +160,15 @@ def test_findings_that_need_a_person(code: str, values: Mapping[str, Any], line:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Phone]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Phone]]:
     """Make a dashboard of which it is known what happened, once for each."""
-    made: dict[str, Phone] = {}
+    made = Dashboards(tmp_path_factory.mktemp("told"))
 
     def make(name: str, said: Mapping[str, Told] | None = None, toml: str = SALES, **files: str) -> Phone:
-        if name not in made:
-            content = {**FILES, TOML: toml, **files}
-            made[name] = Phone(app_of(tmp_path_factory.mktemp("told"), SAID[name] if said is None else said, content))
-            made[name].client.get(f"/pickup/?token={TOKEN}")
-        return made[name]
+        return made(name, SAID[name] if said is None else said, {**FILES, TOML: toml, **files})
 
-    return make
+    yield make
+    made.close()
 
 
 @pytest.mark.parametrize(

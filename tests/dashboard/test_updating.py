@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import insert, update
 
 from conftest import CONTENT, NOW, MakePhone, Phone
+from conftest import DASHBOARD_TOKEN as TOKEN
 from faulty import eventually
 from flask_pickup import Pickup
 from flask_pickup.models import Snapshot
 
-TOKEN = "a-token-of-at-least-128-bits"
 WARM = "/pickup/experiments/warm-opening"
 RELOADS = '<noscript><meta http-equiv="refresh" content="5"></noscript>'
 
