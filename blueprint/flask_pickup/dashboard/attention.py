@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask_pickup.catalog import Experiment
-from flask_pickup.results.amounts import percent
-from flask_pickup.translation import format_day, gettext, ngettext, reader_language
+from flask_pickup.results.wording import in_words
+from flask_pickup.translation import gettext, ngettext, reader_language
 
 _ATTENTION = frozenset(
     {"split", "missing", "missing-values", "delivery", "unreached", "rules-changed", "effect-changed", "two-arms"}
@@ -32,32 +32,25 @@ def attention(experiment: Experiment, result: Mapping[str, Any]) -> Iterator[str
 
 
 def _line(code: str, values: Mapping[str, Any]) -> str:
+    words = in_words(values)
     match code:
         case "split":
             return gettext("callers are not split as the weights say; the arms are not compared")
-        case "missing" if values.get("unreported"):
-            return gettext("the arms differ in missing reports: %(shares)s", shares=_shares(values["unreported"]))
-        case "missing" if values.get("unanalysed"):
-            return gettext("the arms differ in missing analyses: %(shares)s", shares=_shares(values["unanalysed"]))
+        case "missing" if "unreported" in words:
+            return gettext("the arms differ in missing reports: %(shares)s", shares=words["unreported"])
+        case "missing" if "unanalysed" in words:
+            return gettext("the arms differ in missing analyses: %(shares)s", shares=words["unanalysed"])
         case "missing":
-            shares = _shares(values["unjudged"])
-            return gettext("the arms differ in unknown early hang-ups: %(shares)s", shares=shares)
+            return gettext("the arms differ in unknown early hang-ups: %(shares)s", shares=words["unjudged"])
         case "missing-values":
-            shares = _shares(values["shares"])
-            return gettext("the arms differ in missing %(metric)s: %(shares)s", metric=values["metric"], shares=shares)
+            return gettext("the arms differ in missing %(metric)s: %(shares)s", **words)
         case "delivery":
-            platform, shares = values["platform"], _shares(values["shares"])
-            return gettext("the arms differ in delivery on %(platform)s: %(shares)s", platform=platform, shares=shares)
+            return gettext("the arms differ in delivery on %(platform)s: %(shares)s", **words)
         case "unreached":
-            return gettext("many later calls could not hear an arm: %(shares)s", shares=_shares(values["shares"]))
+            return gettext("many later calls could not hear an arm: %(shares)s", **words)
         case "rules-changed":
-            return gettext("rules of the decision changed on %(day)s", day=format_day(values["on"]))
+            return gettext("rules of the decision changed on %(day)s", day=words["on"])
         case "effect-changed":
-            arms = ", ".join(values["arms"])
-            return gettext("the effect of %(arms)s on %(metric)s changed over time", arms=arms, metric=values["metric"])
+            return gettext("the effect of %(arms)s on %(metric)s changed over time", **words)
         case _:
             return ngettext("1 caller was assigned two arms", "%(n)s callers were assigned two arms", values["callers"])
-
-
-def _shares(shares: list[tuple[str, float]]) -> str:
-    return ", ".join(f"{arm} {percent(share)}" for arm, share in shares)

@@ -84,12 +84,17 @@ def finding_text(finding: Values, labels: Mapping[str, str] = _NAMES) -> str:
 # --- values in words --------------------------------------------------------------------------------------------------
 
 
+def in_words(values: Values) -> dict[str, str]:
+    """Return each value of a finding as its texts have it; "" for one that no text has."""
+    return {name: _FORMATS.get(name, _plain)(value, values.get("unit", "")) for name, value in values.items()}
+
+
 def _filled(text: tuple[str, ...], values: Values) -> str:
     """Return a text with its values in words.
 
     :param text: a singular; or the name of a value that is a number of things or lists them, a singular and a plural.
     """
-    words = {name: _FORMATS.get(name, _plain)(value, values.get("unit", "")) for name, value in values.items()}
+    words = in_words(values)
     if len(text) == 1:
         return gettext(text[0], **words)
     name, singular, plural = text
