@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
-from authors import TOML, WARM, page
+from authors import HOURS, TOML, WARM, page
 from conftest import CONTENT, OpenApp, Phone
 from dashboards import FILES, SAID, SHORT, Dashboards
 from flask_pickup.results.model import CSV_COLUMNS
@@ -188,3 +188,17 @@ def test_only_what_needs_attention_is_in_the_red_box(shown: Shown) -> None:
     assert 'class="dimmed"' in broken.partition("which are not reliable")[2]
     assert 'id="alarms"' not in little
     assert "Arms are not compared below 100 callers each" in part(little, "numbers").partition("Notes (1)")[2]
+
+
+def test_a_cell_leads_to_its_calls(open_app: OpenApp, database_url: str) -> None:
+    """A number of the scorecard leads to the calls that it counts, in whatever time zone the days are."""
+    hours = 'timezone = "Pacific/Auckland"\n[week]\nsaturday = "00:00-24:00"\nsunday = "00:00-24:00"\n'
+    author = open_app({**HOURS, "greetings/hours.toml": hours}, url=database_url)
+    for index in range(6):
+        author.ring(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
+        author.report(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
+    card = page(author, WARM).text.partition('class="stack scorecard"')[2].partition("</table>")[0]
+    cells = re.findall(r'href="/pickup(/calls[^"]+)">[^<]*</a> <span class="quiet">(\d+)<', card)
+    assert sum(int(callers) for _, callers in cells) == 6
+    for address, callers in cells:
+        assert page(author, html.unescape(address)).text.count("/calls/call?id=") == int(callers)

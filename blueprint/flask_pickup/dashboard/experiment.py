@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, tzinfo
 from typing import Any
 
 from flask import Response, abort, request
 from markupsafe import Markup
 
-from flask_pickup.catalog import CONTROL, Experiment
+from flask_pickup.catalog import CONTROL, Experiment, Line
 from flask_pickup.dashboard.arm_preview import preview_arms
 from flask_pickup.dashboard.attention import needs_attention
 from flask_pickup.dashboard.definitions import definition, definition_changes, definitions, setting_values
@@ -32,7 +33,8 @@ def experiment_page(frame: Frame, name: str) -> Response:
     shown: dict[str, Any] = {"result": None}
     numbers = Markup()
     if details := body.get("details"):
-        shown = _shown(experiment, with_messages(body["results"], frame.labels(experiment)))
+        zone = frame.catalog.zone(Line(None))
+        shown = _shown(experiment, with_messages(body["results"], frame.labels(experiment)), zone)
         numbers = _numbers(frame, latest, {**shown, "experiment": experiment, "details": details})
     return frame.page(
         "experiment",
@@ -60,8 +62,11 @@ def _numbers(frame: Frame, latest: Latest, values: Mapping[str, Any]) -> Markup:
     return frame.part("_numbers", values["experiment"].name, latest.at, plotted)
 
 
-def _shown(experiment: Experiment, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the page tells of results that have callers."""
+def _shown(experiment: Experiment, result: Mapping[str, Any], zone: tzinfo) -> dict[str, Any]:
+    """Return what the page tells of results that have callers.
+
+    :param zone: in which the list of calls has its days.
+    """
     # As in the previews, so that each arm keeps its colour.
     arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
     findings = result["warnings"]
@@ -69,7 +74,7 @@ def _shown(experiment: Experiment, result: Mapping[str, Any]) -> dict[str, Any]:
         "result": result,
         "scorecard": Scorecard.of(result, experiment),
         "elapsed": Elapsed.at(result, experiment),
-        "period": [result[end][:10] for end in ("since", "until")],
+        "period": [datetime.fromisoformat(result[end]).astimezone(zone).date() for end in ("since", "until")],
         "alarms": [each for each in findings if needs_attention(each)],
         "notes": [each for each in findings if not needs_attention(each)],
         "checks": list(checks(result)),
