@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
@@ -15,6 +15,7 @@ from babel import dates, numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Format, Translations
+from markupsafe import Markup, escape
 
 LANGUAGES = ("en", "nl")
 DASH = "\N{EN DASH}"
@@ -42,14 +43,14 @@ def reader_language() -> str:
 
 
 def gettext(text: str, /, **values: object) -> str:
-    """Return a text in the reader's language, with its ``%(names)s`` filled in."""
-    return _catalog(_language.get()).gettext(text) % values
+    """Return a text in the reader's language, with its ``%(names)s`` filled in: as markup, if a value is."""
+    return _filled(_catalog(_language.get()).gettext(text), values)
 
 
 def ngettext(singular: str, plural: str, number: int, /, **values: object) -> str:
     """Return the text for a number of things; ``%(n)s`` is the number."""
     text = _catalog(_language.get()).ngettext(singular, plural, number)
-    return text % {"n": format_number(number), **values}
+    return _filled(text, {"n": format_number(number), **values})
 
 
 def format_number(number: float | None, pattern: str = "#,##0") -> str:
@@ -100,6 +101,12 @@ class PageFormat(Format):
     def language(self, code: str | None) -> str:
         """Return a language's name."""
         return self.locale.languages.get(code, code) if code else DASH
+
+
+def _filled(text: str, values: Mapping[str, object]) -> str:
+    # What a template's macro gives is escaped: as a plain text it would be escaped again.
+    is_markup = any(isinstance(value, Markup) for value in values.values())
+    return (escape(text) if is_markup else text) % values
 
 
 @cache

@@ -92,7 +92,9 @@ def test_another_token_ends_all_sessions(make_phone: MakePhone, opened: Phone) -
     assert other.client.get("/pickup/").status_code == 401
 
 
-@pytest.mark.parametrize(("answer", "status"), [(True, 200), (False, 404), (None, 404), (redirect("/login"), 302)])
+@pytest.mark.parametrize(
+    ("answer", "status"), [(True, 200), (False, 404), (None, 404), (redirect("/login"), 302), (("", 401), 401)]
+)
 def test_host_decides(make_phone: MakePhone, answer: Any, status: int) -> None:
     """With dashboard_access the host's function decides; anything but True, False and None is the response."""
     pickup = Pickup(clock=lambda: NOW)
@@ -101,6 +103,7 @@ def test_host_decides(make_phone: MakePhone, answer: Any, status: int) -> None:
     for page in ("/calls", STYLE):
         with client.get(f"/pickup{page}") as response:
             assert response.status_code == status
+            assert "PICKUP_DASHBOARD_TOKEN" not in response.get_data(as_text=True)
 
 
 class User(UserMixin):  # type: ignore[misc]

@@ -131,6 +131,7 @@ FILTERS = {
     "delivered=yes": "late old warm",
     "delivered=no": "control",
     "arm=warm&delivered=no": "",
+    "counted=yes": "late old warm control",
     "since=2026-03-03": "late old",
     "until=2026-03-02": "warm control base",
     "since=2026-03-03&until=2026-03-03": "old",

@@ -7,15 +7,21 @@ import html
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from authors import HOURS, TOML, WARM, page
-from conftest import CONTENT, OpenApp, Phone
+from authors import TOML, WARM, page
+from conftest import CONTENT, DASHBOARD_TOKEN, LATER, NOW, MakePhone, OpenApp, Phone
 from dashboards import FILES, SAID, SHORT, Dashboards
+from flask_pickup import Pickup
+from flask_pickup.caller import REHEARSAL
 from flask_pickup.results.model import CSV_COLUMNS
+from result_rows import Rows
 
 
 def test_experiment_shows_its_numbers(author_of_each: Phone) -> None:
@@ -190,15 +196,71 @@ def test_only_what_needs_attention_is_in_the_red_box(shown: Shown) -> None:
     assert "Arms are not compared below 100 callers each" in part(little, "numbers").partition("Notes (1)")[2]
 
 
-def test_a_cell_leads_to_its_calls(open_app: OpenApp, database_url: str) -> None:
-    """A number of the scorecard leads to the calls that it counts, in whatever time zone the days are."""
-    hours = 'timezone = "Pacific/Auckland"\n[week]\nsaturday = "00:00-24:00"\nsunday = "00:00-24:00"\n'
-    author = open_app({**HOURS, "greetings/hours.toml": hours}, url=database_url)
-    for index in range(6):
-        author.ring(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
-        author.report(f"call-{'abcdef'[index]}", caller=f"+120155501{index:02}")
-    card = page(author, WARM).text.partition('class="stack scorecard"')[2].partition("</table>")[0]
-    cells = re.findall(r'href="/pickup(/calls[^"]+)">[^<]*</a> <span class="quiet">(\d+)<', card)
-    assert sum(int(callers) for _, callers in cells) == 6
-    for address, callers in cells:
-        assert page(author, html.unescape(address)).text.count("/calls/call?id=") == int(callers)
+def opened_later(make_phone: MakePhone, files: Mapping[str, Any], **options: Any) -> Phone:
+    """An app with these files alone, on a clock that a test moves."""
+    phones: list[Phone] = []
+    pickup = Pickup(clock=lambda: phones[0].now if phones else LATER)
+    phones.append(make_phone(files, pickup=pickup, PICKUP_DASHBOARD_TOKEN=DASHBOARD_TOKEN, **options))
+    phones[0].now = LATER
+    phones[0].client.get(f"/pickup/?token={DASHBOARD_TOKEN}")
+    return phones[0]
+
+
+@pytest.mark.parametrize("arms", ["control = 1\n", "control = 1\nwarm = 1\n"])
+def test_scorecard_says_when_there_is_nothing_to_compare(make_phone: MakePhone, arms: str) -> None:
+    """An experiment with one arm or without metrics has a page, which says that it compares nothing."""
+    files = {path: text for path, text in CONTENT.items() if "warm = 1" in arms or "/warm/" not in path}
+    author = opened_later(make_phone, {**files, TOML: f'status = "running"\n[arms]\n{arms}'})
+    author.ring("call-1")
+    author.now += 60
+    response = page(author, WARM)
+    assert (response.status_code, "Nothing to compare" in response.text) == (200, True)
+
+
+def test_arm_that_was_deleted_after_the_end_is_shown(make_phone: MakePhone, tmp_path: Path) -> None:
+    """Somebody who deletes the losing arm of a concluded experiment still finds its result and what callers heard."""
+    url = f"sqlite:///{tmp_path / 'pickup.db'}"
+    before = make_phone(url=url)
+    for index in range(9):
+        before.ring(f"call-{index}", caller=f"+120155501{index:02}")
+    files = {path: text for path, text in CONTENT.items() if "/warm/" not in path}
+    ended = CONTENT[TOML].replace("running", "concluded").replace("warm = 1\n", "")
+    after = opened_later(make_phone, {**files, TOML: ended}, url=url)
+    after.ring("call-x")
+    text = page(after, WARM).text
+    for says in (
+        "control 50 %, warm 50 %",
+        "9 callers since",
+        "<ins>Hello there, how lovely that you call!",
+        'data-label="warm"',
+    ):
+        assert says in text
+
+
+@pytest.mark.parametrize(("zone", "days"), [("Pacific/Kiritimati", ("2025-12-14", "2025-12-14")), ("Pacific/Pago_Pago", ("2025-12-13", "2025-12-13"))])  # fmt: skip
+def test_rates_lead_to_the_calls_that_they_count(open_app: OpenApp, zone: str, days: tuple[str, str]) -> None:
+    """A cell's link has the days of the business's time zone, and leaves out pinned calls and rehearsals."""
+    hours = {
+        "greetings/hours.toml": f'timezone = "{zone}"\n[week]\nmonday = "09:00-17:00"\n',
+        "greetings/closed.j2": "Closed.",
+    }
+    author = open_app({**hours, TOML: 'unidentified = "per-call"\n' + CONTENT[TOML]})
+    # It brings the definition into its table.
+    author.ring("withheld", caller=None)
+    rows = Rows()
+    fingerprint = author.app.extensions["pickup"].catalog.experiments[0].fingerprint
+    at = datetime.fromtimestamp(NOW, UTC)
+    options = {"experiment": "warm-opening", "definition": fingerprint}
+    for arm in ("control", "warm"):
+        for index in range(7):
+            rows.call(f"{arm}-{index}", at, arm, {"duration_seconds": 9}, **options)
+        rows.call(f"{arm}-pinned", at, arm, {"duration_seconds": 9}, source="pin", **options)
+        rows.call(f"{arm}-r", at, arm, {"duration_seconds": 9}, call_id=f"{REHEARSAL}{arm}", **options)
+        rows.call(None, at, arm, {"duration_seconds": 9}, source="unidentified", **options)
+    rows.write(author.app.extensions["pickup"].engine)
+    text = page(author, WARM).text
+    links = [html.unescape(each) for each in re.findall(r'href="/pickup(/calls\?[^"]+)"', text)]
+    assert len(links) == 2
+    for link in links:
+        assert (f"since={days[0]}" in link, f"until={days[1]}" in link) == (True, True)
+        assert page(author, link).text.count("/calls/call?id=") == 7

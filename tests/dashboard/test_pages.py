@@ -13,8 +13,8 @@ import hypothesis.strategies as st
 import pytest
 import sqlalchemy as sa
 
-from authors import HOURS, WARM, page, post
-from conftest import CALLER, OpenApp, Phone
+from authors import HOURS, TOML, WARM, page, post
+from conftest import CALLER, CONTENT, OpenApp, Phone
 from flask_pickup.models import Outcome, Transcript
 
 
@@ -92,6 +92,20 @@ def test_markup_in_a_template_is_shown_as_characters(open_app: OpenApp) -> None:
     for text in (page(author, WARM).text, post(author, "/preview", number="").text):
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+def test_names_in_a_sentence_are_shown_as_they_are(open_app: OpenApp) -> None:
+    """A line's name and a metric's label are escaped once, in a page's sentences too."""
+    lines = "".join(f'[lines."+3185083503{number}"]\nname = "A & \'B\'"\n' for number in (7, 8))
+    label = CONTENT[TOML] + "label = \"C & 'D'\"\n"
+    author = open_app({"greetings/settings.toml": lines, TOML: label})
+    author.ring("call-1")
+    for address, says in (
+        (WARM, "on line A & 'B'"),
+        (WARM, "Primary metric: C & 'D'"),
+        ("/calls?outcome=duration_seconds", "Remove the filter Outcome: C & 'D'"),
+    ):
+        assert says in html.unescape(page(author, address).text)
 
 
 OUT_OF_RANGE = [

@@ -207,7 +207,8 @@ def test_calls_after_the_end_do_not_count(engine: Engine, *, resumed: bool) -> N
         ]
     rows.write(engine)
     ended = body(METRICS, status="concluded")
-    definitions = {"a": (body(METRICS), 0), "b": (ended, 21), "c": ({**ended, "description": "edited since"}, 22)}
+    edited = {**ended, "description": "edited since", "arms": {"control": 1}, "files": {}, "audience": "open"}
+    definitions = {"a": (body(METRICS), 0), "b": (ended, 21), "c": (edited, 22)}
     with engine.begin() as connection:
         for name, (definition, day) in definitions.items():
             values = {
@@ -220,6 +221,7 @@ def test_calls_after_the_end_do_not_count(engine: Engine, *, resumed: bool) -> N
     found = results(engine, "opening", options=ResultOptions(now=NOW))
     assert sum(arms(found, "calls")) == len(rows.assignments)
     assert (found.until > START + 35 * DAY) is resumed
+    assert [arm.arm for arm in found.arms] == ["control", "warm"]
 
 
 # --- what a reader must know ----------------------------------------------------------------------------------------------

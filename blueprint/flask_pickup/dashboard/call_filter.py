@@ -24,6 +24,7 @@ class CallFilter:
     :param value: ``yes`` and ``no`` are of outcomes other than 0 and of 0; None is any value.
     :param since: the first day, in the business's time zone; ``until`` is the last one.
     :param delivered: whether the platform applied the arm: ``yes`` or ``no``.
+    :param counted: ``yes`` where results count the call: not pinned, no rehearsal, and of a caller with a number.
     """
 
     experiment: str | None = None
@@ -36,6 +37,7 @@ class CallFilter:
     since: date | None = None
     until: date | None = None
     delivered: str | None = None
+    counted: str | None = None
 
     @property
     def given(self) -> Mapping[str, str]:
@@ -56,6 +58,7 @@ def offered(catalog: Catalog, platforms: Collection[str]) -> Choices:
         "platform": list(platforms),
         "language": sorted(catalog.languages),
         "delivered": (YES, NO),
+        "counted": (YES,),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -28,24 +28,32 @@ def experiment_page(frame: Frame, name: str) -> Response:
     """Return the page of an experiment."""
     experiment = frame.experiment(name)
     defined = definitions(frame.webhook.engine, name)
+    bodies = [row["body"] for row in defined]
     latest = _latest(frame, experiment)
     body = latest.body or {}
-    shown: dict[str, Any] = {"result": None}
-    numbers = Markup()
-    if details := body.get("details"):
-        zone = frame.catalog.zone(Line(None))
-        shown = _shown(experiment, with_messages(body["results"], frame.labels(experiment)), zone)
-        numbers = _numbers(frame, latest, {**shown, "experiment": experiment, "details": details})
+    details, result, numbers = body.get("details"), None, Markup()
+    shown: dict[str, Any] = {"weights": experiment.weights}
+    if details:
+        result = with_messages(body["results"], frame.labels(experiment))
+        shown = _shown(experiment, result, frame.catalog.zone(Line(None)))
+        numbers = _numbers(frame, latest, dict(shown, experiment=experiment, result=result, details=details))
     return frame.page(
         "experiment",
         experiment=experiment,
+        result=result,
         **shown,
         **freshness([latest]),
         failed="failed" in body,
         numbers=numbers,
-        previews=preview_arms(frame, experiment, defined[0]["body"] if defined else None, request.args),
-        definitions=zip(defined, definition_changes([row["body"] for row in defined]), strict=False),
+        previews=preview_arms(frame, experiment, _latest_that_ran(bodies), request.args),
+        definitions=zip(defined, definition_changes(bodies), strict=False),
     )
+
+
+def _latest_that_ran(bodies: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the definition that callers heard last, of those that the latest comes first of."""
+    # After the end somebody may have deleted an arm.
+    return next((body for body in bodies if body["status"] != "concluded"), next(iter(bodies), None))
 
 
 def _numbers(frame: Frame, latest: Latest, values: Mapping[str, Any]) -> Markup:
@@ -71,7 +79,7 @@ def _shown(experiment: Experiment, result: Mapping[str, Any], zone: tzinfo) -> d
     arms = sorted((arm["arm"] for arm in result["arms"]), key=lambda arm: arm != CONTROL)
     findings = result["warnings"]
     return {
-        "result": result,
+        "weights": {arm["arm"]: arm["weight"] for arm in result["arms"]},
         "scorecard": Scorecard.of(result, experiment),
         "elapsed": Elapsed.at(result, experiment),
         "period": [datetime.fromisoformat(result[end]).astimezone(zone).date() for end in ("since", "until")],

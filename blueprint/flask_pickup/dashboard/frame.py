@@ -54,7 +54,7 @@ class Frame:
     access: Access
     webhook: Webhook
     snapshots: Snapshots
-    _parts: dict[tuple[str, ...], tuple[datetime | None, Markup]] = field(default_factory=dict, init=False)
+    _parts: dict[tuple[str, ...], tuple[datetime | None, Catalog, Markup]] = field(default_factory=dict, init=False)
 
     @property
     def catalog(self) -> Catalog:
@@ -96,13 +96,13 @@ class Frame:
 
         :param name: the template's, without its ending.
         :param of: what it is about.
-        :param at: when that was computed; a part of another time is rendered anew.
+        :param at: when that was computed; a part of another time or of other content is rendered anew.
         """
-        key = (name, of, reader_language(), request.root_path)
+        key = (name, of, reader_language(), url_for(".overview"))
         kept = self._parts.get(key)
-        if kept is None or kept[0] != at:
-            kept = self._parts[key] = at, Markup(self._render(name, values()))  # noqa: S704 (a template's)
-        return kept[1]
+        if kept is None or kept[0] != at or kept[1] is not self.catalog:
+            kept = self._parts[key] = at, self.catalog, Markup(self._render(name, values()))  # noqa: S704 (a template's)
+        return kept[2]
 
     def _render(self, name: str, values: Mapping[str, Any]) -> str:
         shared = {
@@ -128,7 +128,7 @@ class Frame:
         return {each.name: each.label_in(_language()) for each in experiment.metrics}
 
     def _refused(self, refusal: Response) -> Response:
-        if refusal.status_code not in {401, 403} or refusal.get_data():
+        if not self.access.has_own_page or refusal.status_code == HTTPStatus.FOUND:
             return refusal
         return self.page("closed", refusal.status_code, is_wrong=refusal.status_code == HTTPStatus.FORBIDDEN)
 

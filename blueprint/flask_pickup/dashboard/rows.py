@@ -121,6 +121,8 @@ def _conditions(call: ReadOnlyColumnCollection[str, Any], wanted: CallFilter) ->
         assigned.append(Assignment.arm == wanted.arm)
     if wanted.delivered:
         assigned.append(Assignment.delivered == (wanted.delivered == YES))
+    if wanted.counted:
+        assigned += [Assignment.source == "hash", ~Assignment.call_id.startswith(REHEARSAL)]
     if assigned:
         assignments = select(func.count()).where(Assignment.call_id == call.call_id, *assigned)
         yield assignments.scalar_subquery() > 0

@@ -32,12 +32,14 @@ class Cell:
 
     :param of: callers, or calls of a metric per call, with a value.
     :param count: those of them with the outcome; None of means.
+    :param missing: callers or calls without a value, which are left out.
     """
 
     arm: str
     mean: float | None
     of: int
     count: int | None
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _rows(metric: _Json, experiment: Experiment, claimed: Collection[tuple[str, 
 def _cell(arm: _Json, metric: _Json) -> Cell:
     of = arm["calls"] if metric["per"] == "call" else arm["callers"]
     has_count = metric["is_proportion"] and arm["mean"] is not None
-    return Cell(arm["arm"], arm["mean"], of, round(arm["mean"] * of) if has_count else None)
+    return Cell(arm["arm"], arm["mean"], of, round(arm["mean"] * of) if has_count else None, arm["missing"])
 
 
 def _mark(metric: _Json, experiment: Experiment) -> float | None:

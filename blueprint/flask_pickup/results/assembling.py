@@ -32,7 +32,7 @@ from flask_pickup.results.counting import Counted, aggregate, callers
 from flask_pickup.results.looking import Looking
 from flask_pickup.results.looks import WITHOUT_LOOKS, PastLooks, keep_looks, looks_of
 from flask_pickup.results.model import Finding, Metric, Results, Unidentified
-from flask_pickup.results.periods import Body, Period, StoredDefinition, periods
+from flask_pickup.results.periods import Body, Period, StoredDefinition, as_it_ran, periods
 from flask_pickup.results.rules import Served, served
 from flask_pickup.results.statistics import results_of
 
@@ -111,11 +111,12 @@ def _definitions(
     if in_force is None:
         if not found:
             raise UnknownExperiment(f"No experiment is called '{experiment}', and no call was ever in one.")
-        return found
+        return [*found[:-1], as_it_ran(found[-1], found[:-1])]
     known = next((each for each in found if each.body == in_force), None)
     # Its own body, not the table's: PostgreSQL keeps keys in an order of its own.
     last = replace(known, body=in_force) if known else StoredDefinition("", in_force, options.now or datetime.now(UTC))
-    return [*(each for each in found if each is not known), last]
+    earlier = [each for each in found if each is not known]
+    return [*earlier, as_it_ran(last, earlier)]
 
 
 def _end(connection: Connection, definitions: Sequence[StoredDefinition]) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
@@ -90,6 +90,20 @@ def periods(definitions: Sequence[StoredDefinition], first_assigned: Mapping[str
     ]
     ordered = [*(members for _, members in sorted(began, key=itemgetter(0))), in_force]
     return [Period(number, tuple(members)) for number, members in enumerate(ordered, 1)]
+
+
+def as_it_ran(last: StoredDefinition, earlier: Sequence[StoredDefinition]) -> StoredDefinition:
+    """Return the definition in force; of a concluded experiment with the arms, templates and audience with which it ran.
+
+    What is edited after its end, such as an arm that is deleted, begins no period.
+
+    :param earlier: the definitions before it.
+    """
+    ran = [each for each in earlier if each.body["status"] != "concluded"]
+    is_known = any(_key(each.body) == _key(last.body) for each in ran)
+    if last.body["status"] != "concluded" or is_known or not ran:
+        return last
+    return replace(last, body={**last.body, **{name: ran[-1].body.get(name) for name in _BEGINS_ANOTHER}})
 
 
 def _key(body: Body) -> str:
