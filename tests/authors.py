@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import time
 
 from werkzeug.test import TestResponse
@@ -24,6 +26,11 @@ def page(phone: Phone, path: str) -> TestResponse:
         if "data-computing" not in response.text or time.monotonic() > end:
             return response
         time.sleep(0.05)
+
+
+def words(text: str) -> str:
+    """Return what a reader sees of HTML."""
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", text.replace("<wbr>", ""))).split())
 
 
 def post(phone: Phone, path: str, **form: str) -> TestResponse:

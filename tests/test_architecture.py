@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -158,6 +159,7 @@ def keys_in_code(tree: ast.Module) -> Iterator[str]:
         yield from (key.value for key in found if isinstance(key, ast.Constant) and isinstance(key.value, str))
 
 
+@cache
 def platform_keys() -> set[str]:
     """Return every key that a platform's schemas and code know."""
     found: set[str] = set()

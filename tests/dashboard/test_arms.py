@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from authors import HOURS, TOML, WARM, page
+from authors import HOURS, TOML, WARM, page, words
 from conftest import CONTENT, EXPERIMENT, LINE, OpenApp, Phone
 from dashboards import Dashboards
 
@@ -29,7 +29,7 @@ def shown(phone: Phone, query: str = "", *, path: str = WARM) -> str:
     """Return what the page says of the arms, in plain text."""
     text = page(phone, f"{path}?{query}").text
     section = text.partition('<section id="arms"')[2].partition('<div id="numbers"')[0]
-    return " ".join(html.unescape(re.sub("<[^>]+>", " ", re.sub("<option.*?</option>", "", section))).split())
+    return words(re.sub("<option.*?</option>", "", section))
 
 
 def heard(phone: Phone, query: str = "") -> dict[str, str]:
@@ -113,8 +113,8 @@ def test_arms_are_shown_for_a_caller_like_the_others(open_app: OpenApp, database
 
 def test_described_caller_is_heard(open_app: OpenApp) -> None:
     """What is entered is heard in the arms, and stays in the form, which stays open; it says who is not in the audience."""
-    words = "Good day {{ customer.first_name }}, {{ line.name }}, {{ caller.country }}."
-    author = open_app({**LINES, **with_audience("customer.vip"), "greetings/first_message.j2": words})
+    greeting = "Good day {{ customer.first_name }}, {{ line.name }}, {{ caller.country }}."
+    author = open_app({**LINES, **with_audience("customer.vip"), "greetings/first_message.j2": greeting})
     query = f"customer.first_name=Ada&customer.vip=&country=DE&line=%2B{LINE[1:]}"
     assert heard(author, query)["control"] == "Good day Ada, Desk, DE."
     assert NOBODY in shown(author, query)
@@ -141,7 +141,7 @@ def test_described_moment_is_heard(open_app: OpenApp) -> None:
     [
         (
             {"override.json": {"assistant": {"llm_config": {"model": "gpt-4.1"}}, "max_duration_seconds": 300}},
-            "Settings that differ control warm assistant. llm_config. model gpt-4o gpt-4.1 max_duration_seconds – 300",
+            "Settings that differ control warm assistant.llm_config.model gpt-4o gpt-4.1 max_duration_seconds – 300",
         ),
         (
             {"override.json": {"assistant": {"llm_config": {"model": "gpt-4.1"}}}},
@@ -170,8 +170,8 @@ def test_differences_from_control_are_shown(open_app: OpenApp, files: Mapping[st
 def test_arms_are_shown_for_a_caller_for_whom_they_differ(open_app: OpenApp) -> None:
     """Where only some of the audience hear a difference, the page shows one of them."""
     toml = EXPERIMENT.replace("[arms]", 'audience = "customer.vip is defined"\n[arms]')
-    words = "{{ 'Good day.' if customer.vip else 'Hello.' }}"
-    author = open_app({TOML: toml, GREETING: "Good day.", "experiments/warm-opening/warm/first_message.j2": words})
+    greeting = "{{ 'Good day.' if customer.vip else 'Hello.' }}"
+    author = open_app({TOML: toml, GREETING: "Good day.", "experiments/warm-opening/warm/first_message.j2": greeting})
     assert "vip: no." in shown(author)
     assert "The arms are alike for this caller" in shown(author, "customer.vip=yes")
 
@@ -215,6 +215,6 @@ def test_platform_can_be_chosen(open_app: OpenApp) -> None:
     }
     author, path = open_app(files, PICKUP_RETELL_API_KEY="key_of-an-example"), "/experiments/tone"
     text = shown(author, path=path)
-    assert ("on Retell." in text, "call_inbound. dynamic_variables. tone – warm" in text) == (True, True)
+    assert ("on Retell." in text, "call_inbound.dynamic_variables.tone – warm" in text) == (True, True)
     assert "The arms are alike for this caller on Flireo." in shown(author, "platform=flireo", path=path)
     assert page(author, f"{path}?platform=vapi").status_code == 400

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from authors import HOURS, TOML, page
+from authors import HOURS, TOML, page, words
 from conftest import CALLER, CONTENT, OpenApp, Phone
 from flask_pickup.dashboard import rows
 from flask_pickup.testing import PickupClient
@@ -41,7 +41,7 @@ def pages(phone: Phone, address: str) -> Iterator[str]:
 
 def said(text: str) -> str:
     """Return what a reader sees of a page."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text.partition("<main")[2].replace("<wbr>", ""))).split())
+    return words(text.partition("<main")[2])
 
 
 def test_call_is_shown_without_its_number(author: Phone) -> None:
@@ -55,18 +55,14 @@ def test_call_is_shown_without_its_number(author: Phone) -> None:
 
 def test_pages_of_calls_go_on_where_the_last_one_ended(author_of_each: Phone) -> None:
     """Every call is on exactly one page, also when calls come in between the loading of two pages."""
-    ids = [f"call-{letter}{other}" for letter in "abcdefgh" for other in "abcdefgh"]
-    for call_id in ids:
+    made = [f"call-{letter}{other}" for letter in "abcdefgh" for other in "abcdefgh"]
+    for call_id in made:
         author_of_each.ring(call_id)
     seen: list[str] = []
-    address = "/calls"
-    while address:
-        text = author_of_each.client.get(f"/pickup{address}").text
-        seen += [part.split('"')[0] for part in text.split('href="/pickup/calls/call?id=')[1:]]
+    for text in pages(author_of_each, "/calls"):
+        seen += ids(text)
         author_of_each.ring(f"late-{len(seen)}")
-        following = text.split('rel="next" href="/pickup')[1:]
-        address = following[0].split('"')[0].replace("&amp;", "&") if following else ""
-    assert sorted(seen) == sorted(ids)
+    assert sorted(seen) == sorted(made)
 
 
 def test_call_says_what_was_decided_and_why(author_of_each: Phone) -> None:

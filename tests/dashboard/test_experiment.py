@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from authors import TOML, WARM, page
+from authors import TOML, WARM, page, words
 from conftest import CONTENT, DASHBOARD_TOKEN, LATER, NOW, MakePhone, OpenApp, Phone
 from dashboards import FILES, SAID, SHORT, Dashboards
 from flask_pickup import Pickup
@@ -126,14 +126,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     made.close()
 
 
-def words_of(text: str) -> str:
-    """The words of HTML."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
-
-
 def part(text: str, name: str) -> str:
     """The words of the section of a name."""
-    return words_of(text.replace("<wbr>", "").partition(f'id="{name}"')[2].partition("</section>")[0].partition(">")[2])
+    return words(text.partition(f'id="{name}"')[2].partition("</section>")[0].partition(">")[2])
 
 
 @pytest.mark.parametrize(
@@ -152,7 +147,7 @@ def test_verdict_is_told_in_one_strip(shown: Shown, database: str, says: tuple[s
     text = shown(database)
     strip = part(text, "verdict")
     assert [each for each in says if each not in strip] == []
-    headline = words_of(text.partition('id="headline"')[2].partition("</h2>")[0].partition("</span>")[2])
+    headline = words(text.partition('id="headline"')[2].partition("</h2>")[0].partition("</span>")[2])
     assert len(headline.split()) <= 12
     developer = 'Please set status = "concluded" and winner = "warm" in experiments/warm-opening/experiment.toml.'
     assert (developer in html.unescape(text)) == (database in {"winner", "over"})

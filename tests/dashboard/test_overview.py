@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 import re
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from authors import HOURS, TOML, page
+from authors import HOURS, TOML, page, words
 from conftest import CONTENT, LATER, MakePhone, OpenApp, Phone
 from dashboards import EXPERIMENT, FILES, TOKEN, Dashboards, Told
 from flask_pickup.catalog import Experiment
@@ -38,8 +37,7 @@ SALES = EXPERIMENT.partition("[metrics.early_hang_up]")[0]
 
 def shown(phone: Phone, path: str = "/") -> str:
     """Return what a reader sees of a page."""
-    main = page(phone, path).text.partition("<main")[2].partition("</main>")[0]
-    return " ".join(html.unescape(re.sub("<[^>]+>", " ", main.replace("<wbr>", ""))).split())
+    return words(page(phone, path).text.partition("<main")[2].partition("</main>")[0])
 
 
 def add_calls(phone: Phone, calls: Iterable[tuple[float, bool]], platform: str = "flireo") -> None:

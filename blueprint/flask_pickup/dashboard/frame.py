@@ -125,7 +125,7 @@ class Frame:
 
     def labels(self, experiment: Experiment) -> dict[str, str]:
         """Return what a page calls an experiment's metrics, by their names."""
-        return {each.name: each.label_in(_language()) for each in experiment.metrics}
+        return {each.name: each.label_in(reader_language()) for each in experiment.metrics}
 
     def _refused(self, refusal: Response) -> Response:
         if not self.access.has_own_page or refusal.status_code == HTTPStatus.FOUND:

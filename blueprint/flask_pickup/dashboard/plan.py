@@ -59,7 +59,7 @@ def plan_page(frame: Frame) -> Response:
         "plan",
         400 if problem else 200,
         experiments=experiments,
-        experiment=experiments[name] if name else None,
+        experiment=experiments.get(name or ""),
         design=design,
         form={**design.texts, **written},
         is_entered=bool(written),

@@ -29,7 +29,7 @@ _TRIES = 200
 _MOST_KINDS = 10
 """Kinds of callers among the latest that are tried, the most frequent first."""
 _MOST_VALUES = 4
-"""AudienceValues of a customer's field that are tried."""
+"""Values of a customer's field that are tried."""
 _COUNTRIES = ("GB", "DE", "NL")
 """Countries that are tried where an audience excludes others."""
 _SAMPLES = {"first_name": "Jan", "last_name": "Jansen", "name": "Jan Jansen"}
