@@ -185,8 +185,9 @@ def test_unknown_address_has_a_page(author: Phone, path: str) -> None:
 def test_pages_without_a_database(open_app: OpenApp) -> None:
     """Where the database does not answer, pages say so, and that calls are answered."""
     author = open_app(url="sqlite:////nowhere/at/all.db", migrate=False)
-    response = author.client.get("/pickup/calls")
-    assert (response.status_code, "Calls are answered" in response.text) == (503, True)
+    for address in ("/calls", "/download/calls.csv"):
+        response = author.client.get(f"/pickup{address}")
+        assert (response.status_code, "Calls are answered" in response.text) == (503, True)
 
 
 def test_pages_speak_the_browsers_language(author: Phone) -> None:
