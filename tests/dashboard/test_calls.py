@@ -212,7 +212,7 @@ def test_outcomes_are_in_words(author: Phone, outcome: str, value: float, shown:
 def test_outcomes_go_by_their_label(listed: Phone) -> None:
     """An outcome that an experiment measures goes by the metric's label, in the page's language."""
     dutch = listed.client.get("/pickup/calls/call?id=warm", headers={"Accept-Language": "nl"}).text
-    assert "Call length 102" in said(page(listed, "/calls/call?id=warm").text)
+    assert "Call length 1:42" in said(page(listed, "/calls/call?id=warm").text)
     assert "Gespreksduur" in dutch
 
 
@@ -231,7 +231,7 @@ DURATION = {"duration_seconds": 102.0}
         (
             {**ARM, "delivered": False},
             None,
-            "A caller (Netherlands) was to hear warm of warm-opening; it was not delivered.",
+            "A caller (Netherlands) should have heard warm of warm-opening; it was not delivered.",
         ),
         ({**ARM, "delivered": None}, None, "heard warm of warm-opening; whether it was delivered is not known."),
         ({**ARM, "source": "pin"}, None, "heard warm of warm-opening (pinned); it was delivered."),
@@ -252,7 +252,7 @@ def test_call_begins_with_a_sentence(
     calls.write(author.app.extensions["pickup"].engine)
     assert sentence in said(page(author, f"/calls/call?id={call_id}").text)
     is_rehearsal = call_id.startswith("pickup-rehearsal-")
-    assert ("rehearsal" in said(page(author, "/calls").text)) == is_rehearsal
+    assert ("Rehearsal" in said(page(author, "/calls").text)) == is_rehearsal
 
 
 def test_call_has_the_templates_of_its_time(open_app: OpenApp) -> None:

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 
 from authors import TOML, WARM, page, words
 from conftest import CONTENT, DASHBOARD_TOKEN, LATER, NOW, MakePhone, OpenApp, Phone
-from dashboards import FILES, SAID, SHORT, Dashboards
+from dashboards import FILES, SHORT, Dashboards, Told
+from dashboards import SAID as KNOWN
 from flask_pickup import Pickup
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.results.model import CSV_COLUMNS
@@ -72,8 +73,8 @@ def test_calls_without_a_number_stand_apart(open_app: OpenApp, database_url: str
         with_them.report(f"withheld-{call}", caller=None)
     assert "Calls without a number" not in page(without, WARM).text
     table = page(with_them, WARM).text.partition("<h3>Calls without a number")[2].partition("</table>")[0]
-    assert "too few" in table
-    assert sum(int(calls) for calls in re.findall(r'</td><td class="number">(\d)</td>', table)) == 8
+    assert "Too few" in table
+    assert sum(int(calls) for calls in re.findall(r'data-label="Calls">(\d)</td>', table)) == 8
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
@@ -98,13 +99,17 @@ def test_excluded_calls_are_counted_by_reason(author_of_each: Phone) -> None:
         closed = "INSERT INTO pickup_calls (call_id, decided_at, decision) SELECT 'c', decided_at, 'closed' FROM pickup_calls"
         connection.execute(sa.text(closed + " WHERE call_id = 'call-2'"))
     text = html.unescape(page(author_of_each, WARM).text)
-    reasons = re.findall(r'<th scope="row">((?:in|ex)cluded: \w+ \w+)[^<]*</th><td class="number">(\d+)</td>', text)
+    reasons = re.findall(
+        r'<th scope="row">((?:In|Ex)cluded: \w+ \w+)[^<]*</th><td class="number" data-label="Calls">(\d+)</td>', text
+    )
     assert sorted(reasons) == [
-        ("excluded: no caller", "1"), ("excluded: rejected outside", "1"), ("included: the hash", "1"),
+        ("Excluded: no caller", "1"), ("Excluded: rejected outside", "1"), ("Included: the hash", "1"),
     ]  # fmt: skip
 
 
 Shown = Callable[..., str]
+SAID = {**KNOWN, "harmful": {"control": Told(1500, 30, 4), "warm": Told(1500, 42, 25)}}
+"""Of the harmful arm's callers more book, and more hang up."""
 LABELLED = {
     name: file.replace("[metrics.booked]", '[metrics.booked]\nlabel.en = "Visits"\nlabel.nl = "Bezoeken"')
     for name, file in (("", FILES[TOML]), ("over", SHORT[TOML]))
@@ -136,10 +141,11 @@ def part(text: str, name: str) -> str:
     [
         ("winner", ("Better warm is better (found on", "control 30.0 % → warm 42.0 %", "+12.0 pp, 95 % interval", 'Roll out warm status = "concluded" winner = "warm"', "week 5 of 12")),
         ("same", ("No difference No relevant difference (found on", "30.0 % → warm 30.0 %", "Keep either")),
-        ("undecided", ("Too early Too early to call", "30.0 % → warm 33.0 %", "Let it run")),
+        ("undecided", ("Undecided Too early to call", "30.0 % → warm 33.0 %", "Let it run")),
         ("over", ("Choice Choose warm (since", "Conclude with warm", "This is a choice, not a finding")),
         ("broken", ("Not reliable These results are not reliable", "Find the lost calls")),
-        ("little", ("Too early Too early to call", "Let it run")),
+        ("little", ("Undecided Too early to call", "Let it run")),
+        ("harmful", ("Worse warm is worse (found on", "early_hang_up: control 4.0 % → warm 25.0 % +21.0 pp", "Remove warm")),
     ],
 )  # fmt: skip
 def test_verdict_is_told_in_one_strip(shown: Shown, database: str, says: tuple[str, ...]) -> None:
@@ -159,7 +165,7 @@ def test_scorecard_has_each_metric_in_a_row(shown: Shown) -> None:
     card = part(text, "numbers")
     primary, guardrails = card.split(" Checks ")[0].split("Guardrails: these must not get worse")
     assert "Visits 30.0 % 450/1,500 42.0 % 630/1,500 +12.0 pp +" in primary
-    assert re.search(r"early_hang_up 8\.0 % 120/1,500 6\.0 % 90/1,500 -2\.0 pp -\S+ to \+\S+ pp safe", guardrails)
+    assert re.search(r"early_hang_up 8\.0 % 120/1,500 6\.0 % 90/1,500 -2\.0 pp -\S+ to \+\S+ pp Safe", guardrails)
     assert "length (per call) 89.50 1,500 89.50 1,500 +0.00" in guardrails
     assert "Bezoeken 30,0 % 450/1.500" in part(dutch, "numbers")
     assert "warm is beter op Bezoeken" in part(dutch, "verdict")
@@ -222,7 +228,7 @@ def test_arm_that_was_deleted_after_the_end_is_shown(make_phone: MakePhone, tmp_
     ended = CONTENT[TOML].replace("running", "concluded").replace("warm = 1\n", "")
     after = opened_later(make_phone, {**files, TOML: ended}, url=url)
     after.ring("call-x")
-    text = page(after, WARM).text
+    text = page(after, WARM).text.replace("\N{NO-BREAK SPACE}", " ")
     for says in (
         "control 50 %, warm 50 %",
         "9 callers since",

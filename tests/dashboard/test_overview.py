@@ -174,9 +174,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pho
     [
         ("winner", "Better booked control 30.0 % → warm 60.0 % +30.0 pp (+", ["good"]),
         ("winner", "pp) Roll out warm", ["good"]),
-        ("undecided", "Too early booked control 30.0 % → warm 35.0 % +5.0 pp", [""]),
+        ("undecided", "Undecided booked control 30.0 % → warm 35.0 % +5.0 pp", [""]),
         ("broken", "Not reliable The arms cannot be compared. Find the lost calls", []),
-        ("little", "Too early Too few callers to compare. Let it run", []),
+        ("little", "Undecided Too few callers to compare. Let it run", []),
         ("empty", "Does a warm opening book more appointments? warm-opening No callers yet", []),
     ],
 )
@@ -190,7 +190,7 @@ def test_experiment_is_a_row(told: Callable[..., Phone], database: str, says: st
 def test_rows_have_their_progress(told: Callable[..., Phone]) -> None:
     """A row has the week of the planned ones and the callers; what needs attention and drafts are in one line each."""
     text = shown(told("broken"))
-    assert "warm-opening · week 5 of 12 · 200 callers" in text
+    assert "warm-opening week 5 of 12 200 callers" in text
     assert "Needs attention warm-opening : callers are not split as the weights say" in text
     assert "Drafts later" in text
     assert 'href="/pickup/experiments/warm-opening#checks"' in page(told("broken"), "/").text

@@ -46,7 +46,7 @@ class Planner:
         """Return the text of the page."""
         answer = self.client.get(f"/pickup/plan?{urlencode(form)}", headers={"Accept-Language": language})
         assert answer.status_code == status
-        return html.unescape(answer.text)
+        return html.unescape(answer.text).replace("\N{NO-BREAK SPACE}", " ")
 
     def counted(self, experiment: str = "warm-opening", **form: Any) -> str:
         """Return the text of the page once the calls are counted."""

@@ -88,7 +88,7 @@ def _heard(row: rows.CallRow, formats: PageFormat) -> str:
         return (
             gettext("%(who)s heard %(arms)s", **values)
             if was_heard
-            else gettext("%(who)s was to hear %(arms)s", **values)
+            else gettext("%(who)s should have heard %(arms)s", **values)
         )
     sentences = {
         "closed": gettext("%(who)s called outside opening hours and was rejected", **values),

@@ -106,7 +106,7 @@ class Frame:
 
     def _render(self, name: str, values: Mapping[str, Any]) -> str:
         shared = {
-            "_": gettext, "ngettext": ngettext, "number": format_number, "percent": percent,
+            "_": gettext, "ngettext": ngettext, "number": _unbroken(format_number), "percent": _unbroken(percent),
             "formats": self.formats,
             "now": self.webhook.now, "here": request.root_path + request.path, "line_name": self._line_name,
         }  # fmt: skip
@@ -115,8 +115,7 @@ class Frame:
     def problem(self, text: str, status: int) -> Response:
         """Return a page that says why there is no other."""
         again = status == HTTPStatus.SERVICE_UNAVAILABLE and request.method == "GET"
-        is_missing = status == HTTPStatus.NOT_FOUND
-        return self.page("problem", status, text=text, is_missing=is_missing, computing=again, updating=again)
+        return self.page("problem", status, text=text, code=status, computing=again, updating=again)
 
     def experiment(self, name: str) -> Experiment:
         """Return an experiment of the content; 404 for an unknown one."""
@@ -144,7 +143,7 @@ class Frame:
             return self.problem(gettext("There is no such page."), error.code or 404)
         except SQLAlchemyError as error:
             log.warning("A page could not be made: %s.", type(error).__name__)
-            text = gettext("The database does not answer in time. Calls are answered, and their rows wait.")
+            text = gettext("The database does not answer in time. Calls are still answered, and are saved later.")
             return self.problem(text, 503)
 
     def _line_name(self, number: str | None) -> str:
@@ -163,6 +162,11 @@ def freshness(latest: Collection[Latest]) -> dict[str, Any]:
         "as_of": min((one.at for one in latest if one.at), default=None),
         "updating": any(one.is_updating for one in latest),
     }
+
+
+def _unbroken(form: Callable[..., str]) -> Callable[..., str]:
+    """Return a format whose numbers no line ends within, as in "31.2 %"."""
+    return lambda *values: form(*values).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _language() -> str:

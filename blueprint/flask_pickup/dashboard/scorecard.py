@@ -82,8 +82,14 @@ class Scorecard:
         return cls(**{name: tuple(rows) for name, rows in groups.items()})
 
     def told(self, verdict: _Json) -> Sequence[MetricRow]:
-        """Return the rows of the primary metric that a verdict is about: its arms against control, or else all of them."""
+        """Return the rows that a verdict is about.
+
+        Those with the harm of a harmful arm; else the primary metric's, of the verdict's arms or of all of them.
+        """
         rows = [row for row in self.primary if row.base.arm == CONTROL]
+        harms = [row for row in (*rows, *self.guardrails) if row.tone == "bad" and row.arm.arm in verdict["arms"]]
+        if verdict["state"] == "worse" and harms:
+            return harms
         return [row for row in rows if row.arm.arm in verdict["arms"]] or rows
 
 
