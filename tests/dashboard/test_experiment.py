@@ -265,3 +265,19 @@ def test_rates_lead_to_the_calls_that_they_count(open_app: OpenApp, zone: str, d
     for link in links:
         assert (f"since={days[0]}" in link, f"until={days[1]}" in link) == (True, True)
         assert page(author, link).text.count("/calls/call?id=") == 7
+
+
+def test_small_means_keep_their_digits(author: Phone) -> None:
+    """A mean of which two decimals would leave nothing has three digits of its own, and so has its difference."""
+    for index in range(6):
+        author.ring(f"call-{index}", caller=f"+120155501{index:02}")
+        author.report(f"call-{index}", caller=f"+120155501{index:02}", duration_seconds=0.00123 * (index + 1))
+    arms = author.rows(
+        "SELECT arm, AVG(value) FROM pickup_assignments JOIN pickup_outcomes USING (call_id)"
+        " WHERE name = 'duration_seconds' GROUP BY arm"
+    )
+    text = page(author, WARM).text
+    assert len(arms) == 2
+    for _, mean in arms:
+        assert f">{mean:.3g}</a>" in text
+    assert f">{arms[1][1] - arms[0][1]:+.3g}</td>" in text

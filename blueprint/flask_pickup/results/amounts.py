@@ -9,6 +9,9 @@ from typing import Literal
 from flask_pickup.catalog.definition import Per
 from flask_pickup.translation import format_number, gettext
 
+_SMALL = (1e-9, 0.1)
+"""Between these two decimals say too little of a number; below are the rounding errors of zero."""
+
 Unit = Literal["share", "caller", "call"]
 """Of an amount: a share, or a mean per caller or per call."""
 
@@ -50,7 +53,14 @@ def percent(share: float) -> str:
 
 def level(value: float, unit: str) -> str:
     """Return a rate or a mean: "31.2 %", "74.50"."""
-    return percent(value) if unit == "share" else format_number(value, "#,##0.00")
+    return percent(value) if unit == "share" else decimals(value)
+
+
+def decimals(value: float | None, pattern: str = "#,##0.00") -> str:
+    """Return a number with two decimals, or as one of Babel's patterns has it; a small one with three digits of its own."""
+    if value is not None and _SMALL[0] < abs(value) < _SMALL[1]:
+        pattern = "+@##;-@##" if "+" in pattern else "@##"
+    return format_number(value, pattern)
 
 
 def _signed(value: float, unit: str) -> str:
