@@ -10,10 +10,10 @@ import pytest
 from flask import redirect
 from flask_login import LoginManager, UserMixin, login_user
 
+from conftest import DASHBOARD_TOKEN as TOKEN
 from conftest import NOW, MakePhone, Phone
 from flask_pickup import Pickup
 
-TOKEN = "a-token-of-at-least-128-bits"
 RECIPE = re.findall(
     r"^```python\n(.*?)^```",
     (Path(__file__).parents[2] / "docs/dashboard.md").read_text("utf-8"),

@@ -92,7 +92,7 @@ def _shown(experiment: Experiment, result: Mapping[str, Any], zone: tzinfo) -> d
     }
 
 
-def numbers(frame: Frame, name: str, kind: str) -> Response:
+def numbers_download(frame: Frame, name: str, kind: str) -> Response:
     """Return the numbers of an experiment as a file; 404 for an unknown kind, whether there are numbers or not."""
     if kind not in KINDS:
         abort(404)

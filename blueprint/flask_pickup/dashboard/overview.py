@@ -14,7 +14,7 @@ from flask_pickup.dashboard.attention import attention
 from flask_pickup.dashboard.downloads import KINDS, download
 from flask_pickup.dashboard.frame import Frame, freshness
 from flask_pickup.dashboard.platform_status import platform_statuses
-from flask_pickup.dashboard.scorecard import Elapsed, MetricRow, Scorecard
+from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, ScorecardRow
 from flask_pickup.platforms import endpoint_of
 from flask_pickup.results.amounts import at_least, unit_of
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
@@ -58,7 +58,7 @@ class ExperimentRow:
         return self.result is not None and self.result["verdict"]["state"] != "broken"
 
     @cached_property
-    def compared(self) -> Sequence[MetricRow]:
+    def compared(self) -> Sequence[ScorecardRow]:
         """The comparisons that the verdict is about; none of unreliable results."""
         if self.result is None or not self.is_reliable:
             return []

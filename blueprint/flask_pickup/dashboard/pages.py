@@ -9,7 +9,7 @@ from flask import Response, send_from_directory
 
 from flask_pickup.dashboard.call import call_page
 from flask_pickup.dashboard.calls import calls_page, table_download
-from flask_pickup.dashboard.experiment import definition_page, experiment_page, numbers
+from flask_pickup.dashboard.experiment import definition_page, experiment_page, numbers_download
 from flask_pickup.dashboard.frame import Frame
 from flask_pickup.dashboard.overview import overview, overview_download
 from flask_pickup.dashboard.plan import plan_page
@@ -26,7 +26,7 @@ def routes(frame: Frame) -> Iterator[Rule]:
         ("/", "overview", overview),
         ("/overview.<kind>", "overview_download", overview_download),
         ("/experiments/<name>", "experiment", experiment_page),
-        ("/experiments/<name>/numbers.<kind>", "numbers", numbers),
+        ("/experiments/<name>/numbers.<kind>", "numbers", numbers_download),
         ("/definitions/<fingerprint>", "definition", definition_page),
         ("/calls", "calls", calls_page),
         ("/calls/call", "call", call_page),

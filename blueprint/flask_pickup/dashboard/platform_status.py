@@ -18,7 +18,7 @@ from flask_pickup.models import Call
 from flask_pickup.webhook import Webhook
 
 _LATEST = 10_000
-"""The calls that are looked at: on the index of ``decided_at``, however many there are."""
+"""Calls that are looked at, the latest by the index of ``decided_at``."""
 _DUE = timedelta(hours=1)
 """After this a call's report should be here."""
 _MOST_UNREPORTED = 2
@@ -71,11 +71,12 @@ def platform_statuses(webhook: Webhook) -> dict[str, PlatformStatus]:
 
 
 def _status(activity: Activity, name: str, found: dict[str, _Calls] | None, now: datetime) -> PlatformStatus:
+    of_all = (found or {}).values()
     calls = (found or {}).get(name, _Calls())
     # Rows may wait in the spool for what this process has answered.
     last_call = max(filter(None, (calls.last_call, activity.last_request)), default=None)
     last_report = max(filter(None, (calls.last_report, activity.last_report)), default=None)
-    has_all = sum(each.calls for each in (found or {}).values()) < _LATEST
+    has_all = sum(each.calls for each in of_all) < _LATEST
     state: PlatformState
     if found is None:
         state = "unknown"
@@ -87,7 +88,7 @@ def _status(activity: Activity, name: str, found: dict[str, _Calls] | None, now:
         state = "unreported" if calls.unreported else "waiting"
     else:
         state = "unreported" if calls.unreported > _MOST_UNREPORTED else "working"
-    is_at_least = sum(each.today for each in (found or {}).values()) == _LATEST
+    is_at_least = sum(each.today for each in of_all) == _LATEST
     return PlatformStatus(activity, state, last_call, last_report, calls.today, is_at_least)
 
 

@@ -43,8 +43,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class MetricRow:
-    """A comparison of one metric.
+class ScorecardRow:
+    """A comparison of two arms on a metric.
 
     :param metric: as plain values, for its unit.
     :param state: the comparison's, as far as the verdict has it.
@@ -66,14 +66,14 @@ class MetricRow:
 class Scorecard:
     """The rows by what they are for: the primary metric, the other ones, and guardrails."""
 
-    primary: tuple[MetricRow, ...]
-    others: tuple[MetricRow, ...]
-    guardrails: tuple[MetricRow, ...]
+    primary: tuple[ScorecardRow, ...]
+    others: tuple[ScorecardRow, ...]
+    guardrails: tuple[ScorecardRow, ...]
 
     @classmethod
     def of(cls, result: _Json, experiment: Experiment) -> Scorecard:
         """Return the rows of results as plain values."""
-        groups: dict[str, list[MetricRow]] = {"primary": [], "others": [], "guardrails": []}
+        groups: dict[str, list[ScorecardRow]] = {"primary": [], "others": [], "guardrails": []}
         claimed = {(claim["arm"], claim["metric"]) for claim in result["verdict"]["claims"]}
         for metric in result["metrics"]:
             is_primary = metric["metric"] == experiment.primary
@@ -81,7 +81,7 @@ class Scorecard:
             groups[group] += _rows(metric, experiment, claimed)
         return cls(**{name: tuple(rows) for name, rows in groups.items()})
 
-    def told(self, verdict: _Json) -> Sequence[MetricRow]:
+    def told(self, verdict: _Json) -> Sequence[ScorecardRow]:
         """Return the rows that a verdict is about.
 
         Those with the harm of a harmful arm; else the primary metric's, of the verdict's arms or of all of them.
@@ -129,7 +129,7 @@ def checks(result: _Json) -> Iterator[Check]:
     yield Check("rules", "rules-changed" not in found)
 
 
-def _rows(metric: _Json, experiment: Experiment, claimed: Collection[tuple[str, str]]) -> Iterator[MetricRow]:
+def _rows(metric: _Json, experiment: Experiment, claimed: Collection[tuple[str, str]]) -> Iterator[ScorecardRow]:
     cells = {arm["arm"]: _cell(arm, metric) for arm in metric["arms"]}
     mark = _mark(metric, experiment)
     ends = [abs(end) for each in metric["comparisons"] for end in each["interval"] or ()]
@@ -138,7 +138,7 @@ def _rows(metric: _Json, experiment: Experiment, claimed: Collection[tuple[str, 
         has_claim = each["against"] != CONTROL or (each["arm"], metric["metric"]) in claimed
         state = each["state"] if has_claim else _BETWEEN_LOOKS.get(each["state"], each["state"])
         base, arm = cells[each["against"]], cells[each["arm"]]
-        yield MetricRow(metric, base, arm, each, state, _TONES.get(state, ""), edge or None, mark)
+        yield ScorecardRow(metric, base, arm, each, state, _TONES.get(state, ""), edge or None, mark)
 
 
 def _cell(arm: _Json, metric: _Json) -> Cell:
