@@ -21,6 +21,7 @@ from dashboards import FILES, SHORT, Dashboards, Told
 from dashboards import SAID as KNOWN
 from flask_pickup import Pickup
 from flask_pickup.caller import REHEARSAL
+from flask_pickup.dashboard.plots import bars_by_day
 from flask_pickup.results.model import CSV_COLUMNS
 from result_rows import Rows
 
@@ -281,3 +282,12 @@ def test_small_means_keep_their_digits(author: Phone) -> None:
     for _, mean in arms:
         assert f">{mean:.3g}</a>" in text
     assert f">{arms[1][1] - arms[0][1]:+.3g}</td>" in text
+
+
+@pytest.mark.parametrize(("days", "labels"), [(2, 2), (3, 3), (4, 4), (5, 3), (6, 3), (7, 4), (36, 4)])
+def test_days_below_a_plot_have_room(days: int, labels: int) -> None:
+    """As many days stand below a plot as do not touch each other on a phone, the first and the last among them."""
+    known = [f"2026-03-{day + 1:02}" if day < 31 else f"2026-04-{day - 30:02}" for day in range(days)]
+    plot = bars_by_day({day: {"control": 1} for day in known}, ["control"])
+    assert plot is not None
+    assert (len(plot.labels), plot.labels[0][1], plot.labels[-1][1]) == (labels, known[0], known[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from math import ceil, floor, log10
 from typing import Any
 
@@ -13,7 +14,9 @@ from flask_pickup.catalog import CONTROL
 _Json = Mapping[str, Any]
 
 _MOST_LABELS = 4
-"""Labels below a plot, which must fit side by side on a phone."""
+"""Labels below a plot."""
+_LEAST_APART = 0.3
+"""The share of a plot's width between two of them, so that they do not touch on a phone."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,11 @@ def _every_day(days: Sequence[str]) -> Sequence[str]:
     return [(first + timedelta(days=index)).isoformat() for index in range((last - first).days + 1)]
 
 
-def _spread(labels: Sequence[tuple[float, str]]) -> Iterator[tuple[float, str]]:
-    """Yield at most ``_MOST_LABELS`` of the labels, evenly spread, the first and the last among them."""
+def _spread(labels: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
+    """Return as many of the labels as have room, evenly spread, the first and the last among them."""
     last = len(labels) - 1
-    shown = min(_MOST_LABELS, len(labels))
-    for index in sorted({round(place * last / max(shown - 1, 1)) for place in range(shown)}):
-        yield labels[index]
+    for shown in range(_MOST_LABELS, 2, -1):
+        places = [round(place * last / (shown - 1)) for place in range(shown)]
+        if all(after - before >= _LEAST_APART * last for before, after in pairwise(places)):
+            return [labels[place] for place in places]
+    return labels[:: max(last, 1)]
