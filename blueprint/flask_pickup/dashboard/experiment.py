@@ -16,6 +16,7 @@ from flask_pickup.dashboard.definitions import definition, definition_changes, d
 from flask_pickup.dashboard.downloads import KINDS, download
 from flask_pickup.dashboard.frame import Frame, freshness
 from flask_pickup.dashboard.plots import bars_by_day, over_time
+from flask_pickup.dashboard.preview_form import FormReader
 from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, checks
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
@@ -45,6 +46,7 @@ def experiment_page(frame: Frame, name: str) -> Response:
         **freshness([latest]),
         failed="failed" in body,
         numbers=numbers,
+        countries=frame.part("_countries", "", None, lambda: {"regions": FormReader.countries}),
         previews=preview_arms(frame, experiment, _latest_that_ran(bodies), request.args),
         definitions=zip(defined, definition_changes(bodies), strict=False),
     )

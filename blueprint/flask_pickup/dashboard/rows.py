@@ -20,7 +20,7 @@ from flask_pickup.models import Assignment, Call, Outcome, Transcript
 STATEMENT_TIMEOUT = 3.0
 """Seconds that a page's query may take."""
 
-PAGE = 50
+PAGE = 30
 
 SEARCH_SECONDS = 0.1
 """How long a page looks for calls that match its filters, so that its time does not grow with the table."""
