@@ -206,7 +206,7 @@ def test_hostile_id_is_quoted_and_has_a_page(make_phone: MakePhone, caplog: pyte
     links = re.findall(r'href="(/pickup/calls/call[^"]*)"', phone.client.get("/pickup/calls").text)
     assert len(links) == len(HOSTILE) == len(ids(phone))
     shown = [
-        unescape(re.findall("<code>(.*?)</code>", phone.client.get(unescape(link)).text, re.DOTALL)[0])
+        unescape(re.findall("Call id</dt><dd><code>(.*?)</code>", phone.client.get(unescape(link)).text, re.DOTALL)[0])
         for link in links
     ]
     assert sorted(shown) == ids(phone)
