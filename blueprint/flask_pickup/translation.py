@@ -84,15 +84,11 @@ class PageFormat(Format):
             return DASH
         return self.datetime(datetime.fromisoformat(at) if isinstance(at, str) else at, pattern)
 
-    def day(self, at: datetime | str | None) -> str:
+    def day(self, at: datetime | str | None, pattern: str = _DAY) -> str:
         """Return the day, also of a moment or a day in ISO 8601."""
         if isinstance(at, str) and len(at) == len("2026-01-01"):
-            return _formatted_day(at, _DAY, self.locale.language)
-        return self.moment(at, _DAY)
-
-    def short_day(self, at: str) -> str:
-        """Return a day or the day of a moment in ISO 8601 without its year: "3 Mar"."""
-        return self.date(date.fromisoformat(at), "d MMM") if len(at) == len("2026-01-01") else self.moment(at, "d MMM")
+            return _formatted_day(at, pattern, self.locale.language)
+        return self.moment(at, pattern)
 
     def country(self, code: str | None) -> str:
         """Return a country's name."""
