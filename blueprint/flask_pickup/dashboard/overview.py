@@ -16,10 +16,11 @@ from flask_pickup.dashboard.frame import Frame, freshness
 from flask_pickup.dashboard.platform_status import platform_statuses
 from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, ScorecardRow
 from flask_pickup.platforms import endpoint_of
+from flask_pickup.results.advice import advice
 from flask_pickup.results.amounts import at_least, unit_of
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
-from flask_pickup.results.wording import with_messages
+from flask_pickup.results.wording import headline
 from flask_pickup.translation import gettext
 
 _Json = Mapping[str, Any]
@@ -36,7 +37,7 @@ OVERVIEW_COLUMNS = (
 class ExperimentRow:
     """An experiment as the overview shows it.
 
-    :param result: its latest results with their texts; None while there are none, or no caller.
+    :param result: its latest results; None while there are none, or no caller.
     :param is_computing: whether there are none yet.
     :param has_failed: whether they could not be computed.
     """
@@ -51,6 +52,16 @@ class ExperimentRow:
         """Orders experiments: those with something to do come first."""
         state = self.result["verdict"]["state"] if self.result else ""
         return _ORDER.index(state) if state in _ORDER else len(_ORDER), self.experiment.name
+
+    @property
+    def headline(self) -> str:
+        """The verdict in a few words; empty without results."""
+        return headline(self.result["verdict"]) if self.result else ""
+
+    @property
+    def action(self) -> str:
+        """What to do, in a few words; empty without results."""
+        return advice(self.result["verdict"], self.result["status"]).action if self.result else ""
 
     @property
     def is_reliable(self) -> bool:
@@ -126,7 +137,7 @@ def _rows(frame: Frame, latest: Mapping[str, Latest]) -> Iterator[ExperimentRow]
     for experiment in frame.catalog.experiments:
         body = latest.get(experiment.name, Latest()).body or {}
         result = body.get("results") or {}
-        shown = with_messages(result) if result.get("since") else None
+        shown = result if result.get("since") else None
         yield ExperimentRow(experiment, shown, experiment.name in latest and not body, "failed" in body)
 
 
@@ -141,7 +152,7 @@ def _csv_rows(row: ExperimentRow) -> Iterator[tuple[Any, ...]]:
     for arm in sorted(experiment.weights, key=lambda arm: arm != CONTROL):
         numbers = known.get(arm, {})
         yield (
-            *(experiment.name, experiment.status, verdict.get("state"), verdict.get("action"), experiment.primary),
+            *(experiment.name, experiment.status, verdict.get("state"), row.action or None, experiment.primary),
             *(numbers.get("unit"), arm, numbers.get("callers")),
             *(numbers.get(name) for name in ("mean", "difference", "low", "high")),
             *((result["since"], result["until"]) if result else (None, None)),
