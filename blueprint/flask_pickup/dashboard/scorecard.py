@@ -11,7 +11,7 @@ from flask_pickup.catalog import CONTROL, Experiment
 from flask_pickup.results.looks import WEEK
 
 _Json = Mapping[str, Any]
-Tone = Literal["good", "bad", "quiet", ""]
+Tone = Literal["good", "bad", ""]
 
 _BETWEEN_LOOKS = {
     **dict.fromkeys(("better", "better below smallest", "worse", "no difference"), "undecided"),
@@ -111,10 +111,11 @@ class Elapsed:
 class Check:
     """Whether something that results rest on is sound; None where it is not known yet.
 
+    :param name: ``split``, ``delivery``, ``reports`` or ``rules``.
     :param shares: arm to the share that was checked.
     """
 
-    name: Literal["split", "delivery", "reports", "rules"]
+    name: str
     is_sound: bool | None
     shares: Mapping[str, float] = field(default_factory=dict)
 
@@ -125,7 +126,7 @@ def checks(result: _Json) -> Iterator[Check]:
     yield Check("split", None if split["p_value"] is None else split["ok"])
     for name, code, attribute in (("delivery", "delivery", "delivered"), ("reports", "missing", "without_report")):
         shares = {arm["arm"]: arm[attribute] for arm in result["arms"] if arm[attribute] is not None}
-        yield Check(name, code not in found if shares else None, shares)  # type: ignore[arg-type]
+        yield Check(name, code not in found if shares else None, shares)
     yield Check("rules", "rules-changed" not in found)
 
 
