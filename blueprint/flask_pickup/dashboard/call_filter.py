@@ -63,9 +63,9 @@ def offered(catalog: Catalog, platforms: Collection[str]) -> Choices:
 
 
 def call_filter(parameters: Mapping[str, str], choices: Choices) -> CallFilter:
-    """Return the filter that an address asks for. A value without an outcome is none.
+    """Return the filter that an address asks for. A value without an outcome is ignored.
 
-    :raises BadParameter: if a value is none of the choices. An experiment and an arm may be of the past.
+    :raises BadParameter: if a value is not among the choices; any experiment and arm will do, as they may be of the past.
     """
     names = {name: (value,) for name in ("experiment", "arm") if NAME.fullmatch(value := parameters.get(name, ""))}
     values = {name: chosen(parameters, name, values) for name, values in {**choices, **names}.items()}
