@@ -246,12 +246,3 @@ def test_country_with_regional_holidays(country: str, codes: str) -> None:
     assert codes in found
     assert complaints(f'{source}subdivision = ""\n') == []
     assert complaints(source.replace(country, "NL")) == complaints(source.replace(country, "PL")) == []
-
-
-def test_holidays_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the extra is not installed, the author learns how to install it."""
-    monkeypatch.setitem(sys.modules, "holidays", None)
-    [complaint] = complaints('timezone = "UTC"\n[holidays]\ncountry = "NL"')
-    assert complaint.endswith(
-        "public holidays need the library holidays; install it with: pip install 'Flask-Pickup[holidays]'"
-    )

@@ -148,13 +148,8 @@ def _check_nights(toml: TomlFile, spans: Spans, *path: str) -> None:
 def _holidays(toml: TomlFile, table: Mapping[str, str]) -> Collection[date]:
     """Return the public holidays of all years in which a call can come: no process runs longer than ten."""
     country, subdivision = table.get("country", ""), table.get("subdivision", "")
-    try:
-        # The library is an extra.
-        from holidays import country_holidays, list_supported_countries  # noqa: PLC0415
-    except ImportError:
-        remedy = "install it with: pip install 'Flask-Pickup[holidays]'"
-        toml.complain("public holidays need the library holidays", remedy, "holidays")
-        return ()
+    # Importing it takes a tenth of a second, which only content with holidays pays.
+    from holidays import country_holidays, list_supported_countries  # noqa: PLC0415
 
     def days(part: str, *years: int) -> Collection[date]:
         with warnings.catch_warnings():
