@@ -98,6 +98,13 @@ def test_argument_of_pickup_reaches_the_app(tmp_path: Path) -> None:
     assert (options.region, options.max_body, pickup.subdomain) == ("BE", 99, "calls")
 
 
+def test_misspelt_argument_is_refused() -> None:
+    """An argument that neither Pickup nor Blueprint has is an error, and the type checker finds it, as it finds a wrong type."""
+    with pytest.raises(TypeError, match="regoin"):
+        Pickup(regoin="BE")  # type: ignore[call-arg]
+    Pickup(max_body="large")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
+from os import PathLike
 from time import time
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from flask import Blueprint, Flask, Response, current_app
 from flask.blueprints import BlueprintSetupState
@@ -23,7 +24,7 @@ from flask_pickup.dashboard.plan import COUNTED, counted
 from flask_pickup.engines import EngineSource
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.handlers import Handler, Handlers
-from flask_pickup.options import OPTION_NAMES, ConfigReader
+from flask_pickup.options import OPTION_NAMES, ConfigReader, PickupOptions
 from flask_pickup.platforms import CallEnded, StatusChanged, ToolCalls, endpoint_of
 from flask_pickup.processes import refuse_greenlets
 from flask_pickup.results import assembling
@@ -95,6 +96,19 @@ class State(Webhook):
             engine.dispose()
 
 
+class PickupArguments(PickupOptions, total=False):
+    """Pickup's options, and those of :class:`flask.Blueprint`."""
+
+    static_folder: str | PathLike[str] | None
+    static_url_path: str | None
+    template_folder: str | PathLike[str] | None
+    url_prefix: str | None
+    subdomain: str | None
+    url_defaults: dict[str, Any] | None
+    root_path: str | None
+    cli_group: str | None
+
+
 class Pickup(Blueprint):
     """Answers a voice platform's webhook with the greeting of each caller's arm.
 
@@ -122,10 +136,11 @@ class Pickup(Blueprint):
         engine: EngineSource | None = None,
         clock: Callable[[], float] = time,
         handlers_at_once: int = 2,
-        **options: Any,
+        **options: Unpack[PickupArguments],
     ) -> None:
-        self._arguments = {key: options.pop(key) for key in OPTION_NAMES & options.keys()}
-        super().__init__(name, import_name, **{"template_folder": "templates", **options})
+        given: dict[str, Any] = {"template_folder": "templates", **options}
+        self._arguments = {key: given.pop(key) for key in OPTION_NAMES & given.keys()}
+        super().__init__(name, import_name, **given)
         self._engine = engine
         self._clock = clock
         self._handlers_at_once = handlers_at_once

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import phonenumbers
 from sqlalchemy.engine import URL, make_url
@@ -46,14 +46,41 @@ class Options:
         return self.caller_secrets[0]
 
 
-OPTION_NAMES = frozenset(each.name for each in fields(Options)) - {"caller_secrets"} | {
-    *("caller_secret", "webhook_secret", "allow_unsigned", "signature_tolerance"),
-    "retell_api_key",
-    *("telnyx_public_key", "telnyx_insights", "telnyx_rehearsal_key"),
-    *("elevenlabs_token", "elevenlabs_secret"),
-    *("vapi_secret", "vapi_assistant"),
-}
-"""The options' names: a config key in upper case behind ``PICKUP_``, or an argument of ``Pickup``."""
+Folder = str | os.PathLike[str]
+Secrets = str | Sequence[str]
+"""One, or several in order to rotate them."""
+
+
+class PickupOptions(TypedDict, total=False):
+    """The options of :class:`.Pickup`; config keys are these names in upper case behind ``PICKUP_``."""
+
+    experiments: Folder
+    greetings: Folder
+    caller_secret: Secrets
+    database_url: str
+    region: str
+    max_body: int
+    signature_tolerance: float
+    customer_wait: float
+    commit_wait: float
+    spool: Folder
+    transcripts: bool
+    retention: float | None
+    dashboard_token: str | None
+    metrics_token: str | None
+    webhook_secret: Secrets
+    allow_unsigned: bool
+    vapi_secret: Secrets
+    vapi_assistant: str
+    retell_api_key: Secrets
+    elevenlabs_token: Secrets
+    elevenlabs_secret: Secrets
+    telnyx_public_key: Secrets
+    telnyx_insights: str | Mapping[str, str]
+    telnyx_rehearsal_key: str
+
+
+OPTION_NAMES = frozenset(PickupOptions.__annotations__)
 
 
 def read_options(read: ConfigReader, *, root: str, instance: str) -> Options:
