@@ -1,4 +1,4 @@
-# Sourced by serve and test: makes .venv and installs requirements and the package, where that has not been done.
+# Sourced by serve, test and docs: makes .venv and installs requirements and the package, where that has not been done.
 # Usage, from the repository's root:  set_up requirements.txt
 
 say() { printf '%s\n' "$*"; }
@@ -18,9 +18,9 @@ find_python() {
 }
 
 # What .venv has to have been made from: other requirements, another Python or another folder make it stale.
-# requirements-test.txt takes in requirements.txt.
+# One file of requirements includes another.
 wanted() {
-    { cat requirements.txt "$1" pyproject.toml && .venv/bin/python -V && pwd; } 2>&1 | cksum
+    { cat requirements*.txt pyproject.toml && .venv/bin/python -V && pwd; } 2>&1 | cksum
 }
 
 # What an interrupted run left behind has no .made, what was moved knows its old place, and what was made by a Python
@@ -31,7 +31,7 @@ is_whole() {
 
 set_up() {
     stamp=.venv/.$1.stamp
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted "$1")" ] && return
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ] && return
     find_python
     if ! is_whole; then
         say "Making .venv …"
@@ -41,7 +41,7 @@ set_up() {
     say "Installing $1 (about a minute the first time) …"
     pip_install -r "$1"
     pip_install --no-deps --editable .
-    wanted "$1" >"$stamp"
+    wanted >"$stamp"
 }
 
 pip_install() {

@@ -32,9 +32,7 @@ def borrow_packages(checkout: Path) -> None:
         script = venv / "bin" / program
         script.write_text(f'#!/bin/sh\nexec "{venv}/bin/python" -m {program} "$@"\n')
         script.chmod(0o755)
-    wanted = subprocess.run(
-        ["sh", "-c", ". scripts/setup.sh; wanted requirements.txt"], cwd=checkout, check=True, stdout=-1, text=True
-    )
+    wanted = subprocess.run(["sh", "-c", ". scripts/setup.sh; wanted"], cwd=checkout, check=True, stdout=-1, text=True)
     (venv / ".requirements.txt.stamp").write_text(wanted.stdout)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +34,30 @@ def test_links_lead_somewhere(page: Path) -> None:
             titles = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
             slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
             assert heading in slugs, f"{page.name}: {target}"
+
+
+def build(docs: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Build the site as scripts/docs does, from a folder of pages."""
+    config = site.parent / "mkdocs.yml"
+    config.write_text(f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: {docs}\nsite_dir: {site}\n")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_site_builds(tmp_path: Path) -> None:
+    """The site has every page, and nothing in it leads nowhere."""
+    built = build(ROOT / "docs", tmp_path / "site")
+    assert built.returncode == 0, built.stderr
+    pages = {path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")}
+    assert {path.relative_to(tmp_path / "site").with_suffix("") for path in (tmp_path / "site").rglob("*.html")} > pages
+
+
+def test_site_refuses_what_leads_nowhere(tmp_path: Path) -> None:
+    """A broken link, heading or picture, a link out of the folder, and a page without a place each stop the build."""
+    docs = shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    (docs / "lost.md").write_text("# Lost\n")
+    targets = ["nowhere.md", "start.md#nowhere", "pictures/nowhere.svg", "../README.md"]
+    (docs / "index.md").write_text("".join(f"# Title\n\n![a]({target})\n" for target in targets))
+    built = build(docs, tmp_path / "site")
+    assert built.returncode == 1
+    assert [target for target in ["lost.md", *targets] if target not in built.stderr] == []
