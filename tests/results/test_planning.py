@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -200,23 +199,3 @@ def test_impossible_baselines_are_refused(mean: float, deviation: float | None) 
     """A rate that never or always happens, or values that are all the same, are nothing to plan with."""
     with pytest.raises(ValueError, match=r"rate|same"):
         planned(BOOKED, stated(mean, deviation=deviation))
-
-
-PAGE = (Path(__file__).parents[2] / "docs/few-calls.md").read_text("utf-8")
-ROWS = [
-    [None if cell.strip() == "–" else float(cell.split()[0].replace(",", "")) for cell in line.strip("|").split("|")]
-    for line in PAGE.splitlines()
-    if line[:2] == "| " and line[2].isdigit()
-]
-
-
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_figures_on_the_page_are_the_plans(row: list[Any]) -> None:
-    """Each row of docs/few-calls.md is what plan says."""
-    percent, points, arms, pace, *figures = row
-    rate, lift = percent / 100, points / 100
-    weights = {"control": 1.0, **{f"arm-{number}": 1.0 for number in range(1, int(arms))}}
-    found = planned(BOOKED, stated(rate), lift=lift, pace=pace, weights=weights)
-    ours, easy = found.needed
-    chance = round(100 * (found.weeks[-1].chance or 0))
-    assert figures == [ours.callers, ours.maximum_weeks, easy.maximum_weeks, ours.fixed_weeks, chance]
