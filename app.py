@@ -1,5 +1,6 @@
 """A host: an app of its own that mounts Pickup. ``gunicorn app:app`` serves it, and so does ``scripts/serve``."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import crm
 from flask_pickup import Caller, Pickup
+
+# A line for each call; it holds no phone number.
+logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+logging.getLogger("flask_pickup").setLevel(logging.INFO)
 
 pickup = Pickup()
 

@@ -4,6 +4,7 @@ A reverse proxy that buffers requests stands in front of a public deployment: se
 """
 
 import gc
+import logging
 import os
 import secrets
 import socket
@@ -28,7 +29,7 @@ keepalive = 5
 timeout = 30  # a worker whose threads all hang is replaced; each call has its own, far shorter deadlines
 graceful_timeout = 10
 
-accesslog = None  # Pickup's log line of a call says more, and holds no number
+accesslog = None  # the line that Pickup logs for each call says more, and holds no phone number
 loglevel = "error"  # gunicorn's warnings quote requests that it cannot parse, which can hold a caller's number
 control_socket_disable = True  # unused, shared by all servers of a user, and it needs a writable home
 
@@ -55,11 +56,23 @@ def when_ready(server: Arbiter) -> None:
     for name in (name for name, secret in PLATFORMS.items() if configured.get(secret)):
         place = f"{url}webhook" if name == "flireo" else f"--platform {name} {url}{name}"
         print(f"    .venv/bin/flask pickup rehearse {place} --call {secrets.token_hex(3)}")
-    print("\nThe same line again is the same call again. Stop with Ctrl-C.\n", flush=True)
+    print("\nThe same line again is the same call again. After a change of the content, load it:\n")
+    print(f"    .venv/bin/flask pickup check && kill -HUP {os.getpid()}")
+    print("\nStop with Ctrl-C.\n", flush=True)
     token = configured.get("PICKUP_DASHBOARD_TOKEN")
     if token and sys.stdout.isatty():  # elsewhere it would stay in a log
         print(f"The dashboard: {url}?token={token}\n", flush=True)
     gc.freeze()  # the garbage collector of a worker would copy the pages that workers share
+
+
+first_workers: list[int] = []
+"""Empty again after a HUP, which runs this file anew."""
+
+
+def pre_fork(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 (gunicorn calls it so)
+    """Let only the first worker after a start or a HUP log what is wrong with the content, which all of them load."""
+    logging.getLogger("flask_pickup.content").disabled = bool(first_workers)
+    first_workers.append(worker.age)
 
 
 def post_worker_init(worker: Worker) -> None:

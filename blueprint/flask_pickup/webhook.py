@@ -55,6 +55,7 @@ from flask_pickup.signals import Sender, assigned, fault, reported
 from flask_pickup.waits import Waits
 
 log = logging.getLogger("flask_pickup")
+content_log = logging.getLogger("flask_pickup.content")
 
 
 class Webhook:
@@ -87,7 +88,7 @@ class Webhook:
             platforms=self.platforms.values(),
         )
         for complaint in self.catalog.complaints:
-            log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
+            content_log.log(logging.ERROR if complaint.level == "error" else logging.WARNING, "%s", complaint)
         self.reading = reports.Reading.of(self.catalog, self.platforms.values(), transcripts=options.transcripts)
         self.waits = {name: Waits.of(platform.deadline, options) for name, platform in self.platforms.items()}
         self.longest_waits = Waits.of(max(platform.deadline for platform in self.platforms.values()), options)

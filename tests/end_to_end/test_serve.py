@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from dotenv import dotenv_values
@@ -16,6 +19,7 @@ from sqlalchemy import create_engine, text
 
 from checkouts import Server, borrow_packages, copy_checkout, mode, run_script, serving
 from conftest import CONTENT, new_postgresql_database, write
+from faulty import eventually
 from flask_pickup.assignment import place_in_layer
 from flask_pickup.caller import REHEARSAL, caller_key
 from flask_pickup.platforms import SampleCall
@@ -122,6 +126,32 @@ def test_wrong_setting_stops_it(checkout: Path) -> None:
     assert ended.returncode == 1
     assert "'PICKUP_WEBHOOK_SECRET' has a secret of fewer than 16 characters." in ended.stdout
     assert "Traceback" not in ended.stdout
+
+
+def test_printed_line_loads_new_content(checkout: Path, tmp_path: Path) -> None:
+    """The printed line loads valid content alone; broken content is logged once for both workers, and each call once."""
+    content = write(tmp_path, {**CONTENT, "greetings/first_message.j2": "The old words."})
+    folders = {"PICKUP_EXPERIMENTS": str(content / "experiments"), "PICKUP_GREETINGS": str(content / "greetings")}
+
+    def reload(line: str, health: str) -> int:
+        ended = subprocess.run(line, shell=True, cwd=checkout, env=server.variables, stdout=-1, timeout=60, check=False)
+        if health:
+            eventually(
+                lambda: health in urlopen(server.url.replace("webhook", "health"), timeout=5).read().decode(), 20
+            )
+        return ended.returncode
+
+    with serving(checkout, **folders) as server:
+        assert server.process.stdout
+        line = next(text.strip() for text in server.process.stdout if "kill -HUP" in text)
+        assert server.try_it().returncode == 0
+        (content / "experiments/warm-opening/experiment.toml").write_text("status =")
+        assert reload(line, "") == 1
+        assert reload(line.partition("&&")[2], '"left_out":["warm-opening"]') == 0
+        server.stop()
+        said = server.process.stdout.read()
+    assert said.count("ERROR experiments/warm-opening/experiment.toml:1: invalid TOML") == 1
+    assert len(re.findall(r" INFO Call 'pickup-rehearsal-\w+', caller \w{8}: (arm|base) in \d+ ms\.", said)) == 1
 
 
 def test_stop_loses_nothing(checkout: Path) -> None:

@@ -96,7 +96,7 @@ def with_state(command: Callable[Concatenate[State, P], None]) -> Callable[P, No
 
 def state_here() -> State | None:
     """Return what the app here keeps of its Pickup; None if there is no app here that can be loaded and has one."""
-    log = logging.getLogger("flask_pickup")
+    log = logging.getLogger("flask_pickup.content")
     # The command says itself what is wrong with the content.
     log.disabled = True
     try:
