@@ -46,7 +46,8 @@ LAYERS = [
     *("waits", "bodies", "activity"),
     "spreadsheets",
     *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),
-    *("privacy", "rehearsal", "previewing", "simulation", "enrolment", "dashboard", "blueprint", "testing", "cli"),
+    *("platform_status", "privacy", "rehearsal", "previewing", "simulation", "enrolment", "dashboard"),
+    *("blueprint", "status", "testing", "cli"),
 ]
 """From the bottom up: a module imports only from those before it. A new module needs its place here."""
 

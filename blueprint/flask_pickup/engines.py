@@ -135,8 +135,17 @@ _POSTGRESQL = {
     "application_name": "pickup",
 }
 
+STATEMENT_TIMEOUT = 3.0
+"""Seconds that a query of a page or of `flask pickup status` may take."""
+
 SQLITE_BUSY_TIMEOUT = 5.0
 """Seconds that SQLite waits for another program's lock."""
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """Return why the database did not answer: the driver's first line. Statements and parameters come after it."""
+    cause = getattr(error, "orig", None) or error
+    return next(iter(str(cause).splitlines()), type(cause).__name__)
 
 
 def path_of(engine: Engine) -> str | None:

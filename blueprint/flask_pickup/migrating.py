@@ -60,6 +60,11 @@ def newest() -> str:
     return revision
 
 
+def is_newer(revision: str) -> bool:
+    """Return whether a revision is one that only a newer version of Pickup knows."""
+    return all(known.revision != revision for known in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def sql(engine: Engine, revisions: str) -> None:
     """Print the statements of ``revisions``, such as ``head`` or ``0001:head``, for a database administrator."""
     config = _config()

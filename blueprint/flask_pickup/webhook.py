@@ -169,12 +169,7 @@ class Webhook:
 
     def facts(self) -> Mapping[str, Any]:
         """Return what an operator wants to know of this process."""
-        ledger, lookups = self.ledger.health(), set(self.lookups.values())
-        content = {
-            "broken": sorted(self.catalog.broken),
-            "left_out": list(self.catalog.left_out),
-            "overlapping": list(self.catalog.overlapping),
-        }
+        ledger, lookups, content = self.ledger.health(), set(self.lookups.values()), self.catalog.problems
         well = ledger["database"] == "ok" and not any(content.values())
         return {
             "status": "ok" if well and not any(lookup.skipped for lookup in lookups) else "degraded",

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from authors import HOURS, TOML, page, words
 from conftest import CONTENT, LATER, MakePhone, OpenApp, Phone
 from dashboards import EXPERIMENT, FILES, TOKEN, Dashboards, Told
+from flask_pickup import platform_status
 from flask_pickup.catalog import Experiment
-from flask_pickup.dashboard import platform_status
-from flask_pickup.dashboard.attention import attention
 from flask_pickup.models import Call
+from flask_pickup.results.attention import attention
 
 NOW = datetime.fromtimestamp(LATER, UTC)
 ARMS = ("warm", "short", "long", "none")

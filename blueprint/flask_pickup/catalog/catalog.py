@@ -85,6 +85,15 @@ class Catalog:
         pairs = (pair for sharing in self.layers.values() for pair in combinations(sharing.values(), 2))
         return tuple(sorted({two.name for one, two in pairs if one.layer_range.overlaps(two.layer_range)}))
 
+    @property
+    def problems(self) -> dict[str, list[str]]:
+        """What callers do not hear: broken greetings, experiments that do not load, and those that lack callers."""
+        return {
+            "broken": sorted(self.broken),
+            "left_out": list(self.left_out),
+            "overlapping": list(self.overlapping),
+        }
+
     def free_ranges(self, layer: str) -> list[Range]:
         """Return the ranges of a layer that no experiment has."""
         return free_ranges(each.layer_range for each in self.layers.get(layer, {}).values())

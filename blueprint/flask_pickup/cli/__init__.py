@@ -10,12 +10,13 @@ from flask_pickup.cli.privacy import disclose_command, forget_command, purge_com
 from flask_pickup.cli.rehearsing import rehearse_command
 from flask_pickup.cli.results import export_command, results_command
 from flask_pickup.cli.simulating import simulate_command
+from flask_pickup.cli.status import status_command
 
 __all__ = ["pickup"]
 
 for command in (
     *(check_command, new_command, preview_command, rehearse_command, plan_command, simulate_command),
-    *(results_command, assign_command, outcomes_group, export_command, db),
+    *(status_command, results_command, assign_command, outcomes_group, export_command, db),
     *(disclose_command, forget_command, purge_command),
 ):
     pickup.add_command(command)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.blueprint import EXTENSION, State
 from flask_pickup.catalog import Catalog, Experiment
+from flask_pickup.engines import reason_of
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.ledger.spool import SpoolUnavailable
 from flask_pickup.options import ConfigReader
@@ -62,9 +63,7 @@ class _Commands(click.Group):
         except ConfigurationError as error:
             fail(str(error), USAGE_ERROR)
         except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            # The driver's first line says what is wrong; statements and parameters come after it.
-            fail(f"The database does not answer: {next(iter(str(cause).splitlines()), type(cause).__name__)}")
+            fail(f"The database does not answer: {reason_of(error)}")
         except SpoolUnavailable as error:
             fail(str(error))
 

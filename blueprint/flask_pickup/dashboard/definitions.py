@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Engine, RowMapping, select
 
 from flask_pickup.catalog.layers import WHOLE, Range
-from flask_pickup.dashboard.rows import PAGE, STATEMENT_TIMEOUT
-from flask_pickup.engines import reading
+from flask_pickup.dashboard.rows import PAGE
+from flask_pickup.engines import STATEMENT_TIMEOUT, reading
 from flask_pickup.models import Definition
 from flask_pickup.translation import DASH, format_number, gettext
 

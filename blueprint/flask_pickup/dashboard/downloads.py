@@ -10,8 +10,7 @@ from typing import Any
 from flask import Response, abort
 from sqlalchemy import Engine, Table, select, tuple_
 
-from flask_pickup.dashboard.rows import STATEMENT_TIMEOUT
-from flask_pickup.engines import reading
+from flask_pickup.engines import STATEMENT_TIMEOUT, reading
 from flask_pickup.models import Assignment, Call, Definition, Outcome, Transcript
 from flask_pickup.spreadsheets import csv_text
 

@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from flask_pickup.catalog import CONTROL, Experiment, Line
 from flask_pickup.dashboard.arm_preview import preview_arms
-from flask_pickup.dashboard.attention import needs_attention
 from flask_pickup.dashboard.definitions import definition, definition_changes, definitions, setting_values
 from flask_pickup.dashboard.downloads import KINDS, download
 from flask_pickup.dashboard.frame import Frame, freshness
 from flask_pickup.dashboard.plots import bars_by_day, over_time
 from flask_pickup.dashboard.preview_form import FormReader
 from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, checks
+from flask_pickup.results.attention import needs_attention
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.soundness import SPLIT

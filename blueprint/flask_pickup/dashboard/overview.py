@@ -10,14 +10,14 @@ from typing import Any
 from flask import Response, abort
 
 from flask_pickup.catalog import CONTROL, Experiment
-from flask_pickup.dashboard.attention import attention
 from flask_pickup.dashboard.downloads import KINDS, download
 from flask_pickup.dashboard.frame import Frame, freshness
-from flask_pickup.dashboard.platform_status import platform_statuses
 from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, ScorecardRow
+from flask_pickup.platform_status import platform_statuses
 from flask_pickup.platforms import endpoint_of
 from flask_pickup.results.advice import advice
 from flask_pickup.results.amounts import at_least, unit_of
+from flask_pickup.results.attention import attention
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.wording import headline

@@ -14,11 +14,8 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from flask_pickup.caller import REHEARSAL
 from flask_pickup.dashboard.call_filter import MISSING, NO, YES, CallFilter
-from flask_pickup.engines import reading
+from flask_pickup.engines import STATEMENT_TIMEOUT, reading
 from flask_pickup.models import Assignment, Call, Outcome, Transcript
-
-STATEMENT_TIMEOUT = 3.0
-"""Seconds that a page's query may take."""
 
 PAGE = 30
 

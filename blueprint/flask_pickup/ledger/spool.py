@@ -128,6 +128,23 @@ class Spool:
                 connection.execute(f"DELETE FROM {table} WHERE {_CONTAINS}", (json.dumps(needles),))  # noqa: S608
         return self.close()
 
+    def count(self) -> tuple[int, int]:
+        """Return how many rows wait and how many are dead letters, beside processes that use the file; it makes none.
+
+        :raises SpoolUnavailable: if the file cannot be read.
+        """
+        if not self._path.exists():
+            return 0, 0
+        try:
+            # As other connections do, it removes the write-ahead log if it is the last to close.
+            with closing(
+                sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", _BUSY_TIMEOUT, uri=True)
+            ) as connection:
+                rows, dead_letters = connection.execute(_COUNT).fetchone()
+        except sqlite3.Error as error:
+            raise SpoolUnavailable(f"The spool '{self._path}' cannot be read: {error}.") from error
+        return rows or 0, dead_letters
+
     @contextmanager
     def _access(self) -> Iterator[None]:
         try:

@@ -129,6 +129,13 @@ class Snapshots:
                 thread.join(max(0.0, end - monotonic()))
             found = self._read(names)
             due = self._due(found, fresh)
+        return self._shown(found, due)
+
+    def stored(self, names: Collection[str]) -> dict[str, Latest]:
+        """Return the latest results of each experiment as they are kept; none are computed."""
+        return self._shown(self._read(names))
+
+    def _shown(self, found: Mapping[str, _Stored], due: Collection[str] = ()) -> dict[str, Latest]:
         now = self._now()
         return {
             name: Latest(

@@ -12,8 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.activity import Activity
 from flask_pickup.catalog import Line
-from flask_pickup.dashboard.rows import STATEMENT_TIMEOUT
-from flask_pickup.engines import reading
+from flask_pickup.engines import STATEMENT_TIMEOUT, reading
 from flask_pickup.models import Call
 from flask_pickup.webhook import Webhook
 
