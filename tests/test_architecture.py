@@ -44,7 +44,7 @@ LAYERS = [
         "calls",
     ),
     *("waits", "bodies", "activity"),
-    "spreadsheets",
+    *("spreadsheets", "calling_times"),
     *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),
     *("platform_status", "privacy", "rehearsal", "previewing", "simulation", "enrolment", "dashboard"),
     *("blueprint", "status", "testing", "cli"),

@@ -5,9 +5,11 @@ The customer hook is not called. The callers' pseudonyms belong to no phone numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from math import exp
 from random import Random
 from typing import Any
@@ -16,8 +18,9 @@ from sqlalchemy import Engine, func, insert, select
 
 from flask_pickup import migrating
 from flask_pickup.caller import Caller, caller_key, language_in
+from flask_pickup.calling_times import CallingTimes, latest_open
 from flask_pickup.calls import CallFacts
-from flask_pickup.catalog import CONTROL, Experiment, Line
+from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
 from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.customer import UNKNOWN
 from flask_pickup.decision import decide
@@ -35,19 +38,19 @@ _RATE, _GUARDRAILS_RATE, _MEAN = 0.3, 0.1, 90.0
 _REGULARS, _MOST_CALLS = 0.15, 8
 _HABIT = 4.0
 _SPREAD = 0.6
-_OPENS, _HOURS, _SATURDAY = 9, 8, 5
-_LASTS = timedelta(minutes=2)
+_LASTS, _LONGEST = 120.0, timedelta(minutes=15)
 BATCH = 500
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of the made-up callers.
+    """What is true of an experiment's made-up callers.
 
     :param baselines: metric to its rate or mean in control.
     :param effects: arm and metric to the difference from that.
     """
 
+    experiment: Experiment
     baselines: Mapping[str, float]
     effects: Mapping[tuple[str, str], float]
 
@@ -71,7 +74,7 @@ def truth(experiment: Experiment, effects: Mapping[tuple[str, str], float], base
             raise ValueError(f"unknown arm '{arm}'; the arms besides control are: {others}")
         if metric not in baselines:
             raise ValueError(f"unknown metric '{metric}'; the metrics are: {', '.join(baselines) or 'none'}")
-    found = Truth(baselines, effects)
+    found = Truth(experiment, baselines, effects)
     for each in experiment.metrics:
         for arm in experiment.weights:
             value = found.of(each.name, arm)
@@ -97,28 +100,38 @@ def prepare(engine: Engine) -> bool:
         return connection.execute(select(func.count()).select_from(Call)).scalar_one() == 0
 
 
+def beginning(catalog: Catalog, weeks: int, until: datetime) -> datetime:
+    """Return when a simulation begins, in opening hours, so that so many whole weeks have passed since its first call."""
+    return latest_open(catalog.hours(Line(None)), until - timedelta(weeks=weeks, days=1))
+
+
 @dataclass(frozen=True)
 class Simulation:
-    """Callers who come evenly over some weeks, one in seven of them a regular.
+    """Callers who ring as those of a business do, one in seven of them a regular.
 
-    :param until: the end of the last week.
+    :param contents: the content from each moment on; the first is that of the first call.
+    :param truths: of the experiments whose outcomes are made up; a call in several arms has the effects of all.
+    :param until: no call ends later.
     """
 
     webhook: Webhook
-    experiment: Experiment
-    truth: Truth
+    contents: Mapping[datetime, Catalog]
+    truths: Sequence[Truth]
     callers: int
-    weeks: int
     until: datetime
     seed: int = 0
 
-    def fill(self, engine: Engine) -> Iterator[int]:
-        """Write all calls, and yield after each batch how many callers are done. The database must be empty."""
+    def fill(self, engine: Engine) -> Iterator[Counter[str]]:
+        """Write all calls, and yield after each batch where its callers went: see :meth:`_went`.
+
+        The database must be empty.
+        """
         store = Store(engine)
-        store.write(definition_entries(self.webhook.catalog, self.until - timedelta(weeks=self.weeks, days=1)))
+        for moment, catalog in self.contents.items():
+            store.write(definition_entries(catalog, moment))
         for first in range(0, self.callers, BATCH):
-            last = min(first + BATCH, self.callers)
-            calls = [call for number in range(first, last) for call in self._calls(number)]
+            batch = [list(self._calls(number)) for number in range(first, min(first + BATCH, self.callers))]
+            calls = [call for each in batch for call in each]
             store.write([entry for entry, _ in calls])
             with engine.begin() as connection:
                 rows = [
@@ -133,20 +146,36 @@ class Simulation:
                 ]
                 if rows:
                     connection.execute(insert(Outcome), rows)
-            yield last
+            yield Counter(self._went([entry.call for entry, _ in each]) for each in batch)
+
+    def _went(self, calls: Sequence[Mapping[str, Any]]) -> str:
+        """Return the reason why a caller is or is not in the first experiment, by all their calls."""
+        name = self.truths[0].experiment.name
+        reasons: list[str] = [call["reasons"].get(name, call["decision"]) for call in calls]
+        return min(reasons, key=lambda reason: (reason != "enrolled", reason == "closed"))
 
     def _calls(self, number: int) -> Iterator[tuple[CallEntry, Mapping[str, float]]]:
         random = Random(f"{self.seed}:{number}")  # noqa: S311 (made-up callers need no secrecy)
         who, line = self._caller(number), self._line(random)
-        outcomes, in_arm = self._outcomes(CONTROL, random), False
-        for index, moment in enumerate(self._moments(random)):
-            platform = self.webhook.default_platform
+        arms = dict[str, str]()
+        outcomes = self._outcomes(arms, random)
+        for index, moment in enumerate(self._moments(line, random)):
+            platform, catalog = self.webhook.default_platform, self._content(moment)
             call = CallFacts(f"{SIMULATED}{number}-{index}", platform.name, "inbound_phone_call", who, line, moment)
-            entry = call_entry(call, decide(self.webhook.catalog, platform, call, UNKNOWN), moment)
-            arm = _arm(entry, self.experiment.name)
-            if arm and not in_arm:
-                outcomes, in_arm = self._outcomes(arm, random), True
-            yield _ended(entry, moment + _LASTS), {} if entry.call["decision"] == "closed" else next(outcomes)
+            entry = call_entry(call, decide(catalog, platform, call, UNKNOWN), moment)
+            known = arms | {row["experiment"]: row["arm"] for row in entry.assignments}
+            if known != arms:
+                arms, outcomes = known, self._outcomes(known, random)
+            found = {} if entry.call["decision"] == "closed" else next(outcomes)
+            lasted = timedelta(seconds=found.get("duration_seconds", _LASTS))
+            yield _ended(entry, min(moment + lasted, self.until)), found
+
+    @property
+    def _first(self) -> Catalog:
+        return next(iter(self.contents.values()))
+
+    def _content(self, moment: datetime) -> Catalog:
+        return next(self.contents[begin] for begin in reversed([*self.contents]) if begin <= moment)
 
     def _caller(self, number: int) -> Caller:
         """Return somebody from the business's own country, whose pseudonym is of no number."""
@@ -154,37 +183,38 @@ class Simulation:
         return Caller(
             number=None,
             country=region,
-            language=language_in(region, self.webhook.catalog.languages),
+            language=language_in(region, self._first.languages),
             key=caller_key(self.webhook.options.caller_secret, f"{SIMULATED}{number}"),
         )
 
     def _line(self, random: Random) -> Line:
-        lines = sorted(self.webhook.catalog.settings.lines)
-        return self.webhook.catalog.line(random.choice(lines) if lines else None, None)
+        lines = sorted(self._first.settings.lines)
+        return self._first.line(random.choice(lines) if lines else None, None)
 
-    def _moments(self, random: Random) -> list[datetime]:
-        """Return a caller's calls: the first at any time, the others after it, all on working days before the last."""
+    def _moments(self, line: Line, random: Random) -> list[datetime]:
+        """Return a caller's calls: the first at any time, the others after it."""
         calls = 1 if random.random() > _REGULARS else random.randint(2, _MOST_CALLS)
         first = random.random()
-        shares = sorted([first, *(first + (1 - first) * random.random() for _ in range(calls - 1))])
-        # Whoever asks for results right after it is told of all calls: none is later today.
-        yesterday = self.until - timedelta(days=1)
-        moments = (yesterday - timedelta(weeks=self.weeks) * (1 - share) for share in shares)
-        return sorted(self._at_work(moment, random) for moment in moments)
+        shares = [first, *(first + (1 - first) * random.random() for _ in range(calls - 1))]
+        return [self._times[line.number].at(share) for share in sorted(shares)]
 
-    def _at_work(self, moment: datetime, random: Random) -> datetime:
-        local = moment.astimezone(self.webhook.catalog.zone(self._line(random)))
-        if local.weekday() >= _SATURDAY:
-            local -= timedelta(days=local.weekday() - _SATURDAY + 1)
-        opens = local.replace(hour=_OPENS, minute=0, second=0, microsecond=0)
-        return (opens + timedelta(hours=_HOURS * random.random())).astimezone(self.until.tzinfo)
+    @cached_property
+    def _times(self) -> Mapping[str | None, CallingTimes]:
+        """When each line rings."""
+        begin, end = next(iter(self.contents)), self.until - _LONGEST
+        lines = self._first.settings.lines.values() or [Line(None)]
+        return {line.number: CallingTimes(self._first.hours(line), begin, end) for line in lines}
 
-    def _outcomes(self, arm: str, random: Random) -> Iterator[Mapping[str, float]]:
-        """Yield what comes of each of a caller's calls, from their first in the arm on."""
-        values = {
-            metric.outcome: _values(metric, self.truth.of(metric.name, arm), random)
-            for metric in self.experiment.metrics
-        }
+    def _outcomes(self, arms: Mapping[str, str], random: Random) -> Iterator[Mapping[str, float]]:
+        """Yield what comes of each of a caller's calls, from their first in ``arms`` on."""
+        metrics, means = dict[str, MetricDefinition](), dict[str, float]()
+        for known in self.truths:
+            arm = arms.get(known.experiment.name, CONTROL)
+            for metric in known.experiment.metrics:
+                metrics.setdefault(metric.outcome, metric)
+                mean = means.get(metric.outcome, known.baselines[metric.name])
+                means[metric.outcome] = mean + known.effects.get((arm, metric.name), 0.0)
+        values = {outcome: _values(metric, means[outcome], random) for outcome, metric in metrics.items()}
         while True:
             drawn = {name: next(each) for name, each in values.items()}
             yield {name: value for name, value in drawn.items() if value is not None}
@@ -218,10 +248,6 @@ def _habit(rate: float, random: Random) -> float:
 def _factor(random: Random) -> float:
     """Return a positive number whose mean is 1."""
     return random.lognormvariate(0, _SPREAD) * exp(-(_SPREAD**2) / 2)
-
-
-def _arm(entry: CallEntry, experiment: str) -> str | None:
-    return next((row["arm"] for row in entry.assignments if row["experiment"] == experiment), None)
 
 
 def _ended(entry: CallEntry, at: datetime) -> CallEntry:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import Result
@@ -63,18 +65,20 @@ def test_results_recover_the_truth(made: Phone, make_phone: MakePhone, database_
     assert "+31" not in str(phone.rows("SELECT * FROM pickup_calls"))
 
 
-def test_it_shows_week_by_week_what_results_would_say(made: Phone) -> None:
-    """People see the truth that was put in, what each week's look said, and the verdict with its day."""
+def test_the_verdict_comes_first_and_then_each_week(made: Phone) -> None:
+    """People see the verdict with its day, the truth that was put in, and what each week's look said."""
     found = simulate(made, "--callers", "400", "--weeks", "4", "--effect", "warm=+0.25", "--baseline", "0.3")
     lines = found.stdout.splitlines()
+    assert lines[0].startswith("warm is better (found on ")
+    assert lines[1].startswith("warm is better on booked: at least")
+    assert "400 of 400 made-up callers count." in lines
     assert "true booked: control 30.0 %, warm +25.0 pp" in lines
     assert "true duration_seconds: control 90.00, warm +0 per call" in lines
-    weeks = [line.split() for line in lines if line[1:2].isdigit()]
+    weeks = [line.split() for line in lines if line.strip()[:1].isdigit() and " warm " in line]
     assert [week[0] for week in weeks] == ["1", "2", "3", "4"]
-    assert " ".join(weeks[0][2:]) == "none yet cannot tell yet"
-    assert weeks[3][-1] == "better"
-    assert lines[-2].startswith("warm is better (found on ")
-    assert lines[-1].startswith("warm is better on booked: at least")
+    assert " ".join(weeks[0][2:]) == "warm none yet Too early to call"
+    assert " ".join(weeks[3][-3:]) == "warm is better"
+    assert max(map(len, lines)) <= 80
 
 
 def test_it_fills_no_other(make_phone: MakePhone, database_url: str) -> None:
@@ -132,12 +136,70 @@ def test_wrong_options_are_refused(made: Phone, arguments: tuple[str, ...], says
     assert says in found.output
 
 
-def test_a_draft_is_not_simulated(make_phone: MakePhone) -> None:
-    """In a draft nobody would be: it says what to set."""
-    draft = EXPERIMENT.replace('"running"', '"draft"')
-    found = simulate(make_phone({**FILES, "experiments/warm-opening/experiment.toml": draft}))
-    assert found.exit_code == 2
-    assert "'warm-opening' is draft: it enrols no callers." in found.output
+def test_a_draft_is_simulated_as_if_it_were_running(make_phone: MakePhone) -> None:
+    """It is said that it is not; its calls are those of a running one."""
+    draft = {**FILES, "experiments/warm-opening/experiment.toml": EXPERIMENT.replace('"running"', '"draft"')}
+    found = simulate(make_phone(draft), "--callers", "60")
+    assert found.exit_code == 0
+    assert "'warm-opening' is draft; this is as if it were running." in found.stdout.splitlines()
+    assert "60 of 60 made-up callers count." in found.stdout.splitlines()
+
+
+HOURS = 'timezone = "Europe/Amsterdam"\n[week]\ntuesday = ["09:00-12:00", "14:00-16:00"]\nsaturday = "20:00-02:00"\n'
+
+
+def local_times(phone: Phone) -> list[datetime]:
+    zone = ZoneInfo("Europe/Amsterdam")
+    rows = phone.rows("SELECT decided_at FROM pickup_calls")
+    return [datetime.fromisoformat(at).replace(tzinfo=UTC).astimezone(zone) for (at,) in rows]
+
+
+@pytest.mark.parametrize("hours", [HOURS, None])
+def test_calls_come_when_a_business_has_them(make_phone: MakePhone, tmp_path: Path, hours: str | None) -> None:
+    """Most calls come within the opening hours, the more of them soon after it opens, and none at night."""
+    files = {**FILES, **({"greetings/hours.toml": hours} if hours else {})}
+    url = f"sqlite:///{tmp_path / 'filled.db'}"
+    simulate(make_phone(files), "--callers", "1500", "--into", url)
+    times = local_times(make_phone(files, url=url))
+    if hours:
+        is_open = [
+            (at.weekday() == 1 and at.hour in {9, 10, 11, 14, 15})
+            or (at.weekday() == 5 and at.hour >= 20)
+            or (at.weekday() == 6 and at.hour < 2)
+            for at in times
+        ]
+        tuesdays = [at for at in times if at.weekday() == 1]
+        busiest = [at for at in tuesdays if at.hour == 9], [at for at in tuesdays if at.hour == 15]
+    else:
+        # An hour or two later than in UTC, in which no hours are told.
+        is_open = [at.weekday() < 5 and 10 <= at.hour < 19 for at in times]
+        afternoons = [at for at in times if 15 <= at.hour < 19]
+        busiest = [at for at in afternoons if at.weekday() == 3], [at for at in afternoons if at.weekday() == 4]
+    assert sum(is_open) / len(times) == pytest.approx(0.9, abs=0.04)
+    assert len(busiest[0]) > 1.2 * len(busiest[1])
+    assert not [at for at in times if 3 <= at.hour < 7]
+
+
+def test_it_says_where_other_callers_went(make_phone: MakePhone) -> None:
+    """Who does not count is told with the reason of their calls' decisions, in JSON too."""
+    narrowed = 'traffic = 0.6\nlayer = "opening"\nlayer_range = [0.0, 0.5]\naudience = "now.weekday() < 5"\n'
+    files = {
+        **FILES,
+        "experiments/warm-opening/experiment.toml": narrowed + EXPERIMENT,
+        "greetings/hours.toml": HOURS,
+        "greetings/closed.j2": "We are closed.",
+    }
+    phone = make_phone(files)
+    shown = " ".join(simulate(phone, "--callers", "300").stdout.split())
+    went = json.loads(simulate(phone, "--callers", "300", "--format", "json").stdout)["callers"]
+    assert went.keys() == {"enrolled", "layer", "traffic", "audience", "closed"}
+    assert sum(went.values()) == 300
+    assert f"{went['enrolled']} of 300 made-up callers count." in shown
+    where = "outside its range of the layer 'opening': warm-opening [0.0, 0.5], free [0.5, 1.0]."
+    assert f"{went['layer']} do not: {where}" in shown
+    assert f"{went['traffic']} do not: not in its traffic = 0.6." in shown
+    assert f"{went['audience']} do not: not in its audience: now.weekday() < 5." in shown
+    assert f"{went['closed']} do not: turned away, as they rang only outside the hours." in shown
 
 
 def test_an_audience_of_nobody_is_said(make_phone: MakePhone) -> None:
@@ -145,4 +207,5 @@ def test_an_audience_of_nobody_is_said(make_phone: MakePhone) -> None:
     closed = EXPERIMENT.replace('"running"', '"running"\naudience = "customer.vip"')
     found = simulate(make_phone({**FILES, "experiments/warm-opening/experiment.toml": closed}), "--callers", "20")
     assert found.exit_code == 1
-    assert "none of the made-up callers was assigned an arm" in found.output
+    assert "none of the made-up callers was assigned an arm.\n0 of 20 made-up callers count." in found.output
+    assert "20 do not: not in its audience: customer.vip." in found.output

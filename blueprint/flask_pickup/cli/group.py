@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import wraps
 from math import isnan
@@ -33,6 +34,7 @@ FAILED = 1
 USAGE_ERROR = 2
 
 UNCHANGED_GREETING = "the saved agent's own greeting"
+_WIDTH = 80
 NO_CALLER = "this identifies no caller: the number is withheld, an emergency or short number, or invalid"
 
 formatted = click.option(
@@ -136,6 +138,11 @@ def say(*parts: str | Text | Table) -> None:
             with screen.capture() as printed:
                 screen.print(part)
             click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
+
+
+def wrapped(text: str, style: str = "") -> Text:
+    """Return text in lines of at most 80 columns."""
+    return Text(textwrap.fill(text, _WIDTH), style)
 
 
 def as_json(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
@@ -12,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from flask_pickup.blueprint import State
-from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with_state
+from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with_state, wrapped
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.platforms import REGISTRY
 from flask_pickup.results import amounts
@@ -31,7 +30,6 @@ from flask_pickup.results.model import (
 from flask_pickup.spreadsheets import csv_text
 from flask_pickup.translation import format_day
 
-_WIDTH = 80
 _COLOURS = {
     "better": "green",
     "better below smallest": "cyan",
@@ -134,7 +132,7 @@ def _fail(error: UnknownExperiment, state: State) -> NoReturn:
 def _parts(found: Results, breakdowns: Sequence[Breakdown] | None) -> Iterator[str | Text | Table]:
     since = f" since {format_day(found.since.isoformat())}" if found.since else ""
     on = f", on {found.platform} alone" if found.platform else ""
-    yield _wrapped(f"{found.experiment}: {found.status}, period {found.period} of {found.period}{since}{on}", "bold")
+    yield wrapped(f"{found.experiment}: {found.status}, period {found.period} of {found.period}{since}{on}", "bold")
     yield from _verdict(found)
     yield from ("", _arms(found.arms))
     for metric in found.metrics:
@@ -148,23 +146,19 @@ def _parts(found: Results, breakdowns: Sequence[Breakdown] | None) -> Iterator[s
     yield ""
     told = found.verdict.findings if found.verdict else ()
     warnings = [each for each in found.warnings if each not in told]
-    yield from (_wrapped(f"{warning.code}: {warning.message}", "yellow") for warning in warnings)
-    yield from map(_wrapped, _context(found))
+    yield from (wrapped(f"{warning.code}: {warning.message}", "yellow") for warning in warnings)
+    yield from map(wrapped, _context(found))
     yield ""
 
 
 def _verdict(found: Results) -> Iterator[Text]:
     verdict = found.as_json()["verdict"]
     if verdict is None:
-        yield _wrapped(_NO_VERDICT, "yellow")
+        yield wrapped(_NO_VERDICT, "yellow")
         return
-    yield _wrapped(verdict["headline"], f"bold {_COLOURS.get(verdict['state'], 'yellow')}")
-    yield _wrapped(f"{verdict['message']} {verdict['detectable']}".strip())
-    yield _wrapped(f"What to do: {verdict['advice']}")
-
-
-def _wrapped(text: str, style: str = "") -> Text:
-    return Text(textwrap.fill(text, _WIDTH), style)
+    yield wrapped(verdict["headline"], f"bold {_COLOURS.get(verdict['state'], 'yellow')}")
+    yield wrapped(f"{verdict['message']} {verdict['detectable']}".strip())
+    yield wrapped(f"What to do: {verdict['advice']}")
 
 
 def _table(*names: str) -> Table:
@@ -199,7 +193,7 @@ def _metric(metric: Metric) -> Iterator[str | Text | Table]:
         )
     yield table
     for one in metric.comparisons:
-        yield _wrapped(f"  {one.arm} against {one.against}: {_comparison(one, metric)}")
+        yield wrapped(f"  {one.arm} against {one.against}: {_comparison(one, metric)}")
 
 
 def _breakdown(found: Breakdown) -> Iterator[str | Text | Table]:
@@ -212,7 +206,7 @@ def _breakdown(found: Breakdown) -> Iterator[str | Text | Table]:
     yield table
     for each in found.interactions:
         if each.difference is not None:
-            yield _wrapped(
+            yield wrapped(
                 f"  {each.arm} against control: {amounts.difference(each.difference, found.unit)} more among {each.group} than "
                 f"others ({amounts.percent(found.confidence)} interval for one look: "
                 f"{amounts.interval_text(each.interval, found.unit)})"
@@ -221,9 +215,9 @@ def _breakdown(found: Breakdown) -> Iterator[str | Text | Table]:
 
 def _unidentified(found: Unidentified) -> Iterator[str | Text | Table]:
     yield ""
-    yield _wrapped("Calls without a number, each assigned and counted by itself. The verdict excludes them.", "bold")
+    yield wrapped("Calls without a number, each assigned and counted by itself. The verdict excludes them.", "bold")
     if not found.sample_ratio.ok:
-        yield _wrapped("Sample ratio mismatch: their weights do not explain their split over the arms.", "yellow")
+        yield wrapped("Sample ratio mismatch: their weights do not explain their split over the arms.", "yellow")
     for metric in found.metrics:
         yield from _metric(metric)
 

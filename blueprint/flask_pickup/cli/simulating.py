@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,26 @@ import click
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Engine
 from sqlalchemy.exc import ArgumentError
 
 from flask_pickup import simulation
 from flask_pickup.blueprint import State
-from flask_pickup.catalog.definition import CONTROL, Experiment, MetricDefinition
-from flask_pickup.cli.group import USAGE_ERROR, Number, experiment_named, fail, formatted, show, with_state
+from flask_pickup.catalog import CONTROL, Catalog, Experiment
+from flask_pickup.catalog.definition import MetricDefinition
+from flask_pickup.cli.group import (
+    USAGE_ERROR,
+    Number,
+    experiment_named,
+    fail,
+    formatted,
+    layer_ranges,
+    plural,
+    show,
+    with_state,
+    wrapped,
+)
 from flask_pickup.engines import make_engine
 from flask_pickup.results import amounts, wording
 from flask_pickup.simulation import Truth, is_number
@@ -52,27 +67,33 @@ def simulate_command(
 ) -> None:
     """Simulate an experiment with made-up callers.
 
-    Shows the results of the experiment NAME week by week. Decisions and rows are the real ones; only callers and
-    outcomes are made up, with the differences of --effect. A database that has calls is left as it is.
+    Shows the verdict of the experiment NAME, which callers did not count and why, and the results week by week, as if it
+    were running. Decisions and rows are the real ones; only callers and outcomes are made up, with the differences of
+    --effect. Calls come in the hours of hours.toml, or else in office hours. A database that has calls is left as it is.
     """
-    experiment = experiment_named(state, name)
-    if not experiment.is_running:
-        fail(f"'{name}' is {experiment.status}: it enrols no callers. Set status = \"running\".", USAGE_ERROR)
+    status = experiment_named(state, name).status
+    experiment = replace(experiment_named(state, name), status="running", winner="")
+    catalog = state.catalog.with_experiment(experiment)
     try:
         truth = simulation.truth(experiment, dict(_effect(each, experiment) for each in effects), baseline)
     except ValueError as error:
         fail(f"This cannot be simulated: {error}.", USAGE_ERROR)
     until = state.now
-    planned = simulation.Simulation(state, experiment, truth, callers, weeks, until, seed)
+    contents = {simulation.beginning(catalog, weeks, until): catalog}
+    planned = simulation.Simulation(state, contents, [truth], callers, until, seed)
     with _database(into) as engine:
         if not simulation.prepare(engine):
             fail("This database has calls already. Name an empty one.")
-        list(_shown(planned.fill(engine), -(-callers // simulation.BATCH), "Simulating callers", style))
+        went: Counter[str] = sum(
+            _shown(planned.fill(engine), -(-callers // simulation.BATCH), "Simulating callers", style), Counter()
+        )
+        lost = list(_lost(went, catalog, experiment))
         try:
             seen = [wording.with_messages(each) for each in simulation.looks(engine, experiment, until)]
         except ValueError as error:
-            fail(f"There are no results: {error}. Look at its audience, traffic, layer and hours.")
-    show(style, _as_json(truth, seen), *_parts(experiment, truth, seen))
+            fail("\n".join([f"There are no results: {error}.", *(wrapped(each).plain for each in lost)]))
+    as_if = [f"'{name}' is {status}; this is as if it were running."] if status != "running" else []
+    show(style, _as_json(truth, went, seen), *_parts(truth, [*as_if, *lost], seen))
 
 
 def _effect(text: str, experiment: Experiment) -> tuple[tuple[str, str], float]:
@@ -104,8 +125,24 @@ def _shown(steps: Iterable[Any], total: int, what: str, style: str) -> Iterable[
     return track(steps, what, total, console=screen, transient=True, disable=style == "json" or not screen.is_terminal)
 
 
-def _as_json(truth: Truth, seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _lost(went: Counter[str], catalog: Catalog, experiment: Experiment) -> Iterator[str]:
+    """Yield how many callers count, and why others do not, by the reasons of their calls' decisions."""
+    layer = experiment.layer
+    why = {
+        "layer": f"outside its range of the layer '{layer}': {layer_ranges(catalog, layer)}" if layer else "",
+        "traffic": f"not in its traffic = {experiment.traffic:g}",
+        "audience": f"not in its audience: {experiment.audience}",
+        "closed": "turned away, as they rang only outside the hours",
+    }
+    yield f"{went['enrolled']:,} of {plural(went.total(), 'made-up caller')} count."
+    for reason, number in went.most_common():
+        if reason != "enrolled":
+            yield f"{number:,} do not: {why.get(reason, reason)}."
+
+
+def _as_json(truth: Truth, went: Counter[str], seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
+        "callers": went,
         "truth": [
             {"arm": arm, "metric": metric, "baseline": truth.baselines[metric], "difference": effect}
             for (arm, metric), effect in truth.effects.items()
@@ -114,32 +151,44 @@ def _as_json(truth: Truth, seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _parts(experiment: Experiment, truth: Truth, seen: Sequence[Mapping[str, Any]]) -> Iterator[str | Table]:
-    for metric in experiment.metrics:
-        yield f"true {metric.name}: {', '.join(_truth(metric, experiment, truth))}"
+def _parts(truth: Truth, notes: Sequence[str], seen: Sequence[Mapping[str, Any]]) -> Iterator[str | Text | Table]:
+    last = seen[-1]["verdict"]
+    yield Text(last["headline"], "bold")
+    yield wrapped(f"{last['message']} {last['detectable']}".strip())
     yield ""
-    table = Table("week", "callers", *(f"{arm} - {against}" for arm, against in experiment.pairs), "verdict", box=None)
+    yield from map(wrapped, notes)
+    yield ""
+    experiment = truth.experiment
+    for metric in experiment.metrics:
+        yield wrapped(f"true {metric.name}: {', '.join(_truth(metric, truth))}")
+    yield ""
+    table = Table(box=None, pad_edge=False)
+    for name in ("week", "callers", "arm", experiment.primary, "verdict"):
+        table.add_column(name, justify="right" if name in {"week", "callers"} else "left")
     for each in seen:
         callers = sum(arm["callers"] for arm in each["arms"])
         label = "now" if each is seen[-1] else f"{each['week']}"
-        table.add_row(label, f"{callers:,}", *_intervals(each, experiment), each["verdict"]["state"])
+        for index, (arm, interval) in enumerate(_intervals(each, experiment)):
+            of_all = (
+                ("", "", "") if index else (label, f"{callers:,}", wording.headline({**each["verdict"], "found": None}))
+            )
+            table.add_row(*of_all[:2], arm, interval, of_all[2])
     yield table
-    last = seen[-1]["verdict"]
-    yield f"\n{last['headline']}\n{last['message']} {last['detectable']}".rstrip()
 
 
-def _truth(metric: MetricDefinition, experiment: Experiment, truth: Truth) -> Iterator[str]:
+def _truth(metric: MetricDefinition, truth: Truth) -> Iterator[str]:
     unit = metric.per if is_number(metric) else "share"
     yield f"control {amounts.level(truth.baselines[metric.name], unit)}"
-    for arm in experiment.weights:
+    for arm in truth.experiment.weights:
         if arm != CONTROL:
             yield f"{arm} {amounts.difference(truth.effects.get((arm, metric.name), 0.0), unit)}"
 
 
-def _intervals(of: Mapping[str, Any], experiment: Experiment) -> Iterator[str]:
+def _intervals(of: Mapping[str, Any], experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Yield each comparison and its interval of the primary metric."""
     metric = next((each for each in of["metrics"] if each["metric"] == experiment.primary), None)
     found = {(each["arm"], each["against"]): each["interval"] for each in (metric["comparisons"] if metric else ())}
-    for pair in experiment.pairs:
-        yield amounts.interval_text(
-            found.get(pair), amounts.unit_of(metric["is_proportion"], metric["per"]) if metric else ""
-        )
+    unit = amounts.unit_of(metric["is_proportion"], metric["per"]) if metric else ""
+    for arm, against in experiment.pairs:
+        name = arm if against == CONTROL else f"{arm} - {against}"
+        yield name, amounts.interval_text(found.get((arm, against)), unit)
