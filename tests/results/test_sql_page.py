@@ -75,15 +75,24 @@ def test_every_query_says_something_of_both_arms(asked: tuple[Connection, Result
         assert {row["arm"] for row in rows(asked[0], query)} == {"control", "warm"}, query
 
 
-def test_days_and_languages_add_up_to_the_arms(asked: tuple[Connection, Results]) -> None:
-    """By day, language, line and kind of call the calls are those of the arms: nobody else's, and none is lost."""
+def test_days_languages_and_lines_add_up_to_the_arms(asked: tuple[Connection, Results]) -> None:
+    """By day, language and line the calls are those of the arms: nobody else's, and none is lost."""
     connection, found = asked
+    by_day, by_language, *_ = QUERIES
     expected = {arm.arm: arm.calls for arm in found.arms}
-    for query in QUERIES[:4]:
+    for query in (by_day, by_language, by_language.replace("language", "line")):
         calls: dict[str, int] = {}
         for row in rows(connection, query):
             calls[row["arm"]] = calls.get(row["arm"], 0) + row["calls"]
         assert calls == expected, query
+
+
+def test_definitions_are_listed(asked: tuple[Connection, Results]) -> None:
+    """The query within a sentence runs too: it shows each definition with its calls."""
+    connection, found = asked
+    [query] = re.findall(r"`(SELECT [^`]+)`", PAGE.read_text("utf-8"))
+    [row] = rows(connection, query)
+    assert list(row.values())[::2] == ["d", sum(arm.calls for arm in found.arms)]
 
 
 def test_funnel_begins_with_all_callers(asked: tuple[Connection, Results]) -> None:
