@@ -33,7 +33,7 @@ from flask_pickup.platforms.signing import timed_hmac
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = HERE / "README.md"
 WEBHOOK_SECRET, CALLER_SECRET = "benchmark-webhook-secret", "benchmark-caller-secret"
 LINE = "+31850835037"
 # The ranges that the United Kingdom's regulator keeps for fiction, a thousand numbers each.
@@ -60,7 +60,7 @@ def machine() -> str:
 
 
 def keep(name: str, figures: Mapping[str, Any], section: str, *, page: bool) -> None:
-    """Leave the figures as JSON, and in docs/performance.md, between the marks of ``name``, if that is asked."""
+    """Leave the figures as JSON, and in benchmarks/README.md, between the marks of ``name``, if that is asked."""
     report = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), **figures}
     (HERE / f"{name}.json").write_text(json.dumps(report, indent=2, default=str), "utf-8")
     if not page:

@@ -2,7 +2,7 @@
 
     benchmarks/compare [--rounds 5] [--seconds 5] [--database sqlite] [--database postgresql] [--json FILE]
 
-Prints a table and leaves its figures as JSON; ``benchmarks/draw.py`` makes docs/performance.md from them.
+Prints a table and leaves its figures as JSON; ``benchmarks/draw.py`` makes benchmarks/README.md from them.
 """
 
 from __future__ import annotations

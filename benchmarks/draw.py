@@ -1,4 +1,4 @@
-"""Makes docs/performance.md and its picture from what ``benchmarks/compare`` left.
+"""Makes benchmarks/README.md and its picture from what ``benchmarks/compare`` left.
 
     .venv/bin/python benchmarks/draw.py [compare.json]
 
@@ -29,7 +29,7 @@ def main() -> None:
     """Write the picture and the page's middle."""
     report = json.loads(Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "compare.json").read_text("utf-8"))
     _draw(report["found"])
-    page = DOCS / "performance.md"
+    page = HERE / "README.md"
     before, _, rest = page.read_text("utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     page.write_text(before + BEGIN + _middle(report) + END + after, "utf-8")
@@ -54,7 +54,7 @@ def _draw(found: dict[str, list[dict[str, Any]]]) -> None:
 def _middle(report: dict[str, Any]) -> str:
     lines = [
         f"Measured on {report['date']}: {report['machine']}; {report['rounds']} rounds of {report['seconds']} s each.\n",
-        "![Requests a second and p99 of the three receivers, on both databases](performance.svg)\n",
+        "![Requests a second and p99 of the three receivers, on both databases](../docs/performance.svg)\n",
     ]
     for database, servers in report["found"].items():
         lines += [f"**{TITLES[database]}**\n", *_table(servers), "", _ratios(servers), ""]

@@ -3,7 +3,7 @@
     benchmarks/experiments [--calls 2000] [--rounds 5] [--page]
 
 In process and without a server, whose own time would make the ratio look better. Prints tables and leaves the figures
-in benchmarks/experiments.json; ``--page`` puts them into docs/performance.md too.
+in benchmarks/experiments.json; ``--page`` puts them into benchmarks/README.md too.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=2_000, help="calls in each round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--page", action="store_true", help="put the figures into docs/performance.md")
+    parser.add_argument("--page", action="store_true", help="put the figures into benchmarks/README.md")
     return parser.parse_args()
 
 

@@ -2,7 +2,7 @@
 
     benchmarks/growth [--calls 1000000] [--grown] [--purge-seconds 120] [--page]
 
-Prints tables and leaves the figures in benchmarks/growth.json; ``--page`` puts them into docs/performance.md too.
+Prints tables and leaves the figures in benchmarks/growth.json; ``--page`` puts them into benchmarks/README.md too.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=1_000_000)
     parser.add_argument("--grown", action="store_true", help="let the indexes grow call by call: several times slower")
     parser.add_argument("--purge-seconds", type=int, default=120, help="how long the purging is watched at most")
-    parser.add_argument("--page", action="store_true", help="put the figures into docs/performance.md")
+    parser.add_argument("--page", action="store_true", help="put the figures into benchmarks/README.md")
     return parser.parse_args()
 
 

@@ -3,7 +3,7 @@
     benchmarks/long_run [--minutes 10] [--rate 100] [--database sqlite|postgresql] [--page]
 
 Every second request is a call, every other the report of a call of some seconds ago. Prints a table and leaves the
-figures in benchmarks/long_run.json; ``--page`` puts them into docs/performance.md too.
+figures in benchmarks/long_run.json; ``--page`` puts them into benchmarks/README.md too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=100, help="requests a second")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
-    parser.add_argument("--page", action="store_true", help="put the figures into docs/performance.md")
+    parser.add_argument("--page", action="store_true", help="put the figures into benchmarks/README.md")
     return parser.parse_args()
 
 

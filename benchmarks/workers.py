@@ -3,7 +3,7 @@
     benchmarks/workers [--calls 4000] [--page]
 
 Each set-up gets the same number of calls by 20,000 callers, some of them delivered twice, spread over all its servers.
-Prints a table and leaves the figures in benchmarks/workers.json; ``--page`` puts them into docs/performance.md too.
+Prints a table and leaves the figures in benchmarks/workers.json; ``--page`` puts them into benchmarks/README.md too.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=4_000, help="calls to each set-up")
-    parser.add_argument("--page", action="store_true", help="put the figures into docs/performance.md")
+    parser.add_argument("--page", action="store_true", help="put the figures into benchmarks/README.md")
     return parser.parse_args()
 
 

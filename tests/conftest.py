@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -46,7 +45,7 @@ LINE = "+31850835037"
 hypothesis.settings.register_profile("pickup", deadline=None)
 hypothesis.settings.load_profile("pickup")
 
-SCALE = Path(__file__).parents[1] / "docs/scale.md"
+PARTITIONS = Path(__file__).parents[1] / "deploy/partitions.sql"
 
 _names = count()
 
@@ -254,14 +253,13 @@ def signature(body: bytes, stamp: str = str(NOW), secret: str = WEBHOOK_SECRET) 
 
 
 def partition(engine: Engine) -> None:
-    """Split the tables as docs/scale.md says, on PostgreSQL, unless they are."""
+    """Split the tables by deploy/partitions.sql, on PostgreSQL, unless they are."""
     if engine.dialect.name != "postgresql":
         return
-    [statement] = re.findall(r"^DO .*?^END \$\$;$", SCALE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     with engine.begin() as connection:
         if connection.execute(text("SELECT relkind = 'r' FROM pg_class WHERE relname = 'pickup_calls'")).scalar_one():
             # Without parameters, so that the driver leaves the per cent signs alone.
-            connection.connection.cursor().execute(statement)
+            connection.connection.cursor().execute(PARTITIONS.read_text("utf-8"))
 
 
 def facts(

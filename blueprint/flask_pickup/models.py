@@ -210,6 +210,6 @@ def include_object(schema_item: Any, name: str | None, kind: str, *_: object) ->
     called with the same arguments: ``include_object(*args) and mine(*args)``.
     """
     table = name if kind == "table" else getattr(getattr(schema_item, "table", None), "name", name)
-    # A partition is called as its table, with a number: docs/scale.md.
+    # A partition is called as its table, with a number: deploy/partitions.sql.
     whole = re.sub(r"_[0-9]+$", "", table or "")
     return whole not in {*Base.metadata.tables, VERSION_TABLE, RESULTS_VIEW}

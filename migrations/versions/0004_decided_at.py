@@ -1,7 +1,7 @@
 """The time of each call in order, for who reads the latest ones: the calls page, and what a person asks with psql.
 
 Without the index a page of fifty calls sorts all that there ever were. A call pays for it with one insertion at the
-right end of a tree, which is in memory: docs/performance.md says how many bytes and what share of the writing that is.
+right end of a tree, which is in memory: benchmarks/README.md says how many bytes and what share of the writing that is.
 Purging goes along it too. While it is made on a table that has millions of rows, calls' rows wait in the spool.
 
 Each table's key begins with the call's id, and each of the other indexes has its own migration's reason. There is none

@@ -1,4 +1,4 @@
-"""On tables that are split by call, as docs/scale.md says, all is as on whole ones."""
+"""On tables that deploy/partitions.sql has split by call, all is as on whole ones."""
 
 from __future__ import annotations
 
