@@ -194,8 +194,8 @@ def documented() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for section in page.split("\n## ")[1:]:
         title, *lines = section.splitlines()
-        cells = [line.split("|")[1] for line in lines if line.startswith("| `")]
-        found[title.strip("`")] = re.findall(r"`(\w+)`", " ".join(cells))
+        names = [line.partition(":")[0] for line in lines if line.startswith("- `")]
+        found[title.strip("`")] = re.findall(r"`(\w+)`", " ".join(names))
     return found
 
 
