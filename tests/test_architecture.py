@@ -87,6 +87,7 @@ OWN_VOCABULARY = {
         "from",
         "memory",
         "platform_call_id",
+        "prompt",
         "reason",
         "results",
         "state",

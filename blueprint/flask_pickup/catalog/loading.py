@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -37,6 +38,9 @@ _JSON_SYNTAX = (
     'check here and just before: put names and text in straight quotes ("…"), one comma between two, none after the '
     "last; close each { and [; remove comments"
 )
+
+# What is commented out is as if it were not there.
+_SAYS_SOMETHING = re.compile(r"^\s*[^\s#]", re.MULTILINE)
 
 Progress = Callable[[str], None]
 """Is told which file comes next."""
@@ -114,7 +118,7 @@ class _Loader:
         hours = {
             path.rpartition("/")[0]: read_hours(path, text, self.complaints)
             for path, text in self.texts.items()
-            if path.endswith("/hours.toml")
+            if path.endswith("/hours.toml") and _SAYS_SOMETHING.search(text)
         }
         line_folders = {line.folder for line in settings.lines.values() if line.folder}
         library = self.library(line_folders)

@@ -3,6 +3,7 @@
 from flask_pickup.cli.content import check_command, new_command
 from flask_pickup.cli.database import db
 from flask_pickup.cli.group import pickup
+from flask_pickup.cli.init import init_command
 from flask_pickup.cli.outcomes import assign_command, outcomes_group
 from flask_pickup.cli.planning import plan_command
 from flask_pickup.cli.previewing import preview_command
@@ -15,7 +16,7 @@ from flask_pickup.cli.status import status_command
 __all__ = ["pickup"]
 
 for command in (
-    *(check_command, new_command, preview_command, rehearse_command, plan_command, simulate_command),
+    *(init_command, check_command, new_command, preview_command, rehearse_command, plan_command, simulate_command),
     *(status_command, results_command, assign_command, outcomes_group, export_command, db),
     *(disclose_command, forget_command, purge_command),
 ):

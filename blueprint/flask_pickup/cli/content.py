@@ -19,7 +19,7 @@ from flask_pickup import checking
 from flask_pickup.catalog import CONTROL, Complaint
 from flask_pickup.catalog.layers import WHOLE
 from flask_pickup.catalog.loading import EXPERIMENTS
-from flask_pickup.catalog.new import write_experiment
+from flask_pickup.catalog.new import new_experiment, write_files
 from flask_pickup.catalog.toml import NAME
 from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, layer_ranges, options_here, plural, show
 from flask_pickup.enrolment import forecasts, undetectable
@@ -100,14 +100,23 @@ def new_command(name: str, arms: str, layer: str, style: str) -> None:
         fail("Name at least one arm beside control: --arms warm", USAGE_ERROR)
     options = options_here()
     folder, greetings = _folders(options)
-    catalog = checking.load_content(
-        folder, greetings, region=options.region("NL"), platforms=content_platforms(options)
-    )
+    platforms = content_platforms(options)
+    catalog = checking.load_content(folder, greetings, region=options.region("NL"), platforms=platforms)
     free = catalog.free_ranges(layer)
     chosen = max(free, key=lambda each: each.end - each.start, default=WHOLE)
-    openings = sorted(greetings.glob("first_message*.j2"))
+    untold = frozenset.intersection(*(platform.untold for platform in platforms))
     try:
-        written = write_experiment(folder, name, arms=list(names), layer=layer, layer_range=chosen, greetings=openings)
+        openings = {path.name: path.read_text("utf-8") for path in sorted(greetings.glob("first_message*.j2"))}
+        files = new_experiment(
+            f"What does {name} change?",
+            arms=names,
+            layer=layer,
+            layer_range=chosen,
+            greetings=openings,
+            untold=untold,
+        )
+        (folder / name).mkdir(parents=True)
+        written = write_files(folder / name, files)
     except FileExistsError:
         fail(f"'{folder / name}' exists already. Choose another name.")
     except OSError as error:

@@ -13,7 +13,7 @@ from math import isnan
 from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import click
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import ScriptInfo, with_appcontext
 from rich.console import Console
 from rich.table import Table
@@ -95,18 +95,23 @@ def with_state(command: Callable[Concatenate[State, P], None]) -> Callable[P, No
     return run
 
 
-def state_here() -> State | None:
-    """Return what the app here keeps of its Pickup; None if there is no app here that can be loaded and has one."""
+def app_here() -> Flask | None:
+    """Return the app here; None if there is none that can be loaded."""
     log = logging.getLogger("flask_pickup.content")
     # The command says itself what is wrong with the content.
     log.disabled = True
     try:
-        app = click.get_current_context().ensure_object(ScriptInfo).load_app()
+        return click.get_current_context().ensure_object(ScriptInfo).load_app()
     except Exception:  # noqa: BLE001 (loading an app may raise anything)
         return None
     finally:
         log.disabled = False
-    return app.extensions.get(EXTENSION)
+
+
+def state_here() -> State | None:
+    """Return what the app here keeps of its Pickup; None if there is no app here that can be loaded and has one."""
+    app = app_here()
+    return app.extensions.get(EXTENSION) if app else None
 
 
 def options_here() -> ConfigReader:

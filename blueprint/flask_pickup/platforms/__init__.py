@@ -31,6 +31,7 @@ from flask_pickup.platforms.events import (
 from flask_pickup.platforms.flireo import Flireo
 from flask_pickup.platforms.protocol import Platform
 from flask_pickup.platforms.retell import Retell
+from flask_pickup.platforms.starter import Starter, StarterOption
 from flask_pickup.platforms.telnyx import Telnyx
 from flask_pickup.platforms.vapi import Vapi
 
@@ -38,6 +39,8 @@ __all__ = [
     "ANSWER_SCHEMAS",
     "DEFAULT",
     "REGISTRY",
+    "STARTERS",
+    "UNTOLD",
     "Answer",
     "CallEnded",
     "Delivery",
@@ -50,6 +53,8 @@ __all__ = [
     "Rejection",
     "Sample",
     "SampleCall",
+    "Starter",
+    "StarterOption",
     "StatusChanged",
     "ToolCall",
     "ToolCalls",
@@ -73,6 +78,12 @@ REGISTRY: dict[str, FromConfig] = {each.name: each.from_config for each in _ALL}
 
 ANSWER_SCHEMAS: Mapping[str, Schema] = {each.name: each.answer_schema for each in _ALL}
 """Each platform's name, and the schema of its answers, whether it is enabled or not."""
+
+STARTERS: Mapping[str, Starter] = {each.name: each.starter for each in _ALL}
+"""Each platform's name, and how an app begins on it."""
+
+UNTOLD: Mapping[str, frozenset[str]] = {each.name: each.untold for each in _ALL}
+"""Each platform's name, and the reported outcomes that no report of it brings."""
 
 
 def endpoint_of(name: str) -> str:

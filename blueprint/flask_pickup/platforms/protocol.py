@@ -18,6 +18,7 @@ from flask_pickup.platforms.events import (
     ToolCalls,
     Words,
 )
+from flask_pickup.platforms.starter import Starter
 
 
 class Platform(Protocol):
@@ -68,6 +69,10 @@ class Platform(Protocol):
         A field's metadata says what ``flask pickup check`` tells authors: ``app_only`` (an experiment must not set it),
         ``write_instead`` (the key that authors write for it), ``same_as`` (another key that means the same).
         """
+
+    @property
+    def starter(self) -> Starter:
+        """What ``flask pickup init`` writes and prints for the platform."""
 
     def verify(self, delivery: Delivery) -> float | None:
         """Return the signed Unix time in seconds; ``None`` if the platform signs no time.

@@ -13,6 +13,7 @@ from flask_pickup.platforms.elevenlabs import answer as answers
 from flask_pickup.platforms.elevenlabs.payloads import read_call, read_event
 from flask_pickup.platforms.elevenlabs.samples import all_samples, make_payload
 from flask_pickup.platforms.elevenlabs.schemas import ConversationInitiationSchema
+from flask_pickup.platforms.elevenlabs.starter import STARTER
 from flask_pickup.platforms.events import Delivery, Event, IncomingCall
 from flask_pickup.platforms.reading import read_object
 from flask_pickup.platforms.signing import DIGEST, SECONDS, match_header, require_match, timed_hmac
@@ -45,6 +46,7 @@ class ElevenLabs(BasePlatform):
     # Ten failures in a row switch the webhook off, and a call's audio is larger than the limit.
     acknowledges_large_bodies = True
     answer_schema = ConversationInitiationSchema()
+    starter = STARTER
 
     answer = staticmethod(answers.write)
     notes = staticmethod(answers.notes)

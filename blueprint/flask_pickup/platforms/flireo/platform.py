@@ -15,6 +15,7 @@ from flask_pickup.platforms.flireo.generations import current_message
 from flask_pickup.platforms.flireo.payloads import read_event
 from flask_pickup.platforms.flireo.samples import all_samples, make_payload
 from flask_pickup.platforms.flireo.schemas import AssistantRequestResponseSchema
+from flask_pickup.platforms.flireo.starter import STARTER
 from flask_pickup.platforms.reading import read_object
 from flask_pickup.platforms.signing import DIGEST, SECONDS, match_header, timed_hmac
 
@@ -39,6 +40,7 @@ class Flireo(BasePlatform):
     # The platform fills {{schema}}, {{transcript}} and {{ended_reason}} below this key.
     untemplated = frozenset({"analysis_plan"})
     answer_schema = AssistantRequestResponseSchema()
+    starter = STARTER
 
     answer = staticmethod(answers.write)
     rejection = staticmethod(rejection_in)

@@ -15,6 +15,7 @@ from flask_pickup.platforms.retell import answer as answers
 from flask_pickup.platforms.retell.payloads import read_event
 from flask_pickup.platforms.retell.samples import all_samples, make_payload
 from flask_pickup.platforms.retell.schemas import CallInboundResponseSchema
+from flask_pickup.platforms.retell.starter import STARTER
 from flask_pickup.platforms.signing import match_header
 
 SIGNATURE = "X-Retell-Signature"
@@ -33,6 +34,7 @@ class Retell(BasePlatform):
     deadline = 10.0
     plans_analysis = True
     answer_schema = CallInboundResponseSchema()
+    starter = STARTER
 
     answer = staticmethod(answers.write)
     notes = staticmethod(answers.notes)

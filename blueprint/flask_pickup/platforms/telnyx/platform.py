@@ -18,6 +18,7 @@ from flask_pickup.platforms.telnyx.insights import Names, read_names
 from flask_pickup.platforms.telnyx.payloads import read_event
 from flask_pickup.platforms.telnyx.samples import all_samples, make_payload
 from flask_pickup.platforms.telnyx.schemas import InitializationResponseSchema
+from flask_pickup.platforms.telnyx.starter import STARTER
 
 if TYPE_CHECKING:
     from flask_pickup.platforms.telnyx.signature import Keys
@@ -40,6 +41,7 @@ class Telnyx(BasePlatform):
     deadline = 1.5
     untold = frozenset({"early_hang_up", "transferred", "voicemail", "silence", "error"})
     answer_schema = InitializationResponseSchema()
+    starter = STARTER
 
     answer = staticmethod(answers.write)
     notes = staticmethod(answers.notes)

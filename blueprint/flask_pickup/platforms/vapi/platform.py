@@ -19,6 +19,7 @@ from flask_pickup.platforms.vapi import answer as answers
 from flask_pickup.platforms.vapi.payloads import read_event
 from flask_pickup.platforms.vapi.samples import all_samples, make_payload
 from flask_pickup.platforms.vapi.schemas import VapiAnswerSchema
+from flask_pickup.platforms.vapi.starter import STARTER
 
 PLAIN = "X-Vapi-Secret"
 BEARER = "Authorization"
@@ -40,6 +41,7 @@ class Vapi(BasePlatform):
     # The platform fills {{transcript}}, {{schema}} and {{ $ }} below these keys after the call, or after a tool's answer.
     untemplated = frozenset({"analysisPlan", "artifactPlan", "summaryPlan", "variableExtractionPlan"})
     answer_schema = VapiAnswerSchema()
+    starter = STARTER
 
     notes = staticmethod(answers.notes)
     rejection = staticmethod(rejection_in)
