@@ -45,11 +45,12 @@ def build(docs: Path, site: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_site_builds(tmp_path: Path) -> None:
-    """The site has every page, and nothing in it leads nowhere."""
+    """The site has every page, and nothing in it leads nowhere. It knows no block of code inside a list."""
     built = build(ROOT / "docs", tmp_path / "site")
     assert built.returncode == 0, built.stderr
     pages = {path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")}
     assert {path.relative_to(tmp_path / "site").with_suffix("") for path in (tmp_path / "site").rglob("*.html")} > pages
+    assert [page.name for page in PAGES if re.search("^ +```", page.read_text("utf-8"), re.MULTILINE)] == []
 
 
 def test_site_refuses_what_leads_nowhere(tmp_path: Path) -> None:
