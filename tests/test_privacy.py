@@ -26,7 +26,7 @@ from faulty import eventually
 from flask_pickup.caller import caller_key
 from flask_pickup.ledger.spool import Spool
 from flask_pickup.ledger.store import Store
-from flask_pickup.models import Assignment, Call
+from flask_pickup.models import Assignment, Call, Forgotten
 
 OTHER = "+31612345679"
 UNIQUE = "+12015550143"
@@ -448,6 +448,17 @@ def test_purge_spares_experiments_that_do_not_load(aged: Callable[..., Phone], t
     state.catalog = replace(state.catalog, experiments=tuple(left), left_out=("warm-opening",))
     assert run(phone, "purge").exit_code == 0
     assert ("open-40",) in phone.rows("SELECT call_id FROM pickup_calls")
+
+
+def test_purge_removes_expired_tombstones(aged: Callable[..., Phone]) -> None:
+    """A tombstone goes after seven days, whether or not anybody else is forgotten."""
+    phone = aged(PICKUP_RETENTION=30)
+    now = datetime.fromtimestamp(NOW, UTC)
+    marks = [{"mark": f"{days}", "forgotten_at": now - timedelta(days=days)} for days in (6, 8)]
+    with phone.app.extensions["pickup"].engine.begin() as connection:
+        connection.execute(insert(Forgotten), marks)
+    assert run(phone, "purge").exit_code == 0
+    assert phone.rows("SELECT mark FROM pickup_forgotten") == [("6",)]
 
 
 def test_purge_needs_to_be_told_how_long(aged: Callable[..., Phone]) -> None:

@@ -159,8 +159,8 @@ def _empty_wal(engine: Engine) -> bool:
 # --- retention --------------------------------------------------------------------------------------------------------
 
 
-def purge(engine: Engine, catalog: Catalog, before: datetime) -> Counts:
-    """Delete calls from before a moment with all that belongs to them, in small batches.
+def purge(engine: Engine, catalog: Catalog, before: datetime, now: datetime) -> Counts:
+    """Delete calls from before a moment with all that belongs to them, in small batches, and expired tombstones.
 
     Callers in an experiment that is not concluded keep their calls, because its result needs all of them.
 
@@ -168,6 +168,8 @@ def purge(engine: Engine, catalog: Catalog, before: datetime) -> Counts:
     """
     store, due = Store(engine), _due(catalog, before)
     rows: Counts = Counter()
+    with store.transaction() as connection:
+        _mark(connection, (), now)
     while True:
         with engine.connect() as connection:
             calls = connection.execute(due).scalars().all()

@@ -68,7 +68,7 @@ def purge_command(state: State, days: float | None, style: str) -> None:
         fail("PICKUP_RETENTION is not set. Set it or give --days.", USAGE_ERROR)
     before = state.now - timedelta(days=days)
     with Console().status("Deleting …"):
-        rows = privacy.purge(state.engine, state.catalog, before)
+        rows = privacy.purge(state.engine, state.catalog, before, state.now)
     value = {"before": before.isoformat(), "rows": dict(rows)}
     show(style, value, f"Deleted {_counted(rows)} from before {before:%Y-%m-%d %H:%M} UTC.")
 
