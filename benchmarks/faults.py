@@ -1,4 +1,4 @@
-"""How long calls take while something is broken: the figures of docs/reliability.md.
+"""How long calls take while something is broken: figures of benchmarks/README.md.
 
 ``PYTHONPATH=tests:tests/faults .venv/bin/python benchmarks/faults.py`` after ``scripts/test`` has made the environment; a few minutes, two cores.
 Nginx is measured where it is installed.

@@ -121,13 +121,11 @@ def test_page_shows_the_log_of_calls(make_phone: MakePhone, caplog: pytest.LogCa
 
 
 def test_hosts_tests_on_the_page_pass(make_phone: MakePhone) -> None:
-    """The tests that the page shows pass in an app that greets by name and has hours."""
+    """The tests that the page shows pass in an app that greets by name."""
     named = "Hello {{ customer.first_name }}."
     files = {
         **CONTENT,
         "greetings/first_message.j2": named,
-        "greetings/closed.j2": "We are closed.",
-        "greetings/hours.toml": 'timezone = "Europe/Amsterdam"\n[week]\nsaturday = "09:00-17:00"\n',
         "experiments/warm-opening/warm/first_message.j2": named,
     }
     pickup = Pickup()
