@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from commands import pipe
+from conftest import CALLER, write
 from flask_pickup.options import OPTION_NAMES
 
 ROOT = Path(__file__).parents[1]
@@ -62,3 +64,16 @@ def test_site_refuses_what_leads_nowhere(tmp_path: Path) -> None:
     built = build(docs, tmp_path / "site")
     assert built.returncode == 1
     assert [target for target in ["lost.md", *targets] if target not in built.stderr] == []
+
+
+def test_start_page_names_what_init_writes(tmp_path: Path) -> None:
+    """The page to start with names each file that ``flask pickup init`` writes, and its program serves them."""
+    page = (ROOT / "docs/start.md").read_text("utf-8")
+    assert pipe("init", "--platform", "vapi", folder=tmp_path).returncode == 0
+    written = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(re.findall(r"^\| `([\w./-]+)` \|", page, re.MULTILINE)) == sorted(written)
+    [program] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    write(tmp_path, {"app.py": program})
+    assert pipe("db", "upgrade", folder=tmp_path).returncode == 0
+    assert (tmp_path / "instance/pickup.db").exists()
+    assert "this is the assistant of" in pipe("preview", "--from", CALLER, folder=tmp_path).stdout
