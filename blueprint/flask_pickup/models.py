@@ -173,7 +173,7 @@ class Forgotten(Base):
 class Snapshot(Base):
     """An experiment's latest results as the pages show them: aggregates only, one row that is replaced.
 
-    What its plan starts from is another row, ``plan:<experiment>``.
+    What its plan starts from is another row, ``plan:<experiment>``. What a reader was told last is ``digest:<reader>``.
 
     ``computing_until`` is the lease of the process that computes them; ``body`` and ``computed_at`` are null while
     there are none yet.

@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from flask_pickup.catalog import Catalog, Experiment, Line
 from flask_pickup.dashboard.access import Access, is_same_site_form
 from flask_pickup.dashboard.parameters import BadParameter, refuse_null_characters
+from flask_pickup.platforms import title_of
 from flask_pickup.results.amounts import decimals, percent
 from flask_pickup.results.snapshots import Latest, Snapshots
 from flask_pickup.translation import (
@@ -108,7 +109,7 @@ class Frame:
         shared = {
             "_": gettext, "ngettext": ngettext, "number": _unbroken(format_number), "percent": _unbroken(percent),
             "decimals": decimals,
-            "formats": self.formats,
+            "formats": self.formats, "title_of": title_of,
             "now": self.webhook.now, "here": request.root_path + request.path, "line_name": self._line_name,
         }  # fmt: skip
         return render_template(f"pickup/{name}.html", **shared, **values)

@@ -86,6 +86,11 @@ UNTOLD: Mapping[str, frozenset[str]] = {each.name: each.untold for each in _ALL}
 """Each platform's name, and the reported outcomes that no report of it brings."""
 
 
+def title_of(name: str) -> str:
+    """Return how a platform writes its own name."""
+    return {"elevenlabs": "ElevenLabs"}.get(name, name.capitalize())
+
+
 def endpoint_of(name: str) -> str:
     """Return the name of a platform's endpoint, which is also the last part of its URL."""
     return "webhook" if name == DEFAULT else name

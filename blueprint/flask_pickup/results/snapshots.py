@@ -135,6 +135,13 @@ class Snapshots:
         """Return the latest results of each experiment as they are kept; none are computed."""
         return self._shown(self._read(names))
 
+    def renewed(self, names: Collection[str]) -> dict[str, Latest]:
+        """Return the latest results of each experiment; those that are due are computed first, in this thread."""
+        found = self._read(names)
+        for name in self._due(found, FRESH):
+            self._renew(name, found[name])
+        return self.stored(names)
+
     def _shown(self, found: Mapping[str, _Stored], due: Collection[str] = ()) -> dict[str, Latest]:
         now = self._now()
         return {
@@ -188,7 +195,7 @@ class Snapshots:
     def _renew(self, name: str, seen: _Stored) -> None:
         with self._processes().turn:
             try:
-                is_mine = is_kept = self._lease(name, seen.at)
+                is_mine = is_kept = self.lease(name, seen.at)
             except Exception:  # noqa: BLE001 (a database that takes no lease may still be read)
                 kept = self._processes().kept.get(name, _Stored())
                 is_mine, is_kept = (kept.at or _NEVER) <= (seen.at or _NEVER), False
@@ -222,9 +229,10 @@ class Snapshots:
             with suppress(SQLAlchemyError), self._engine().begin() as connection:
                 connection.execute(held.values(computing_until=self._now() + LEASE))
 
-    def _lease(self, name: str, seen: datetime | None) -> bool:
-        """Take the lease for this process; return whether it got it, and nobody has computed newer results meanwhile.
+    def lease(self, name: str, seen: datetime | None) -> bool:
+        """Take the lease of a row for this process; return whether it got it, and nobody has written the row meanwhile.
 
+        :param seen: when the row was written that this process has read; None where there is none.
         :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take it, as one that is read-only.
         """
         engine, now = self._engine(), self._now()
@@ -240,12 +248,18 @@ class Snapshots:
         with engine.begin() as connection:
             return connection.execute(statement.returning(Snapshot.experiment)).first() is not None
 
-    def _write(self, name: str, stored: _Stored) -> bool:
+    def write(self, name: str, **values: Any) -> None:
+        """Change columns of a row, and give its lease back.
+
+        :raises sqlalchemy.exc.SQLAlchemyError: if the database does not take it.
+        """
         statement = update(Snapshot).where(Snapshot.experiment == name)
+        with self._engine().begin() as connection:
+            connection.execute(statement.values({"computing_until": None, **values}))
+
+    def _write(self, name: str, stored: _Stored) -> bool:
         try:
-            with self._engine().begin() as connection:
-                values = {"computed_at": stored.at, "computing_until": stored.leased_until, "body": stored.body}
-                connection.execute(statement.values(values))
+            self.write(name, computed_at=stored.at, computing_until=stored.leased_until, body=stored.body)
         except SQLAlchemyError as error:
             log.warning("The results of %s could not be kept: %s.", name, type(error).__name__)
             return False
