@@ -42,7 +42,8 @@ def build(docs: Path, site: Path) -> subprocess.CompletedProcess[str]:
     """Build the site as scripts/docs does, from a folder of pages."""
     config = site.parent / "mkdocs.yml"
     config.write_text(f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: {docs}\nsite_dir: {site}\n")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", str(config)]
+    [arguments] = re.findall(r'^.venv/bin/mkdocs (.+) "\$@"$', (ROOT / "scripts/docs").read_text("utf-8"), re.MULTILINE)
+    command = [sys.executable, "-m", "mkdocs", *arguments.split(), "--config-file", str(config)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
