@@ -315,7 +315,7 @@ def test_disclose_tells_all_that_is_held(kept: Phone) -> None:
     close_the_database(kept)
     kept.ring("call-2")
     open_the_database(kept)
-    told = json.loads(run(kept, "disclose", CALLER).output)
+    told = json.loads(run(kept, "disclose", CALLER, "--format", "json").output)
     assert [call["call_id"] for call in told["calls"]] + [row["call"]["call_id"] for row in told["waiting"]] == [
         "call-1",
         "call-2",

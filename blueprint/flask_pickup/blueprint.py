@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -59,8 +59,8 @@ class State(Webhook):
         with self.analysis(experiment, **options) as found:
             return found.results()
 
-    def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Mapping[str, object]]:
-        """Yield a row for each caller who counts in an experiment."""
+    def export(self, experiment: str, *, rehearsals: bool = False) -> Iterator[Sequence[object]]:
+        """Yield the columns' names, then a row for each caller who counts in an experiment."""
         with self.analysis(experiment, rehearsals=rehearsals) as found:
             yield from found.callers()
 

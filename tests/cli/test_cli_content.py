@@ -40,7 +40,31 @@ def test_every_complaint_at_once(here: Path) -> None:
     assert len(found) == len(lines) - 1, result.stdout
     assert {match["file"] for match in found} >= {f"content/{path}" for path in BROKEN}
     assert result.exit_code == 1
-    assert re.fullmatch(r"\d+ experiments? checked: \d+ errors?, \d+ warnings?\.", lines[-1])
+    assert re.fullmatch(r"1 experiment checked, 1 skipped on calls: \d+ errors, \d+ warnings?\.", lines[-1])
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({}, "1 experiment checked: no problems."),
+        ({"experiments/b/experiment.toml": "status ="}, "2 experiments checked, 1 skipped on calls: 1 error, "),
+        ({"experiments/b/warm/first_message.j2": "Hi."}, "2 experiments checked, 1 skipped on calls: 1 error, "),
+        ({"experiments/b.old/warm/first_message.j2": "Hi.", "experiments/README.md": "Ours."}, "1 experiment checked: no "),
+    ],
+    ids=["all load", "broken", "without experiment.toml", "no experiments"],
+)  # fmt: skip
+def test_each_experiment_is_counted(here: Path, files: dict[str, str], says: str) -> None:
+    """The last line counts all experiments, and of them those that calls skip."""
+    write(here, {**CONTENT, **files})
+    assert run("check").stdout.splitlines()[-1].startswith(says)
+
+
+def test_checks_that_end_early_count_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file ended the checks, the last line says so in place of a number."""
+    ended = Complaint("greetings/bye.j2", 0, "the checks ended here", "make it shorter and simpler")
+    monkeypatch.setattr(checking, "check_folders", lambda *_, **__: checking.Found((ended,)))
+    write(here, CONTENT)
+    assert run("check").stdout.splitlines()[-1] == "The checks ended early: 1 error, 0 warnings."
 
 
 def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,6 +184,14 @@ def test_unreliable_results_are_an_exit_status(host: Phone) -> None:
     assert run(host, "results", "opening").exit_code == 1
 
 
+def test_export_without_rows_is_its_header(host: Phone) -> None:
+    """Before the first call a program finds the columns, and no row."""
+    fill(host, Rows())
+    [header] = run(host, "export", "opening").stdout.splitlines()
+    assert header.startswith("period,")
+    assert "booked,booked_of" in header
+
+
 def test_export_reproduces_the_means(make_phone: MakePhone, database_url: str) -> None:
     """A row for each caller, from which a notebook gets our means."""
     phone = make_phone({}, url=database_url, pickup=Pickup(clock=(START + 57 * DAY).timestamp))

@@ -43,10 +43,15 @@ MEMORY = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Found:
-    """The complaints about two folders, sorted, and the number of experiments that load."""
+    """The complaints about two folders, sorted.
+
+    :param experiments: how many there are; None if the checks ended before all were read.
+    :param skipped: how many of them do not load, so that calls skip them.
+    """
 
     complaints: tuple[Complaint, ...]
-    experiments: int
+    experiments: int | None = None
+    skipped: int = 0
 
 
 def load_content(
@@ -72,8 +77,8 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     recorded: History = NO_HISTORY,
     found: Callable[[Complaint], None],
     at: Callable[[str], None] = lambda _: None,
-) -> int:
-    """Check both folders in this process, without limits. Return the number of experiments that load.
+) -> Catalog:
+    """Check both folders in this process, without limits, and return what loads.
 
     :param found: is given each complaint, some of them twice.
     :param at: is told, before each step, the next file or folder.
@@ -83,7 +88,7 @@ def check_here(  # noqa: PLR0913 (all that the checks follow from)
     checks = (check_references, check_templates, check_overrides, check_experiments, check_analysis, check_answers)
     for complaint in chain(catalog.complaints, *(check(content) for check in checks)):
         found(complaint)
-    return len(catalog.experiments)
+    return catalog
 
 
 def check_folders(
@@ -116,14 +121,14 @@ def check_folders(
 def in_the_child() -> None:
     """Check the folders that a JSON object on standard input names, under limits on CPU time and memory.
 
-    Prints JSON lines: ``{"at"}`` before each step, each complaint when it is found, and at the end the number of
-    experiments.
+    Prints JSON lines: ``{"at"}`` before each step, each complaint when it is found, and at the end the numbers of
+    :class:`Found`.
     """
     _limit(resource.RLIMIT_DATA, MEMORY)
     _limit(resource.RLIMIT_CORE, 0)
     request = json.load(sys.stdin)
     folders, recorded = map(Path, request["folders"]), History(**request["recorded"])
-    number = check_here(
+    catalog = check_here(
         *folders,
         region=request["region"],
         platforms=content_platforms(ConfigReader({}, request["options"])),
@@ -131,7 +136,8 @@ def in_the_child() -> None:
         found=lambda complaint: _print(asdict(complaint)),
         at=_begin_step,
     )
-    _print({"experiments": number})
+    skipped = len(catalog.left_out)
+    _print({"experiments": len(catalog.experiments) + skipped, "skipped": skipped})
 
 
 def _begin_step(place: str) -> None:
@@ -156,12 +162,12 @@ def _found(output: bytes, cause: str) -> Found:
     printed: Sequence[dict[str, Any]] = [json.loads(line) for line in output.rpartition(b"\n")[0].splitlines()]
     complaints = {Complaint(**each) for each in printed if "problem" in each}
     if printed and "experiments" in printed[-1]:
-        return Found(tuple(sorted(complaints)), printed[-1]["experiments"])
+        return Found(tuple(sorted(complaints)), **printed[-1])
     places = [each["at"] for each in printed if "at" in each]
     if not places:
         raise ChecksFailed(f"The checks did not begin: {cause}")
     complaints.add(Complaint(places[-1], 0, f"the checks ended here: {cause}", "make it shorter and simpler"))
-    return Found(tuple(sorted(complaints)), 0)
+    return Found(tuple(sorted(complaints)))
 
 
 def _cause(child: subprocess.CompletedProcess[bytes]) -> str:

@@ -72,7 +72,7 @@ def check_command(root: Path | None, style: str) -> None:
         counts = "no problems"
     if levels["note"]:
         counts += f", {plural(levels['note'], 'note')}"
-    total = f"{plural(found.experiments, 'experiment')} checked: {counts}."
+    total = f"{_checked(found)}: {counts}."
     values = [asdict(complaint) for complaint in complaints]
     show(style, values, *map(_coloured, complaints), total, failed=levels["error"] > 0)
 
@@ -141,6 +141,13 @@ def new_command(name: str, arms: str, layer: str, style: str) -> None:
         *(Text.assemble(("warning: ", "yellow"), warning) for warning in warnings),
         f'\nEdit the greetings, then set status = "running" in {written[0]} and run: flask pickup check',
     )
+
+
+def _checked(found: checking.Found) -> str:
+    if found.experiments is None:
+        return "The checks ended early"
+    skipped = f", {found.skipped:,} skipped on calls" if found.skipped else ""
+    return f"{plural(found.experiments, 'experiment')} checked{skipped}"
 
 
 def _folders(options: ConfigReader) -> tuple[Path, Path]:

@@ -17,6 +17,7 @@ from flask_pickup.cli.group import USAGE_ERROR, Number, as_json, fail, formatted
 
 @click.command()
 @click.argument("number")
+@click.option("--format", type=click.Choice(["json"]), expose_value=False, help="JSON is the only format.")
 @with_state
 def disclose_command(state: State, number: str) -> None:
     """Print all that is held on a caller, as JSON.

@@ -99,11 +99,9 @@ def _read(
 @click.command()
 @click.argument("name")
 @click.option("--rehearsals", is_flag=True, help="Count rehearsed calls too.")
-@click.option(
-    "--format", "style", type=click.Choice(["csv"]), default="csv", show_default=True, help="The only format."
-)
+@click.option("--format", type=click.Choice(["csv"]), expose_value=False, help="CSV is the only format.")
 @with_state
-def export_command(state: State, name: str, *, rehearsals: bool, style: str) -> None:  # noqa: ARG001
+def export_command(state: State, name: str, *, rehearsals: bool) -> None:
     """Print a row for each caller of an experiment.
 
     The rows of the experiment NAME hold pseudonyms, no numbers: period, arm, the first call, and for each metric the
@@ -111,8 +109,8 @@ def export_command(state: State, name: str, *, rehearsals: bool, style: str) -> 
     to compute the results from them.
     """
     try:
-        for index, row in enumerate(state.export(name, rehearsals=rehearsals)):
-            click.echo(csv_text([row.values()] if index else [row, row.values()]), nl=False)
+        for row in state.export(name, rehearsals=rehearsals):
+            click.echo(csv_text([row]), nl=False)
     except UnknownExperiment as error:
         _fail(error, state)
 

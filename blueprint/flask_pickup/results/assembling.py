@@ -201,12 +201,13 @@ class Analysis:
         self.looking.note_alarm(found)
         return replace(found, verdict=self.looking.verdict(found, self.experiment))
 
-    def callers(self) -> Iterator[Mapping[str, object]]:
-        """Yield a row for each caller who counts, of all periods, as the database gives them."""
+    def callers(self) -> Iterator[Sequence[object]]:
+        """Yield the columns' names, then a row for each caller who counts, of all periods, as the database gives them."""
         numbers = {name: period.number for period in (*self.earlier, self.period) for name in period.definitions}
         rows = self.connection.execution_options(yield_per=1000).execute(callers(self.connection, self.query))
-        for row in rows.mappings():
-            yield {"period": numbers.get(row["definition"]), **row}
+        yield ("period", *rows.keys())
+        for row in rows:
+            yield (numbers.get(row.definition), *row)
 
     @property
     def _has_looks(self) -> bool:
