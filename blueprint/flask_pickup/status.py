@@ -21,6 +21,7 @@ from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.wording import headline
 from flask_pickup.translation import format_day
 
+_NONE = Latest()
 _OLD = timedelta(days=1)
 """The age from which results are computed anew."""
 _PATIENCE = 5.0
@@ -170,12 +171,14 @@ def status_of(state: State) -> AppStatus:
     than a few seconds; new weekly looks are kept then.
     """
     database = _database(state)
+    can_read = database.tables in {"current", "newer"}
+    unknown = {name: PlatformStatus(activity, "unknown") for name, activity in state.activity.items()}
     return AppStatus(
-        platform_statuses(state),
+        platform_statuses(state) if can_read else unknown,
         database,
         _spool(state),
         state.catalog.problems,
-        tuple(_experiments(state, can_compute=database.tables in {"current", "newer"})),
+        tuple(_experiments(state)) if can_read else tuple(map(_experiment, state.catalog.experiments)),
     )
 
 
@@ -203,21 +206,21 @@ def _spool(state: State) -> SpoolStatus:
         return SpoolStatus(error=str(error))
 
 
-def _experiments(state: State, *, can_compute: bool) -> Iterator[ExperimentStatus]:
+def _experiments(state: State) -> Iterator[ExperimentStatus]:
     names = [each.name for each in state.catalog.experiments if each.status != "draft"]
     latest = state.snapshots.stored(names)
     end = monotonic() + _PATIENCE
     for each in state.catalog.experiments:
-        found = latest.get(each.name, Latest())
+        found = latest.get(each.name, _NONE)
         left = end - monotonic()
-        if can_compute and each.name in latest and left > 0 and (found.at is None or state.now - found.at > _OLD):
+        if each.name in latest and left > 0 and (found.at is None or state.now - found.at > _OLD):
             # With more calls than can be counted in time the older ones are shown, with their age.
             with suppress(SQLAlchemyError):
                 found = Latest(state.now, {"results": state.results(each.name, patience=left).as_data()})
         yield _experiment(each, found)
 
 
-def _experiment(experiment: Experiment, latest: Latest) -> ExperimentStatus:
+def _experiment(experiment: Experiment, latest: Latest = _NONE) -> ExperimentStatus:
     shown = ExperimentStatus(experiment.name, experiment.status, as_of=latest.at)
     if latest.body is None:
         return shown

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import pytest
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from commands import run
 from conftest import CONTENT, EXPERIMENT, LATER, MakePhone, OpenApp, Phone
 from flask_pickup.digest import digest_for
+from flask_pickup.digest.silence import ENOUGH, WEEKS, LineCalls
 from flask_pickup.ledger.spool import Spool
 from flask_pickup.models import Snapshot
 from flask_pickup.results.snapshots import VERSION
@@ -205,6 +207,24 @@ def test_calls_that_wait_for_the_database_are_not_missing(author: Phone) -> None
     add_calls(author, 5)
     Spool(author.app.extensions["pickup"].options.spool).append(["an entry"])
     assert "No calls" not in told(author)
+
+
+def test_weeks_are_those_of_the_clock() -> None:
+    """The hours of a week before are the same by the clock of the business, also where summer time ended between."""
+    zone = ZoneInfo("Europe/Amsterdam")
+    last = datetime(2025, 11, 3, 8, 30, tzinfo=zone)
+    mornings = [
+        datetime(2025, 11, 3, hour, tzinfo=zone) - timedelta(weeks=week) for week in range(1, 9) for hour in (9, 10)
+    ]
+    hours = {int(at.timestamp()) // 3600: 12 for at in mornings}
+    calls = LineCalls("flireo", None, last.astimezone(UTC), hours)
+    assert calls.usual(last + timedelta(hours=3), zone, None) == 24
+
+
+def test_page_says_when_a_line_is_without_calls() -> None:
+    """The page for operators has the numbers of the rule."""
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
+    assert f"{ENOUGH} calls or more in {WEEKS - 1} of the {WEEKS} weeks before" in page
 
 
 # --- delivering -------------------------------------------------------------------------------------------------------

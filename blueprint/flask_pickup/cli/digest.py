@@ -12,7 +12,7 @@ import click
 from flask import current_app
 
 from flask_pickup.blueprint import State
-from flask_pickup.cli.group import fail, with_state
+from flask_pickup.cli.group import fail, with_state, without_complaints
 from flask_pickup.digest import Digest, News, digest_for
 from flask_pickup.translation import LANGUAGES, format_day, gettext, in_language, ngettext, reader_language
 
@@ -44,6 +44,7 @@ def _base_url(_context: click.Context, _option: click.Parameter, url: str | None
     "--deliver", metavar="COMMAND", help="Give the digest to this command of the shell, instead of printing it."
 )
 @click.option("--again", is_flag=True, help="Tell what the last digest told once more, and what changed since.")
+@without_complaints
 @with_state
 def digest_command(
     state: State, *, style: str, language: str | None, url: str | None, reader: str, deliver: str | None, again: bool

@@ -114,6 +114,17 @@ def state_here() -> State | None:
     return app.extensions.get(EXTENSION) if app else None
 
 
+def without_complaints(command: Callable[P, None]) -> Callable[P, None]:
+    """Load the host's app, if it can be loaded, before the command does, and log nothing about its content."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> None:
+        state_here()
+        command(*arguments, **options)
+
+    return run
+
+
 def options_here() -> ConfigReader:
     """Return the options of the environment, and those of the app here for what it leaves out."""
     state = state_here()

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from flask_pickup.blueprint import State
 from flask_pickup.catalog import Line
-from flask_pickup.cli.group import formatted, labelled, plural, show, with_state
+from flask_pickup.cli.group import formatted, labelled, plural, show, with_state, without_complaints
 from flask_pickup.status import AppStatus, status_of
 from flask_pickup.translation import DASH, PageFormat
 
@@ -30,6 +30,7 @@ _TABLES = {
 
 @click.command()
 @formatted
+@without_complaints
 @with_state
 def status_command(state: State, style: str) -> None:
     """Show whether all is well.
