@@ -47,7 +47,7 @@ LAYERS = [
     *("spreadsheets", "calling_times"),
     *("ledger", "results", "outcomes", "reports", "decision", "handlers", "signals", "metrics", "checking", "webhook"),
     *("platform_status", "privacy", "rehearsal", "previewing", "simulation", "enrolment", "dashboard"),
-    *("blueprint", "status", "digest", "testing", "cli"),
+    *("blueprint", "status", "digest", "demo", "testing", "cli"),
 ]
 """From the bottom up: a module imports only from those before it. A new module needs its place here."""
 

@@ -13,8 +13,8 @@ from flask_pickup.catalog.hours import Hours
 _STEP = timedelta(minutes=30)
 _BUSIEST, _CALMEST, _CALMER = 1.0, 0.4, 0.04
 """How many callers ring in the first half-hour after opening, at least in a later one, and how many fewer in each."""
-_OUTSIDE, _DAYTIME = 1 / 9, range(7, 22)
-"""How many ring outside the hours for each who rings within them: one in ten. They do so by day, as often on any day."""
+_OUTSIDE, _NEAR = 1 / 9, (timedelta(hours=-2), timedelta(hours=2))
+"""How many ring outside the hours for each who rings within them, which is one in ten: up to two hours before and after."""
 _DAY_BEGINS = 5
 _LONGEST_CLOSED = 10 * 24
 
@@ -33,11 +33,12 @@ class CallingTimes:
 
     def __init__(self, hours: Hours | None, begin: datetime, end: datetime) -> None:
         self._begin = begin
-        rates = list(_rates(hours or _OFFICE, begin, end))
-        within, outside = sum(filter(None, rates)), rates.count(None)
-        # Of a business that is never open, all calls are outside the hours.
-        closed = _OUTSIDE * within / max(outside, 1) or 1.0
-        self._passed = list(accumulate((closed if rate is None else rate for rate in rates), initial=0.0))
+        found = list(_rates(hours or _OFFICE, begin, end))
+        within = sum(filter(None, found))
+        outside = _OUTSIDE * within / max(found.count(None), 1)
+        rates = [outside if rate is None else rate for rate in found]
+        # A business that is never open is rung at any time.
+        self._passed = list(accumulate(rates if within else [1.0] * len(rates), initial=0.0))
 
     def at(self, share: float) -> datetime:
         """Return the time of a call; ``share`` is at least 0 and below 1."""
@@ -55,7 +56,7 @@ def latest_open(hours: Hours | None, before: datetime) -> datetime:
 
 
 def _rates(hours: Hours, begin: datetime, end: datetime) -> Iterator[float | None]:
-    """Yield how many callers ring in each half-hour, in any unit; None where the business is closed by day."""
+    """Yield how many callers ring in each half-hour, in any unit; None of those outside the hours that count."""
     opened, at = 0, begin
     while at + _STEP <= end:
         local = at.astimezone(hours.zone)
@@ -65,5 +66,5 @@ def _rates(hours: Hours, begin: datetime, end: datetime) -> Iterator[float | Non
             yield max(_BUSIEST - _CALMER * opened, _CALMEST)
             opened += 1
         else:
-            yield None if local.hour in _DAYTIME else 0.0
+            yield None if any(hours.is_open(at + near) for near in _NEAR) else 0.0
         at += _STEP

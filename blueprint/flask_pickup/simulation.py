@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import accumulate
 from math import exp
 from random import Random
 from typing import Any
@@ -22,7 +23,7 @@ from flask_pickup.calling_times import CallingTimes, latest_open
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import CONTROL, Catalog, Experiment, Line
 from flask_pickup.catalog.definition import MetricDefinition
-from flask_pickup.customer import UNKNOWN
+from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.decision import decide
 from flask_pickup.ledger import CallEntry
 from flask_pickup.ledger.store import Store
@@ -38,6 +39,7 @@ _RATE, _GUARDRAILS_RATE, _MEAN = 0.3, 0.1, 90.0
 _REGULARS, _MOST_CALLS = 0.15, 8
 _HABIT = 4.0
 _SPREAD = 0.6
+_AGAIN = timedelta(weeks=3)
 _LASTS, _LONGEST = 120.0, timedelta(minutes=15)
 BATCH = 500
 
@@ -130,7 +132,8 @@ class Simulation:
         for moment, catalog in self.contents.items():
             store.write(definition_entries(catalog, moment))
         for first in range(0, self.callers, BATCH):
-            batch = [list(self._calls(number)) for number in range(first, min(first + BATCH, self.callers))]
+            made = (self.calls(number) for number in range(first, min(first + BATCH, self.callers)))
+            batch = [calls for each in made if (calls := list(each))]
             calls = [call for each in batch for call in each]
             store.write([entry for entry, _ in calls])
             with engine.begin() as connection:
@@ -154,21 +157,26 @@ class Simulation:
         reasons: list[str] = [call["reasons"].get(name, call["decision"]) for call in calls]
         return min(reasons, key=lambda reason: (reason != "enrolled", reason == "closed"))
 
-    def _calls(self, number: int) -> Iterator[tuple[CallEntry, Mapping[str, float]]]:
+    def calls(self, number: int) -> Iterator[tuple[CallEntry, Mapping[str, float]]]:
+        """Yield each call of a caller, and what comes of it."""
         random = Random(f"{self.seed}:{number}")  # noqa: S311 (made-up callers need no secrecy)
         who, line = self._caller(number), self._line(random)
         arms = dict[str, str]()
-        outcomes = self._outcomes(arms, random)
+        outcomes = self.outcomes(arms, random)
         for index, moment in enumerate(self._moments(line, random)):
             platform, catalog = self.webhook.default_platform, self._content(moment)
             call = CallFacts(f"{SIMULATED}{number}-{index}", platform.name, "inbound_phone_call", who, line, moment)
-            entry = call_entry(call, decide(catalog, platform, call, UNKNOWN), moment)
+            entry = call_entry(call, decide(catalog, platform, call, self.customer(number)), moment)
             known = arms | {row["experiment"]: row["arm"] for row in entry.assignments}
             if known != arms:
-                arms, outcomes = known, self._outcomes(known, random)
+                arms, outcomes = known, self.outcomes(known, random)
             found = {} if entry.call["decision"] == "closed" else next(outcomes)
             lasted = timedelta(seconds=found.get("duration_seconds", _LASTS))
             yield _ended(entry, min(moment + lasted, self.until)), found
+
+    def customer(self, number: int) -> Customer:  # noqa: ARG002
+        """Return what is known of a caller: nothing."""
+        return UNKNOWN
 
     @property
     def _first(self) -> Catalog:
@@ -192,11 +200,11 @@ class Simulation:
         return self._first.line(random.choice(lines) if lines else None, None)
 
     def _moments(self, line: Line, random: Random) -> list[datetime]:
-        """Return a caller's calls: the first at any time, the others after it."""
+        """Return a caller's calls: the first at any time, those of a regular every few weeks after it."""
         calls = 1 if random.random() > _REGULARS else random.randint(2, _MOST_CALLS)
-        first = random.random()
-        shares = [first, *(first + (1 - first) * random.random() for _ in range(calls - 1))]
-        return [self._times[line.number].at(share) for share in sorted(shares)]
+        weeks, share = (self.until - next(iter(self.contents))) / _AGAIN, random.random()
+        shares = accumulate((random.expovariate(weeks) for _ in range(calls - 1)), initial=share)
+        return [self._times[line.number].at(share) for share in shares if share < 1]
 
     @cached_property
     def _times(self) -> Mapping[str | None, CallingTimes]:
@@ -205,7 +213,7 @@ class Simulation:
         lines = self._first.settings.lines.values() or [Line(None)]
         return {line.number: CallingTimes(self._first.hours(line), begin, end) for line in lines}
 
-    def _outcomes(self, arms: Mapping[str, str], random: Random) -> Iterator[Mapping[str, float]]:
+    def outcomes(self, arms: Mapping[str, str], random: Random) -> Iterator[Mapping[str, float]]:
         """Yield what comes of each of a caller's calls, from their first in ``arms`` on."""
         metrics, means = dict[str, MetricDefinition](), dict[str, float]()
         for known in self.truths:

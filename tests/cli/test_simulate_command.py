@@ -177,7 +177,7 @@ def test_calls_come_when_a_business_has_them(make_phone: MakePhone, tmp_path: Pa
         busiest = [at for at in afternoons if at.weekday() == 3], [at for at in afternoons if at.weekday() == 4]
     assert sum(is_open) / len(times) == pytest.approx(0.9, abs=0.04)
     assert len(busiest[0]) > 1.2 * len(busiest[1])
-    assert not [at for at in times if 3 <= at.hour < 7]
+    assert not [at for at in times if 4 <= at.hour < 7]
 
 
 def test_it_says_where_other_callers_went(make_phone: MakePhone) -> None:

@@ -13,6 +13,7 @@ import pytest
 from checkouts import ROOT, free_port, make_venv, wait_for_port
 from commands import environment
 from conftest import CONTENT, write
+from demos import running_demo
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +79,7 @@ def address(host: Path) -> Iterator[str]:
 
 
 def test_wheel_has_all_that_runs_and_nothing_else(wheel: Path) -> None:
-    """Code, templates, compiled catalogs and migrations are inside; tests, sample content and secrets are not."""
+    """Code, templates, compiled catalogs, migrations and sample content are inside; tests and secrets are not."""
     names = set(ZipFile(wheel).namelist())
     package = {path for path in names if path.startswith("flask_pickup/")}
     code = {
@@ -88,8 +89,10 @@ def test_wheel_has_all_that_runs_and_nothing_else(wheel: Path) -> None:
     }
     code = {f"{path[:-3]}.mo" if path.endswith(".po") else path for path in code}
     migrations = {f"flask_pickup/{path.relative_to(ROOT)}" for path in (ROOT / "migrations").rglob("*.py")}
-    assert code | migrations <= package
-    assert package - code - migrations == {"flask_pickup/migrations/script.py.mako"}
+    content = (path for folder in ("greetings", "experiments") for path in (ROOT / folder).rglob("*"))
+    sample = {f"flask_pickup/sample/{path.relative_to(ROOT)}" for path in content if path.is_file()}
+    assert code | migrations | sample <= package
+    assert package - code - migrations - sample == {"flask_pickup/migrations/script.py.mako"}
     assert {path.split("/")[0].split("-")[0] for path in names} == {"flask_pickup"}
 
 
@@ -126,3 +129,12 @@ def test_statistics_need_no_other_package(host: Path) -> None:
         host, "pickup", "simulate", "warm-opening", "--callers", "50", "--into", "sqlite:///made.db"
     )
     assert "warm-opening: running" in run(host, "pickup", "results", "warm-opening")
+
+
+def test_demo_needs_no_app(host: Path, tmp_path: Path) -> None:
+    """A bare installation shows the filled dashboard, from a folder without an app."""
+    command = [str(host / ".venv/bin/python"), "-m", "flask", "pickup", "demo"]
+    with running_demo(command, tmp_path) as demo:
+        assert "warm is better" in demo.said
+        assert "Roll out warm" in demo.page()
+    assert demo.process.returncode == 0

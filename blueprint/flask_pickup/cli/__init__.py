@@ -2,6 +2,7 @@
 
 from flask_pickup.cli.content import check_command, new_command
 from flask_pickup.cli.database import db
+from flask_pickup.cli.demo import demo_command
 from flask_pickup.cli.digest import digest_command
 from flask_pickup.cli.group import pickup
 from flask_pickup.cli.init import init_command
@@ -17,7 +18,8 @@ from flask_pickup.cli.status import status_command
 __all__ = ["pickup"]
 
 for command in (
-    *(init_command, check_command, new_command, preview_command, rehearse_command, plan_command, simulate_command),
+    *(init_command, demo_command, check_command, new_command, preview_command, rehearse_command),
+    *(plan_command, simulate_command),
     *(status_command, digest_command, results_command, assign_command, outcomes_group, export_command, db),
     *(disclose_command, forget_command, purge_command),
 ):
