@@ -1,83 +1,122 @@
-"""The README runs: its program, its commands in their order, and its queries."""
+"""The README runs: its session in an empty folder word for word, its commands in a checkout, and its query."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from checkouts import Server, borrow_packages, copy_checkout, run_script, serving
-from commands import FLASK
+from checkouts import ROOT, borrow_packages, copy_checkout, free_port, run_script, wait_for_port
+from commands import FLASK, environment
 from conftest import CALLER, Phone, write
-from flask_pickup.testing import PickupClient
+from flask_pickup.cli.init import PROGRAM
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-PROGRAMS = [code for kind, code in BLOCKS if kind == "python"]
-QUERIES = [code for kind, code in BLOCKS if kind == "sql"]
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 SCRIPTS = [code for kind, code in BLOCKS if kind == "sh"]
-[OWN_APP] = (code for code in SCRIPTS if code.startswith("mkdir"))
-COMMANDS = [line for code in SCRIPTS if code != OWN_APP for line in code.splitlines() if line]
+OWN_APP, CHECKOUT = (
+    [code for code in SCRIPTS if ("flask pickup" in code and ".venv/bin/flask" not in code) == is_own]
+    for is_own in (True, False)
+)
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A checkout that is being served, as the README's first command does."""
-    checkout = copy_checkout(tmp_path_factory.mktemp("readme") / "pickup")
-    borrow_packages(checkout)
-    with serving(checkout) as server:
-        yield server
-    shutil.rmtree(checkout)
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    out = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True, timeout=120)
+    [found] = out.glob("*.whl")
+    return found
 
 
-def test_program_greets_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program that the README shows is a whole host: with the commands after it, it greets its customer by name."""
-    monkeypatch.chdir(tmp_path)
-    [program] = PROGRAMS
-    write(tmp_path, {"app.py": program})
-    path = f"{Path(FLASK).parent}:{os.environ['PATH']}"
-    done = run_script(tmp_path, "sh", "-c", f"set -e\n{OWN_APP}", PATH=path)
-    assert done.returncode == 0, done.stdout
-    assert "0 experiments checked: no problems, 1 note." in done.stdout
-    assert "Hello Ada, this is Example Clinic." in done.stdout
-    names: dict[str, Any] = {"__name__": "readme"}
-    exec(program, names)
-    client = PickupClient(names["create_app"]())
-    answer = client.post_call(from_=CALLER).get_json()
-    assert answer["assistantId"] == "the id of your assistant"
-    assert answer["assistantOverrides"]["firstMessage"].startswith("Hello Ada, this is")
-    client.pickup.close()
+@contextmanager
+def running(folder: Path, variables: Mapping[str, str]) -> Iterator[None]:
+    """Run ``flask run`` in the folder's virtual environment, as a process."""
+    command = ["sh", "-c", ". .venv/bin/activate && exec flask run"]
+    server = subprocess.Popen(command, cwd=folder, env=variables, stdout=-3, stderr=-3)
+    try:
+        wait_for_port(variables["FLASK_RUN_PORT"])
+        yield
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 @pytest.mark.slow
-def test_commands_do_what_the_readme_says(served: Server) -> None:
-    """The commands of the first experiment work in their order, next to a running server; the others are tested elsewhere."""
-    commands = [line for line in COMMANDS if line.startswith((".venv/bin/flask", "echo", "sed", "rm"))]
-    elsewhere = ("scripts/serve", "scripts/test")
-    assert all(line in commands or line.startswith(elsewhere) for line in COMMANDS)
-    url = served.url
-    for line in commands:
-        done = run_script(served.folder, "sh", "-c", re.sub(r"http://127.0.0.1:8000\S+", url, line))
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-    assert (served.folder / "experiments/short-opening/short/first_message.j2").read_text("utf-8").startswith("Tand")
-    assert "De Linde, waarmee kan ik u helpen?" in done.stdout
+def test_own_app_is_as_the_readme_says(wheel: Path, tmp_path: Path) -> None:
+    """Its commands in their order, in an empty folder and virtual environment, lead to an answered call and a running arm.
+
+    Only what is installed is another: the wheel of this checkout, and a free port.
+    """
+    port = free_port()
+    path = f"{Path(FLASK).parent}:{os.environ['PATH']}"
+    variables = environment(PATH=path, FLASK_RUN_PORT=port, PIP_NO_COMPILE="1")
+    begin, serve, call, simulate = OWN_APP
+
+    def run(script: str, folder: Path) -> str:
+        script = script.replace(" Flask-Pickup ", f" {wheel} ").replace(":5000", f":{port}")
+        done = subprocess.run(
+            ["sh", "-c", f"set -e\n{script}"], cwd=folder, env=variables, stdout=-1, stderr=-2,
+            text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{script}\n{done.stdout}"
+        return done.stdout
+
+    [program] = (code for kind, code in BLOCKS if kind == "python")
+    assert program == PROGRAM
+    printed = run(begin, tmp_path)
+    assert "".join(f"    {line}\n" if line else "\n" for line in program.splitlines()) in printed
+    clinic = write(tmp_path / "clinic", {"app.py": program})
+    [tree] = (code for kind, code in BLOCKS if kind == "")
+    assert all((clinic / name).exists() or list(clinic.rglob(name)) for name in re.findall(r"[\w.-]+\.\w+\b", tree))
+    activate = ". .venv/bin/activate\n"
+    *before, run_line = serve.splitlines()
+    assert run_line == "flask run"
+    assert "no problems" in run(activate + "\n".join(before), clinic)
+    with running(clinic, variables):
+        heard = run(call, tmp_path)
+    assert re.search("^arm +none$", heard, re.MULTILINE)
+    assert re.search("^greeting +Hello, this is the assistant of Example Clinic", heard, re.MULTILINE)
+    assert "\nrow       decision base; " in heard
+    assert "true appointment_booked: control 30.0 %, warm +8.0 pp" in run(activate + simulate, clinic)
+    toml = clinic / "experiments/warm-greeting/experiment.toml"
+    toml.write_text(toml.read_text().replace('status = "draft" ', 'status = "running" '))
+    with running(clinic, variables):
+        assert re.search("^arm +warm-greeting: (control|warm)$", run(call, tmp_path), re.MULTILINE)
+    assert "warm-greeting: running" in run(f"{activate}flask pickup results warm-greeting", clinic)
 
 
-def test_queries_answer(phone: Phone) -> None:
-    """The README's queries run on SQLite and PostgreSQL, and say what they claim to say."""
+@pytest.mark.slow
+def test_checkout_is_as_the_readme_says(tmp_path: Path) -> None:
+    """The commands of the new experiment work in their order, after ``scripts/serve``, which is tested elsewhere."""
+    serve, experiment = CHECKOUT
+    assert [line.split()[0] for line in serve.splitlines()] == ["scripts/serve", "scripts/test"]
+    checkout = copy_checkout(tmp_path / "pickup")
+    borrow_packages(checkout)
+    for script in (".venv/bin/python scripts/prepare.py", experiment):
+        done = run_script(checkout, "sh", "-c", f"set -e\n{script}")
+        assert done.returncode == 0, done.stdout
+    assert "De Linde dental practice, how can I help you?" in done.stdout
+    shutil.rmtree(checkout)
+
+
+def test_query_answers(phone: Phone) -> None:
+    """The README's query runs on SQLite and PostgreSQL, and says what it claims to say."""
     phone.ring("call-1")
     phone.report("call-1", analysis={"appointment_booked": True})
+    [query] = (code.replace("warm-greeting", "warm-opening") for kind, code in BLOCKS if kind == "sql")
     engine = create_engine(phone.app.extensions["pickup"].engine.url)
     with engine.connect() as connection:
-        booked, reasons = ([tuple(row) for row in connection.execute(text(query))] for query in QUERIES)
+        booked = [tuple(row) for row in connection.execute(text(query))]
     engine.dispose()
     assert [(callers, calls, float(booked_of)) for _, callers, calls, booked_of in booked] == [(1, 1, 100.0)]
-    assert reasons == [("enrolled", 1)]
     assert CALLER not in str(booked)
