@@ -45,14 +45,14 @@ def test_figures_are_the_plans(make_phone: MakePhone, row: list[str]) -> None:
     found = said(make_phone, f"plan warm-opening {options}", weights)
     sure, easy = found["needed"]
     chance = round(100 * found["weeks"][-1]["chance"])
-    expected = [sure["callers"], sure["maximum_weeks"], easy["maximum_weeks"], sure["fixed_weeks"], chance]
+    expected = [sure["callers"], sure["maximum_weeks"], easy["maximum_weeks"], chance]
     assert [number(cell) for cell in figures] == expected
 
 
 def test_guardrails_take_what_the_page_says(make_phone: MakePhone) -> None:
     """The callers that make a guardrail safe follow from its margin, at the rate that is assumed without calls."""
     text = " ".join(PAGE.split())
-    [told] = re.findall(r"a margin of (\d) pp takes ([\d,]+) callers, and one of (\d) pp ([\d,]+)\.", text)
+    [told] = re.findall(r"margin of (\d) pp takes ([\d,]+) callers, and one of (\d) pp ([\d,]+)\.", text)
     for margin, callers in (told[:2], told[2:]):
         found = said(make_phone, "plan warm-opening --baseline 0.3", margin=int(margin) / 100)
         [guardrail] = found["guardrails"]
