@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -244,16 +246,21 @@ def test_command_delivers_what_there_is(author: Phone, tmp_path: Path) -> None:
     assert not file.exists()
 
 
-def test_digest_that_could_not_be_printed_is_told_again(author: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC])
+def test_digest_that_could_not_be_printed_is_told_again(
+    author: Phone, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     """A broken pipe and a full disk end with exit status 1."""
 
-    def fail(*_: object, **__: object) -> None:
-        raise BrokenPipeError(32, "Broken pipe")
+    def write(text: str, *, nl: bool = True, err: bool = False) -> None:
+        if not err:
+            raise OSError(number, os.strerror(number))
 
     keep(author, BETTER)
     with monkeypatch.context() as patch:
-        patch.setattr(click, "echo", fail)
-        assert run("digest", app=author.app).exit_code == 1
+        patch.setattr(click, "echo", write)
+        result = run("digest", app=author.app)
+    assert (result.exit_code, result.stdout) == (1, "")
     assert "warm is better" in told(author)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -12,12 +13,14 @@ import click
 from flask import current_app
 
 from flask_pickup.blueprint import State
+from flask_pickup.catalog import Line
 from flask_pickup.cli.group import fail, with_state, without_complaints
 from flask_pickup.digest import Digest, News, digest_for
-from flask_pickup.translation import LANGUAGES, format_day, gettext, in_language, ngettext, reader_language
+from flask_pickup.translation import LANGUAGES, PageFormat, gettext, in_language, ngettext, reader_language
 
 _SECONDS = 60
 """How long delivering may take: less than the lease of a digest."""
+_NOT_DELIVERED = "The digest was not delivered, and will be told again."
 
 
 def _base_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -66,21 +69,25 @@ def digest_command(
 
 
 def _deliver(text: str, command: str | None) -> None:
-    if command is None:
-        click.echo(text, nl=False)
-        sys.stdout.flush()
-        return
     try:
-        subprocess.run(command, shell=True, input=text.encode(), timeout=_SECONDS, check=True)  # noqa: S602 (the operator's)
-    except (subprocess.SubprocessError, OSError) as error:
-        reason = (
-            f"status {error.returncode}" if isinstance(error, subprocess.CalledProcessError) else type(error).__name__
-        )
-        fail(f"The digest was not delivered, and will be told again. The command of --deliver ended with {reason}.")
+        if command is None:
+            click.echo(text, nl=False)
+            sys.stdout.flush()
+        else:
+            subprocess.run(command, shell=True, input=text.encode(), timeout=_SECONDS, check=True)  # noqa: S602 (the operator's)
+    except BrokenPipeError:
+        # Click ends with status 1 where nobody reads any more.
+        raise
+    except subprocess.CalledProcessError as error:
+        fail(f"{_NOT_DELIVERED} The command of --deliver ended with status {error.returncode}.")
+    except subprocess.TimeoutExpired:
+        fail(f"{_NOT_DELIVERED} The command of --deliver took more than {_SECONDS} seconds.")
+    except OSError as error:
+        fail(f"{_NOT_DELIVERED} {error.strerror}.")
 
 
 def _written(digest: Digest, style: str, url: str | None, state: State) -> str:
-    title = _title(digest, format_day(state.now.isoformat()))
+    title = _title(digest, state.now, PageFormat(reader_language(), state.catalog.zone(Line(None))))
     empty = "" if digest.changes else gettext("No experiment is running: every caller hears the base.")
     if style == "html":
         # Without what the host adds to its own pages, which may need a request.
@@ -91,11 +98,11 @@ def _written(digest: Digest, style: str, url: str | None, state: State) -> str:
     return "\n\n".join([title, *parts, *([empty] if empty else [])]) + "\n"
 
 
-def _title(digest: Digest, today: str) -> str:
+def _title(digest: Digest, now: datetime, formats: PageFormat) -> str:
+    today = formats.day(now)
     if digest.since is None:
         return gettext("Pickup on %(day)s: how things are", day=today)
-    since = format_day(digest.since.isoformat())
-    number = len(digest.changes)
+    since, number = formats.day(digest.since), len(digest.changes)
     return ngettext(
         "Pickup on %(day)s: 1 change since %(since)s",
         "Pickup on %(day)s: %(n)s changes since %(since)s",
