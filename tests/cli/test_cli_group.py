@@ -37,13 +37,26 @@ def test_help_says_it_all(path: tuple[str, ...], command: click.Command) -> None
     assert command.help
     assert "Usage: " in result.stdout
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
+    required = [
+        parameter for parameter in command.params if parameter.required or isinstance(parameter, click.Argument)
+    ]
+    assert not required or f"\n  flask pickup {' '.join(path)}" in result.stdout
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
             assert parameter.help[0].isupper()
-            assert parameter.help.endswith("."), parameter.help
+            assert parameter.help.partition("  [")[0].endswith("."), parameter.help
         else:
             assert parameter.make_metavar(click.Context(command)).strip("[]") in command.help
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=NAMES)
+def test_programs_get_json(path: tuple[str, ...], command: click.Command) -> None:
+    """Each command has --format json; the group's help names those that have it not, and what they print."""
+    formats = [each.type for each in command.params if "--format" in each.opts]
+    has_json = any(isinstance(each, click.Choice) and "json" in each.choices for each in formats)
+    if not has_json and not isinstance(command, click.Group):
+        assert f"{' '.join(path)} (" in " ".join(run("--help").stdout.split())
 
 
 @pytest.mark.slow

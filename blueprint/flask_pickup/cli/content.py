@@ -37,11 +37,17 @@ T = TypeVar("T")
 def check_command(root: Path | None, style: str) -> None:
     """Find what could go wrong on a call.
 
-    Prints every complaint about the content: where it is, the problem and the remedy. ROOT holds experiments/ and
-    greetings/; the default is PICKUP_EXPERIMENTS and PICKUP_GREETINGS, or here. Every arm is rendered for many kinds
-    of callers, in a child process with limits on time and memory. If a database answers, running experiments are
-    compared with what callers last heard. The options are the environment's or .env's, or else those of the app here;
-    without a platform's secret, overrides are checked as Flireo's. Needs no app. The exit status is 1 if there is an error; warnings and notes leave it 0.
+    Prints a line for each problem: where it is, what is wrong, and what to do. Renders every arm for many kinds of
+    callers. Compares running experiments with the database, if it answers. Needs no app.
+
+    ROOT is the folder that holds experiments/ and greetings/. The default is PICKUP_EXPERIMENTS and PICKUP_GREETINGS,
+    or the folders of the app here. The content is checked for each platform whose secret is set, or else for Flireo.
+
+    The exit status is 1 if there is an error. Warnings and notes leave it 0.
+
+    \b
+    flask pickup check
+    flask pickup check path/to/folder --format json
     """
     options = options_here()
     platforms = content_platforms(options)
@@ -79,14 +85,14 @@ def check_command(root: Path | None, style: str) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--arms", metavar="ARMS", required=True, help="The arms beside control, with commas between: warm,brisk.")
-@click.option("--layer", default="opening", show_default=True, help="Experiments of one layer share no caller.")
+@click.option("--arms", metavar="ARMS", required=True, help="The arms beside control: warm,brisk.")
+@click.option("--layer", metavar="LAYER", default="opening", show_default=True, help="Its experiments share no caller.")
 @formatted
 def new_command(name: str, arms: str, layer: str, style: str) -> None:
-    """Write a new experiment to edit.
+    """Write a draft experiment to edit.
 
-    Creates the folder NAME in the experiments: a draft, with a folder for each arm that holds the current greetings,
-    and the widest range of the layer that no running or paused experiment has. Needs no app.
+    Creates the folder NAME among the experiments, with a folder for each arm that holds the current greetings. The
+    draft gets the widest free range of its layer. Needs no app.
 
     \b
     flask pickup new short-opening --arms short,shorter

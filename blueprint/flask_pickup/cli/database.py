@@ -14,8 +14,8 @@ from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, show, with_stat
 def db() -> None:
     """Make and change Pickup's tables.
 
-    They are in the database of PICKUP_DATABASE_URL, or in that of the app's own engine. The table
-    pickup_alembic_version holds their version, apart from your own migrations.
+    The tables are in the database of PICKUP_DATABASE_URL, or of the app's own engine. Their revision is in the table
+    pickup_alembic_version, apart from your own migrations.
     """
 
 
@@ -24,9 +24,12 @@ def db() -> None:
 @formatted
 @with_state
 def upgrade_command(state: State, revision: str, style: str) -> None:
-    """Bring the tables up to date.
+    """Make the tables, or bring them up to date.
 
-    Upgrades to REVISION, the newest by default. Several hosts may upgrade at once.
+    REVISION is the newest by default. Several hosts may upgrade at once.
+
+    \b
+    flask pickup db upgrade
     """
     _migrate(state, migrating.upgrade, revision, style)
 
@@ -38,7 +41,12 @@ def upgrade_command(state: State, revision: str, style: str) -> None:
 def downgrade_command(state: State, revision: str, style: str) -> None:
     """Take the tables back to REVISION.
 
-    'base' drops them with all rows. A REVISION such as -1 counts from the present one: downgrade -- -1
+    A REVISION such as -1 counts from the present one, and stands after --. The revision base drops the tables with all
+    rows.
+
+    \b
+    flask pickup db downgrade 0007
+    flask pickup db downgrade -- -1
     """
     _migrate(state, migrating.downgrade, revision, style)
 
@@ -67,8 +75,11 @@ def current_command(state: State, style: str) -> None:
 def sql_command(state: State, revisions: str) -> None:
     """Print the SQL of an upgrade.
 
-    For a database that somebody else changes. REVISIONS are by default all; 0001:head are those after 0001. The
-    database is not asked.
+    For a database that somebody else changes: nothing is sent to it. REVISIONS is all by default; 0007:head is what
+    comes after 0007.
+
+    \b
+    flask pickup db sql 0007:head > upgrade.sql
     """
     try:
         migrating.sql(state.engine, revisions)

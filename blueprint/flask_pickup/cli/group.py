@@ -9,7 +9,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from functools import wraps
-from math import isnan
 from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import click
@@ -47,13 +46,21 @@ formatted = click.option(
 )
 
 
-class Number(click.FloatRange):
-    """A number in a range. Click lets "nan" pass, which is in none."""
+class Number(click.ParamType):  # type: ignore[type-arg]
+    """A number between two others, both included. Click's own range lets "nan" pass, and is long in the help."""
+
+    name = "number"
+
+    def __init__(self, least: float, most: float) -> None:
+        self.least = least
+        self.most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number."""
-        found: float = super().convert(value, param, ctx)
-        return self.fail(f"{value} is not a number.", param, ctx) if isnan(found) else found
+        found: float = click.FLOAT.convert(value, param, ctx)
+        if not self.least <= found <= self.most:
+            self.fail(f"{value} is not between {self.least:g} and {self.most:g}.", param, ctx)
+        return found
 
 
 class _Commands(click.Group):
@@ -74,8 +81,8 @@ class _Commands(click.Group):
 def pickup() -> None:
     """Decide what callers hear, and measure it.
 
-    Each command prints text, and JSON with --format json. The exit status is 0, or 1 if the command failed or found an
-    error, or 2 for a usage error or a wrong configuration.
+    Commands print text, or JSON with --format json. Exceptions: demo (serves), digest (text or HTML), export (CSV), db
+    sql (SQL). The exit status is 0; 1 if a command failed or found a problem; 2 for wrong usage or configuration.
     """
 
 

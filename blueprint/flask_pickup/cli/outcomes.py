@@ -39,6 +39,9 @@ def import_command(state: State, file: Path, style: str) -> None:
 
     The first line of FILE names the columns: outcome, at, caller or call_id, and optionally value. docs/outcomes.md
     explains them. Importing a file again changes nothing. The exit status is 1 if a line is invalid.
+
+    \b
+    flask pickup outcomes import sales.csv
     """
     zone = state.catalog.zone(Line(None))
     shown = progress.open(
@@ -60,15 +63,18 @@ def import_command(state: State, file: Path, style: str) -> None:
 
 
 @click.command()
-@click.option("--from", "file", type=_FILE, required=True, help="A file with a number in the first cell of each line.")
-@click.option("--to", "line", help="The number called, if its line matters.")
+@click.option("--from", "file", type=_FILE, required=True, help="The file of numbers.")
+@click.option("--to", "line", metavar="NUMBER", help="The number called, which decides the line.")
 @formatted
 @with_state
 def assign_command(state: State, file: Path, line: str | None, style: str) -> None:
     """Show the arm of each number in a file.
 
-    Nothing is recorded. The output names a number by its line in the file and by the caller's pseudonym. The exit
-    status is 1 if a line has no number.
+    FILE has a number in the first cell of each line. Prints the place of each line and the caller's pseudonym, never the
+    number. Records nothing. The exit status is 1 if a line has no number.
+
+    \b
+    flask pickup assign --from numbers.csv
     """
     with file.open(encoding="utf-8", errors="replace", newline="") as lines:
         cells = {place: re.split(r"[,;\t]", line)[0].strip().strip('"') for place, line in enumerate(lines, 1)}

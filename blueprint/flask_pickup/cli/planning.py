@@ -27,13 +27,11 @@ _POSITIVE = Number(1e-9, 1e9)
 
 @click.command()
 @click.argument("name")
-@click.option("--metric", "of", help="The metric to plan; by default the primary one.")
-@click.option(
-    "--baseline", type=Number(-1e9, 1e9), help="The rate or mean today; by default the last twelve weeks', measured."
-)
-@click.option("--deviation", type=_POSITIVE, help="A mean's standard deviation over callers, with --baseline.")
-@click.option("--lift", type=_POSITIVE, help="The difference to detect; by default the metric's smallest.")
-@click.option("--callers-a-week", type=Number(0.1, 1e9), help="New callers a week; by default the last four weeks'.")
+@click.option("--metric", "of", metavar="NAME", help="The metric. Default: the primary one.")
+@click.option("--baseline", type=Number(-1e9, 1e9), help="Its rate or mean. Default: that of 12 weeks.")
+@click.option("--deviation", type=_POSITIVE, help="The standard deviation of a mean that you state.")
+@click.option("--lift", type=_POSITIVE, help="The difference to detect. Default: its smallest.")
+@click.option("--callers-a-week", type=Number(0.1, 1e9), help="New callers. Default: those of the last 4 weeks.")
 @formatted
 @with_state
 def plan_command(
@@ -47,11 +45,16 @@ def plan_command(
     callers_a_week: float | None,
     style: str,
 ) -> None:
-    """Plan how long an experiment takes.
+    """Show how long an experiment takes.
 
-    Shows with which chance the experiment NAME finds a difference by which week, with the horizon as it is written
-    (maximum_weeks), and the shortest horizon that finds it with a chance of 80 %; the same of its guardrails, which are
-    to be safe. One look is a fixed-horizon interval, read once, on a day set beforehand.
+    Shows the chance that the experiment NAME finds a difference by each week, with its own maximum_weeks, and the
+    shortest horizon with a chance of 80 %. Shows when each guardrail can be called safe. "One look" is an interval that
+    is read once, on a day set beforehand. Rates and numbers of callers are measured in the database; options replace
+    them.
+
+    \b
+    flask pickup plan warm-opening
+    flask pickup plan warm-opening --baseline 0.3 --lift 0.05 --callers-a-week 90
     """
     experiment = experiment_named(state, name)
     metric, now = _metric(experiment, of), state.now

@@ -26,14 +26,12 @@ from flask_pickup.previewing import Preview, entered_number, preview
 
 
 @click.command()
-@click.option("--from", "number", metavar="NUMBER", help="The caller's number; without it, the caller withholds it.")
-@click.option("--to", "line", metavar="NUMBER", help="The number called, if its line matters.")
-@click.option("--experiment", metavar="NAME", help="Show an arm of this experiment, whatever the caller's own is.")
-@click.option("--arm", metavar="ARM", help="The arm to show; goes with --experiment.")
-@click.option(
-    "--at", metavar="TIME", help="When: 2026-12-24T22:00, in the business's own time zone unless one is named."
-)
-@click.option("--platform", "platform", metavar="NAME", help="The platform that the call comes from, such as vapi.")
+@click.option("--from", "number", metavar="NUMBER", help="The caller's number. Default: withheld.")
+@click.option("--to", "line", metavar="NUMBER", help="The number called, which decides the line.")
+@click.option("--experiment", metavar="NAME", help="Show an arm of this experiment; needs --arm.")
+@click.option("--arm", metavar="ARM", help="The arm to show; needs --experiment.")
+@click.option("--at", metavar="TIME", help="The time of the call. Default: now.")
+@click.option("--platform", "platform", metavar="NAME", help="The platform of the call, such as vapi.")
 @formatted
 @with_state
 def preview_command(
@@ -48,9 +46,9 @@ def preview_command(
 ) -> None:
     """Show what a caller would hear.
 
-    Shows the caller's arm in each running experiment, the greeting, the ranges of each layer, and the whole answer as
-    the platform would get it.
-    Nothing is recorded. The exit status is 1 if a part of the content fails for this caller.
+    Shows the caller's arm in each running experiment, the greeting, the ranges of each layer, and the whole answer that
+    the platform gets. Records nothing. TIME is in the business's time zone, unless it names one. The exit status is 1
+    if a part of the content fails for this caller.
 
     \b
     flask pickup preview --from +31612345678

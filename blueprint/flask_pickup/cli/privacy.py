@@ -22,7 +22,11 @@ from flask_pickup.cli.group import USAGE_ERROR, Number, as_json, fail, formatted
 def disclose_command(state: State, number: str) -> None:
     """Print all that is held on a caller, as JSON.
 
-    The caller has NUMBER. '-' reads one number from standard input, which keeps it out of the shell's history.
+    NUMBER is the caller's. With - it is read from standard input, and stays out of the shell's history.
+
+    \b
+    flask pickup disclose +31612345678 > held.json
+    echo +31612345678 | flask pickup disclose -
     """
     keys = _keys(state, number)
     held = privacy.disclose(state.engine, state.options, keys)
@@ -36,9 +40,13 @@ def disclose_command(state: State, number: str) -> None:
 def forget_command(state: State, number: str, style: str) -> None:
     """Erase all that is held on a caller.
 
-    The caller has NUMBER. '-' reads one number from standard input, which keeps it out of the shell's history. Erases under
-    every caller secret that is set, and waits a few seconds for calls that are being answered. docs/privacy.md says
+    NUMBER is the caller's. With - it is read from standard input, and stays out of the shell's history. Erases what is
+    held under any caller secret that is set. Waits a few seconds for calls that are being answered. docs/privacy.md says
     what to do about free space and backups.
+
+    \b
+    flask pickup forget +31612345678
+    echo +31612345678 | flask pickup forget -
     """
     keys = _keys(state, number)
     erasure = privacy.forget(state.engine, state.options, keys, state.now)
@@ -55,14 +63,17 @@ def forget_command(state: State, number: str, style: str) -> None:
 
 
 @click.command()
-@click.option("--days", type=Number(0, 36_500, min_open=True), help="Days to keep; PICKUP_RETENTION by default.")
+@click.option("--days", type=Number(1e-6, 36_500), help="Days to keep. Default: PICKUP_RETENTION.")
 @formatted
 @with_state
 def purge_command(state: State, days: float | None, style: str) -> None:
-    """Delete old calls.
+    """Delete calls that are too old.
 
     Deletes calls that are older than PICKUP_RETENTION days, or --days, with all that belongs to them. Keeps calls of
     callers in an experiment that is not concluded.
+
+    \b
+    flask pickup purge --days 365
     """
     days = days or state.options.retention
     if days is None:

@@ -38,31 +38,28 @@ from flask_pickup.rehearsal import Expected, Reply, Step
 
 @click.command()
 @click.argument("url", required=False)
-@click.option("--all", "everything", is_flag=True, help="Send all that the platform sends, and check each reply.")
+@click.option("--all", "everything", is_flag=True, help="Send all kinds of requests; check each reply.")
 @click.option("--from", "number", metavar="NUMBER", default=rehearsal.CALLER, show_default=True,
-              help="The caller's number; '' withholds it.")  # fmt: skip
+              help="The caller; '' withholds it.")  # fmt: skip
 @click.option("--to", "line", metavar="NUMBER", default=rehearsal.LINE, show_default=True, help="The number called.")
-@click.option("--call", metavar="NAME", help="The call's name: the same one again is the same call again.")
-@click.option(
-    "--platform", "name", metavar="NAME", help="The platform that calls; needed where several are configured."
-)
+@click.option("--call", metavar="NAME", help="The call's name; the same name is the same call.")
+@click.option("--platform", "name", metavar="NAME", help="The platform that calls, if there are several.")
 @formatted
 def rehearse_command(
     url: str | None, everything: bool, number: str, line: str, call: str | None, name: str | None, style: str
 ) -> None:
     """Call a running server as the platform does.
 
-    Sends the signed request of an incoming call, then the report on it, and shows the answer, its time, and the row in
-    the database of the app here, if there is one. With --all it sends some forty requests: every event, signed,
-    tampered, stale, duplicated, out of order and from callers without a number; and shows what was sent, expected and
-    received.
+    Sends the signed request of an incoming call, then its report. Shows the answer, its time, and the call's row if the
+    app here has the database. Results exclude these calls: their ids begin with pickup-rehearsal-.
 
-    URL is the webhook's, by default that of scripts/serve on this machine. No other address is contacted. The secret is
-    the platform's, such as PICKUP_VAPI_SECRET, from the environment or, with python-dotenv, from .env, or else from the
-    app here.
+    URL is the webhook's; the default is scripts/serve on this machine. The platform's secret is read from the
+    environment, from .env, or from the app here.
 
-    The calls are recorded under ids that begin with pickup-rehearsal-, and results exclude them. The exit status is 1
-    if the server cannot be reached or a reply is not as expected.
+    --all sends about forty requests: every event, signed, tampered with, stale, duplicated, out of order, and from
+    callers without a number. It shows what was sent, expected and received.
+
+    The exit status is 1 if the server cannot be reached or a reply is not as expected.
 
     \b
     flask pickup rehearse https://example.com/pickup/webhook

@@ -44,13 +44,13 @@ _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--pool", is_flag=True, help="Count earlier periods of equal weights too.")
-@click.option("--rehearsals", is_flag=True, help="Count rehearsed calls too.")
-@click.option("--platform", metavar="NAME", help="Count the calls of one platform alone, without a verdict.")
-@click.option("--breakdowns", is_flag=True, help="Show new and returning callers, and platforms, too.")
+@click.option("--pool", is_flag=True, help="Include earlier periods of equal weights.")
+@click.option("--rehearsals", is_flag=True, help="Include rehearsed calls.")
+@click.option("--platform", metavar="NAME", help="Include only this platform's calls; no verdict.")
+@click.option("--breakdowns", is_flag=True, help="Add new and returning callers, and platforms.")
 @click.option(
     "--format", "style", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True,
-    help="Text, or JSON or CSV for programs.",
+    help="Text; JSON or CSV for programs.",
 )  # fmt: skip
 @with_state
 def results_command(
@@ -65,8 +65,12 @@ def results_command(
 ) -> None:
     """Show which arm is better.
 
-    Shows the verdict, each metric by arm and the warnings of the experiment NAME, by default of all that are not
-    drafts. The exit status is 1 if results are not reliable.
+    Shows the verdict of the experiment NAME, each metric by arm, and warnings. Without NAME shows all experiments that
+    are not drafts. The exit status is 1 if results are not reliable.
+
+    \b
+    flask pickup results warm-opening
+    flask pickup results --format csv > results.csv
     """
     if platform not in {None, *REGISTRY}:
         fail(f"No platform is called '{platform}'. There are: {', '.join(sorted(REGISTRY))}.", USAGE_ERROR)
@@ -98,15 +102,18 @@ def _read(
 
 @click.command()
 @click.argument("name")
-@click.option("--rehearsals", is_flag=True, help="Count rehearsed calls too.")
+@click.option("--rehearsals", is_flag=True, help="Include rehearsed calls.")
 @click.option("--format", type=click.Choice(["csv"]), expose_value=False, help="CSV is the only format.")
 @with_state
 def export_command(state: State, name: str, *, rehearsals: bool) -> None:
-    """Print a row for each caller of an experiment.
+    """Print a row for each caller of an experiment, as CSV.
 
-    The rows of the experiment NAME hold pseudonyms, no numbers: period, arm, the first call, and for each metric the
-    caller's sum and its divisor (``…_of``); both are empty if the metric excludes the caller. docs/results.md shows how
-    to compute the results from them.
+    The rows of the experiment NAME hold the period, the arm, the first call, and for each metric the caller's sum and its
+    divisor, such as booked and booked_of. Both are empty where the metric excludes the caller. Callers are pseudonyms. docs/results.md shows
+    how to compute the results from the rows.
+
+    \b
+    flask pickup export warm-opening > callers.csv
     """
     try:
         for row in state.export(name, rehearsals=rehearsals):

@@ -70,6 +70,9 @@ def simulate_command(
     Shows the verdict of the experiment NAME, which callers did not count and why, and the results week by week, as if it
     were running. Decisions and rows are the real ones; only callers and outcomes are made up, with the differences of
     --effect. Calls come in the hours of hours.toml, or else in office hours. A database that has calls is left as it is.
+
+    \b
+    flask pickup simulate warm-opening --effect warm=+0.05
     """
     status = experiment_named(state, name).status
     experiment = replace(experiment_named(state, name), status="running", winner="")
