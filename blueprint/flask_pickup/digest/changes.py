@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 from flask_pickup.catalog import CONTROL, Catalog, Experiment
 from flask_pickup.digest.silence import WEEKS
@@ -90,7 +91,7 @@ class _Experiment:
     def first(self) -> Iterator[News]:
         """Yield how it does."""
         if self.experiment.status in OPEN:
-            yield from [self._verdict()] if self.known["verdict"] else self._status("draft")
+            yield from [self._verdict(self.result)] if self._has_callers else self._status("draft")
             yield from self._alarms({})
 
     def changes(self) -> Iterator[News]:
@@ -99,10 +100,10 @@ class _Experiment:
         yield from self._status(told["status"])
         if self.experiment.status not in OPEN:
             return
-        is_told = self._is_other(told["verdict"])
-        if is_told:
-            yield self._verdict(told)
-        yield from self._alarms(told["alarms"], _OF_VERDICT if is_told else frozenset())
+        is_other = self._is_other(told["verdict"])
+        if is_other:
+            yield self._verdict(self.result, told)
+        yield from self._alarms(told["alarms"], _OF_VERDICT if is_other else frozenset())
 
     def _change(self, what: str, number: str, action: str) -> News:
         return News(f"{self.experiment.name}: {what}", number, action, self.experiment.name)
@@ -142,7 +143,7 @@ class _Experiment:
     def _is_other(self, told: Plain | None) -> bool:
         """Return whether the verdict says something else than was told; that it is early is no news by itself."""
         verdict = self.known["verdict"]
-        if verdict is None or self.result is None:
+        if not self._has_callers:
             return False
         if told is None:
             return bool(verdict["state"] != _EARLY)
@@ -150,14 +151,18 @@ class _Experiment:
             return False
         return bool(_verdict_key(verdict) != _verdict_key(told))
 
-    def _verdict(self, told: Plain | None = None) -> News:
-        verdict = self.result["verdict"] if self.result else self.known["verdict"]
-        texts = [self._means(), self._callers]
-        if self.result:
-            labels = {each.name: each.label_in(reader_language()) for each in self.experiment.metrics}
-            texts.append(verdict_text(verdict, labels))
-        if told and told["period"] not in {None, self.known["period"]} and self.result:
-            texts.append(gettext("A new period began on %(day)s.", day=format_day(self.result["since"])))
+    @property
+    def _has_callers(self) -> bool:
+        return bool(self.result and self.result["since"])
+
+    def _verdict(self, result: Any, told: Plain | None = None) -> News:
+        verdict, labels = (
+            result["verdict"],
+            {each.name: each.label_in(reader_language()) for each in self.experiment.metrics},
+        )
+        texts = [self._means(result), self._callers, verdict_text(verdict, labels)]
+        if told and told["period"] not in {None, result["period"]}:
+            texts.append(gettext("A new period began on %(day)s.", day=format_day(result["since"])))
         said = told["verdict"] if told else None
         if said and said["state"] != _EARLY and verdict["state"] != "broken":
             texts.append(gettext("Before, it was: %(said)s.", said=headline(said)))
@@ -175,13 +180,11 @@ class _Experiment:
         callers = sum(arm["callers"] for arm in self.result["arms"]) if self.result else 0
         return f"{ngettext('1 caller', '%(n)s callers', callers)}."
 
-    def _means(self) -> str:
-        """Return the primary metric of control and of the arms that the verdict is about."""
-        if self.result is None or self.result["verdict"]["state"] == "broken":
-            return ""
-        for metric in self.result["metrics"]:
+    def _means(self, result: Plain) -> str:
+        """Return the primary metric of control and of the arms that the verdict is about; empty of a broken one."""
+        wanted = {CONTROL, *result["verdict"]["arms"]}
+        for metric in result["metrics"] if result["verdict"]["state"] != "broken" else ():
             unit = unit_of(metric["is_proportion"], metric["per"])
-            wanted = {CONTROL, *self.result["verdict"]["arms"]}
             means = [
                 f"{each['arm']} {level(each['mean'], unit)}"
                 for each in sorted(metric["arms"], key=lambda each: each["arm"] != CONTROL)
