@@ -68,8 +68,11 @@ def test_site_refuses_what_leads_nowhere(tmp_path: Path) -> None:
 
 
 def test_start_page_names_what_init_writes(tmp_path: Path) -> None:
-    """The page to start with names each file that ``flask pickup init`` writes, and its program serves them."""
-    page = (ROOT / "docs/start.md").read_text("utf-8")
+    """The page to start with has the README's commands, names each file that init writes, and its program serves them."""
+    page, readme = ((ROOT / name).read_text("utf-8") for name in ("docs/start.md", "README.md"))
+    commands = re.findall(r"^(?:pip|flask) [^#\n]+?(?= *(?:#|$))", page, re.MULTILINE)
+    assert len(commands) == 6
+    assert [command for command in commands if command not in readme] == []
     assert pipe("init", "--platform", "vapi", folder=tmp_path).returncode == 0
     written = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
     assert sorted(re.findall(r"^\| `([\w./-]+)` \|", page, re.MULTILINE)) == sorted(written)
