@@ -1,4 +1,4 @@
-"""nginx in front of ``app.py``, as the repository ships it and as docs/hosts.md shows it."""
+"""nginx in front of ``app.py``, as the repository ships it and as the documentation shows it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,16 @@ TOKEN = "a-token-of-the-dashboard"
 KINDS = ("plain", "behind TLS", "with TLS")
 """The shipped configuration, the same behind a load balancer that ends TLS, and the documented one."""
 
-[DOCUMENTED] = re.findall(
-    r"^```nginx\n(.*?)^```", (ROOT / "docs/hosts.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
-)
+
+def documented(page: str) -> str:
+    """Return a page's configuration."""
+    [found] = re.findall(
+        r"^```nginx\n(.*?)^```", (ROOT / f"docs/{page}.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    return str(found)
+
+
+DOCUMENTED = documented("hosts").rstrip().removesuffix("}") + documented("platforms/elevenlabs") + "}\n"
 
 
 @dataclass
