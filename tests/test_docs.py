@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
+import click
 import pytest
 
 from commands import pipe
 from conftest import CALLER, write
+from flask_pickup.cli import pickup
 from flask_pickup.options import OPTION_NAMES
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +40,29 @@ def test_links_lead_somewhere(page: Path) -> None:
             titles = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
             slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
             assert heading in slugs, f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_exist(page: Path) -> None:
+    """Each ``flask pickup …`` in code names a command, options and choices that there are; in a block, all it needs."""
+    prose, *blocks = re.split(r"^```", page.read_text("utf-8").replace("\\\n", " "), flags=re.MULTILINE)
+    inline = re.findall(r"`([^`]+)`", "".join([prose, *blocks[1::2]]))
+    for text in (*inline, *"".join(blocks[::2]).splitlines()):
+        for written in re.split(r"\bflask pickup (?=[\w-])", text)[1:]:
+            lexer = shlex.shlex(written, posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            words = list(takewhile(lambda word: not re.fullmatch("[();<>|&]+|…", word), lexer))
+            command: click.Command = pickup
+            while isinstance(command, click.Group) and words:
+                assert words[0] in command.commands, f"{page.name}: flask pickup {written}"
+                command = command.commands[words.pop(0)]
+            context = click.Context(command)
+            given, _, _ = command.make_parser(context).parse_args(words)
+            for parameter in command.params:
+                value = given.get(parameter.name)
+                assert text in inline or value or not parameter.required, f"{page.name}: flask pickup {written}"
+                if isinstance(parameter.type, click.Choice) and value:
+                    parameter.type_cast_value(context, value)
 
 
 def build(docs: Path, site: Path) -> subprocess.CompletedProcess[str]:
