@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
@@ -26,6 +30,7 @@ from flask_pickup import Pickup, migrating, waits
 from flask_pickup.caller import UNIDENTIFIED, Caller
 from flask_pickup.calls import CallFacts
 from flask_pickup.catalog import Line
+from flask_pickup.checking import runner
 from flask_pickup.engines import make_engine, path_of
 from flask_pickup.platforms.flireo import Flireo
 from flask_pickup.platforms.signing import timed_hmac
@@ -82,36 +87,95 @@ def faulty_postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database, of each kind in turn; ``pgbouncer`` is one for tests that ask for it."""
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables, of each kind in turn; ``pgbouncer`` is one for tests that ask for it."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'pickup.db'}"
         return
-    server = request.getfixturevalue("postgresql")
-    url = new_postgresql_database(server)
-    if request.param == "pgbouncer":
-        from faulty import behind_pgbouncer  # noqa: PLC0415 (it takes this module's secrets and content)
+    with _postgresql_database(request.getfixturevalue("postgresql")) as url:
+        if request.param == "pgbouncer":
+            from faulty import behind_pgbouncer  # noqa: PLC0415 (it takes this module's secrets and content)
 
-        with behind_pgbouncer(url, tmp_path) as front:
-            yield front
-    else:
+            with behind_pgbouncer(url, tmp_path) as front:
+                yield front
+        else:
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with empty tables, of each kind in turn."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "pickup.db")
+        yield f"sqlite:///{tmp_path / 'pickup.db'}"
+        return
+    template = request.getfixturevalue("postgresql_template")
+    with _postgresql_database(request.getfixturevalue("postgresql"), template) as url:
         yield url
-    administer(server, f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
 
 @pytest.fixture
-def engine(database_url: str, migrate: Callable[[Engine], None]) -> Iterator[Engine]:
+def engine(database_url: str) -> Iterator[Engine]:
     """Empty tables, on each database in turn."""
     engine = make_engine(database_url)
-    migrate(engine)
     yield engine
     engine.dispose()
 
 
-def new_postgresql_database(server: str) -> str:
-    """Make an empty database and return its URL."""
+@pytest.fixture
+def sqlite_engine(tmp_path: Path, sqlite_template: Path) -> Iterator[Engine]:
+    """Empty tables in SQLite alone, for what follows from sums and definitions and not from the database."""
+    engine = make_engine(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'pickup.db')}")
+    yield engine
+    engine.dispose()
+
+
+# Migrating takes most of the time of making an app: the tables are made once, and copied.
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with empty tables."""
+    file = tmp_path_factory.mktemp("migrated") / "pickup.db"
+    make_tables(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: str) -> str:
+    """The name of a PostgreSQL database with empty tables."""
+    url = new_postgresql_database(postgresql)
+    make_tables(url)
+    return make_url(url).database or ""
+
+
+def make_tables(url: str) -> None:
+    """Make the tables of an empty database."""
+    engine = make_engine(url)
+    migrating.upgrade(engine)
+    engine.dispose()
+
+
+def _fill(engine: Engine, template: Path) -> None:
+    """Make the tables, unless they are there; a SQLite file is the template's copy."""
+    file = path_of(engine)
+    if file and not (Path(file).exists() and Path(file).stat().st_size):
+        shutil.copy(template, file)
+    elif not inspect(engine).has_table("pickup_calls"):
+        migrating.upgrade(engine)
+
+
+@contextmanager
+def _postgresql_database(server: str, template: str = "template1") -> Iterator[str]:
+    url = new_postgresql_database(server, template)
+    yield url
+    administer(server, f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+
+def new_postgresql_database(server: str, template: str = "template1") -> str:
+    """Make a database, empty or as the template is, and return its URL."""
     name = f"pickup_{next(_names)}"
-    administer(server, f"CREATE DATABASE {name}")
+    administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     url = make_url(server).set(drivername="postgresql+psycopg", database=name)
     return url.render_as_string(hide_password=False)
 
@@ -128,23 +192,6 @@ def _administration(server: str) -> Engine:
     # Connecting takes longer than most statements. A test may have stopped the server meanwhile.
     url = make_url(server).set(drivername="postgresql+psycopg")
     return create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
-
-
-@pytest.fixture(scope="session")
-def migrate(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Engine], None]:
-    """Make the tables. On SQLite a file that has them is copied: migrating takes most of the time of making an app."""
-    migrated = tmp_path_factory.mktemp("migrated") / "pickup.db"
-    engine = make_engine(f"sqlite:///{migrated}")
-    migrating.upgrade(engine)
-    engine.dispose()
-
-    def make(engine: Engine) -> None:
-        file = Path(path_of(engine) or os.devnull)
-        if file.name == "pickup.db" and not (file.exists() and file.stat().st_size):
-            shutil.copy(migrated, file)
-        migrating.upgrade(engine)
-
-    return make
 
 
 def write(folder: Path, files: Mapping[str, Any]) -> Path:
@@ -272,14 +319,30 @@ def facts(
 
 FLIREO = Flireo((WEBHOOK_SECRET,), clock=lambda: NOW)
 
+
+@pytest.fixture
+def checks_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ``flask pickup check`` check in this process: its child takes a second to start, and has tests of its own."""
+
+    def run(*_: Any, input: bytes, **__: Any) -> subprocess.CompletedProcess[bytes]:  # noqa: A002 (subprocess's name)
+        said = io.StringIO()
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, "_limit", lambda *_: None)
+            patch.setattr("sys.stdin", io.StringIO(input.decode()))
+            patch.setattr("sys.stdout", said)
+            runner.in_the_child()
+        return subprocess.CompletedProcess([], 0, said.getvalue().encode(), b"")
+
+    monkeypatch.setattr(runner, "subprocess", SimpleNamespace(run=run, TimeoutExpired=subprocess.TimeoutExpired))
+
+
 MakePhone = Callable[..., Phone]
 
 
 @pytest.fixture
-def make_phone(tmp_path: Path, migrate: Callable[[Engine], None]) -> Iterator[MakePhone]:
+def make_phone(tmp_path: Path, sqlite_template: Path) -> Iterator[MakePhone]:
     """Make an app that serves files, and the platform that rings it."""
     made: list[Phone] = []
-    make_tables = migrate
 
     def make(
         files: Mapping[str, Any] = CONTENT,
@@ -307,7 +370,7 @@ def make_phone(tmp_path: Path, migrate: Callable[[Engine], None]) -> Iterator[Ma
                 patch.setattr(waits, "COMMIT", 10.0)
             app.register_blueprint(pickup or Pickup(clock=lambda: NOW), url_prefix="/pickup")
         if migrate:
-            make_tables(app.extensions["pickup"].engine)
+            _fill(app.extensions["pickup"].engine, sqlite_template)
             if os.environ.get("PICKUP_TEST_PARTITIONED"):
                 partition(app.extensions["pickup"].engine)
         phone = Phone(app)

@@ -9,8 +9,6 @@ from typing import Any
 
 from sqlalchemy import Engine, insert
 
-from flask_pickup import migrating
-from flask_pickup.engines import make_engine
 from flask_pickup.models import Assignment, Call, Definition, Outcome
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -113,10 +111,3 @@ def callers(  # noqa: PLR0913 (each is said somewhere)
         # Spread so that those who booked came at all times.
         at = START + timedelta(days=last * ((caller * 0.618) % 1))
         rows.call(f"{arm}-{known}-{caller}", at, arm, told, **options)
-
-
-def tables(url: str) -> Engine:
-    """Return an engine of a database with empty tables."""
-    engine = make_engine(url)
-    migrating.upgrade(engine)
-    return engine

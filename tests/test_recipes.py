@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 
 from conftest import CALLER, MakePhone, write
-from flask_pickup.checking import check_folders
+from flask_pickup import checking
 from flask_pickup.cli import pickup as commands
 
 ROOT = Path(__file__).parents[1]
@@ -152,15 +152,16 @@ def test_examples_say_what_they_are(folder: Path) -> None:
 
 def test_sample_content_is_well() -> None:
     """Check has nothing to say about the content that app.py begins with."""
-    found = check_folders(ROOT / "experiments", ROOT / "greetings", region="NL")
+    found = checking.check_folders(ROOT / "experiments", ROOT / "greetings", region="NL")
     assert (found.complaints, found.experiments) == ((), len(EXAMPLES))
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_authors_page_is_a_business_that_works(tmp_path: Path, make_phone: MakePhone) -> None:
     """The files on the page for authors, taken together, pass the check, and its commands print what it shows."""
     files = dict(shown_files(AUTHORING))
     root = write(tmp_path / "page", files)
-    assert check_folders(root / "experiments", root / "greetings", region="NL").complaints == ()
+    assert checking.check_folders(root / "experiments", root / "greetings", region="NL").complaints == ()
     phone = make_phone(files)
     for command, shown in shown_commands(AUTHORING):
         printed = run(phone.app, command)

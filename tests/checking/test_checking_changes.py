@@ -11,13 +11,14 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
 from commands import run
 from complaints import command_complains, complaints_about
 from conftest import CONTENT, EXPERIMENT, NOW, MakePhone, Phone, write
 from flask_pickup import Pickup
 from flask_pickup.checking import ask, history_of_experiments
-from result_rows import Rows, body, tables
+from result_rows import Rows, body
 
 TOML = "experiments/warm-opening/experiment.toml"
 OPENING = "experiments/warm-opening/warm/first_message.j2"
@@ -103,7 +104,9 @@ def test_harmless_change_has_no_complaint(make_phone: MakePhone, tmp_path: Path,
         (1, [0.0, 1.0], {"call_id": "pickup-rehearsal-a"}, False),
     ],
 )
+@pytest.mark.usefixtures("checks_here")
 def test_carry_over_is_warned_of(  # noqa: PLR0913, PLR0917 (a row of the table)
+    engine: Engine,
     database_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -118,9 +121,7 @@ def test_carry_over_is_warned_of(  # noqa: PLR0913, PLR0917 (a row of the table)
     rows.call("ann", last - timedelta(days=3), "warm", **{**options, "call_id": options.get("call_id", "") + "1"})
     rows.call("ann", last, "warm", **{**options, "call_id": options.get("call_id", "") + "2"})
     was = {"layer": "opening", "status": "concluded"} | ({"layer_range": layer_range} if layer_range else {})
-    engine = tables(database_url)
     rows.write(engine, [("d", body({}, **was))])
-    engine.dispose()
     toml = f'layer = "opening"\nlayer_range = [0.5, 1.0]\n{EXPERIMENT}'
     found = command_complains(tmp_path / "now", {**CONTENT, TOML: toml}, PICKUP_DATABASE_URL=database_url)
     problem = f"carry-over: callers of [0.5, 1.0] were in 'opening' until {last:%Y-%m-%d}"
@@ -141,6 +142,7 @@ def test_last_definition_counts(make_phone: MakePhone, tmp_path: Path) -> None:
     assert [change[0] for change in changes(tmp_path / "then", url, {})] == [OPENING]
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_sqlite_in_the_instance_folder_is_found(make_phone: MakePhone, tmp_path: Path) -> None:
     """Without any option the database is the app's default; a missing one is not created."""
     root = tmp_path / "now"

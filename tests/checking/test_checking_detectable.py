@@ -35,6 +35,7 @@ def ring_often(phone: Phone, callers: int) -> None:
         phone.report(call, caller=caller, analysis={"booked": index % 3 == 0})
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_warns_of_what_the_horizon_cannot_find(
     make_phone: MakePhone, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from commands import FLASK, environment
+from commands import run
 from complaints import BASE, DRAFT, command_complains
 from conftest import write
 from flask_pickup.checking import check_folders
@@ -85,9 +84,8 @@ def test_checks_that_cannot_begin_fail(tmp_path: Path, monkeypatch: pytest.Monke
     """A child that cannot start is an error of the command with its reason, never a check without complaints."""
     child_only = "import sys\nif '-P' in sys.orig_argv: sys.modules['babel'] = None\n"
     monkeypatch.setenv("PYTHONPATH", str(write(tmp_path, {**BASE, "sitecustomize.py": child_only})))
-    command = [FLASK, "pickup", "check", str(tmp_path)]
-    result = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
-    assert (result.returncode, result.stdout) == (1, "")
+    result = run("check", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("The checks did not begin: ")
     assert "babel" in result.stderr
     assert "Traceback" not in result.stderr

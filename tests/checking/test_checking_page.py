@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from commands import run
 from complaints import BASE, DRAFT
 from conftest import write
@@ -12,6 +14,7 @@ from conftest import write
 PAGE = (Path(__file__).parents[2] / "docs/check.md").read_text("utf-8")
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_page_shows_what_is_said(tmp_path: Path) -> None:
     """The files on the page, taken together, give each line that stands below them."""
     files = dict(re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))

@@ -31,6 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_every_complaint_at_once(here: Path) -> None:
     """All complaints are printed at once, each with file, line, problem and remedy."""
     write(here / "content", BROKEN)
@@ -67,6 +68,7 @@ def test_checks_that_end_early_count_nothing(here: Path, monkeypatch: pytest.Mon
     assert run("check").stdout.splitlines()[-1] == "The checks ended early: 1 error, 0 warnings."
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Complaints name the folders as they are called here, so that an editor opens the file."""
     write(here, {path.replace("experiments/", "tests-of-ours/", 1): text for path, text in BROKEN.items()})
@@ -76,6 +78,7 @@ def test_files_are_named_as_they_are_found_from_here(here: Path, monkeypatch: py
     assert all((here / file).exists() for file in files)
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_options_of_the_app_here_count(make_phone: MakePhone) -> None:
     """What the environment leaves out is the app's: its folders, its region and its platforms."""
     content = {**CONTENT, "greetings/override.vapi.json": {"assistantOverrides": {"voise": {}}}}
@@ -84,6 +87,7 @@ def test_options_of_the_app_here_count(make_phone: MakePhone) -> None:
     assert "unknown key 'voise'; did you mean 'voice'?" in result.stdout
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_exit_status_is_0_without_errors(here: Path) -> None:
     """Content without problems gives one line; a warning is printed; both leave the exit status 0."""
     write(here, CONTENT)
@@ -96,6 +100,7 @@ def test_exit_status_is_0_without_errors(here: Path) -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_complaints_for_programs(here: Path) -> None:
     """With --format json the complaints are a list, and the exit status is the same."""
     write(here, BROKEN)
@@ -136,21 +141,23 @@ def test_wrong_usage_is_two(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.slow
-def test_check_in_a_terminal_and_in_a_pipe(here: Path) -> None:
-    """In a terminal the levels are in colour; in a pipe each complaint is one plain line. Neither needs an app."""
+@pytest.mark.usefixtures("checks_here")
+def test_check_in_a_terminal_and_in_a_file(here: Path) -> None:
+    """In a terminal the levels are in colour; elsewhere each complaint is one plain line."""
     write(here, BROKEN)
     shown, status = terminal("check", folder=here)
-    piped = pipe("check", folder=here)
-    assert (status, piped.returncode) == (1, 1)
+    written = run("check")
+    assert (status, written.exit_code) == (1, 1)
     assert "\x1b[" in shown
-    assert "\x1b" not in piped.stdout
-    assert plain(shown) == piped.stdout
-    assert piped.stderr == ""
+    assert "\x1b" not in written.stdout
+    assert plain(shown) == written.stdout
+    assert written.stderr == ""
 
 
 BOOKED = {"structured_data_plan": {"schema": {"properties": {"appointment_booked": {"type": "boolean"}}}}}
 
 
+@pytest.mark.usefixtures("checks_here")
 def test_new_experiment_is_to_be_edited_and_runs(here: Path, make_phone: MakePhone) -> None:
     """What new writes is complained about until each arm has words of its own; then it runs, and callers hear its arms."""
     base = {path: text for path, text in CONTENT.items() if path.startswith("greetings/")}
@@ -214,6 +221,7 @@ def test_new_changes_nothing_that_is_there(here: Path) -> None:
     assert not (here / "experiments/warm-opening/brisk").exists()
 
 
+@pytest.mark.usefixtures("checks_here")
 @pytest.mark.parametrize(
     ("others", "arguments", "written", "says"),
     [
@@ -246,8 +254,8 @@ def test_new_writes_a_free_range(
 def test_new_and_check_need_no_app(here: Path) -> None:
     """In a folder whose app does not even load, authors can write and check."""
     write(here, {"app.py": "raise RuntimeError('no app today')\n", "greetings/first_message.j2": "Hello."})
-    made = pipe("new", "first", "--arms", "warm", folder=here)
-    assert (made.returncode, made.stderr) == (0, "")
+    made = run("new", "first", "--arms", "warm")
+    assert (made.exit_code, made.stderr) == (0, "")
     checked = pipe("check", folder=here)
     assert checked.stdout.endswith("1 experiment checked: 0 errors, 2 warnings.\n")
     assert (checked.stderr, checked.returncode) == ("", 0)

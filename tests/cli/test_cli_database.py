@@ -13,9 +13,9 @@ from conftest import MakePhone, Phone
 
 
 @pytest.fixture
-def bare(make_phone: MakePhone, database_url: str) -> Phone:
+def bare(make_phone: MakePhone, empty_database_url: str) -> Phone:
     """An app whose database is empty."""
-    return make_phone(url=database_url, migrate=False)
+    return make_phone(url=empty_database_url, migrate=False)
 
 
 def test_upgrade_makes_the_tables(bare: Phone) -> None:

@@ -50,12 +50,12 @@ ISOLATION = [
 ]
 
 
-@pytest.mark.parametrize(("database_url", "options"), ISOLATION, indirect=["database_url"], ids=str)
+@pytest.mark.parametrize(("empty_database_url", "options"), ISOLATION, indirect=["empty_database_url"], ids=str)
 def test_rows_go_to_the_hosts_database(
-    make_host: Callable[..., Host], database_url: str, options: dict[str, Any]
+    make_host: Callable[..., Host], empty_database_url: str, options: dict[str, Any]
 ) -> None:
     """At each isolation level of the host's engine, and behind PgBouncer, duplicates are one row, and none fails."""
-    hosts = [make_host(database_url, **options) for _ in range(2)]
+    hosts = [make_host(empty_database_url, **options) for _ in range(2)]
     calls = [(host, f"call-{number}") for number in range(15) for host in hosts] * 2
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda one: one[0][0].ring(one[1]).get_json()["assistant"]["first_message"], calls))

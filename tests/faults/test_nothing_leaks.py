@@ -178,7 +178,6 @@ def test_first_delivery_reads_nothing(make_phone: MakePhone, database_url: str) 
     """The first delivery of a call only inserts, apart from a look for tombstones."""
     from sqlalchemy import event  # noqa: PLC0415
 
-    migrate(database_url)
     engine = create_engine(database_url)
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))

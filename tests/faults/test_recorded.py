@@ -225,7 +225,6 @@ def at_commit_of_a_call(engine: Engine, action: Callable[[Any], None]) -> None:
 
 def test_commit_whose_word_was_lost_is_one_row(make_phone: MakePhone, database_url: str, tmp_path: Path) -> None:
     """The connection breaks right after the commit: the second try finds its own rows, and says the same."""
-    migrate(database_url)
     engine = create_engine(database_url)
     broken: list[bool] = []
 
@@ -261,13 +260,13 @@ def test_refused_row_costs_no_other(make_phone: MakePhone, database_url: str, tm
 
 
 def test_what_cannot_be_replayed_is_a_dead_letter(
-    make_phone: MakePhone, database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_phone: MakePhone, empty_database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A spooled row that the database refuses becomes a dead letter, which /health counts; those beside it are written."""
-    phone = hosted(make_phone, database_url, migrate=False, tmp_path=tmp_path)
+    phone = hosted(make_phone, empty_database_url, migrate=False, tmp_path=tmp_path)
     for call_id in ("good-0", "poison", "good-1"):
         assert phone.ring(call_id).status_code == 200
-    migrate(database_url)
+    migrate(empty_database_url)
     refuse(phone, "poison")
     eventually(lambda: [row for row in sorted(phone.rows(ARMS)) if row[0].startswith("good")][1:])
     eventually(lambda: phone.client.get("/pickup/health").get_json()["dead_letters"] == 1)

@@ -86,7 +86,6 @@ def assignment(call_id: str, experiment: str, arm: str) -> dict[str, Any]:
 
 def test_batch_of_old_and_new_calls(database_url: str) -> None:
     """Of a batch, each call that was there already says what it was given then; the new ones are as they were decided."""
-    migrate(database_url)
     engine = create_engine(database_url)
     store = Store(engine)
     store.write([assigned("there", opening="warm")])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,20 +13,12 @@ from sqlalchemy import Engine, insert
 from flask_pickup.models import Definition
 from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results
-from result_rows import BOOKED, HANG_UP, START, Rows, body, callers, tables
+from result_rows import BOOKED, HANG_UP, START, Rows, body, callers
 
 DAY = timedelta(days=1)
 NOW = START + 57 * DAY
 METRICS = {"booked": BOOKED, "hang_up": HANG_UP}
 SAME = {"number": 600, "booked": 0.3}
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Engine]:
-    """Empty tables in SQLite alone, for what follows from aggregates and definitions and not from the database."""
-    engine = tables(f"sqlite:///{tmp_path / 'pickup.db'}")
-    yield engine
-    engine.dispose()
 
 
 def shown(engine: Engine, rows: Rows, *, metrics: Any = None, options: Any = None, **changed: Any) -> Results:
@@ -62,21 +53,21 @@ def arms(found: Any, name: str) -> list[Any]:
     ],
 )  # fmt: skip
 def test_each_verdict_is_reached_from_rows(  # noqa: PLR0913 (a case of each)
-    small: Engine, control: Any, warm: Any, changed: Any, state: str, *, stop: bool
+    sqlite_engine: Engine, control: Any, warm: Any, changed: Any, state: str, *, stop: bool
 ) -> None:
     """Better, worse, not yet, a choice at the horizon, and broken; test_verdict.py has the others, from sums."""
-    verdict = shown(small, both(control, warm), **changed).verdict
+    verdict = shown(sqlite_engine, both(control, warm), **changed).verdict
     assert verdict
     assert (verdict.state, verdict.stop) == (state, stop), verdict.message
 
 
-def test_verdict_is_about_whole_weeks(small: Engine) -> None:
+def test_verdict_is_about_whole_weeks(sqlite_engine: Engine) -> None:
     """What the callers of the week that is not over did is in the figures, and not yet in the verdict."""
     rows = both(*({"number": 300, "booked": 0.3, "last": 56},) * 2)
     late = START + 56 * DAY + DAY / 2
     for caller in range(400):
         rows.call(f"late-{caller}", late, ("control", "warm")[caller % 2], {"analysis.booked": float(caller % 2)})
-    found = shown(small, rows, metrics={"booked": BOOKED})
+    found = shown(sqlite_engine, rows, metrics={"booked": BOOKED})
     assert found.metrics[0].comparisons[0].state == "better"
     assert found.verdict
     assert found.verdict.until == START + 56 * DAY
@@ -107,13 +98,13 @@ def lossy(rows: Rows, arm: str, lost: float, *, young: bool = False) -> None:
 
 
 @pytest.mark.parametrize(("primary", "state"), [("booked", "broken"), ("sale", "better")])
-def test_lost_reports_of_one_arm_suppress_what_they_tell(small: Engine, primary: str, state: str) -> None:
+def test_lost_reports_of_one_arm_suppress_what_they_tell(sqlite_engine: Engine, primary: str, state: str) -> None:
     """A difference in the share of calls without a report is shown, and only the host's own outcomes are compared."""
     rows = Rows()
     lossy(rows, "control", 0.02)
     lossy(rows, "warm", 0.1)
     metrics = {"booked": BOOKED, "hang_up": HANG_UP, "sale": {"outcome": "sale", "smallest": 0.05}}
-    found = shown(small, rows, metrics={primary: metrics.pop(primary), **metrics})
+    found = shown(sqlite_engine, rows, metrics={primary: metrics.pop(primary), **metrics})
     assert arms(found, "without_report") == [0.02, 0.1]
     states = {metric.metric: metric.comparisons[0].state for metric in found.metrics}
     assert states == {
@@ -127,7 +118,7 @@ def test_lost_reports_of_one_arm_suppress_what_they_tell(small: Engine, primary:
 
 
 @pytest.mark.parametrize("case", ["young", "regular"])
-def test_reports_are_not_missed_too_soon(small: Engine, case: str) -> None:
+def test_reports_are_not_missed_too_soon(sqlite_engine: Engine, case: str) -> None:
     """Calls of the last hours may still get their report; a switchboard that lost three hundred is one caller."""
     rows = Rows()
     lost = 0.0 if case == "young" else 0.02
@@ -135,7 +126,7 @@ def test_reports_are_not_missed_too_soon(small: Engine, case: str) -> None:
     lossy(rows, "warm", 0.1 if case == "young" else lost, young=case == "young")
     for call in range(300 if case == "regular" else 0):
         rows.call("warm-599", START + 40 * DAY + call * DAY / 1000, "warm")
-    found = shown(small, rows, metrics={"booked": BOOKED})
+    found = shown(sqlite_engine, rows, metrics={"booked": BOOKED})
     assert [round(share, 2) for share in arms(found, "without_report")] == ([0, 0] if case == "young" else [0.02, 0.35])
     assert "missing" not in codes(found)
     assert found.metrics[0].comparisons[0].state != "suppressed"
@@ -174,9 +165,9 @@ def in_two_periods(engine: Engine, *, pool: bool = False, **changed: Any) -> Res
         ({"metrics": {"booked": {**BOOKED, "label": "Sales"}, "hang_up": HANG_UP}}, False),
     ],
 )
-def test_what_callers_can_notice_begins_a_period(small: Engine, changed: Any, *, begins: bool) -> None:
+def test_what_callers_can_notice_begins_a_period(sqlite_engine: Engine, changed: Any, *, begins: bool) -> None:
     """After a change that callers can notice the verdict is about later callers alone; else all count together."""
-    found = in_two_periods(small, **changed)
+    found = in_two_periods(sqlite_engine, **changed)
     assert [found.period, *(period.period for period in found.earlier_periods)] == ([2, 1] if begins else [1])
     assert sum(arms(found, "callers")) == (400 if begins else 1000)
     assert [sum(arms(period, "callers")) for period in found.earlier_periods] == [600] * begins
@@ -239,12 +230,12 @@ def test_callers_in_two_arms_are_told(engine: Engine) -> None:
     assert difference == pytest.approx(0.1643, abs=1e-4)
 
 
-def test_one_caller_with_many_calls_is_told(small: Engine) -> None:
+def test_one_caller_with_many_calls_is_told(sqlite_engine: Engine) -> None:
     """One caller with over 5 % of the calls is probably a switchboard."""
     rows = both(*({"number": 100, "booked": 0.3},) * 2)
     for call in range(20):
         rows.call("warm-100-1", START + 55 * DAY + call * DAY / 100, "warm", {})
-    assert "21 of the 220 calls" in codes(shown(small, rows))["one-caller"]
+    assert "21 of the 220 calls" in codes(shown(sqlite_engine, rows))["one-caller"]
 
 
 def test_unread_reports_are_told(engine: Engine) -> None:
@@ -280,7 +271,7 @@ def test_failed_hook_is_told(engine: Engine, audience: str, call_id: str, *, tol
 
 
 @pytest.mark.parametrize(("on_retell", "is_told"), [(0.5, False), (0.1, True)])
-def test_delivery_is_compared_within_a_platform(small: Engine, on_retell: float, *, is_told: bool) -> None:
+def test_delivery_is_compared_within_a_platform(sqlite_engine: Engine, on_retell: float, *, is_told: bool) -> None:
     """Platforms may deliver differently, and one that has more of an arm's callers tells nothing of the arm."""
     rows = Rows()
     for arm, numbers in {"control": {"flireo": 300, "retell": 200}, "warm": {"flireo": 200, "retell": 300}}.items():
@@ -288,7 +279,7 @@ def test_delivery_is_compared_within_a_platform(small: Engine, on_retell: float,
             share = 1.0 if platform == "flireo" else 0.5 if arm == "control" else on_retell
             for delivered, part in ((True, share), (False, 1 - share)):
                 callers(rows, arm, round(number * part), 0.3, platform=platform, delivered=delivered)
-    told = codes(shown(small, rows))
+    told = codes(shown(sqlite_engine, rows))
     assert ("delivery" in told) is is_told
     assert "on flireo" not in told.get("delivery", "")
     assert not is_told or "delivered on retell: control 50.0 %, warm 10.0 %" in told["delivery"]
@@ -309,22 +300,22 @@ def test_one_platforms_results_have_no_verdict(engine: Engine) -> None:
     assert (one.platform, one.verdict, whole.platform, whole.verdict is None) == ("retell", None, None, False)
 
 
-def test_uneven_missing_values_are_told(small: Engine) -> None:
+def test_uneven_missing_values_are_told(sqlite_engine: Engine) -> None:
     """Where values are left out and one arm lacks more of them, the reader is told; an arm can cause that."""
     rows = Rows()
     for arm, known in (("control", 300), ("warm", 200)):
         for caller in range(300):
             told = {"score": float(caller % 7)} if caller < known else {}
             rows.call(f"{arm}-{caller}", START + caller * DAY / 10, arm, told)
-    found = shown(small, rows, metrics={"score": {"outcome": "score", "missing": "leave out"}})
+    found = shown(sqlite_engine, rows, metrics={"score": {"outcome": "score", "missing": "leave out"}})
     assert found.metrics[0].comparisons[0].state == "undecided"
     assert codes(found)["missing-values"].endswith("control 0.0 %, warm 33.3 %.")
     assert [arm.missing for arm in found.metrics[0].arms] == [0, 100]
 
 
 @pytest.mark.parametrize(("before", "told"), [(START, True), (START - 3 * DAY, False)])
-def test_purged_calls_are_told(small: Engine, before: datetime, *, told: bool) -> None:
+def test_purged_calls_are_told(sqlite_engine: Engine, before: datetime, *, told: bool) -> None:
     """Where calls are purged after some days, callers may have begun before the rows that are left."""
-    found = shown(small, both(SAME, SAME), options={"purged_before": before})
+    found = shown(sqlite_engine, both(SAME, SAME), options={"purged_before": before})
     assert ("purged" in codes(found)) is told
     assert asdict(found)["since"] == START

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy import Engine
 
 from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results
-from result_rows import BOOKED, HANG_UP, START, Rows, body, tables
+from result_rows import BOOKED, HANG_UP, START, Rows, body
 
 WEEK = timedelta(weeks=1)
 SALE = {"outcome": "sale", "smallest": 0.05}
@@ -25,11 +24,9 @@ Told = Callable[[str, Random], dict[str, float] | None]
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def engine(sqlite_engine: Engine) -> Engine:
     """Empty tables: what is said follows from aggregates, which other tests hold on both databases."""
-    engine = tables(f"sqlite:///{tmp_path / 'pickup.db'}")
-    yield engine
-    engine.dispose()
+    return sqlite_engine
 
 
 def alike(arm: str, random: Random) -> dict[str, float]:

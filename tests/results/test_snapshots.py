@@ -21,7 +21,7 @@ from flask_pickup.engines import reading
 from flask_pickup.models import Snapshot
 from flask_pickup.results import snapshots
 from flask_pickup.results.snapshots import FRESH, LEASE, SHARE, VERSION, Latest, Snapshots
-from result_rows import START, tables
+from result_rows import START
 
 NAME = "opening"
 SLOW = {
@@ -149,7 +149,6 @@ def test_page_does_not_wait_for_results(engine: Engine) -> None:
 
 def test_two_processes_compute_once(database_url: str, tmp_path: Path) -> None:
     """Of two processes whose pages want the same results one computes them, and both show them."""
-    tables(database_url).dispose()
     counted = tmp_path / "counted"
     command = [sys.executable, "-c", PROCESS, database_url, str(counted)]
     processes = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True) for _ in range(2)]
@@ -172,7 +171,6 @@ def test_lease_of_a_process_that_died_runs_out(engine: Engine) -> None:
 
 def test_read_only_database_stores_nothing_and_works(database_url: str) -> None:
     """Where nothing can be written, a process shows what it computed itself, and computes it anew after a minute."""
-    tables(database_url).dispose()
     engine = read_only(database_url)
     results = Results(engine)
     assert eventually(results.shown) == 1

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from flask_pickup.results.assembling import ResultOptions, results
 from flask_pickup.results.model import Results
-from result_rows import START, Rows, body, tables
+from result_rows import START, Rows, body
 
 PAGE = Path(__file__).parents[2] / "docs/sql.md"
 VIEW, *QUERIES = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
@@ -54,15 +54,13 @@ def made_up() -> Rows:
 
 
 @pytest.fixture
-def asked(database_url: str) -> Iterator[tuple[Connection, Results]]:
+def asked(engine: Engine) -> Iterator[tuple[Connection, Results]]:
     """A session in which the view was made, and what ``flask pickup results`` shows of the same rows."""
-    engine = tables(database_url)
     made_up().write(engine, [("d", body(METRICS))])
     found = results(engine, "opening", options=ResultOptions(now=NOW))
     with engine.connect() as connection:
         connection.exec_driver_sql(VIEW.replace("warm-opening", "opening"), execution_options=AS_IT_STANDS)
         yield connection, found
-    engine.dispose()
 
 
 def rows(connection: Connection, query: str) -> list[Any]:
