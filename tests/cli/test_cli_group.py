@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import click.testing
 import pytest
 
 from commands import pipe, plain, run, terminal
+from conftest import CALLER, CONTENT, EXPERIMENT, MakePhone, write
 from flask_pickup.cli import pickup
 
 
@@ -57,6 +59,37 @@ def test_programs_get_json(path: tuple[str, ...], command: click.Command) -> Non
     has_json = any(isinstance(each, click.Choice) and "json" in each.choices for each in formats)
     if not has_json and not isinstance(command, click.Group):
         assert f"{' '.join(path)} (" in " ".join(run("--help").stdout.split())
+
+
+OUTPUTS = [
+    "check .", "new first --arms warm,brisk", "status", "preview --from +31612345678", "assign --from numbers.csv",
+    "outcomes import outcomes.csv", "results", "results warm-opening --breakdowns", "simulate warm-opening --callers 20",
+    "plan warm-opening --metric other --baseline 0.3 --lift 0.05 --callers-a-week 90",
+    "db upgrade", "db current", "forget +31612345678", "purge --days 365",
+]  # fmt: skip
+
+
+def test_outputs_fit_a_terminal(make_phone: MakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal of 80 columns no line of text is longer; the platform's JSON stays as it is."""
+    toml = (
+        f"{EXPERIMENT}\n[metrics.other]\noutcome = 'user_messages'\ngoal = 'increase'\nguardrail = true\nmargin = 0.1\n"
+    )
+    content = {
+        **CONTENT,
+        "experiments/warm-opening/experiment.toml": toml,
+        "experiments/broken/experiment.toml": 'status = "an experiment that no call can read as it is written here"',
+    }
+    phone = make_phone(content)
+    phone.ring("call-1")
+    numbers, outcomes = f"{CALLER}\n\nnone", f"outcome,at,caller\nsale,2026-03-02,{CALLER}"
+    monkeypatch.chdir(write(tmp_path, {**content, "numbers.csv": numbers, "outcomes.csv": outcomes}))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(click.testing._NamedTextIOWrapper, "isatty", lambda _: True)  # noqa: SLF001
+    for line in OUTPUTS:
+        result = run(*line.split(), app=phone.app)
+        text = plain(result.stdout).partition("\n{\n")[0]
+        assert text, f"{line}: {result.stderr}"
+        assert [line, *(each for each in text.splitlines() if len(each) > 80)] == [line]
 
 
 @pytest.mark.slow

@@ -149,23 +149,29 @@ def show(style: str, value: Any, *parts: str | Text | Table, failed: bool = Fals
 
 
 def say(*parts: str | Text | Table) -> None:
-    """Print text: in colour and tables fitted on a terminal, plain and unbroken in a pipe."""
+    """Print text: fitted to a terminal, in colour; plain and with whole lines in a pipe.
+
+    Lines that are indented stay whole: they are JSON, or commands to copy.
+    """
     is_terminal = sys.stdout.isatty()
     screen = Console(highlight=False, width=None if is_terminal else 10_000, soft_wrap=True)
     for part in parts:
-        if isinstance(part, str):
-            click.echo(part)
-        elif isinstance(part, Text) or is_terminal:
-            screen.print(part, soft_wrap=isinstance(part, Text))
-        else:
+        if isinstance(part, Table):
             with screen.capture() as printed:
                 screen.print(part)
             click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
+            continue
+        for line in (Text(part) if isinstance(part, str) else part).split(allow_blank=True):
+            is_whole = not is_terminal or line.plain.startswith(" ") or not line
+            for each in [line] if is_whole else line.wrap(screen, screen.width):
+                each.rstrip()
+                screen.print(each, soft_wrap=True)
 
 
 def wrapped(text: str, style: str = "") -> Text:
     """Return text in lines of at most 80 columns."""
-    return Text(textwrap.fill(text, _WIDTH), style)
+    indent = text[: len(text) - len(text.lstrip())]
+    return Text(textwrap.fill(text, _WIDTH, subsequent_indent=indent), style)
 
 
 def as_json(value: Any) -> str:
