@@ -24,7 +24,7 @@ from flask_pickup.translation import format_day
 _NONE = Latest()
 _OLD = timedelta(days=1)
 """The age from which results are computed anew."""
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 """Seconds that computing the results of all experiments may take."""
 _NEXT = {"missing": "There are no tables yet", "behind": "The tables are not up to date"}
 

@@ -112,9 +112,9 @@ def test_content_that_does_not_load_is_named(make_phone: MakePhone, files: Mappi
     assert (result.exit_code, result.stdout.splitlines()[0].startswith(f"Not well: {says}")) == (1, True), result.stdout
 
 
-def test_tables_that_are_missing_or_old_are_told(make_phone: MakePhone, database_url: str) -> None:
+def test_tables_that_are_missing_or_old_are_told(make_phone: MakePhone, empty_database_url: str) -> None:
     """Without tables, and with those of an earlier version, it says how to bring them up to date; newer ones serve."""
-    phone = make_phone(url=database_url, migrate=False)
+    phone = make_phone(url=empty_database_url, migrate=False)
     says = []
     for revision in (None, "0003", "9999"):
         if revision:
