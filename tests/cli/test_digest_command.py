@@ -83,6 +83,19 @@ def test_first_digest_without_experiments_says_so(open_app: OpenApp) -> None:
     assert told(author) == ""
 
 
+def test_results_that_could_not_be_computed_are_not_lost(author: Phone) -> None:
+    """The first digest says so, and the one that has them tells the verdict."""
+    keep(author)
+    engine = author.app.extensions["pickup"].engine
+    with engine.begin() as connection:
+        failed = {"version": VERSION, "seconds": 0.0, "failed": "OperationalError"}
+        connection.execute(sa.update(Snapshot).values(body=failed))
+    assert "warm-opening: results are not computed yet" in told(author)
+    assert told(author) == ""
+    keep(author, BETTER)
+    assert "warm is better" in told(author)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [

@@ -91,7 +91,11 @@ class _Experiment:
     def first(self) -> Iterator[News]:
         """Yield how it does."""
         if self.experiment.status in OPEN:
-            yield from [self._verdict(self.result)] if self._has_callers else self._status("draft")
+            if self.result is None:
+                action = gettext("Run flask pickup results %(name)s.", name=self.experiment.name)
+                yield self._change(gettext("results are not computed yet"), "", action)
+            else:
+                yield from [self._verdict(self.result)] if self._has_callers else self._status("draft")
             yield from self._alarms({})
 
     def changes(self) -> Iterator[News]:
