@@ -294,7 +294,8 @@ def send(address: str, delivery: Delivery, method: str = "POST") -> Reply:
     :raises Unreachable: if there is no reply within ten seconds.
     """
     url = urlsplit(address)
-    if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0 or not address.isascii():
+    is_clean = address.isascii() and address.isprintable() and " " not in address
+    if url.scheme not in {"http", "https"} or not url.hostname or url.port == 0 or not is_clean:
         raise ValueError("not a web address")
     kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")

@@ -117,3 +117,18 @@ def test_app_without_pickup_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("from flask import Flask\napp = Flask(__name__)\n")
     result = pipe("preview", folder=tmp_path)
     assert (result.returncode, result.stderr.startswith("This app has no Pickup. Mount it: ")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("results", "\udcff"), ("db", "upgrade", ""), ("db", "downgrade", ""), ("preview", "--at", "0001-01-01"),
+        ("preview", "--at", "9999-12-31T23:59"), ("rehearse", "http://a b/"), ("purge", "--days", "nan"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_wrong_input_is_a_sentence(make_phone: MakePhone, arguments: tuple[str, ...]) -> None:
+    """What cannot be meant is refused as wrong usage, without a traceback."""
+    result = run(*arguments, app=make_phone().app)
+    assert (result.exit_code, type(result.exception)) == (2, SystemExit)
+    assert result.stderr.splitlines()[-1].endswith((".", "webhook"))

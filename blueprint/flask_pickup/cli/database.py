@@ -19,8 +19,12 @@ def db() -> None:
     """
 
 
+def _not_empty(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    return value or context.fail(f"{parameter.human_readable_name} is empty.")
+
+
 @db.command()
-@click.argument("revision", default="head")
+@click.argument("revision", default="head", callback=_not_empty)
 @formatted
 @with_state
 def upgrade_command(state: State, revision: str, style: str) -> None:
@@ -35,7 +39,7 @@ def upgrade_command(state: State, revision: str, style: str) -> None:
 
 
 @db.command()
-@click.argument("revision")
+@click.argument("revision", callback=_not_empty)
 @formatted
 @with_state
 def downgrade_command(state: State, revision: str, style: str) -> None:
@@ -70,7 +74,7 @@ def current_command(state: State, style: str) -> None:
 
 
 @db.command()
-@click.argument("revisions", default="head")
+@click.argument("revisions", default="head", callback=_not_empty)
 @with_state
 def sql_command(state: State, revisions: str) -> None:
     """Print the SQL of an upgrade.

@@ -66,6 +66,11 @@ class Number(click.ParamType):  # type: ignore[type-arg]
 class _Commands(click.Group):
     """Commands that report a wrong configuration, or a database or spool that does not answer, in one sentence."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any("\ud800" <= letter <= "\udfff" for each in args for letter in each):
+            ctx.fail("The arguments are not UTF-8 text.")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

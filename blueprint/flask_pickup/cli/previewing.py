@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 
@@ -88,10 +88,15 @@ def _number(state: State, text: str | None) -> str | None:
         fail(f"{problem} Write it as +31612345678, or leave it out for a caller who withholds it.", USAGE_ERROR)
 
 
+_DAY = timedelta(days=1)
+
+
 def _moment(at: str | None) -> datetime | None:
     try:
-        return datetime.fromisoformat(at) if at else None
-    except ValueError:
+        found = datetime.fromisoformat(at) if at else None
+        # The first and the last day that Python knows are not there in every time zone.
+        return found and found - _DAY + 2 * _DAY - _DAY
+    except (ValueError, OverflowError):
         fail(f"--at {at} is not a time. Write it as 2026-12-24T22:00.", USAGE_ERROR)
 
 
