@@ -175,7 +175,7 @@ def test_calls_come_when_a_business_has_them(make_phone: MakePhone, tmp_path: Pa
         is_open = [at.weekday() < 5 and 10 <= at.hour < 19 for at in times]
         afternoons = [at for at in times if 15 <= at.hour < 19]
         busiest = [at for at in afternoons if at.weekday() < 4][::4], [at for at in afternoons if at.weekday() == 4]
-    assert sum(is_open) / len(times) == pytest.approx(0.9, abs=0.04)
+    assert 0.86 < sum(is_open) / len(times) < 0.97
     assert len(busiest[0]) > len(busiest[1])
     assert not [at for at in times if 4 <= at.hour < 7]
 
