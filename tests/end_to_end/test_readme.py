@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -39,16 +40,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def running(folder: Path, variables: Mapping[str, str]) -> Iterator[None]:
-    """Run ``flask run`` in the folder's virtual environment, as a process."""
-    command = ["sh", "-c", ". .venv/bin/activate && exec flask run"]
-    server = subprocess.Popen(command, cwd=folder, env=variables, stdout=-3, stderr=-3)
-    try:
-        wait_for_port(variables["FLASK_RUN_PORT"])
-        yield
-    finally:
-        server.terminate()
-        server.wait(20)
+def running(line: str, folder: Path, variables: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that serves in the folder's virtual environment, as a process."""
+    command = ["sh", "-c", f". .venv/bin/activate && exec {line}"]
+    with subprocess.Popen(command, cwd=folder, env=variables, stdout=-1, stderr=-2, text=True) as server:
+        try:
+            yield server
+        finally:
+            server.terminate()
 
 
 @pytest.mark.slow
@@ -60,7 +59,7 @@ def test_own_app_is_as_the_readme_says(wheel: Path, tmp_path: Path) -> None:
     port = free_port()
     path = f"{Path(FLASK).parent}:{os.environ['PATH']}"
     variables = environment(PATH=path, FLASK_RUN_PORT=port, PIP_NO_COMPILE="1")
-    begin, serve, call, simulate = OWN_APP
+    begin, serve, call, look = OWN_APP
 
     def run(script: str, folder: Path) -> str:
         script = script.replace(" Flask-Pickup ", f" {wheel} ").replace(":5000", f":{port}")
@@ -79,18 +78,25 @@ def test_own_app_is_as_the_readme_says(wheel: Path, tmp_path: Path) -> None:
     [tree] = (code for kind, code in BLOCKS if kind == "")
     assert all((clinic / name).exists() or list(clinic.rglob(name)) for name in re.findall(r"[\w.-]+\.\w+\b", tree))
     activate = ". .venv/bin/activate\n"
-    *before, run_line = serve.splitlines()
-    assert run_line == "flask run"
+    *before, serving = serve.splitlines()
     assert "no problems" in run(activate + "\n".join(before), clinic)
-    with running(clinic, variables):
+    with running(serving, clinic, variables):
+        wait_for_port(port)
         heard = run(call, tmp_path)
     assert re.search("^arm +none$", heard, re.MULTILINE)
     assert re.search("^greeting +Hello, this is the assistant of Example Clinic", heard, re.MULTILINE)
     assert "\nrow       decision base; " in heard
+    simulate, demo = look.splitlines()
     assert "true appointment_booked: control 30.0 %, warm +8.0 pp" in run(activate + simulate, clinic)
+    with running(demo.partition("#")[0], clinic, variables) as server:
+        assert server.stdout
+        address = next(line.split()[-1] for line in server.stdout if line.startswith("Ready."))
+        with build_opener(HTTPCookieProcessor()).open(address) as page:
+            assert page.status == 200
     toml = clinic / "experiments/warm-greeting/experiment.toml"
     toml.write_text(toml.read_text().replace('status = "draft" ', 'status = "running" '))
-    with running(clinic, variables):
+    with running(serving, clinic, variables):
+        wait_for_port(port)
         assert re.search("^arm +warm-greeting: (control|warm)$", run(call, tmp_path), re.MULTILINE)
     assert "warm-greeting: running" in run(f"{activate}flask pickup results warm-greeting", clinic)
 
