@@ -193,9 +193,11 @@ def served(apps: Mapping[str, Flask]) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, dispatch, threaded=True, request_handler=_Quiet)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    for app in apps.values():
-        app.extensions["pickup"].close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        for app in apps.values():
+            app.extensions["pickup"].close()
