@@ -81,7 +81,10 @@ def test_empty_folder_becomes_an_app_that_answers(here: Path, platform: str) -> 
     assert "decision base; " in heard.stdout
     write(here, {DRAFT: (here / DRAFT).read_text().replace('status = "draft"', 'status = "running"')})
     app = load(here)
-    assert re.search(r"^1 experiment checked: no problems(, \d notes?)?\.$", run("check", app=app).stdout, re.MULTILINE)
+    checked = run("check", app=app).stdout
+    assert re.search(r"^1 experiment checked: no problems(, \d notes?)?\.$", checked, re.MULTILINE)
+    yet_to_replace = [name for name, value in dotenv_values(".env").items() if "replace" in str(value).lower()]
+    assert re.findall(r"^\.env:1: note: (\w+) is a placeholder", checked, re.MULTILINE) == sorted(yet_to_replace)
     with served(app) as address:
         heard = run("rehearse", "--platform", platform, f"{address}/pickup/{endpoint_of(platform)}", app=app)
     assert re.search(r"^arm +warm-greeting: (control|warm)$", heard.stdout, re.MULTILINE), heard.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from flask_pickup.enrolment import forecasts, undetectable
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms import content_platforms
+from flask_pickup.platforms.starter import is_placeholder
 from flask_pickup.rendering import BASE
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ def check_command(root: Path | None, style: str) -> None:
         known = _asked(options, lambda engine: list(forecasts(engine, catalog, now=now))) or ()
         complaints += [complaint for each in known for complaint in undetectable(each)]
     complaints = [_placed(complaint, experiments, greetings) for complaint in complaints]
+    complaints += _placeholders(options.given())
     levels = Counter(complaint.level for complaint in complaints)
     counts = f"{plural(levels['error'], 'error')}, {plural(levels['warning'], 'warning')}"
     if not levels["error"] + levels["warning"]:
@@ -184,6 +186,13 @@ def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complai
     name, slash, rest = complaint.file.partition("/")
     folder = {EXPERIMENTS: experiments, BASE: greetings}.get(name, Path(name))
     return replace(complaint, file=f"{folder}{slash}{rest}")
+
+
+def _placeholders(options: Mapping[str, object]) -> Iterator[Complaint]:
+    """Yield a note for each option that the vendor's value has yet to replace."""
+    for name in sorted(name for name, value in options.items() if is_placeholder(value)):
+        key = f"PICKUP_{name.upper()}"
+        yield Complaint(".env", 0, f"{key} is a placeholder. Replace it before the first real call.", "", "note")
 
 
 def _coloured(complaint: Complaint) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ def fresh_secret() -> str:
 def placeholder() -> str:
     """Return a text to be replaced; random, because it verifies requests as long as it stands there."""
     return f"replace-me-{secrets.token_urlsafe(24)}"
+
+
+def is_placeholder(value: object) -> bool:
+    """Return whether an option still has the value that ``flask pickup init`` wrote to be replaced."""
+    return re.match(r"replace.me.", str(value), re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)
