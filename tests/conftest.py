@@ -50,6 +50,9 @@ LINE = "+31850835037"
 hypothesis.settings.register_profile("pickup", deadline=None)
 hypothesis.settings.load_profile("pickup")
 
+# Of the processes that tests start, the first one compiles the package for all.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PARTITIONS = Path(__file__).parents[1] / "deploy/partitions.sql"
 
 _names = count()

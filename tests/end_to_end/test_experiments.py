@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from conftest import CALLER, CALLER_SECRET, NOW, MakePhone, Phone
 from flask_pickup import Caller, Pickup
 from flask_pickup.caller import caller_key
-from flask_pickup.results.assembling import results
+from flask_pickup.results.assembling import ResultOptions, results
 
 TEAM = "+12015550123"
 METRIC = '[metrics.score]\noutcome = "analysis.score"\n'
@@ -198,7 +199,9 @@ def test_range_changes_while_callers_are_in_it(make_phone: MakePhone, database_u
         assert heard(phone, f"call-{hour}") == ("Good day." if layer == SECOND_HALF else "Hello from opening.")
         phone.report(f"call-{hour}", analysis={"score": 1 + hour})
         phone.app.extensions["pickup"].close()
-    found = results(phone.app.extensions["pickup"].engine, "opening")
+    # By today's clock there would be a look at each week since.
+    later = datetime.fromtimestamp(phone.now + 3600, UTC)
+    found = results(phone.app.extensions["pickup"].engine, "opening", options=ResultOptions(now=later))
     assert (found.earlier_periods, [(arm.callers, arm.calls) for arm in found.arms]) == ((), [(0, 0), (1, 2)])
     assert phone.rows("SELECT reasons ->> 'opening' FROM pickup_calls ORDER BY call_id") == [
         ("enrolled",), ("layer",), ("enrolled",),

@@ -106,7 +106,7 @@ def _ring(port: int, call: str) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", ["gevent", "gevent --preload", "gevent_pywsgi --preload", f"gevent --config={ROOT}/gunicorn.conf.py"]
+    "options", ["gevent --workers=1", "gevent --preload", f"gevent --config={ROOT}/gunicorn.conf.py"]
 )
 def test_gevent_is_refused_at_start(options: str, tmp_path: Path) -> None:
     """Gunicorn's gevent workers do not start, and the log says why and what to use."""

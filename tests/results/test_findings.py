@@ -138,17 +138,17 @@ OTHER_TEMPLATES = {"files": {"warm": {"first_message.j2": "Another greeting."}}}
 
 
 def in_two_periods(engine: Engine, *, pool: bool = False, **changed: Any) -> Results:
-    """Return the results of callers under one definition, and four weeks later under another."""
+    """Return the results of callers under one definition, and three weeks later under another."""
     rows = Rows()
     for arm in ("control", "warm"):
         callers(rows, arm, 300, 0.3, last=20, definition="a")
         for caller in range(200):
             told = {"analysis.booked": float(caller % 2), "early_hang_up": 0.0}
-            rows.call(f"late-{arm}-{caller}", START + 28 * DAY + caller * DAY / 10, arm, told, definition="b")
+            rows.call(f"late-{arm}-{caller}", START + 21 * DAY + caller * DAY / 40, arm, told, definition="b")
     # One of the first period's callers calls again under the second.
-    rows.call("control-0-0", START + 30 * DAY, "warm", {"analysis.booked": 1.0}, definition="b")
+    rows.call("control-0-0", START + 22 * DAY, "warm", {"analysis.booked": 1.0}, definition="b")
     rows.write(engine, [("a", body(METRICS)), ("b", body(**{"metrics": METRICS, **changed}))])
-    return results(engine, "opening", options=ResultOptions(now=NOW, pool=pool))
+    return results(engine, "opening", options=ResultOptions(now=START + 27 * DAY, pool=pool))
 
 
 @pytest.mark.parametrize(
