@@ -127,16 +127,17 @@ def test_number_after_a_prefix_is_one_caller_or_none(number: str, region: str) -
 @example("+32475123456", "NL")
 @example("+4915228817386", "DE")
 @example("+994401234567", "KP")
+@example("+3114020", "NL")
 def test_digits_without_plus_are_one_caller_or_none(number: str, region: str) -> None:
     """Digits with the region's own code are that number, then a valid one of the region wins, then they are themselves.
 
-    A number of the region that lacks its 0, and is valid abroad, is nobody's.
+    A number of the region that lacks its 0, and is valid abroad, is nobody's; so are seven digits that may be a local number.
     """
     found = e164(number[1:], region)
     code = phonenumbers.country_code_for_region(region)
     national = phonenumbers.parse(number[1:], region)
     if phonenumbers.parse(number).country_code == code:
-        assert found == number
+        assert found == number or (found is None and len(number) <= len("+1234567"))
     elif national.country_code == code and phonenumbers.is_valid_number(national):
         is_short = len(in_format(national)) < len(f"+{code}") + 7
         at_home = in_format(national, PhoneNumberFormat.NATIONAL)
