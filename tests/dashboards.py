@@ -93,7 +93,7 @@ class Told:
 
 SAID: Mapping[str, Mapping[str, Told]] = {
     "winner": {"control": Told(1500, 30), "warm": Told(1500, 42, 6)},
-    "same": {"control": Told(4500, 30), "warm": Told(4500, 30)},
+    "same": {"control": Told(3000, 30), "warm": Told(3000, 30)},
     "undecided": {"control": Told(300, 30), "warm": Told(300, 33)},
     "broken": {"control": Told(900, 30), "warm": Told(600, 42)},
     "little": {"control": Told(1, 0)},
