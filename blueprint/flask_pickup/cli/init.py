@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -72,7 +73,8 @@ def init_command(platform: str, region: str | None, languages: tuple[str, ...], 
     is_in_use = not set(STARTERS[platform].options) <= set(lacking)
     expected = [greetings, experiments, env, example, ignored]
     existed = [path for path in expected if path.exists()]
-    values = [f"# {each.about}\n{_key(each)}={each.make()}" for each in lacking]
+    made = {each: each.make() for each in lacking}
+    values = [f"# {each.about}\n{_key(each)}={value}" for each, value in made.items()]
     names = [f"# {each.about}\n{_key(each)}=" for each in options if each.name not in _variables(example)]
     lines = [line for line, same in _IGNORED.items() if same.isdisjoint(_lines(ignored))]
     try:
@@ -98,7 +100,8 @@ def init_command(platform: str, region: str | None, languages: tuple[str, ...], 
         "url": f"https://your.host/pickup/{endpoint}",
         "steps": STARTERS[platform].steps,
     }
-    show(style, value, *_report(value, platform))
+    token = next((value for each, value in made.items() if each.name == "dashboard_token"), "")
+    show(style, value, *_report(value, platform, token if sys.stdout.isatty() else ""))
 
 
 def _every_platforms(region: str) -> Iterator[StarterOption]:
@@ -172,8 +175,11 @@ def _is_installed(package: str) -> bool:
     return True
 
 
-def _report(value: Mapping[str, Any], platform: str) -> Iterator[str]:
-    """Yield what the command prints, in 80 columns."""
+def _report(value: Mapping[str, Any], platform: str, token: str) -> Iterator[str]:
+    """Yield what the command prints, in 80 columns.
+
+    :param token: the dashboard's; empty where it must not be shown.
+    """
     for verb in ("wrote", "extended", "kept"):
         yield from (f"{verb:9}{path}" for path in value[verb])
     if value["program"]:
@@ -182,13 +188,15 @@ def _report(value: Mapping[str, Any], platform: str) -> Iterator[str]:
     yield "Next:\n"
     for command in value["next"]:
         yield _folded(f"    {command:27}{_ABOUT.get(command, '')}".rstrip(), " \\\n        ")
-    yield "\nThe dashboard is http://127.0.0.1:5000/pickup/?token=\nand then PICKUP_DASHBOARD_TOKEN of .env."
+    dashboard = f"\nThe dashboard:\n    http://127.0.0.1:5000/pickup/?token={token}"
+    yield dashboard if token else f"{dashboard}\n    and then PICKUP_DASHBOARD_TOKEN of .env."
     if value["experiment"]:
-        yield f'To begin the experiment, set status = "running" in\n{value["experiment"]}\nand start the app again.'
+        yield f'To begin the experiment, set status = "running" in\n    {value["experiment"]}'
     yield f"\nAt {STARTERS[platform].title}, for real calls (docs/platforms/{platform}.md says more):\n"
     yield f"    This URL is {value['url']}"
     for number, step in enumerate(value["steps"], 1):
         yield _folded(f"    {number}. {step}", "\n       ")
+    yield "\nThen start the app again: it reads .env and the folders when it starts."
 
 
 def _folded(text: str, between: str) -> str:

@@ -10,7 +10,7 @@ STARTER = Starter(
     [
         "The agent's settings: webhook_url is this URL, webhook_secret is PICKUP_WEBHOOK_SECRET of .env.",
         "webhook_events: assistant-request, status-update and end-of-call-report.",
-        "greetings/override.flireo.json: the model that speaks is yours to choose.",
+        "greetings/override.flireo.json: name the model that speaks. It replaces the agent's.",
     ],
     Path(__file__).with_name("starter.json"),
 )
