@@ -268,6 +268,15 @@ def test_rates_lead_to_the_calls_that_they_count(open_app: OpenApp, zone: str, d
         assert page(author, link).text.count("/calls/call?id=") == 7
 
 
+@pytest.mark.parametrize("path", ["/", WARM])
+def test_rehearsed_calls_are_said_not_to_count(author: Phone, path: str) -> None:
+    """Where rehearsed calls are all that there is, the overview and the experiment's page say how many there are."""
+    says = "2 rehearsed calls are not counted."
+    for index in range(2):
+        author.ring(f"{REHEARSAL}{index}")
+    assert says in page(author, path).text
+
+
 def test_small_means_keep_their_digits(author: Phone) -> None:
     """A mean of which two decimals would leave nothing has three digits of its own, and so has its difference."""
     for index in range(6):

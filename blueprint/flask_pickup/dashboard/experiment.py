@@ -21,7 +21,7 @@ from flask_pickup.results.attention import needs_attention
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.soundness import SPLIT
-from flask_pickup.results.wording import with_messages
+from flask_pickup.results.wording import rehearsals_text, with_messages
 from flask_pickup.translation import gettext
 
 
@@ -45,6 +45,7 @@ def experiment_page(frame: Frame, name: str) -> Response:
         **shown,
         **freshness([latest]),
         failed="failed" in body,
+        rehearsals=rehearsals_text(body["results"]) if "results" in body else "",
         numbers=numbers,
         countries=frame.part("_countries", "", None, lambda: {"regions": FormReader.countries}),
         previews=preview_arms(frame, experiment, _latest_that_ran(bodies), request.args),

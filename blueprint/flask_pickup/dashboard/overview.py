@@ -20,7 +20,7 @@ from flask_pickup.results.amounts import at_least, unit_of
 from flask_pickup.results.attention import attention
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
-from flask_pickup.results.wording import headline
+from flask_pickup.results.wording import headline, rehearsals_text
 from flask_pickup.translation import gettext
 
 _Json = Mapping[str, Any]
@@ -40,12 +40,14 @@ class ExperimentRow:
     :param result: its latest results; None while there are none, or no caller.
     :param is_computing: whether there are none yet.
     :param has_failed: whether they could not be computed.
+    :param rehearsals: that rehearsed calls are not counted, where there are no others.
     """
 
     experiment: Experiment
     result: _Json | None = None
     is_computing: bool = False
     has_failed: bool = False
+    rehearsals: str = ""
 
     @property
     def urgency(self) -> tuple[int, str]:
@@ -138,7 +140,8 @@ def _rows(frame: Frame, latest: Mapping[str, Latest]) -> Iterator[ExperimentRow]
         body = latest.get(experiment.name, Latest()).body or {}
         result = body.get("results") or {}
         shown = result if result.get("since") else None
-        yield ExperimentRow(experiment, shown, experiment.name in latest and not body, "failed" in body)
+        rehearsals = rehearsals_text(result) if result else ""
+        yield ExperimentRow(experiment, shown, experiment.name in latest and not body, "failed" in body, rehearsals)
 
 
 def _csv_rows(row: ExperimentRow) -> Iterator[tuple[Any, ...]]:

@@ -296,8 +296,8 @@ class Analysis:
         if unread := unread_calls(self.connection, self.query, self.period.definitions):
             found = {"transcripts": unread.get(UNREAD["messages"], 0), "analyses": unread.get(UNREAD["analysis"], 0)}
             yield Finding("unread", found)
-        if self.options.rehearsals and (rehearsed := rehearsed_calls(self.connection, self.query)):
-            yield Finding("rehearsal", {"calls": rehearsed})
+        if (self.options.rehearsals or not since) and (rehearsed := rehearsed_calls(self.connection, self.query)):
+            yield Finding("rehearsal" if self.options.rehearsals else "rehearsal-excluded", {"calls": rehearsed})
         purged = self.options.purged_before
         if purged and since and since - purged < timedelta(days=1):
             yield Finding("purged", {"day": f"{purged:%Y-%m-%d}"})

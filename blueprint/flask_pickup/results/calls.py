@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -112,7 +112,8 @@ def excluded_calls(connection: Connection, query: CountQuery) -> Mapping[tuple[s
 
 def rehearsed_calls(connection: Connection, query: CountQuery) -> int:
     """Return how many calls of the experiment were rehearsed."""
-    statement = select(func.count()).where(*_assigned(query), Assignment.call_id.startswith(REHEARSAL))
+    with_them = replace(query, rehearsals=True)
+    statement = select(func.count()).where(*_assigned(with_them), Assignment.call_id.startswith(REHEARSAL))
     return connection.execute(statement).scalar_one()
 
 

@@ -81,6 +81,14 @@ def finding_text(finding: Values, labels: Mapping[str, str] = _NAMES) -> str:
     return " ".join(_filled(_TEXTS[name], values) for name in names if name in _TEXTS)
 
 
+def rehearsals_text(data: Values) -> str:
+    """Return that rehearsed calls are not counted, where nobody else has called; else an empty text.
+
+    :param data: results as plain values.
+    """
+    return " ".join(finding_text(each) for each in data["warnings"] if each["code"] == "rehearsal-excluded")
+
+
 # --- values in words --------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +327,11 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
         "calls",
         "1 call of a rehearsal is included, as requested.",
         "%(n)s calls of a rehearsal are included, as requested.",
+    ),
+    "rehearsal-excluded": _plural(
+        "calls",
+        "1 rehearsed call is not counted.",
+        "%(n)s rehearsed calls are not counted.",
     ),
     "purged": _one("Calls before %(day)s are purged: some callers may have begun earlier."),
     "calls-moved": _one("Callers of %(arm)s call %(direction)s often than those of %(against)s."),
