@@ -112,6 +112,21 @@ def report(platform: Platform, call: SampleCall, title: str = CallEnded.name, af
     return Step(title, make, Expected.ACCEPTED, call.id, after)
 
 
+def reports(platform: Platform, call: SampleCall) -> list[Delivery]:
+    """Return the report on a call, in as many parts as the platform sends."""
+    samples = [each for each in platform.samples(call) if each.event is CallEnded]
+    return [platform.sign(each.body, CallEnded) for each in samples if each.call and each.call.id == call.id]
+
+
+def not_reported(platform: Platform, call: SampleCall) -> list[str]:
+    """Return which findings of the call's analysis the platform's report cannot bring as things are set here."""
+    found: dict[str, Any] = {}
+    for delivery in reports(platform, call):
+        event = platform.parse(delivery)
+        found |= event.analysis if isinstance(event, CallEnded) else {}
+    return [name for name, value in call.analysis.items() if found.get(name) != value]
+
+
 def _signed(delivery: Delivery, _: JsonObject | None) -> Delivery:
     return delivery
 

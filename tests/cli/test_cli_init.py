@@ -67,7 +67,10 @@ def files(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("platform", STARTERS)
 def test_empty_folder_becomes_an_app_that_answers(here: Path, platform: str) -> None:
-    """What init writes and prints has no problems, answers a call, and gives an arm once the draft runs."""
+    """What init writes and prints has no problems, answers a call, and gives an arm once the draft runs.
+
+    A rehearsal's report can bring what the experiment measures.
+    """
     printed = init("--platform", platform).stdout
     assert all(f"    {line}\n" in printed for line in PROGRAM.splitlines() if line)
     assert f"https://your.host/pickup/{endpoint_of(platform)}" in printed
@@ -85,8 +88,12 @@ def test_empty_folder_becomes_an_app_that_answers(here: Path, platform: str) -> 
     assert re.search(r"^1 experiment checked: no problems(, \d notes?)?\.$", checked, re.MULTILINE)
     yet_to_replace = [name for name, value in dotenv_values(".env").items() if "replace" in str(value).lower()]
     assert re.findall(r"^\.env:1: note: (\w+) is a placeholder", checked, re.MULTILINE) == sorted(yet_to_replace)
+    call = ("rehearse", "--platform", platform, "--analysis", "appointment_booked=true")
     with served(app) as address:
-        heard = run("rehearse", "--platform", platform, f"{address}/pickup/{endpoint_of(platform)}", app=app)
+        heard = run(*call, f"{address}/pickup/{endpoint_of(platform)}", app=app)
+        with app.extensions["pickup"].engine.connect() as connection:
+            query = "SELECT mean FROM pickup_results WHERE outcome = 'analysis.appointment_booked'"
+            assert connection.exec_driver_sql(query).scalars().all() == [1], heard.output
     assert re.search(r"^arm +warm-greeting: (control|warm)$", heard.stdout, re.MULTILINE), heard.output
     assert any(f"greeting  {STARTER_TEXTS['en'][text]}" in heard.stdout for text in ("greeting", "warm"))
 

@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 
 from commands import FLASK, environment, pipe, plain, run, terminal
 from conftest import CALLER_SECRET, CONTENT, MakePhone, write
+from contracts import OTHERS, SECRETS
 from flask_pickup import Pickup
 from flask_pickup.platforms import SampleCall
 from flask_pickup.platforms.flireo import Flireo
@@ -194,6 +195,29 @@ def test_row_and_report_are_shown_beside_the_app(make_phone: MakePhone) -> None:
     assert "row       not in the database of the app here" in run("rehearse", url, app=make_phone().app).stdout
     server.shutdown()
     server.server_close()
+
+
+def test_analysis_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Findings are true, false, numbers and texts. One that the platform's report cannot bring is a usage error."""
+    given = {"booked": "true", "angry": "false", "score": "-7.5", "size": "8", "mood": "kind=ly", "name": "True"}
+    arguments = [word for name, value in given.items() for word in ("--analysis", f"{name}={value}")]
+    with stub() as (url, seen):
+        assert run("rehearse", url, *arguments).exit_code == 0
+        found = {"booked": True, "angry": False, "score": -7.5, "size": 8, "mood": "kind=ly", "name": "True"}
+        assert json.loads(seen[1][1])["message"]["analysis"] == found
+        for key, value in {**SECRETS["telnyx"], **OTHERS["telnyx"]}.items():
+            monkeypatch.setenv(key, value)
+        for wrong, says in (
+            (("--analysis", "booked"), "--analysis booked must be a name and a value"),
+            (("--analysis", "=true"), "must be a name and a value"),
+            (
+                ("--platform", "telnyx", *arguments[:2]),
+                "The report of telnyx cannot bring booked with the options here",
+            ),
+        ):
+            result = run("rehearse", url, *wrong)
+            assert (result.exit_code, says in result.stderr) == (2, True), result.output
+        assert len(seen) == 2
 
 
 def test_secret_of_the_app_here_signs(make_phone: MakePhone, monkeypatch: pytest.MonkeyPatch) -> None:

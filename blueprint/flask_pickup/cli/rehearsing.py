@@ -33,6 +33,7 @@ from flask_pickup.cli.group import (
 )
 from flask_pickup.dashboard.rows import one_call
 from flask_pickup.platforms import DEFAULT, Platform, SampleCall, enabled_platforms, endpoint_of
+from flask_pickup.platforms.reading import as_number
 from flask_pickup.rehearsal import Expected, Reply, Step
 
 
@@ -42,11 +43,20 @@ from flask_pickup.rehearsal import Expected, Reply, Step
 @click.option("--from", "number", metavar="NUMBER", default=rehearsal.CALLER, show_default=True,
               help="The caller; '' withholds it.")  # fmt: skip
 @click.option("--to", "line", metavar="NUMBER", default=rehearsal.LINE, show_default=True, help="The number called.")
+@click.option("--analysis", "findings", metavar="NAME=VALUE", multiple=True,
+              help="A finding of the report's analysis: true, false, a number or a text; repeat it for more.")  # fmt: skip
 @click.option("--call", metavar="NAME", help="The call's name; the same name is the same call.")
 @click.option("--platform", "name", metavar="NAME", help="The platform that calls, if there are several.")
 @formatted
 def rehearse_command(
-    url: str | None, everything: bool, number: str, line: str, call: str | None, name: str | None, style: str
+    url: str | None,
+    everything: bool,
+    number: str,
+    line: str,
+    findings: Sequence[str],
+    call: str | None,
+    name: str | None,
+    style: str,
 ) -> None:
     """Call a running server as the platform does.
 
@@ -76,17 +86,23 @@ def rehearse_command(
     platform = platforms[name]
     url = url or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/pickup/{endpoint_of(name)}"
     sample = SampleCall(REHEARSAL + (call or rehearsal.new_name()), number or None, line or None, datetime.now(UTC))
+    if findings:
+        sample = replace(sample, analysis=dict(map(_finding, findings)))
+        if lost := rehearsal.not_reported(platform, sample):
+            why = f"docs/platforms/{name}.md says what its analysis needs."
+            fail(f"The report of {name} cannot bring {', '.join(lost)} with the options here: {why}", USAGE_ERROR)
     try:
         reply = rehearsal.send(url, rehearsal.incoming_call(platform, sample).make(None))
-        report = None
+        reports = []
         if not everything and reply.is_answer and isinstance(reply.body, dict):
-            report = rehearsal.send(url, rehearsal.report(platform, sample).make(reply.body))
+            parts = rehearsal.reports(platform, replace(sample, answer=reply.body))
+            reports = [rehearsal.send(url, each) for each in parts]
     except ValueError:
         fail(f"'{url}' is not a web address. Write it whole: http://127.0.0.1:8000/pickup/webhook", USAGE_ERROR)
     except rehearsal.Unreachable as error:
         fail(str(error))
     if not everything:
-        _show_call(url, platform, sample.id, reply, report, style)
+        _show_call(url, platform, sample.id, reply, reports, style)
     elif why := rehearsal.explain(url, reply):
         fail(why)
     else:
@@ -95,16 +111,26 @@ def rehearse_command(
         _rehearse_all(url, platform, steps, style)
 
 
-def _show_call(url: str, platform: Platform, call_id: str, reply: Reply, report: Reply | None, style: str) -> None:
-    facts = {"address": url, "call": call_id, "answer": f"{reply.status} in {1000 * reply.seconds:.0f} ms"}
+def _finding(text: str) -> tuple[str, bool | float | str]:
+    name, is_given, value = text.partition("=")
+    if not (name and is_given):
+        fail(f"--analysis {text} must be a name and a value, such as appointment_booked=true.", USAGE_ERROR)
+    if value in {"true", "false"}:
+        return name, value == "true"
+    number = as_number(value)
+    return name, value if number is None else number
+
+
+def _show_call(url: str, platform: Platform, call_id: str, reply: Reply, reports: Sequence[Reply], style: str) -> None:
+    facts = {"address": url, "call": call_id, "answer": _took(reply)}
     if isinstance(reply.body, dict) and reply.is_answer:
         metadata, words = rehearsal.read_answer(platform, reply.body)
         arms = ", ".join(f"{name}: {arm}" for name, arm in rehearsal.arms(metadata).items())
         facts |= {"arm": arms or "none", "greeting": words.greeting or UNCHANGED_GREETING}
     value = {"call": call_id, "status": reply.status, "seconds": reply.seconds, "body": reply.body}
-    if report:
-        facts["report"] = f"{report.status} in {1000 * report.seconds:.0f} ms"
-        value["report"] = {"status": report.status, "seconds": report.seconds}
+    if reports:
+        facts["report"] = ", ".join(map(_took, reports))
+        value["reports"] = [{"status": each.status, "seconds": each.seconds} for each in reports]
         value["row"], facts["row"] = _row_of(call_id)
     body = reply.body[:2000] if isinstance(reply.body, str) else as_json(reply.body)
     show(style, value, labelled(facts), f"\nThe whole answer:\n\n{body}")
@@ -112,6 +138,10 @@ def _show_call(url: str, platform: Platform, call_id: str, reply: Reply, report:
         fail(why)
     if wrong := rehearsal.judge(platform, Expected.ANSWER, reply, reply):
         fail(f"This does not answer a call: {wrong}.")
+
+
+def _took(reply: Reply) -> str:
+    return f"{reply.status} in {1000 * reply.seconds:.0f} ms"
 
 
 def _row_of(call_id: str) -> tuple[dict[str, Any] | None, str]:

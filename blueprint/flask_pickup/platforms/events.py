@@ -198,6 +198,7 @@ class SampleCall:
     :param answer: the platform's JSON that the call was answered with, for a report to bring back.
     :param status: the call's; empty for the one that suits the event.
     :param tool: the tool that the agent uses; ``None`` for one that no host has.
+    :param analysis: what the platform's analysis finds, flat.
     """
 
     id: str
@@ -207,6 +208,7 @@ class SampleCall:
     answer: JsonObject | None = None
     status: str = ""
     tool: ToolCall | None = None
+    analysis: JsonObject = field(default_factory=lambda: {"rehearsed": True}, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

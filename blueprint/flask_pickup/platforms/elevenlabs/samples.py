@@ -66,7 +66,8 @@ def _report(call: SampleCall) -> Payload:
             "transcript_summary": "A rehearsal.",
             "evaluation_criteria_results": {},
             "data_collection_results": {
-                "rehearsed": {"data_collection_id": "rehearsed", "value": True, "rationale": "It was rehearsed."}
+                name: {"data_collection_id": name, "value": value, "rationale": "It was rehearsed."}
+                for name, value in call.analysis.items()
             },
         },
         "conversation_initiation_client_data": {

@@ -27,7 +27,6 @@ _FIELDS: dict[type[Event], Payload] = {
         "end_reason": "user_hangup",
         "summary": "A rehearsal.",
         "messages": [{"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Hello."}],
-        "analysis": {"rehearsed": True},
     },
 }
 
@@ -50,7 +49,9 @@ def _current(event: type[Event], call: SampleCall, fields: JsonObject | None = N
         **_FIELDS.get(event, {}),
         **_assistant(event, call),
     }
-    if event is ToolCalls:
+    if event is CallEnded:
+        message["analysis"] = call.analysis
+    elif event is ToolCalls:
         tool = call.tool or TOOL
         function = {"name": tool.name, "arguments": tool.arguments}
         message["tool_call_list"] = [{"id": tool.id, "type": "function", "function": function}]

@@ -25,7 +25,6 @@ _ANALYSIS = {
     "call_successful": True,
     "in_voicemail": False,
     "user_sentiment": "Positive",
-    "custom_analysis_data": {"rehearsed": True},
 }
 
 
@@ -40,7 +39,8 @@ def make_payload(event: type[Event], call: SampleCall, fields: JsonObject | None
         tool = call.tool or TOOL
         return encode({"name": tool.name, "args": tool.arguments, "call": {**_ongoing(call), **(fields or {})}})
     if event is CallEnded:
-        return _body("call_analyzed", call, {**_ended(call), "call_analysis": _ANALYSIS}, fields)
+        analysis = {**_ANALYSIS, "custom_analysis_data": call.analysis}
+        return _body("call_analyzed", call, {**_ended(call), "call_analysis": analysis}, fields)
     return _body("call_started", call, _ongoing(call), fields)
 
 

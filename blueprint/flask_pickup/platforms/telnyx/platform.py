@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flask_pickup.errors import ConfigurationError
 from flask_pickup.options import ConfigReader
 from flask_pickup.platforms.base import BasePlatform
-from flask_pickup.platforms.events import Delivery, Event
+from flask_pickup.platforms.events import Delivery, Event, Sample, SampleCall
 from flask_pickup.platforms.reading import read_object
 from flask_pickup.platforms.signing import require_recent
 from flask_pickup.platforms.telnyx import answer as answers
@@ -48,7 +48,6 @@ class Telnyx(BasePlatform):
     words = staticmethod(answers.words)
     metadata = staticmethod(answers.metadata)
     payload = staticmethod(make_payload)
-    samples = staticmethod(all_samples)
 
     keys: Keys = field(repr=False)
     insights: Names = field(default_factory=dict)
@@ -77,6 +76,10 @@ class Telnyx(BasePlatform):
     def parse(self, delivery: Delivery) -> Event:
         """Return the event."""
         return read_event(read_object(delivery.body), self.insights)
+
+    def samples(self, call: SampleCall) -> Iterator[Sample]:
+        """Yield all events, and what the platform might send."""
+        return all_samples(call, self.insights)
 
     def sign(self, body: bytes, event: type[Event]) -> Delivery:  # noqa: ARG002 (the protocol's)
         """Return a body with the platform's headers, signed with our own key.

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask_pickup.platforms.events import CallEnded, Event, IncomingCall, JsonObject, OtherEvent, Sample, SampleCall
 from flask_pickup.platforms.sampling import SECONDS_LONG, another, encode, iso, strange_samples
+from flask_pickup.platforms.telnyx.insights import ROOT, Names
 from flask_pickup.platforms.telnyx.payloads import CONVERSATION_ENDED, HANGUP, INITIALIZATION, INSIGHT_GROUP, INSIGHTS
 
 _ASSISTANT = "assistant-00000000-0000-4000-8000-000000000001"
@@ -58,17 +59,22 @@ def _part(kind: str, call: SampleCall, fields: JsonObject) -> dict[str, Any]:
     return _event(kind, call, {**payload, **fields})
 
 
-def all_samples(call: SampleCall) -> Iterator[Sample]:
-    """Yield all events, and what the platform might send."""
+def all_samples(call: SampleCall, insights: Names) -> Iterator[Sample]:
+    """Yield all events, and what the platform might send.
+
+    :param insights: ids to names; the call's analysis is the result of the one that is named ``analysis``.
+    """
     yield Sample(INITIALIZATION, make_payload(IncomingCall, call), IncomingCall, call)
     yield Sample(CONVERSATION_ENDED, make_payload(CallEnded, call), CallEnded, call)
     yield Sample(HANGUP, make_payload(CallEnded, call, {"hangup_source": "caller"}), CallEnded, call)
-    results = [{"insight_id": "insight", "result": "Somebody asked something."}]
+    insight = next((each for each, name in insights.items() if name == ROOT), "insight")
+    results = [{"insight_id": insight, "result": call.analysis}]
     unknown = replace(call, caller=None, line=None)
     yield Sample(INSIGHTS, make_payload(CallEnded, call, {"results": results}), CallEnded, unknown)
-    metadata = {"call_control_id": call.id, "from": call.caller, "to": call.line}
+    ours = another(call, "group")
+    metadata = {"call_control_id": ours.id, "from": call.caller, "to": call.line}
     group = {"record_type": "event", "event_type": INSIGHT_GROUP, "payload": {"metadata": metadata, "results": results}}
-    yield Sample("insights to the webhook of their group", encode(group), CallEnded, call)
+    yield Sample("insights to the webhook of their group", encode(group), CallEnded, ours)
     web = another(call, "web", caller=None, line=None)
     of_web = {"telnyx_conversation_channel": "web_call"}
     yield Sample("a call from the web", make_payload(IncomingCall, web, of_web), IncomingCall, web)

@@ -20,16 +20,13 @@ from flask_pickup.platforms.events import (
 )
 from flask_pickup.platforms.reading import mapping
 from flask_pickup.platforms.sampling import SECONDS_LONG, STATUSES, TOOL, another, encode, iso, strange_samples
+from flask_pickup.platforms.vapi.answer import SUCCESS
 
 Payload = dict[str, Any]
 
 _REASON = {"endedReason": "customer-ended-call"}
 _SAID = {"message": "Hello.", "time": 0, "endTime": 1000, "secondsFromStart": 0}
-_REPORT = {
-    **_REASON,
-    "analysis": {"summary": "A rehearsal.", "structuredData": {"rehearsed": True}, "successEvaluation": "true"},
-    "artifact": {"messages": [{"role": "bot", **_SAID}, {"role": "user", **_SAID}]},
-}
+_REPORT = {**_REASON, "artifact": {"messages": [{"role": "bot", **_SAID}, {"role": "user", **_SAID}]}}
 
 
 def make_payload(event: type[Event], call: SampleCall, fields: JsonObject | None = None) -> bytes:
@@ -57,7 +54,10 @@ def make_payload(event: type[Event], call: SampleCall, fields: JsonObject | None
         sent = {"id": tool.id, "type": "function", "function": function}
         message |= {"toolCallList": [sent], "toolWithToolCallList": [{"type": "function", "toolCall": sent}]}
     elif event is CallEnded:
-        message |= {**_REPORT, "startedAt": iso(call.at - timedelta(seconds=SECONDS_LONG)), "endedAt": at}
+        success = call.analysis.get(SUCCESS, "true")
+        analysis = {"summary": "A rehearsal.", "structuredData": call.analysis, "successEvaluation": success}
+        started_at = iso(call.at - timedelta(seconds=SECONDS_LONG))
+        message |= {**_REPORT, "analysis": analysis, "startedAt": started_at, "endedAt": at}
     return encode({"message": {**message, **(fields or {})}})
 
 
