@@ -14,6 +14,7 @@ from click.testing import Result
 
 from conftest import MakePhone, Phone
 from flask_pickup import Pickup
+from flask_pickup.caller import REHEARSAL
 from flask_pickup.cli import pickup
 from result_rows import BOOKED, HANG_UP, START, Rows, body, callers
 
@@ -58,7 +59,7 @@ def test_people_read_the_verdict_first(host: Phone) -> None:
     winning(host)
     text = run(host, "results", "opening").stdout
     assert text.splitlines()[1].startswith("warm is better (found on ")
-    assert text.index("What to do: Roll out warm") < text.index("weight") < text.index("± error")
+    assert text.index("What to do: Roll out warm") < text.index("weight") < text.index("standard error")
     assert max(map(len, text.splitlines())) <= 80
     assert "analysis.booked, per caller, to increase" in text
     assert re.search(r"\+20\.0\s+pp\s+\(interval:\s+\+\d+\.\d\s+to\s+\+\d+\.\d\s+pp;", text)
@@ -128,6 +129,40 @@ def test_one_platform_alone(host: Phone) -> None:
     )
     refused = run(host, "results", "opening", "--platform", "nobody")
     assert (refused.exit_code, refused.stderr.startswith("No platform is called 'nobody'. There are: ")) == (2, True)
+
+
+def test_rehearsed_calls_are_said_not_to_count(host: Phone) -> None:
+    """Where nobody else has called, too, a line says how many rehearsed calls there are, and what counts them."""
+    rows = Rows()
+    for index in range(2):
+        rows.call(f"caller-{index}", START + DAY, "warm", {}, call_id=f"{REHEARSAL}{index}")
+    fill(host, rows)
+    line = "2 rehearsed calls are not counted; --rehearsals counts them."
+    assert line in run(host, "results", "opening").stdout.splitlines()
+    assert line not in run(host, "results", "opening", "--rehearsals").stdout
+    assert shown(host)["rehearsals_not_counted"] == 2
+
+
+def test_a_draft_says_how_to_start_it(host: Phone) -> None:
+    """A draft's results say that no caller hears it, and what to change."""
+    fill(host, Rows(), status="draft")
+    lines = run(host, "results", "opening").stdout.splitlines()
+    assert lines[1] == "A draft: no caller hears it"
+    assert 'What to do: Set status = "running" in experiment.toml to start it.' in lines
+    assert shown(host)["verdict"]["change"] == 'status = "running"'
+
+
+def test_few_callers_are_told_in_words(host: Phone) -> None:
+    """Of few callers there are words instead of states, and no interval; a metric has its label beside its name."""
+    rows = Rows()
+    callers(rows, "control", 3, 0.0)
+    callers(rows, "warm", 3, 1.0)
+    fill(host, rows, {"booked": {**BOOKED, "label": "Visits"}, "hang_up": HANG_UP})
+    lines = run(host, "results", "opening").stdout.splitlines()
+    assert "Visits (booked)  analysis.booked, per caller, to increase" in lines
+    assert "  warm against control: too few callers to compare, +100.0 pp so far" in lines
+    assert "early_hang_up, per caller, guardrail: must not increase by more than 5 pp" in lines
+    assert any(line.startswith("Arms are not compared below 100 callers each") for line in lines)
 
 
 def test_breakdowns_are_shown_on_request(host: Phone) -> None:

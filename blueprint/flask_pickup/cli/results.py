@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NoReturn
 
 import click
@@ -11,6 +11,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from flask_pickup.blueprint import State
+from flask_pickup.catalog import Experiment
+from flask_pickup.catalog.definition import MetricDefinition
 from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with_state, wrapped
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.platforms import REGISTRY
@@ -18,10 +20,12 @@ from flask_pickup.results import amounts
 from flask_pickup.results.amounts import Unit
 from flask_pickup.results.assembling import recorded
 from flask_pickup.results.breakdowns import Breakdown, breakdowns_of, caller_groups
+from flask_pickup.results.calls import rehearsed_calls
 from flask_pickup.results.model import (
     CSV_COLUMNS,
     ArmCounts,
     Comparison,
+    Interval,
     Metric,
     Results,
     Unidentified,
@@ -38,6 +42,10 @@ _COLOURS = {
     "no difference": "cyan",
 }
 _NO_VERDICT = "No verdict: it comes from weekly looks at all real calls of one period, and these are other calls."
+_STATES = {"too few": "too few callers to compare", "suppressed": "not compared, because the arms lose calls unevenly"}
+"""What a comparison's state is called, where its own word does not tell."""
+_NOT_COUNTED = "rehearsal-excluded"
+_WIDTH = 80
 _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
 """Columns of arms that are shown only where there is something in them."""
 
@@ -81,23 +89,41 @@ def results_command(
         found = [_read(state, each, options, breakdowns=breakdowns) for each in ([name] if name else _names(state))]
     except UnknownExperiment as error:
         _fail(error, state)
-    broken = any(each.verdict and each.verdict.state == "broken" for each, _ in found)
+    broken = any(each.results.verdict and each.results.verdict.state == "broken" for each in found)
     if style == "csv":
-        lines = [line for each, _ in found for line in csv_rows(each.as_data())]
+        lines = [line for each in found for line in csv_rows(each.results.as_data())]
         click.echo(csv_text([CSV_COLUMNS, *lines]), nl=False)
         raise click.exceptions.Exit(FAILED if broken else 0)
-    values = [
-        each.as_json() | ({} if more is None else {"breakdowns": [asdict(one) for one in more]}) for each, more in found
-    ]
-    texts = [part for each, more in found for part in _parts(each, more)] or ["All experiments are drafts."]
+    values = [each.as_json() for each in found]
+    texts = [part for each in found for part in _parts(each)] or ["All experiments are drafts."]
     show(style, values[0] if name else values, *texts, failed=broken)
 
 
-def _read(
-    state: State, name: str, options: Mapping[str, Any], *, breakdowns: bool
-) -> tuple[Results, Sequence[Breakdown] | None]:
+@dataclass(frozen=True)
+class _Found:
+    """What is printed of an experiment.
+
+    :param rehearsed: how many rehearsed calls it has that are not counted.
+    :param breakdowns: None where nobody asked for them.
+    """
+
+    results: Results
+    experiment: Experiment
+    rehearsed: int
+    breakdowns: Sequence[Breakdown] | None
+
+    def as_json(self) -> dict[str, Any]:
+        more = {} if self.breakdowns is None else {"breakdowns": [asdict(each) for each in self.breakdowns]}
+        return self.results.as_json() | {"rehearsals_not_counted": self.rehearsed} | more
+
+
+def _read(state: State, name: str, options: Mapping[str, Any], *, breakdowns: bool) -> _Found:
     with state.analysis(name, **options) as found:
-        return found.results(), breakdowns_of(found, caller_groups(found)) if breakdowns else None
+        rehearsed = 0
+        if not options["rehearsals"]:
+            rehearsed = rehearsed_calls(found.connection, replace(found.query, rehearsals=True))
+        shown = breakdowns_of(found, caller_groups(found)) if breakdowns else None
+        return _Found(found.results(), found.experiment, rehearsed, shown)
 
 
 @click.command()
@@ -134,24 +160,29 @@ def _fail(error: UnknownExperiment, state: State) -> NoReturn:
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def _parts(found: Results, breakdowns: Sequence[Breakdown] | None) -> Iterator[str | Text | Table]:
+def _parts(shown: _Found) -> Iterator[str | Text | Table]:
+    found, breakdowns = shown.results, shown.breakdowns
+    designs = {each.name: each for each in shown.experiment.metrics}
     since = f" since {format_day(found.since.isoformat())}" if found.since else ""
     on = f", on {found.platform} alone" if found.platform else ""
     yield wrapped(f"{found.experiment}: {found.status}, period {found.period} of {found.period}{since}{on}", "bold")
     yield from _verdict(found)
+    if shown.rehearsed:
+        calls, verb = plural(shown.rehearsed, "rehearsed call"), "is" if shown.rehearsed == 1 else "are"
+        yield wrapped(f"{calls} {verb} not counted; --rehearsals counts {'it' if verb == 'is' else 'them'}.")
     yield from ("", _arms(found.arms))
     for metric in found.metrics:
-        yield from _metric(metric)
+        yield from _metric(metric, designs[metric.metric])
     for breakdown in breakdowns or ():
         yield from _breakdown(breakdown)
     if breakdowns is not None and not breakdowns:
         yield "\nNo breakdowns: all callers are new, and on one platform."
     if found.unidentified:
-        yield from _unidentified(found.unidentified)
+        yield from _unidentified(found.unidentified, designs)
     yield ""
     told = found.verdict.findings if found.verdict else ()
-    warnings = [each for each in found.warnings if each not in told]
-    yield from (wrapped(f"{warning.code}: {warning.message}", "yellow") for warning in warnings)
+    warnings = [each for each in found.warnings if each not in told and each.code != _NOT_COUNTED]
+    yield from (wrapped(warning.message, "yellow") for warning in warnings)
     yield from map(wrapped, _context(found))
     yield ""
 
@@ -185,11 +216,16 @@ def _arms(arms: Sequence[ArmCounts]) -> Table:
     return table
 
 
-def _metric(metric: Metric) -> Iterator[str | Text | Table]:
-    kind = "guardrail" if metric.guardrail else f"to {metric.goal}"
+def _metric(metric: Metric, design: MetricDefinition) -> Iterator[str | Text | Table]:
+    label = design.label_in("en")
+    name = label if label == metric.metric else f"{label} ({metric.metric})"
+    about = f"{metric.outcome}, per {metric.per}, {_aim(metric, design)}"
     yield ""
-    yield Text.assemble((metric.metric, "bold"), f"  {metric.outcome}, per {metric.per}, {kind}")
-    table = _table(f"{metric.per}s", "missing", "mean", "± error")
+    if len(f"{name}  {about}") <= _WIDTH:
+        yield Text.assemble((name, "bold"), f"  {about}")
+    else:
+        yield from (wrapped(name, "bold"), wrapped(about))
+    table = _table(f"{metric.per}s", "missing", "mean", "standard error")
     for arm in metric.arms:
         units = (arm.callers if metric.per == "caller" else arm.calls) or 0
         missing = _part(arm.missing, units + arm.missing)
@@ -199,6 +235,16 @@ def _metric(metric: Metric) -> Iterator[str | Text | Table]:
     yield table
     for one in metric.comparisons:
         yield wrapped(f"  {one.arm} against {one.against}: {_comparison(one, metric)}")
+
+
+def _aim(metric: Metric, design: MetricDefinition) -> str:
+    if not metric.guardrail:
+        return f"to {metric.goal}"
+    harm = "decrease" if metric.goal == "increase" else "increase"
+    # Whether it is a rate is known from its values.
+    is_known = design.margin and any(arm.mean is not None for arm in metric.arms)
+    least = f" by more than {amounts.amount(design.margin, metric.unit)}" if is_known else ""
+    return f"guardrail: must not {harm}{least}"
 
 
 def _breakdown(found: Breakdown) -> Iterator[str | Text | Table]:
@@ -218,23 +264,33 @@ def _breakdown(found: Breakdown) -> Iterator[str | Text | Table]:
             )
 
 
-def _unidentified(found: Unidentified) -> Iterator[str | Text | Table]:
+def _unidentified(found: Unidentified, designs: Mapping[str, MetricDefinition]) -> Iterator[str | Text | Table]:
     yield ""
     yield wrapped("Calls without a number, each assigned and counted by itself. The verdict excludes them.", "bold")
     if not found.sample_ratio.ok:
         yield wrapped("Sample ratio mismatch: their weights do not explain their split over the arms.", "yellow")
     for metric in found.metrics:
-        yield from _metric(metric)
+        yield from _metric(metric, designs[metric.metric])
 
 
 def _comparison(one: Comparison, metric: Metric) -> str:
+    state = _STATES.get(one.state, one.state)
+    if one.state == "unknown":
+        state = "harm not ruled out yet" if one.interval else _STATES["too few"]
     if one.difference is None or one.state == "suppressed":
-        return one.state
+        return state
     difference = amounts.difference(one.difference, metric.unit)
-    interval = amounts.interval_text(one.interval, metric.unit)
-    fixed = amounts.interval_text(one.fixed_interval, metric.unit)
+    if state == _STATES["too few"]:
+        return f"{state}, {difference} so far"
+    interval = amounts.interval_text(_possible(one.interval, metric), metric.unit)
+    fixed = amounts.interval_text(_possible(one.fixed_interval, metric), metric.unit)
     today = f"; could find today: {amounts.size(one.detectable, metric.unit)}" if one.detectable else ""
-    return f"{one.state}, {difference} (interval: {interval}; for one look: {fixed}{today})"
+    return f"{state}, {difference} (interval: {interval}; for one look: {fixed}{today})"
+
+
+def _possible(interval: Interval | None, metric: Metric) -> Interval | None:
+    """Return the part of an interval that differences can lie in: those of two rates are 100 percentage points at most."""
+    return (max(-1.0, interval[0]), min(1.0, interval[1])) if interval and metric.is_proportion else interval
 
 
 def _amount(value: float | None, unit: Unit) -> str:

@@ -38,6 +38,9 @@ def advice(verdict: Mapping[str, Any], status: str) -> Advice:
             "experiment.toml."
         )
         return Advice(gettext("Resume or conclude"), text, 'status = "running"')
+    if status == "draft" and state.startswith("cannot"):
+        text = gettext('Set status = "running" in experiment.toml to start it.')
+        return Advice(gettext("Start it"), text, 'status = "running"')
     codes = {finding["code"] for finding in verdict["findings"]}
     if state.startswith("better") and codes & {"harmed", "unsupported"}:
         text = gettext("Roll out nothing yet. Find out what changed, or conclude with control.")

@@ -27,9 +27,10 @@ def with_messages(data: Values, labels: Mapping[str, str] = _NAMES) -> dict[str,
     verdict = data["verdict"]
     if verdict:
         what_to_do = advice(verdict, data["status"])
+        is_unheard = data["status"] == "draft" and verdict["state"].startswith("cannot")
         verdict = {
             **verdict,
-            "headline": headline(verdict),
+            "headline": gettext("A draft: no caller hears it") if is_unheard else headline(verdict),
             "message": verdict_text(verdict, labels),
             "detectable": _detectable(data),
             "advice": what_to_do.text,
