@@ -173,6 +173,15 @@ def test_app_says_where_its_folders_go(here: Path) -> None:
     assert json.loads(init("--format", "json", app=load(here)).stdout)["program"] is None
 
 
+def test_the_shell_and_a_broken_app_change_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The printed program starts without what the shell has set; an app that exits is as one that is not there."""
+    monkeypatch.setenv("PICKUP_CALLER_SECRET", "of another app in this shell")
+    write(here, {"app.py": "raise SystemExit(3)"})
+    init()
+    monkeypatch.delenv("PICKUP_CALLER_SECRET")
+    assert "pickup" in load(here).extensions
+
+
 def test_wrong_use_writes_nothing(here: Path) -> None:
     """A region, platform or language that does not exist is a usage error; a folder that cannot be written, a failure."""
     for wrong in (("--region", "XX"), ("--platform", "bells"), ("--language", "tlh")):

@@ -114,7 +114,7 @@ def app_here() -> Flask | None:
     log.disabled = True
     try:
         return click.get_current_context().ensure_object(ScriptInfo).load_app()
-    except Exception:  # noqa: BLE001 (loading an app may raise anything)
+    except (Exception, SystemExit):  # noqa: BLE001 (loading an app may raise anything, or exit)
         return None
     finally:
         log.disabled = False
@@ -176,7 +176,7 @@ def say(*parts: str | Text | Table) -> None:
 def wrapped(text: str, style: str = "") -> Text:
     """Return text in lines of at most 80 columns."""
     indent = text[: len(text) - len(text.lstrip())]
-    return Text(textwrap.fill(text, _WIDTH, subsequent_indent=indent), style)
+    return Text(textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False), style)
 
 
 def as_json(value: Any) -> str:
@@ -213,6 +213,8 @@ def plural(number: int, thing: str, things: str = "") -> str:
 def experiment_named(state: State, name: str) -> Experiment:
     """Return an experiment of the content, or fail with the names of those that exist."""
     known = {each.name: each for each in state.catalog.experiments}
+    if name in state.catalog.problems["left_out"]:
+        fail(f"'{name}' does not load. Run: flask pickup check", USAGE_ERROR)
     if name not in known:
         fail(f"No experiment is called '{name}'. There are: {', '.join(known) or 'none'}.", USAGE_ERROR)
     return known[name]

@@ -69,7 +69,9 @@ def init_command(platform: str, region: str | None, languages: tuple[str, ...], 
     greetings, experiments = (root / given.get(name, name) for name in ("greetings", "experiments"))
     env, example, ignored = (home / name for name in (".env", ".env.example", ".gitignore"))
     options = [*_every_platforms(region), *STARTERS[platform].options]
-    lacking = [each for each in options if each.name not in {*given, *_variables(env)}]
+    state = app.extensions.get(EXTENSION) if app else None
+    # The printed program reads .env alone: what the shell has set is not there when it starts elsewhere.
+    lacking = [each for each in options if each.name not in {*(state.given if state else ()), *_variables(env)}]
     is_in_use = not set(STARTERS[platform].options) <= set(lacking)
     expected = [greetings, experiments, env, example, ignored]
     existed = [path for path in expected if path.exists()]
@@ -87,14 +89,14 @@ def init_command(platform: str, region: str | None, languages: tuple[str, ...], 
         ]
     except OSError as error:
         fail(f"'{error.filename}' cannot be written: {error.strerror}.")
-    endpoint, is_mounted = endpoint_of(platform), app is not None and EXTENSION in app.extensions
+    endpoint = endpoint_of(platform)
     kept = [path for path in expected if not any(path in {each, *each.parents} for each in written)]
     draft = experiments / _EXPERIMENT / "experiment.toml"
     value = {
         "wrote": [os.path.relpath(path) for path in written if path not in existed],
         "extended": [os.path.relpath(path) for path in written if path in existed],
         "kept": [*map(os.path.relpath, kept)],
-        "program": None if is_mounted else PROGRAM,
+        "program": None if state else PROGRAM,
         "experiment": os.path.relpath(draft) if draft in written else None,
         "next": [*_next(platform, f"http://127.0.0.1:5000/pickup/{endpoint}")],
         "url": f"https://your.host/pickup/{endpoint}",
