@@ -157,7 +157,9 @@ class AppStatus:
 
     def _of_platforms(self) -> Iterator[str]:
         for name, each in self.platforms.items():
-            if each.state == "silent":
+            if each.state == "unknown" and self.database.tables in {"current", "newer"}:
+                yield f"{name}: its calls cannot be read: the database is too slow, or lacks the table pickup_calls."
+            elif each.state == "silent":
                 since = f"since {format_day(each.last_call.isoformat())}" if each.last_call else "for a long time"
                 yield f"{name}: no call {since}. Is the webhook still set at the platform?"
             elif each.state == "unreported":

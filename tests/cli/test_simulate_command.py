@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -209,3 +210,15 @@ def test_an_audience_of_nobody_is_said(make_phone: MakePhone) -> None:
     assert found.exit_code == 1
     assert "none of the made-up callers was assigned an arm.\n0 of 20 made-up callers count." in found.output
     assert "20 do not: not in its audience: customer.vip." in found.output
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"greetings/first_message.j2": "{% if %}"}, "20 do not: answered by the saved agent, as the greetings do not load."),
+        ({"experiments/warm-opening/warm/first_message.j2": "{% if %}"}, "'warm-opening' does not load. Run: flask pickup check"),
+    ],
+)  # fmt: skip
+def test_content_that_does_not_load_is_said(make_phone: MakePhone, files: Mapping[str, str], says: str) -> None:
+    """An author who made a mistake learns of it, and not of an experiment that is not there."""
+    assert says in " ".join(simulate(make_phone({**FILES, **files}), "--callers", "20").output.split())

@@ -80,6 +80,11 @@ def test_all_is_well_when_calls_come_in(phone: Phone) -> None:
         assert fact in facts
 
 
+def lose_calls(phone: Phone) -> None:
+    with phone.app.extensions["pickup"].engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE pickup_calls RENAME TO others"))
+
+
 @pytest.mark.parametrize(
     ("happens", "says"),
     [
@@ -87,9 +92,10 @@ def test_all_is_well_when_calls_come_in(phone: Phone) -> None:
         (lambda phone: add_calls(phone, 3, 1, has_report=False), "flireo: calls come without their reports."),
         (lambda phone: spool_of(phone).append(["an entry"]), "1 row waits in the spool"),
         (keep_dead_letter, "2 rows are in quarantine"),
+        (lose_calls, "flireo: its calls cannot be read"),
         (split_badly, "warm-opening: these results are not reliable. Run: flask pickup results warm-opening"),
     ],
-    ids=["silent", "unreported", "spool", "dead letters", "split"],
+    ids=["silent", "unreported", "spool", "dead letters", "no calls", "split"],
 )
 def test_what_is_not_well_comes_first(author_of_each: Phone, happens: Callable[[Phone], None], says: str) -> None:
     """The first line names the problem, and the exit status is 1."""

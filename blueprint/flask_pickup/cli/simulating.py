@@ -135,6 +135,7 @@ def _lost(went: Counter[str], catalog: Catalog, experiment: Experiment) -> Itera
         "layer": f"outside its range of the layer '{layer}': {layer_ranges(catalog, layer)}" if layer else "",
         "traffic": f"not in its traffic = {experiment.traffic:g}",
         "audience": f"not in its audience: {experiment.audience}",
+        "fallback": "answered by the saved agent, as the greetings do not load",
         "closed": "turned away, as they rang only outside the hours",
     }
     yield f"{went['enrolled']:,} of {plural(went.total(), 'made-up caller')} count."

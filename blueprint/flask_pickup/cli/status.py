@@ -14,7 +14,7 @@ from rich.text import Text
 
 from flask_pickup.blueprint import State
 from flask_pickup.catalog import Line
-from flask_pickup.cli.group import formatted, labelled, plural, show, with_state, without_complaints
+from flask_pickup.cli.group import formatted, labelled, plural, show, with_state, without_complaints, wrapped
 from flask_pickup.status import AppStatus, status_of
 from flask_pickup.translation import DASH, PageFormat
 
@@ -49,11 +49,13 @@ def status_command(state: State, style: str) -> None:
 
 def _parts(found: AppStatus, formats: PageFormat) -> Iterator[str | Text | Table]:
     for problem in found.problems:
-        yield Text(textwrap.fill(f"Not well: {problem}", _WIDTH, subsequent_indent="    "), "bold red")
+        yield Text(
+            textwrap.fill(f"Not well: {problem}", _WIDTH, subsequent_indent="    ", break_on_hyphens=False), "bold red"
+        )
     if not found.problems and found.not_computed:
         names = ", ".join(found.not_computed)
         text = f"All is well, as far as is known. Results are not computed yet: {names}. Run: flask pickup results"
-        yield Text(textwrap.fill(text, _WIDTH), "bold yellow")
+        yield wrapped(text, "bold yellow")
     elif not found.problems:
         yield Text("All is well.", "bold green")
     yield from ("", _platforms(found, formats), "", labelled(dict(_facts(found))), "")
