@@ -129,10 +129,36 @@ def test_forget_leaves_nothing_and_spares_others(
     result = run(kept, "forget", CALLER)
     assert result.exit_code == 0, result.output
     assert "Erased 4 calls, 3 assignments" in result.output
+    assert "stays for 7 days" in result.output
+    assert ("'VACUUM; PRAGMA" in result.output) == url_of(kept).startswith("sqlite")
     assert traces(kept) == []
     for table in TABLES:
         assert {call for (call,) in kept.rows(f"SELECT call_id FROM {table}")} == {"other-0", "other-1"}
     assert not [trace for trace in (CALLER, CALLER[3:], SAID, *KEYS) if trace in caplog.text]
+
+
+def test_nothing_held_is_said(kept: Phone) -> None:
+    """Of a number that never called nothing is erased, and that is all there is to read; it is no error."""
+    call_and_report(kept, "other", OTHER)
+    result = run(kept, "forget", CALLER)
+    assert (result.exit_code, result.output) == (0, "Nothing is held on this number.\n")
+
+
+def test_what_only_waits_is_counted(kept: Phone) -> None:
+    """A caller whose rows are all in the spool is told that they were erased."""
+    close_the_database(kept)
+    kept.ring("call-1")
+    open_the_database(kept)
+    assert "0 transcripts, and 1 row of the spool." in run(kept, "forget", CALLER).output
+
+
+@pytest.mark.parametrize(("caller", "left"), [(CALLER, []), (OTHER, [("warm-opening",)])])
+def test_results_no_longer_count_a_forgotten_caller(kept: Phone, caller: str, left: list[tuple[str]]) -> None:
+    """Results that were kept for pages are deleted, so that they are computed anew; not where nothing was erased."""
+    kept.ring("call-1")
+    kept.app.extensions["pickup"].snapshots.renewed(["warm-opening"])
+    assert run(kept, "forget", caller).exit_code == 0
+    assert kept.rows("SELECT experiment FROM pickup_snapshots") == left
 
 
 def test_call_in_flight_is_erased_too(

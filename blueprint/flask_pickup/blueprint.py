@@ -73,6 +73,11 @@ class State(Webhook):
             details = asdict(details_of(found, results.since, zone)) if results.since else None
         return {"results": results.as_data(), "details": details}
 
+    def drop_results(self) -> None:
+        """Delete the results that are kept for pages and commands, which compute them anew."""
+        names = [each.name for each in self.catalog.experiments]
+        self.snapshots.drop([*names, *(f"{COUNTED}{name}" for name in names)])
+
     def analysis(self, experiment: str, **options: Any) -> AbstractContextManager[assembling.Analysis]:
         """Give an experiment's rows as they are now."""
         days = self.options.retention

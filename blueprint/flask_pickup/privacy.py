@@ -80,10 +80,13 @@ def _readable(text: str) -> Any:
 class Erasure:
     """What was erased, and what could not be.
 
+    :param rows: those of the tables.
+    :param spooled: rows of this host's spool, dead letters too.
     :param wal_left: whether SQLite's write-ahead log could not be emptied, because another program is reading.
     """
 
     rows: Counts = field(default_factory=Counter)
+    spooled: int = 0
     wal_left: bool = False
 
 
@@ -118,7 +121,9 @@ def _mark(connection: Connection, names: Collection[str], now: datetime) -> None
 
 
 def _erase(store: Store, spool: Spool, keys: Sequence[str], now: datetime, erasure: Erasure) -> None:
-    spooled = {found for texts in spool.find(keys).values() for text in texts for found in _CALL_ID.findall(text)}
+    texts = [text for found in spool.find(keys).values() for text in found]
+    spooled = {found for text in texts for found in _CALL_ID.findall(text)}
+    erasure.spooled += len(texts)
     with store.transaction() as connection:
         _mark(connection, [orjson.loads(found) for found in spooled], now)
     recorded = _erase_recorded(store, keys, now, erasure.rows)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from shlex import quote
 
 import click
 from rich.console import Console
@@ -13,6 +14,7 @@ from flask_pickup import privacy
 from flask_pickup.blueprint import State
 from flask_pickup.caller import keys_of
 from flask_pickup.cli.group import USAGE_ERROR, Number, as_json, fail, formatted, plural, show, with_state
+from flask_pickup.privacy import MARKS_LAST
 
 
 @click.command()
@@ -22,7 +24,7 @@ from flask_pickup.cli.group import USAGE_ERROR, Number, as_json, fail, formatted
 def disclose_command(state: State, number: str) -> None:
     """Print all that is held on a caller, as JSON.
 
-    NUMBER is the caller's. With - it is read from standard input, and stays out of the shell's history.
+    caller_keys are the pseudonyms that were looked for, also where nothing is held. NUMBER is the caller's. With - it is read from standard input, and stays out of the shell's history.
 
     \b
     flask pickup disclose +31612345678 > held.json
@@ -41,8 +43,8 @@ def forget_command(state: State, number: str, style: str) -> None:
     """Erase all that is held on a caller.
 
     NUMBER is the caller's. With - it is read from standard input, and stays out of the shell's history. Erases what is
-    held under any caller secret that is set. Waits a few seconds for calls that are being answered. docs/privacy.md says
-    what to do about free space and backups.
+    held under any caller secret that is set. Waits a few seconds for calls that are being answered. Leaves a mark for
+    seven days, a hash, so that a report which arrives late brings nothing back.
 
     \b
     flask pickup forget +31612345678
@@ -51,14 +53,20 @@ def forget_command(state: State, number: str, style: str) -> None:
     keys = _keys(state, number)
     erasure = privacy.forget(state.engine, state.options, keys, state.now)
     pinned = _pinned(state, keys)
-    texts = [
-        f"Erased {_counted(erasure.rows)}.",
-        *(f"experiments/{name}/experiment.toml: remove the number from [pins]." for name in pinned),
-        "Free space and backups may still hold the rows: docs/privacy.md says what to do about them.",
-    ]
+    texts = [f"experiments/{name}/experiment.toml: remove the number from [pins]." for name in pinned]
+    if erasure.rows.total() or erasure.spooled:
+        state.drop_results()
+        texts = [*_erased(erasure), *texts, *_left(state)]
+    else:
+        texts.append(f"Nothing {'else ' if pinned else ''}is held on this number.")
     if erasure.wal_left:
         texts.append("SQLite's write-ahead log is not empty, because another program reads it. Run this again.")
-    value = {"rows": dict(erasure.rows), "pinned": pinned, "wal_left": erasure.wal_left}
+    value = {
+        "rows": dict(erasure.rows),
+        "spooled": erasure.spooled,
+        "pinned": pinned,
+        "wal_left": erasure.wal_left,
+    }
     show(style, value, *texts, failed=erasure.wal_left)
 
 
@@ -91,13 +99,32 @@ def _keys(state: State, number: str) -> Sequence[str]:
         fail("Give one number at a time: standard input has several lines.", USAGE_ERROR)
     keys = keys_of(text, state.options.region, state.options.caller_secrets)
     if not keys:
-        fail("That is not a phone number. Write it with its country, such as +31612345678.", USAGE_ERROR)
+        region = f"Without a country, numbers of {state.options.region} are read (PICKUP_REGION)."
+        fail(f"That is not a phone number. {region} With one, write it as +31612345678.", USAGE_ERROR)
     return keys
 
 
 def _pinned(state: State, keys: Sequence[str]) -> list[str]:
     """Return the experiments whose folders pin a caller."""
     return [experiment.name for experiment in state.catalog.experiments if not experiment.pins.keys().isdisjoint(keys)]
+
+
+def _erased(erasure: privacy.Erasure) -> Iterator[str]:
+    spooled = f", and {plural(erasure.spooled, 'row')} of the spool" if erasure.spooled else ""
+    yield f"Erased {_counted(erasure.rows)}{spooled}."
+    yield f"A mark, a hash, stays for {MARKS_LAST.days} days: a report that arrives late brings nothing back."
+    yield "Results without this caller are computed when a page or flask pickup status next shows them."
+
+
+def _left(state: State) -> Iterator[str]:
+    """Yield where copies may still be, and what removes them."""
+    yield ""
+    if state.engine.dialect.name == "sqlite":
+        yield "SQLite overwrote the rows. Older copies of them may be in the file's free space. This removes them:"
+        yield f"  sqlite3 {quote(state.engine.url.database or '')} 'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'"
+    else:
+        yield "PostgreSQL's files hold deleted rows for a while: docs/privacy.md, Free space, has the statements."
+    yield "Backups, exports and archived logs may hold this caller: let them expire, and forget again after a restore."
 
 
 def _counted(rows: Mapping[str, int]) -> str:

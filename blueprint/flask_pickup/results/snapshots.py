@@ -16,7 +16,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Engine, and_, or_, select, update
+from sqlalchemy import Engine, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -141,6 +141,11 @@ class Snapshots:
         for name in self._due(found, FRESH):
             self._renew(name, found[name])
         return self.stored(names)
+
+    def drop(self, names: Collection[str]) -> None:
+        """Delete results that rows no longer support; who shows them next computes them. What is being computed is lost."""
+        with suppress(SQLAlchemyError), self._engine().begin() as connection:
+            connection.execute(delete(Snapshot).where(Snapshot.experiment.in_(names)))
 
     def _shown(self, found: Mapping[str, _Stored], due: Collection[str] = ()) -> dict[str, Latest]:
         now = self._now()
