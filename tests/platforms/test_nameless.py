@@ -120,7 +120,15 @@ def test_retry_is_the_same_call(
 
 SPOKE = [{"role": "assistant", "content": "Good day."}, {"role": "user", "content": "When are you open?"}]
 PARTS: list[dict[str, Any]] = [
-    {"part": 1, "at": "2025-12-13T12:05:00Z", "why": "hung up", "seconds": 84, "by": "caller", "lines": SPOKE},
+    {
+        "part": 1,
+        "at": "2025-12-13T12:05:00Z",
+        "why": "hung up",
+        "seconds": 84,
+        "by": "caller",
+        "lines": SPOKE,
+        "found": {},
+    },
     {"part": 2, "at": "2025-12-13T12:06:00Z", "seconds": None, "by": None, "found": {"booked": True}, "gist": "Asked."},
 ]
 
