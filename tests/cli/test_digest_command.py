@@ -140,18 +140,20 @@ def test_new_period_is_named(author: Phone) -> None:
 
 
 def test_starts_and_ends_are_told(make_phone: MakePhone, database_url: str) -> None:
-    """An experiment's status is told as it changes, and an unreadable file changes nothing."""
-    statuses = ["draft", "running", "paused", "arms =", "running", 'concluded"\nwinner = "warm']
+    """An experiment's status is told as it changes; that its file cannot be read is told once."""
+    statuses = ["draft", "running", "paused", "arms =", "arms =", "running", 'concluded"\nwinner = "warm']
     says = []
     for status in statuses:
         toml = EXPERIMENT.replace("running", status) if status != "arms =" else status
         phone = make_phone({**CONTENT, "experiments/warm-opening/experiment.toml": toml}, url=database_url)
         lines = told(phone).splitlines()
+        told(phone, "--again")
         says.append(lines[2] if lines else "")
     assert says == [
         "No experiment is running: every caller hears the base.",
         "warm-opening: started",
         "warm-opening: paused",
+        "warm-opening: does not load",
         "",
         "warm-opening: resumed",
         "warm-opening: warm rolled out",

@@ -55,8 +55,8 @@ def digest_command(
     """Tell what changed since the last digest.
 
     Tells verdicts and those that no longer hold, alarms, lines without calls at hours that usually have some, and
-    experiments that start or end. The first digest tells how things are. Where nothing changed it prints nothing and
-    runs no command.
+    experiments that start, end or do not load. The first digest tells how things are. Where nothing changed it prints
+    nothing and runs no command.
 
     With --deliver a digest counts as told if the command ends with status 0 within a minute; otherwise the exit status
     is 1, and the next digest tells it too. Without it, it counts as told when it is printed.

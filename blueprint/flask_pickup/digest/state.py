@@ -39,6 +39,8 @@ def known_now(state: State, results: Mapping[str, Plain], told: Plain | None) ->
     for each in state.catalog.experiments:
         if each.status != "draft" or each.name in experiments:
             experiments[each.name] = _of(each, results.get(each.name), experiments.get(each.name, {}))
+    for name in experiments.keys() - {each.name for each in state.catalog.experiments}:
+        experiments[name] = {**experiments[name], "lost": experiments[name]["status"] in OPEN}
     return {
         "at": state.now.isoformat(),
         "experiments": experiments,
@@ -48,7 +50,7 @@ def known_now(state: State, results: Mapping[str, Plain], told: Plain | None) ->
 
 def _of(experiment: Experiment, result: Plain | None, before: Plain) -> Plain:
     found = {"verdict": None, "alarms": {}, "period": None, **before}
-    found |= {"status": experiment.status, "winner": experiment.winner}
+    found |= {"status": experiment.status, "winner": experiment.winner, "lost": False}
     if result and experiment.status in OPEN:
         verdict = result["verdict"]
         kept = {name: verdict[name] for name in ("state", "arms", "found", "stop")}
