@@ -49,8 +49,9 @@ def changes(told: Plain | None, now: Plain, catalog: Catalog, results: Mapping[s
     yield from _lines(before["silent"], now["silent"], catalog)
     for name, each in sorted(now["experiments"].items()):
         if each["lost"] and not before["experiments"].get(name, {}).get("lost"):
+            what = gettext("does not load")
             action = gettext("Its callers hear the base. Unless you removed it, run flask pickup check.")
-            yield News(f"{name}: {gettext('does not load')}", "", action)
+            yield News(f"{name}: {what}", "", action)
     for each in catalog.experiments:
         if each.name in now["experiments"]:
             known = now["experiments"][each.name]
