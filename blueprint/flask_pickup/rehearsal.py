@@ -325,9 +325,9 @@ def send(address: str, delivery: Delivery, method: str = "POST") -> Reply:
             if perf_counter() - started > _TIMEOUT:
                 raise TimeoutError("timed out")
     except (OSError, HTTPException) as error:
-        raise Unreachable(
-            f"{address} gives no answer: {error}. Is a server running there? scripts/serve starts one."
-        ) from error
+        is_down = isinstance(error, ConnectionRefusedError)
+        remedy = " Start the app first: flask run (port 5000), or scripts/serve (port 8000)." if is_down else ""
+        raise Unreachable(f"{address} gives no answer: {error}.{remedy}") from error
     finally:
         connection.close()
     try:

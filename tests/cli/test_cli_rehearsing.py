@@ -28,7 +28,7 @@ from contracts import OTHERS, SECRETS
 from flask_pickup import Pickup
 from flask_pickup.platforms import SampleCall
 from flask_pickup.platforms.flireo import Flireo
-from flask_pickup.rehearsal import CALLER, LINE, all_steps
+from flask_pickup.rehearsal import CALLER, LINE, OTHER_CALLER, all_steps
 
 SECRET = "a-webhook-secret"
 STEPS = all_steps(lambda clock: Flireo((SECRET,), clock=clock), SampleCall("x", CALLER, LINE, datetime.now(UTC)))
@@ -181,15 +181,19 @@ def test_single_call_in_a_pipe(pickup_server: tuple[str, str], here: Path) -> No
 
 
 def test_row_and_report_are_shown_beside_the_app(make_phone: MakePhone) -> None:
-    """Where the app is, its database shows the call's row, with the outcomes of the report that follows the call."""
+    """Where the app is, its database shows the call's outcomes; who rang without a number of theirs learns of --from."""
     phone = make_phone(pickup=Pickup(), PICKUP_WEBHOOK_SECRET=SECRET)
     server = make_server("localhost", 0, phone.app, threaded=True)
     Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://localhost:{server.server_port}/pickup/webhook"
     shown = run("rehearse", url, app=phone.app).stdout.splitlines()
-    facts = dict(line.split(maxsplit=1) for line in shown[:7])
+    facts = dict(line.split(maxsplit=1) for line in shown[:6])
     assert facts["report"].startswith("200 in ")
-    assert facts["row"].startswith("decision arm; analysis.rehearsed 1, completed 1, duration_seconds 42")
+    outcomes = dict(line.removeprefix("row").split() for line in shown[6 : shown.index("")])
+    assert (outcomes["analysis.rehearsed"], outcomes["duration_seconds"], outcomes["early_hang_up"]) == ("1", "42", "0")
+    hint = f"Other numbers may hear another arm: --from {OTHER_CALLER}"
+    assert hint in shown
+    assert hint not in run("rehearse", url, "--from", OTHER_CALLER, app=phone.app).stdout
     found = json.loads(run("rehearse", url, "--format", "json", app=phone.app).stdout)
     assert (found["row"]["call_id"], found["row"]["outcomes"]["duration_seconds"]) == (found["call"], 42)
     assert "row       not in the database of the app here" in run("rehearse", url, app=make_phone().app).stdout
@@ -330,7 +334,7 @@ def test_server_that_says_yes_to_everything_fails() -> None:
     [
         (
             "http://127.0.0.1:9/pickup/webhook",
-            "Connection refused. Is a server running there? scripts/serve starts one.",
+            "Connection refused. Start the app first: flask run (port 5000), or scripts/serve (port 8000).",
             1,
         ),
         ("http://pickup.invalid/pickup/webhook", "http://pickup.invalid/pickup/webhook gives no answer: ", 1),

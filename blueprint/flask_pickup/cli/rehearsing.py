@@ -63,7 +63,7 @@ def rehearse_command(
     Sends the signed request of an incoming call, then its report. Shows the answer, its time, and the call's row if the
     app here has the database. Results exclude these calls: their ids begin with pickup-rehearsal-.
 
-    URL is the webhook's; the default is scripts/serve on this machine. The platform's secret is read from the
+    URL is the webhook's; without it, scripts/serve on this machine is called. The platform's secret is read from the
     environment, from .env, or from the app here.
 
     --all sends about forty requests: every event, signed, tampered with, stale, duplicated, out of order, and from
@@ -72,9 +72,9 @@ def rehearse_command(
     The exit status is 1 if the server cannot be reached or a reply is not as expected.
 
     \b
-    flask pickup rehearse https://example.com/pickup/webhook
-    flask pickup rehearse --platform vapi https://example.com/pickup/vapi
-    flask pickup rehearse --all
+    flask pickup rehearse http://127.0.0.1:5000/pickup/webhook --from +12015550123
+    flask pickup rehearse --analysis appointment_booked=true --analysis score=7.5
+    flask pickup rehearse --platform vapi https://example.com/pickup/vapi --all
     """
     if everything and call:
         fail("--all names its calls itself: remove --call.", USAGE_ERROR)
@@ -102,7 +102,7 @@ def rehearse_command(
     except rehearsal.Unreachable as error:
         fail(str(error))
     if not everything:
-        _show_call(url, platform, sample.id, reply, reports, style)
+        _show_call(url, platform, sample, reply, reports, style)
     elif why := rehearsal.explain(url, reply):
         fail(why)
     else:
@@ -121,19 +121,25 @@ def _finding(text: str) -> tuple[str, bool | float | str]:
     return name, value if number is None else number
 
 
-def _show_call(url: str, platform: Platform, call_id: str, reply: Reply, reports: Sequence[Reply], style: str) -> None:
-    facts = {"address": url, "call": call_id, "answer": _took(reply)}
+def _show_call(
+    url: str, platform: Platform, call: SampleCall, reply: Reply, reports: Sequence[Reply], style: str
+) -> None:
+    value = {"call": call.id, "status": reply.status, "seconds": reply.seconds, "body": reply.body}
+    facts, hint = {"address": url, "call": call.id, "answer": _took(reply)}, ""
+    row, outcomes = _row_of(call.id) if reports else (None, "")
     if isinstance(reply.body, dict) and reply.is_answer:
         metadata, words = rehearsal.read_answer(platform, reply.body)
         arms = ", ".join(f"{name}: {arm}" for name, arm in rehearsal.arms(metadata).items())
-        facts |= {"arm": arms or "none", "greeting": words.greeting or UNCHANGED_GREETING}
-    value = {"call": call_id, "status": reply.status, "seconds": reply.seconds, "body": reply.body}
+        facts["arm"] = arms or (f"none ({row['decision']})" if row else "none")
+        facts["greeting"] = words.greeting or UNCHANGED_GREETING
+        if call.caller == rehearsal.CALLER and metadata and any(each.source == "hash" for each in metadata.assignments):
+            hint = f"\nOther numbers may hear another arm: --from {rehearsal.OTHER_CALLER}"
     if reports:
-        facts["report"] = ", ".join(map(_took, reports))
+        facts |= {"report": ", ".join(map(_took, reports)), "row": outcomes}
         value["reports"] = [{"status": each.status, "seconds": each.seconds} for each in reports]
-        value["row"], facts["row"] = _row_of(call_id)
+        value["row"] = row
     body = reply.body[:2000] if isinstance(reply.body, str) else as_json(reply.body)
-    show(style, value, labelled(facts), f"\nThe whole answer:\n\n{body}")
+    show(style, value, labelled(facts), *filter(None, [hint]), f"\nThe whole answer:\n\n{body}")
     if why := rehearsal.explain(url, reply):
         fail(why)
     if wrong := rehearsal.judge(platform, Expected.ANSWER, reply, reply):
@@ -145,7 +151,10 @@ def _took(reply: Reply) -> str:
 
 
 def _row_of(call_id: str) -> tuple[dict[str, Any] | None, str]:
-    """Return a call's row with its outcomes as plain values and in words; None if there is no app here that has it."""
+    """Return a call's row with its outcomes as plain values, and its outcomes in words.
+
+    The row is None if no app here has it; the words then say why.
+    """
     if (state := state_here()) is None:
         return None, "not shown: there is no app here"
     try:
@@ -155,8 +164,9 @@ def _row_of(call_id: str) -> tuple[dict[str, Any] | None, str]:
     if found is None:
         return None, "not in the database of the app here"
     row, _ = found
-    outcomes = ", ".join(f"{name} {value:g}" for name, value in sorted(row.outcomes.items()))
-    return {**row.call, "outcomes": row.outcomes}, f"decision {row.call['decision']}; {outcomes or 'no outcome yet'}"
+    width = max(map(len, row.outcomes), default=0)
+    outcomes = "\n".join(f"{name:{width}}  {value:g}" for name, value in sorted(row.outcomes.items()))
+    return {**row.call, "outcomes": row.outcomes}, outcomes or "no outcome yet"
 
 
 def _rehearse_all(url: str, platform: Platform, steps: Sequence[Step], style: str) -> None:
