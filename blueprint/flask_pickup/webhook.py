@@ -150,7 +150,7 @@ class Webhook:
             with self.ledger.announce():
                 return self._answer(request, self.platforms[platform])
         except BadWebhook as refusal:
-            self.activity[platform].refused[str(refusal.code)] += 1
+            self.activity[platform].refuse(str(refusal.code), self.now)
             response, theirs = self._refuse(refusal), self.platforms[platform]
             if isinstance(refusal, BodyTooLarge) and theirs.acknowledges_large_bodies:
                 discard_body(request)
@@ -199,7 +199,7 @@ class Webhook:
             event = platform.parse(delivery)
         except UnreadableCall as error:
             # A refusal would end the call on some platforms.
-            self.activity[platform.name].refused["unreadable call"] += 1
+            self.activity[platform.name].refuse("unreadable call", self.now)
             log.warning("A call is unreadable and gets the default of %s: %s", platform.name, error.detail)
             return json_response(platform.default())
         return self._dispatch(event, delivery, platform)

@@ -77,7 +77,7 @@ def test_refusals_are_told(author: Phone) -> None:
     author.client.post("/pickup/webhook", data=b"{}")
     author.client.get("/pickup/webhook")
     text = shown(author)
-    assert "Refused since the server started: 1 × signature does not match, 1 × status 405." in text
+    assert "Refused since the server started: 1 × signature does not match, 1 × status 405. Last refusal 12:10." in text
     assert "compare the secrets" in text
 
 

@@ -219,13 +219,14 @@ def test_health_tells_of_each_platform(make_phone: MakePhone) -> None:
     other.post(other.webhook_url, data=b"{}")
     flireo.get(flireo.webhook_url)
     health = flireo.get("/pickup/health").get_json()
-    nothing: dict[str, Any] = {"last_request": None, "last_report": None, "refused": {}}
+    nothing: dict[str, Any] = {"last_request": None, "last_report": None, "last_refusal": None, "refused": {}}
     assert health["platforms"] == {
-        "flireo": {**nothing, "refused": {"405": 1}},
+        "flireo": {**nothing, "last_refusal": "2025-12-13T12:01:00+00:00", "refused": {"405": 1}},
         "nameless": nothing,
         "bell": {
             "last_request": "2025-12-13T12:00:00+00:00",
             "last_report": "2025-12-13T12:01:00+00:00",
+            "last_refusal": "2025-12-13T12:01:00+00:00",
             "refused": {"unreadable call": 1, "401": 1},
         },
     }
