@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,14 +68,15 @@ def test_results_recover_the_truth(made: Phone, make_phone: MakePhone, database_
 
 
 def test_the_verdict_comes_first_and_then_each_week(made: Phone) -> None:
-    """People see the verdict with its day, the truth that was put in, and what each week's look said."""
+    """People see the verdict with its week, the truth that was put in, and what each week's look said."""
     found = simulate(made, "--callers", "400", "--weeks", "4", "--effect", "warm=+0.25", "--baseline", "0.3")
     lines = found.stdout.splitlines()
-    assert lines[0].startswith("warm is better (found on ")
+    assert re.fullmatch(r"warm is better \(found in week [234]\)", lines[0])
     assert lines[1].startswith("warm is better on booked: at least")
     assert "400 of 400 made-up callers count." in lines
-    assert "true booked: control 30.0 %, warm +25.0 pp" in lines
-    assert "true duration_seconds: control 90.00, warm +0 per call" in lines
+    assert "  booked: control 30.0 %, warm 55.0 % (+25.0 pp)" in lines
+    assert "  duration_seconds: control 90.00, warm the same" in lines
+    assert "Assumed: 400 callers over 4 weeks (--callers, --weeks), and these rates" in found.stdout
     weeks = [line.split() for line in lines if line.strip()[:1].isdigit() and " warm " in line]
     assert [week[0] for week in weeks] == ["1", "2", "3", "4"]
     assert " ".join(weeks[0][2:]) == "warm none yet Too early to call"

@@ -87,7 +87,7 @@ def test_own_app_is_as_the_readme_says(wheel: Path, tmp_path: Path) -> None:
     assert re.search("^greeting +Hello, this is the assistant of Example Clinic", heard, re.MULTILINE)
     assert re.search(r"^row +\S+ +1$", heard, re.MULTILINE)
     simulate, demo = look.splitlines()
-    assert "true appointment_booked: control 30.0 %, warm +8.0 pp" in run(activate + simulate, clinic)
+    assert "appointment_booked: control 30.0 %, warm 38.0 % (+8.0 pp)" in run(activate + simulate, clinic)
     with running(demo.partition("#")[0], clinic, variables) as server:
         assert server.stdout
         address = next(line.split()[-1] for line in server.stdout if line.startswith("Ready."))

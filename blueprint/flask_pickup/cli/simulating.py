@@ -96,7 +96,11 @@ def simulate_command(
         except ValueError as error:
             fail("\n".join([f"There are no results: {error}.", *(wrapped(each).plain for each in lost)]))
     as_if = [f"'{name}' is {status}; this is as if it were running."] if status != "running" else []
-    show(style, _as_json(truth, went, seen), *_parts(truth, [*as_if, *lost], seen))
+    assumed = (
+        f"Assumed: {plural(callers, 'caller')} over {plural(weeks, 'week')} (--callers, --weeks), and these rates and "
+        "means (--baseline for control, --effect for the other arms; pp are percentage points):"
+    )
+    show(style, _as_json(truth, went, seen), *_parts(truth, [*as_if, *lost, "", assumed], seen))
 
 
 def _effect(text: str, experiment: Experiment) -> tuple[tuple[str, str], float]:
@@ -157,14 +161,17 @@ def _as_json(truth: Truth, went: Counter[str], seen: Sequence[Mapping[str, Any]]
 
 def _parts(truth: Truth, notes: Sequence[str], seen: Sequence[Mapping[str, Any]]) -> Iterator[str | Text | Table]:
     last = seen[-1]["verdict"]
-    yield Text(last["headline"], "bold")
+    yield Text(_headline(last, seen), "bold")
     yield wrapped(f"{last['message']} {last['detectable']}".strip())
+    if last["claims"]:
+        yield wrapped(
+            "The verdict names the end of its interval that is nearest to zero, so it can say less than is assumed."
+        )
     yield ""
     yield from map(wrapped, notes)
-    yield ""
     experiment = truth.experiment
     for metric in experiment.metrics:
-        yield wrapped(f"true {metric.name}: {', '.join(_truth(metric, truth))}")
+        yield wrapped(f"  {metric.name}: {', '.join(_truth(metric, truth))}")
     yield ""
     table = Table(box=None, pad_edge=False)
     for name in ("week", "callers", "arm", experiment.primary, "verdict"):
@@ -180,12 +187,21 @@ def _parts(truth: Truth, notes: Sequence[str], seen: Sequence[Mapping[str, Any]]
     yield table
 
 
+def _headline(verdict: Mapping[str, Any], seen: Sequence[Mapping[str, Any]]) -> str:
+    """Return a verdict in a few words, with the week of the simulation instead of a date."""
+    week = next((each["week"] for each in seen if verdict["found"] and each["until"] == verdict["found"]), None)
+    text = wording.headline({**verdict, "found": None})
+    return f"{text} ({'since' if verdict['state'] == 'choice' else 'found in'} week {week})" if week else text
+
+
 def _truth(metric: MetricDefinition, truth: Truth) -> Iterator[str]:
     unit = metric.per if is_number(metric) else "share"
     yield f"control {amounts.level(truth.baselines[metric.name], unit)}"
     for arm in truth.experiment.weights:
         if arm != CONTROL:
-            yield f"{arm} {amounts.difference(truth.effects.get((arm, metric.name), 0.0), unit)}"
+            effect = truth.effects.get((arm, metric.name), 0.0)
+            mean = amounts.level(truth.of(metric.name, arm), unit)
+            yield f"{arm} {mean} ({amounts.difference(effect, unit)})" if effect else f"{arm} the same"
 
 
 def _intervals(of: Mapping[str, Any], experiment: Experiment) -> Iterator[tuple[str, str]]:
