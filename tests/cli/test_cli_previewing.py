@@ -130,6 +130,7 @@ def test_preview_for_people(make_phone: MakePhone) -> None:
     labels = ["caller", "language", "open", "decision", "experiments", "warm-opening", "greeting"]
     assert [line.split()[0] for line in lines[: len(labels)]] == labels
     assert lines[len(labels) - 1].endswith(WORDS["warm"])
+    assert lines[2].endswith("always, as no hours are set")
     assert all(line == line.rstrip() for line in lines)
     assert json.loads(result.stdout.partition("gets it:\n")[2])["assistant"]["first_message"] == WORDS["warm"]
     assert "612345678" not in result.output

@@ -73,8 +73,14 @@ def preview_command(
         for layer, sharing in state.catalog.layers.items()
     }
     layers = {f"layer {layer}": layer_ranges(state.catalog, layer) for layer in state.catalog.layers}
+    has_hours = state.catalog.hours(shown.call.line) is not None
     which = {"platform": shown.platform.name} if len(state.platforms) > 1 else {}
-    show(style, {**shown.as_json(), "layers": ranges}, labelled({**which, **_facts(shown), **layers}), answer)
+    show(
+        style,
+        {**shown.as_json(), "layers": ranges},
+        labelled({**which, **_facts(shown, has_hours=has_hours), **layers}),
+        answer,
+    )
     if faults := shown.decision.reasons.get(FAULTS):
         fail("\n".join(f"This failed and is missing from the answer: {fault}" for fault in faults))
 
@@ -111,14 +117,14 @@ def _arm(state: State, name: str | None, arm: str | None) -> tuple[Experiment, s
     return experiment, arm
 
 
-def _facts(shown: Preview) -> dict[str, str]:
+def _facts(shown: Preview, *, has_hours: bool) -> dict[str, str]:
     who, decision = shown.call.caller, shown.decision
     arms = {f"  {name}": arm for name, arm in shown.arms().items()}
     why_none = "not asked: the call is rejected" if decision.kind == "closed" else "none is running"
     return {
         "caller": f"{who.short_key}, {who.country or 'country unknown'}" if who.identified else "unidentified",
         "language": decision.language,
-        "open": "yes" if decision.open else "no",
+        "open": ("yes" if decision.open else "no") if has_hours else "always, as no hours are set",
         "decision": decision.kind,
         "experiments": "" if arms else why_none,
         **arms,
