@@ -231,7 +231,7 @@ def test_new_changes_nothing_that_is_there(here: Path) -> None:
         (["draft [0, 0.5]", "concluded [0, 0.5]"], (), "[0.0, 1.0]", "'opening': free [0.0, 1.0]."),
         (["running [0, 0.5]"], ("--layer", "voice"), "[0.0, 1.0]", "It has [0.0, 1.0] of the layer 'voice': free [0.0, 1.0]."),
         (["running [0, 0.5]", "paused [0.5, 1]"], (), "[0.0, 1.0]",
-         "'opening': a [0.0, 0.5], b [0.5, 1.0], nothing free.\nwarning: no range is free; conclude"),
+         "'opening' has no callers left for it: a [0.0, 0.5], b [0.5, 1.0], nothing free.\nwarning: before it runs, conclude"),
     ],
 )  # fmt: skip
 def test_new_writes_a_free_range(

@@ -129,10 +129,15 @@ def new_command(name: str, arms: str, layer: str, style: str) -> None:
         fail(f"'{folder / name}' exists already. Choose another name.")
     except OSError as error:
         fail(f"'{folder / name}' cannot be written: {error.strerror}.")
-    warnings = (
-        [] if free else ["no range is free; conclude an experiment of the layer, or narrow one, before this one runs"]
-    )
-    warnings += map("; ".join, checking.carry_over(name, layer, chosen, _recorded(options)))
+    ranges = layer_ranges(catalog, layer)
+    if free:
+        place = f"It has {chosen} of the layer '{layer}': {ranges}."
+        warnings = ["; ".join(each) for each in checking.carry_over(name, layer, chosen, _recorded(options))]
+    else:
+        place = f"The layer '{layer}' has no callers left for it: {ranges}."
+        warnings = [
+            "before it runs, conclude another of the layer, or narrow its layer_range and set this one's to the rest"
+        ]
     value = {
         "experiment": name,
         "arms": [CONTROL, *names],
@@ -145,7 +150,7 @@ def new_command(name: str, arms: str, layer: str, style: str) -> None:
         style,
         value,
         *(f"wrote {path}" for path in written),
-        f"\nIt has {chosen} of the layer '{layer}': {layer_ranges(catalog, layer)}.",
+        f"\n{place}",
         *(Text.assemble(("warning: ", "yellow"), warning) for warning in warnings),
         f'\nEdit the greetings, then set status = "running" in {written[0]} and run: flask pickup check',
     )
