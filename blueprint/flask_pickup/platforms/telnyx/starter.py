@@ -30,7 +30,7 @@ STARTER = Starter(
         "The assistant: {{pickup_greeting}} is its greeting, {{pickup_prompt}} its instructions. Give both variables default values.",
         "The assistant: this URL as its dynamic variables webhook, with a timeout of 3000 ms, and a hangup tool.",
         "The number's Voice API application and the insight group: this URL as their webhook.",
-        "An insight with a JSON schema of one boolean, appointment_booked. Write its id into .env: PICKUP_TELNYX_INSIGHTS=<id>=analysis.",
+        "An insight with a JSON schema of one boolean, appointment_booked. Write its id into .env, in place of replace-me: PICKUP_TELNYX_INSIGHTS.",
     ],
     packages=["cryptography"],
 )
