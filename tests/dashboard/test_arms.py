@@ -151,7 +151,8 @@ def test_described_moment_is_heard(open_app: OpenApp) -> None:
             {"system_prompt.j2": "{% extends 'greetings/system_prompt.j2' %}{% block role %}a friend{% endblock %}"},
             "The greeting is the same; the system prompt differs. You are a receptionist friend . System prompt",
         ),
-        ({"first_message.j2": "Hello."}, "Good day Hello . Read aloud (browser's voice) System prompt as control's"),
+        ({"first_message.j2": "Hello."}, "warm Hello. Read aloud (browser's voice) System prompt as control's"),
+        ({"first_message.j2": "Good evening."}, "warm Good day evening . Read aloud (browser's voice)"),
         (
             {"first_message.j2": "{{ 1 // 0 }}"},
             "A part of this arm fails for this caller experiments/warm-opening/warm",
@@ -164,7 +165,7 @@ def test_differences_from_control_are_shown(open_app: OpenApp, files: Mapping[st
     folder = {f"experiments/warm-opening/warm/{name}": file for name, file in files.items()}
     author = open_app({GREETING: "Good day.", **folder})
     assert says in shown(author)
-    assert ("Same settings as control." in shown(author)) == ("greeting" in says or "Hello" in says)
+    assert ("Same settings as control." in shown(author)) == ("greeting" in says or "Read aloud" in says)
 
 
 def test_arms_are_shown_for_a_caller_for_whom_they_differ(open_app: OpenApp) -> None:

@@ -187,10 +187,10 @@ def test_search_says_how_far_it_looked(author_of_each: Phone, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("outcome", "value", "shown"),
     [
-        ("early_hang_up", 1, "early_hang_up yes"),
-        ("voicemail", 1, "voicemail yes"),
+        ("early_hang_up", 1, "Early hang-up yes"),
+        ("voicemail", 1, "Voicemail yes"),
         ("voicemail", 0, ""),
-        ("user_messages", 1, "user_messages 1"),
+        ("user_messages", 1, "Caller's messages 1"),
         ("analysis.booked", 1, "booked yes"),
         ("analysis.booked", 0, "booked no"),
         ("analysis.rating", 4, "rating 4"),

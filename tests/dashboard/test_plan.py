@@ -156,6 +156,16 @@ def test_calls_are_counted_at_most_once_an_hour(plans: Plans) -> None:
     assert eventually(lambda: planner.counted_at() != first)
 
 
+def test_first_calls_are_counted_soon(plans: Plans) -> None:
+    """Where no calls were counted the page says when that was, and counts again after a minute."""
+    planner = plans(EXPERIMENT, {})
+    assert "Counted at " in planner.counted()
+    first = planner.counted_at()
+    planner.now += 61
+    planner.read(experiment="warm-opening")
+    assert eventually(lambda: planner.counted_at() != first)
+
+
 def test_page_works_while_calls_are_counted(plans: Plans) -> None:
     """Until the calls are counted the page says so, and plans from what is entered."""
     planner = plans()

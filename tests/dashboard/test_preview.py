@@ -6,7 +6,7 @@ import html
 
 import pytest
 
-from authors import page, post
+from authors import HOURS, page, post
 from conftest import CALLER, LINE, OpenApp, Phone
 
 DESK = {"greetings/settings.toml": f'[lines."{LINE}"]\nname = "Desk"\n'}
@@ -51,6 +51,13 @@ def test_preview_is_of_the_chosen_platform(open_app: OpenApp) -> None:
     assert "<option>retell</option>" in page(phone, "/preview").text
     assert "call_inbound" in post(phone, "/preview", number=CALLER, platform="retell").text
     assert "call_inbound" not in post(phone, "/preview", number=CALLER).text
+
+
+def test_opening_hours_are_told_where_there_are_any(open_app: OpenApp) -> None:
+    """Without opening hours the preview does not say whether a call is within them."""
+    with_hours, without = open_app(HOURS), open_app()
+    says = ["Within opening hours" in post(each, "/preview", number=CALLER).text for each in (with_hours, without)]
+    assert says == [True, False]
 
 
 def test_preview_shows_faults(open_app: OpenApp) -> None:

@@ -45,7 +45,7 @@ def verdict(
 
 EARLY = "It is too early to say whether warm or control is better on booked."
 BELOW = "That is less than the smallest relevant difference, 5 pp."
-FIRST = "The first verdict comes at the end of a week, after at least 14 days."
+FIRST = "The first verdict comes at the end of a week, after at least 14 days. That is not before 16 Mar 2026."
 CHOSEN = "Expected cost if mistaken, weighted by its chance: 0.08 booked per 100 callers."
 CHOICE = "This is a choice, not a finding: the planned 12 weeks are over without one."
 

@@ -20,13 +20,17 @@ from flask_pickup.decision import FAULTS, Decision
 from flask_pickup.platforms import Answer, Platform, Rejection
 from flask_pickup.previewing import imagine
 
-Pieces = tuple[tuple[Literal["same", "added", "removed"], str], ...]
-"""A text in pieces: what it shares with another, what it adds, and what it leaves out."""
+Mark = Literal["same", "added", "removed", "rewritten"]
+Pieces = tuple[tuple[Mark, str], ...]
+"""A text in pieces: what it shares with another, what it adds, and what it leaves out; or that it is all another text."""
 
 _CUSTOMER_FIELD = re.compile(r"\bcustomer\.([a-z_]\w*(?:\.[a-z_]\w*\b(?!\())*)")
 
 _FEWEST_SHARED = 3
 """Words in a row between two changes that count as shared; fewer would be hard to read."""
+
+_FEWEST_KEPT = 0.5
+"""The share of a text's words of which less makes another text: its differences would be hard to read."""
 
 _LARGE = 1_000_000
 """Pairs of words above which the comparison is no longer exact: its time grows with the square of the length."""
@@ -61,6 +65,11 @@ class ArmPreview:
     def has_same_words(self) -> bool:
         """Whether greeting and system prompt are control's."""
         return self.has_same_greeting and self.has_same_prompt
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether words are marked as added or removed."""
+        return any(mark in {"added", "removed"} for mark, _ in (*self.greeting, *self.prompt))
 
     @property
     def has_same_prompt(self) -> bool:
@@ -228,10 +237,10 @@ def _shown(value: Any) -> str | None:
 
 @lru_cache(maxsize=256)
 def word_diff(base: str, text: str) -> Pieces:
-    """Return ``text`` in pieces, with what it leaves out of ``base`` in its place."""
+    """Return ``text`` in pieces, with what it leaves out of ``base`` in its place; in one if it has little of ``base``."""
     old, new = _TOKEN.findall(base), _TOKEN.findall(text)
     matcher = SequenceMatcher(None, old, new, autojunk=len(old) * len(new) > _LARGE)
-    pieces: list[tuple[Literal["same", "added", "removed"], str]] = []
+    pieces: list[tuple[Mark, str]] = []
     removed = added = ""
     for kind, a, b, c, d in matcher.get_opcodes():
         is_at_an_end = a == 0 or c == 0 or (b == len(old) and d == len(new))
@@ -243,7 +252,14 @@ def word_diff(base: str, text: str) -> Pieces:
             removed += "".join(old[a:b])
             added += "".join(new[c:d])
     pieces += [("removed", removed), ("added", added)]
+    kept = sum(_words(piece) for mark, piece in pieces if mark == "same")
+    if text and kept < _FEWEST_KEPT * _words(base):
+        return (("rewritten", text),)
     return tuple((mark, piece) for mark, piece in pieces if piece)
+
+
+def _words(text: str) -> int:
+    return sum(token.isalnum() for token in _TOKEN.findall(text))
 
 
 def _around(text: str, *, is_first: bool, is_last: bool) -> str:

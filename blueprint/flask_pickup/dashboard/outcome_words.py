@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask_pickup.catalog import Catalog
 from flask_pickup.outcome_names import ANALYSED, REPORTED_FLAGS
 from flask_pickup.translation import DASH, format_number, gettext, reader_language
@@ -15,9 +17,11 @@ class OutcomeWords:
         self._metrics = {metric.outcome: metric for each in catalog.experiments for metric in each.metrics}
 
     def name(self, outcome: str) -> str:
-        """Return the label of a metric of an outcome, or else the outcome's own name."""
+        """Return the label of a metric of an outcome, or else what reports' outcomes are called; else its own name."""
         metric = self._metrics.get(outcome)
-        return metric.label_in(reader_language()) if metric and metric.label else outcome.removeprefix(ANALYSED)
+        if metric and metric.label:
+            return metric.label_in(reader_language())
+        return _reported_names().get(outcome, outcome.removeprefix(ANALYSED))
 
     def value(self, outcome: str, value: float) -> str:
         """Return a value in words: of an outcome whose kind is not known, 1 is taken for yes and 0 for no."""
@@ -30,6 +34,22 @@ class OutcomeWords:
     def is_noteworthy(self, outcome: str, value: float) -> bool:
         """Return whether a list has room for it: no report's flag that is 0, unless an experiment measures it."""
         return bool(value) or outcome not in REPORTED_FLAGS or outcome in self._metrics
+
+
+def _reported_names() -> Mapping[str, str]:
+    return {
+        "duration_seconds": gettext("Duration"),
+        "user_messages": gettext("Caller's messages"),
+        "early_hang_up": gettext("Early hang-up"),
+        "completed": gettext("Completed"),
+        "transferred": gettext("Transferred"),
+        "voicemail": gettext("Voicemail"),
+        "silence": gettext("Silence"),
+        "error": gettext("Error"),
+        "unread.messages": gettext("Unreadable transcripts"),
+        "unread.analysis": gettext("Unreadable analyses"),
+        "analysis.success_evaluation": gettext("Success evaluation"),
+    }
 
 
 def duration(seconds: float | None) -> str:

@@ -16,7 +16,6 @@ from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, ScorecardRow
 from flask_pickup.platform_status import platform_statuses
 from flask_pickup.platforms import endpoint_of
 from flask_pickup.results.advice import advice
-from flask_pickup.results.amounts import at_least, unit_of
 from flask_pickup.results.attention import attention
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
@@ -87,17 +86,6 @@ class ExperimentRow:
     def callers(self) -> int:
         """Those who count."""
         return sum(arm["callers"] for arm in self.result["arms"]) if self.result else 0
-
-    @property
-    def found(self) -> str:
-        """What was found of the winner, at the last look that supports it: "+3.5 pp"."""
-        of = (self.experiment.winner, self.experiment.primary)
-        claims = self.result["verdict"]["claims"] if self.result else ()
-        claim = next((each for each in claims if (each["arm"], each["metric"]) == of), None)
-        if claim is None or not self.compared or not claim["state"].startswith("better"):
-            return ""
-        metric = self.compared[0].metric
-        return at_least(claim["at_least"], unit_of(metric["is_proportion"], metric["per"]))
 
 
 def overview(frame: Frame) -> Response:

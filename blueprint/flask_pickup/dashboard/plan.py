@@ -47,6 +47,9 @@ def plan_page(frame: Frame) -> Response:
     if name:
         snapshot = f"{COUNTED}{name}"
         latest = frame.snapshots.latest([snapshot], fresh=_COUNTED_FOR)[snapshot]
+        if not (latest.body or {}).get("enrolment"):
+            # The first calls may have come since, and without calls counting takes no time.
+            latest = frame.snapshots.latest([snapshot])[snapshot]
     body = latest.body or {}
     design = _Design.of(experiments[name] if name else _ANY, body)
     written = {field: request.args[field] for field in _FIELDS if request.args.get(field)}

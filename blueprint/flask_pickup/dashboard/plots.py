@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from math import ceil, floor, log10
 from typing import Any
 
@@ -13,10 +12,8 @@ from flask_pickup.catalog import CONTROL
 
 _Json = Mapping[str, Any]
 
-_MOST_LABELS = 4
-"""Labels below a plot."""
 _LEAST_APART = 0.3
-"""The share of a plot's width between two of them, so that they do not touch on a phone."""
+"""The share of a plot's width between two labels below it, so that they do not touch on a phone."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +91,11 @@ class Bars:
 
 
 def bars_by_day(days: Mapping[str, Mapping[str, int]], arms: Sequence[str]) -> Bars | None:
-    """Return the new callers of each day; None of no day.
+    """Return the new callers of each day; None of fewer than two days.
 
     :param days: day to arm to callers; a day without callers is absent.
     """
-    if not days:
+    if len(days) < 2:  # noqa: PLR2004 (of one day the arms' own counts say all)
         return None
     shown = _every_day(sorted(days))
     axis, width = Axis.of([sum(counts.values()) for counts in days.values()]), 100 / len(shown)
@@ -120,10 +117,5 @@ def _every_day(days: Sequence[str]) -> Sequence[str]:
 
 
 def _spread(labels: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
-    """Return as many of the labels as have room, evenly spread, the first and the last among them."""
-    last = len(labels) - 1
-    for shown in range(_MOST_LABELS, 2, -1):
-        places = [round(place * last / (shown - 1)) for place in range(shown)]
-        if all(after - before >= _LEAST_APART * last for before, after in pairwise(places)):
-            return [labels[place] for place in places]
-    return labels[:: max(last, 1)]
+    """Return as many of the labels as have room, from the first on, with as many days between each two."""
+    return labels[:: max(1, ceil(_LEAST_APART * (len(labels) - 1)))]

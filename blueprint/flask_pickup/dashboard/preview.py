@@ -30,6 +30,7 @@ def preview_page(frame: Frame) -> Response:
         platforms=frame.webhook.platforms,
         problem=problem,
         shown=shown,
+        has_hours=shown and frame.catalog.hours(shown.call.line) is not None,
         answer=json.dumps(shown.answer, indent=2, ensure_ascii=False) if shown else "",
     )
 

@@ -113,11 +113,13 @@ class Check:
 
     :param name: ``split``, ``delivery``, ``reports`` or ``rules``.
     :param shares: arm to the share that was checked.
+    :param counts: of reports that are not due yet: the callers with one, and all callers.
     """
 
     name: str
     is_sound: bool | None
     shares: Mapping[str, float] = field(default_factory=dict)
+    counts: tuple[int, int] | None = None
 
 
 def checks(result: _Json) -> Iterator[Check]:
@@ -126,7 +128,11 @@ def checks(result: _Json) -> Iterator[Check]:
     yield Check("split", None if split["p_value"] is None else split["ok"])
     for name, code, attribute in (("delivery", "delivery", "delivered"), ("reports", "missing", "without_report")):
         shares = {arm["arm"]: arm[attribute] for arm in result["arms"] if arm[attribute] is not None}
-        yield Check(name, code not in found if shares else None, shares)
+        if name == "reports" and not shares:
+            reported, callers = (sum(arm[count] for arm in result["arms"]) for count in ("reported", "callers"))
+            yield Check(name, True if reported == callers else None, counts=(reported, callers))
+        else:
+            yield Check(name, code not in found if shares else None, shares)
     yield Check("rules", "rules-changed" not in found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask_pickup.translation import gettext
+from flask_pickup.translation import format_day, gettext
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def advice(verdict: Mapping[str, Any], status: str) -> Advice:
     if state == "choice" or (stops and state.startswith("better")):
         return _conclude(state, verdict["arms"])
     broken = gettext(
-        "Decide nothing yet. Find out where calls or reports of an arm are lost, fix it, and start a new period with "
-        "another seed in experiment.toml."
+        "Decide nothing yet. Look for calls that your app answered but that have no row, and for calls without a report. "
+        "Fix what loses them, then start a new period with another seed in experiment.toml."
     )
     more = gettext("Continue: the open questions need more callers. You may decide now if they do not matter to you.")
     return {
@@ -58,7 +58,7 @@ def advice(verdict: Mapping[str, Any], status: str) -> Advice:
             _removed(verdict["arms"]), gettext("Remove the arm from experiment.toml, or conclude with control.")
         ),
         "no difference": _without_difference(stops=stops),
-        "cannot tell yet": Advice(gettext("Let it run"), gettext("Let it run, and change nothing meanwhile.")),
+        "cannot tell yet": Advice(_let_run(verdict), gettext("Let it run, and change nothing meanwhile.")),
         "cannot tell at your number of calls": Advice(
             gettext("Test a larger change"), gettext("Test a larger change, or choose without data.")
         ),
@@ -70,6 +70,11 @@ def _without_difference(*, stops: bool) -> Advice:
     if stops:
         return Advice(gettext("Keep either"), gettext("Keep either, and test a larger change."))
     return Advice(gettext("Keep control"), gettext("Keep control, or continue."))
+
+
+def _let_run(verdict: Mapping[str, Any]) -> str:
+    days = [each["values"]["day"] for each in verdict["findings"] if "day" in each["values"]]
+    return gettext("Let it run until %(day)s", day=format_day(days[0])) if days else gettext("Let it run")
 
 
 def _removed(arms: list[str]) -> str:

@@ -42,6 +42,7 @@ class ArmCounts:
     :param unidentified: calls drawn one by one (``unidentified = "per-call"``), which do not count.
     :param pinned: calls of pinned numbers, which do not count.
     :param without_report: the share of calls without any report, of those of which one should be here by now.
+    :param reported: those of the callers of whom a report has arrived.
     :param unassigned: later calls of counted callers that were in no arm: outside the audience or the traffic.
     """
 
@@ -54,6 +55,7 @@ class ArmCounts:
     pinned: int = 0
     without_report: float | None = None
     unassigned: int = 0
+    reported: int = 0
 
 
 @dataclass(frozen=True)

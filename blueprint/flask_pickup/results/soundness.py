@@ -85,11 +85,7 @@ def unsound(
     if history.alarm:
         yield history.alarm
     elif not ratio.ok:
-        whole = sum(period.weights.values())
-        expected = [
-            (arm, each.callers, period.callers * period.weights[arm] / whole) for arm, each in period.arms.items()
-        ]
-        yield Finding("split", {"expected": expected, "on": f"{period.until:%Y-%m-%d}"})
+        yield _split(period)
     yield from (Finding("missing", {_LACKING[each.of]: each.shares}) for each in missing)
     yield from _uneven(design, period)
     yield from _unreached(period)
@@ -100,6 +96,17 @@ def unsound(
         yield Finding("few", {"least": FEWEST_CALLERS, "counts": few})
     elif rare:
         yield Finding("few", {"least": FEWEST_EVENTS, "metrics": rare})
+
+
+def _split(period: PeriodAggregates) -> Finding:
+    """Return the mismatch of the callers; if they match, that of those with a report."""
+    weights, counts = period.weights, {arm: each.callers for arm, each in period.arms.items()}
+    of_reports = estimates.multinomial_p_value(list(counts.values()), list(weights.values())) >= SPLIT
+    if of_reports:
+        counts = {arm: each.reported for arm, each in period.arms.items()}
+    share = sum(counts.values()) / sum(weights.values())
+    expected = [(arm, count, share * weights[arm]) for arm, count in counts.items()]
+    return Finding("split", {"expected": expected, "on": f"{period.until:%Y-%m-%d}", "of_reports": of_reports})
 
 
 def _uneven(design: Experiment, period: PeriodAggregates) -> Iterator[Finding]:

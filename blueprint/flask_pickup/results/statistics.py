@@ -87,6 +87,7 @@ def _arm_counts(period: PeriodAggregates) -> tuple[ArmCounts, ...]:
             pinned=arm.pinned,
             without_report=arm.reports.s / arm.reports.d if arm.reports.d else None,
             unassigned=arm.unassigned,
+            reported=arm.reported,
         )
         for name, arm in period.arms.items()
     )

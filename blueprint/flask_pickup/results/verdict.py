@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from flask_pickup.catalog.definition import CONTROL, Experiment
 from flask_pickup.results.choice import choose
@@ -90,7 +91,9 @@ def _verdict(results: Results, design: Experiment, history: PastLooks) -> Verdic
         # The rows may have been purged since.
         return said or Verdict("cannot tell yet", (), (Finding("no-caller"),))
     if history.week is None or history.week * WEEK < timedelta(days=design.decision.minimum_days):
-        return Verdict("cannot tell yet", (), (Finding("minimum-days", {"days": design.decision.minimum_days}),))
+        days = design.decision.minimum_days
+        first = results.since + ceil(timedelta(days=days) / WEEK) * WEEK
+        return Verdict("cannot tell yet", (), (Finding("minimum-days", {"days": days, "day": f"{first:%Y-%m-%d}"}),))
     return _Deciding(results, design, metric, history, said).verdict()
 
 

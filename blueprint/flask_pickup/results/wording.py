@@ -246,6 +246,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "no-primary": _one('There is no primary metric: set primary = "…" in experiment.toml.'),
     "no-caller": _one("No caller has been assigned an arm yet."),
     "minimum-days": _one("The first verdict comes at the end of a week, after at least %(days)s days."),
+    "minimum-days:day": _one("That is not before %(day)s."),
     "too-early": _one("It is too early to say whether %(either)s or control is better on %(metric)s."),
     "too-few-calls": _one("There are too few calls to tell whether %(either)s or control is better on %(metric)s."),
     "weeks": _one("Finding a difference of %(smallest)s takes about %(weeks)s, at %(pace)s new callers a week."),
@@ -260,9 +261,10 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "no-smallest": _one("Set smallest in experiment.toml, the smallest relevant difference, to see how long it takes."),
     "no-new-callers": _one("No new callers come in, and a difference of %(smallest)s needs more of them."),
     "split": _one(
-        "The weights do not explain how callers, or those with a report, were split over the arms on %(on)s "
-        "(%(expected)s). Something loses callers of an arm, so the arms cannot be compared until a new period begins."
+        "On %(on)s the numbers of callers did not match the weights: %(expected)s. Something loses calls of an arm, so the "
+        "arms cannot be compared until a new period begins."
     ),
+    "split:of_reports": _one("These are the callers with a report: reports are lost."),
     "missing:unreported": _one(
         "The arms differ in how many of their calls have no report: %(unreported)s. What comes from reports is not compared."
     ),
