@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Literal
 
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup import migrating
 from flask_pickup.blueprint import State
 from flask_pickup.catalog import Experiment
-from flask_pickup.engines import reason_of
+from flask_pickup.engines import reading, reason_of
 from flask_pickup.ledger.spool import Spool, SpoolUnavailable
+from flask_pickup.models import Call, Definition
 from flask_pickup.platform_status import PlatformStatus, platform_statuses
 from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.wording import headline
@@ -78,6 +80,7 @@ class AppStatus:
 
     :param content: as in ``/health``: names of broken greetings, of experiments that do not load, and of those that lack
         callers of their range.
+    :param unserved: experiments of whose content in the folder no call was answered yet, though calls came.
     """
 
     platforms: Mapping[str, PlatformStatus]
@@ -85,6 +88,7 @@ class AppStatus:
     spool: SpoolStatus
     content: Mapping[str, list[str]]
     experiments: tuple[ExperimentStatus, ...]
+    unserved: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -127,6 +131,7 @@ class AppStatus:
             **parts,
             "content": dict(self.content),
             "experiments": experiments,
+            "unserved": list(self.unserved),
         }
 
     def _of_database(self) -> Iterator[str]:
@@ -181,7 +186,17 @@ def status_of(state: State) -> AppStatus:
         _spool(state),
         state.catalog.problems,
         tuple(_experiments(state)) if can_read else tuple(map(_experiment, state.catalog.experiments)),
+        tuple(_unserved(state)) if can_read else (),
     )
+
+
+def _unserved(state: State) -> Iterator[str]:
+    served = {each.fingerprint: each.name for each in state.catalog.experiments if each.status != "draft"}
+    with suppress(SQLAlchemyError), reading(state.engine, _PATIENCE) as connection:
+        if connection.execute(select(Call.call_id).limit(1)).first():
+            query = select(Definition.fingerprint).where(Definition.fingerprint.in_(served))
+            known = set(connection.scalars(query))
+            yield from (name for fingerprint, name in served.items() if fingerprint not in known)
 
 
 def _database(state: State) -> DatabaseStatus:

@@ -57,6 +57,22 @@ def split_badly(phone: Phone) -> None:
     rows.write(state.engine)
 
 
+def test_content_that_no_call_was_answered_with_is_named(make_phone: MakePhone, tmp_path: Path) -> None:
+    """After calls came, an experiment that was edited is named until a call is answered with what the folder has."""
+    url = f"sqlite:///{tmp_path / 'pickup.db'}"
+    before = make_phone(url=url)
+    told = [run("status", "--format", "json", app=before.app)]
+    before.ring()
+    told.append(run("status", "--format", "json", app=before.app))
+    edited = {**CONTENT, "experiments/warm-opening/warm/first_message.j2": "Hello there!"}
+    after = make_phone(edited, url=url)
+    told.append(run("status", "--format", "json", app=after.app))
+    assert "No call was answered yet with what the folder has of warm-opening." in run("status", app=after.app).stdout
+    after.ring("call-2")
+    told.append(run("status", "--format", "json", app=after.app))
+    assert [json.loads(each.stdout)["unserved"] for each in told] == [[], [], ["warm-opening"], []]
+
+
 def test_all_is_well_when_calls_come_in(phone: Phone) -> None:
     """The first line says so; then come platform, database, content, spool and experiments, in 80 columns."""
     phone.ring()

@@ -58,6 +58,11 @@ def _parts(found: AppStatus, formats: PageFormat) -> Iterator[str | Text | Table
         yield wrapped(text, "bold yellow")
     elif not found.problems:
         yield Text("All is well.", "bold green")
+    if found.unserved:
+        names = ", ".join(found.unserved)
+        yield wrapped(
+            f"No call was answered yet with what the folder has of {names}. A running server loads it on HUP or a restart."
+        )
     yield from ("", _platforms(found, formats), "", labelled(dict(_facts(found))), "")
     if found.experiments:
         yield _experiments(found, formats)
