@@ -1,10 +1,9 @@
-"""The README runs: its session in an empty folder word for word, its commands in a checkout, and its query."""
+"""The README runs: its session in an empty folder word for word, and its query."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,18 +14,14 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 from sqlalchemy import create_engine, text
 
-from checkouts import ROOT, borrow_packages, copy_checkout, free_port, run_script, wait_for_port
+from checkouts import ROOT, free_port, wait_for_port
 from commands import FLASK, environment
 from conftest import CALLER, Phone, write
 from flask_pickup.cli.init import PROGRAM
 
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-SCRIPTS = [code for kind, code in BLOCKS if kind == "sh"]
-OWN_APP, CHECKOUT = (
-    [code for code in SCRIPTS if ("flask pickup" in code and ".venv/bin/flask" not in code) == is_own]
-    for is_own in (True, False)
-)
+OWN_APP = [code for kind, code in BLOCKS if kind == "sh" and "flask pickup" in code]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +54,7 @@ def test_own_app_is_as_the_readme_says(wheel: Path, tmp_path: Path) -> None:
     port = free_port()
     path = f"{Path(FLASK).parent}:{os.environ['PATH']}"
     variables = environment(PATH=path, FLASK_RUN_PORT=port, PIP_NO_COMPILE="1")
-    begin, serve, call, look = OWN_APP
+    begin, serve, call, look, experiment = OWN_APP
 
     def run(script: str, folder: Path) -> str:
         script = script.replace(" Flask-Pickup ", f" {wheel} ").replace(":5000", f":{port}")
@@ -97,22 +92,11 @@ def test_own_app_is_as_the_readme_says(wheel: Path, tmp_path: Path) -> None:
     toml.write_text(toml.read_text().replace('status = "draft" ', 'status = "running" '))
     with running(serving, clinic, variables):
         wait_for_port(port)
-        assert re.search("^arm +warm-greeting: (control|warm)$", run(call, tmp_path), re.MULTILINE)
-    assert "warm-greeting: running" in run(f"{activate}flask pickup results warm-greeting", clinic)
-
-
-@pytest.mark.slow
-def test_checkout_is_as_the_readme_says(tmp_path: Path) -> None:
-    """The commands of the new experiment work in their order, after ``scripts/serve``, which is tested elsewhere."""
-    serve, experiment = CHECKOUT
-    assert [line.split()[0] for line in serve.splitlines()] == ["scripts/serve", "scripts/test"]
-    checkout = copy_checkout(tmp_path / "pickup")
-    borrow_packages(checkout)
-    for script in (".venv/bin/python scripts/prepare.py", experiment):
-        done = run_script(checkout, "sh", "-c", f"set -e\n{script}")
-        assert done.returncode == 0, done.stdout
-    assert "De Linde dental practice, how can I help you?" in done.stdout
-    shutil.rmtree(checkout)
+        done = run(activate + experiment, clinic)
+    assert re.search("^arm +warm-greeting: (control|warm)$", done, re.MULTILINE)
+    assert "warm-greeting: running" in done
+    assert "Erased 1 call" in done
+    assert "No caller has been assigned an arm" in run(f"{activate}flask pickup results warm-greeting", clinic)
 
 
 def test_query_answers(phone: Phone) -> None:
