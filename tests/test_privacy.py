@@ -129,8 +129,8 @@ def test_forget_leaves_nothing_and_spares_others(
     result = run(kept, "forget", CALLER)
     assert result.exit_code == 0, result.output
     assert "Erased 4 calls, 3 assignments" in result.output
-    assert "stays for 7 days" in result.output
-    assert ("'VACUUM; PRAGMA" in result.output) == url_of(kept).startswith("sqlite")
+    assert "stays for 7 days" in " ".join(result.output.split())
+    assert ("'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'" in result.output) == url_of(kept).startswith("sqlite")
     assert traces(kept) == []
     for table in TABLES:
         assert {call for (call,) in kept.rows(f"SELECT call_id FROM {table}")} == {"other-0", "other-1"}
@@ -149,7 +149,7 @@ def test_what_only_waits_is_counted(kept: Phone) -> None:
     close_the_database(kept)
     kept.ring("call-1")
     open_the_database(kept)
-    assert "0 transcripts, and 1 row of the spool." in run(kept, "forget", CALLER).output
+    assert "0 transcripts, and 1 row of the spool." in " ".join(run(kept, "forget", CALLER).output.split())
 
 
 @pytest.mark.parametrize(("caller", "left"), [(CALLER, []), (OTHER, [("warm-opening",)])])

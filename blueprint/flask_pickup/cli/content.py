@@ -21,7 +21,16 @@ from flask_pickup.catalog.layers import WHOLE
 from flask_pickup.catalog.loading import EXPERIMENTS
 from flask_pickup.catalog.new import new_experiment, write_files
 from flask_pickup.catalog.toml import NAME
-from flask_pickup.cli.group import USAGE_ERROR, fail, formatted, layer_ranges, options_here, plural, show
+from flask_pickup.cli.group import (
+    USAGE_ERROR,
+    fail,
+    formatted,
+    layer_ranges,
+    options_here,
+    plural,
+    seen_from_here,
+    show,
+)
 from flask_pickup.enrolment import forecasts, undetectable
 from flask_pickup.errors import ChecksFailed, ConfigurationError
 from flask_pickup.options import ConfigReader
@@ -164,14 +173,8 @@ def _checked(found: checking.Found) -> str:
 
 
 def _folders(options: ConfigReader) -> tuple[Path, Path]:
-    experiments, greetings = (_seen_from_here(options.get(name, name)) for name in ("experiments", "greetings"))
+    experiments, greetings = (seen_from_here(options.get(name, name)) for name in ("experiments", "greetings"))
     return experiments, greetings
-
-
-def _seen_from_here(folder: str | Path) -> Path:
-    """Return a folder as an author here calls it; an app's own are absolute."""
-    path, here = Path(folder), Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _asked(options: ConfigReader, question: Callable[[Engine], T]) -> T | None:

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import click
@@ -203,6 +204,12 @@ def fail(message: str, status: int = FAILED) -> NoReturn:
     """Print an error on the standard error stream, and exit."""
     click.echo(message, err=True)
     raise click.exceptions.Exit(status)
+
+
+def seen_from_here(absolute: str | Path) -> Path:
+    """Return a path as somebody here calls it; an app's own are absolute."""
+    path, here = Path(absolute), Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def plural(number: int, thing: str, things: str = "") -> str:

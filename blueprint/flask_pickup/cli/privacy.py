@@ -13,7 +13,18 @@ from rich.console import Console
 from flask_pickup import privacy
 from flask_pickup.blueprint import State
 from flask_pickup.caller import keys_of
-from flask_pickup.cli.group import USAGE_ERROR, Number, as_json, fail, formatted, plural, show, with_state
+from flask_pickup.cli.group import (
+    USAGE_ERROR,
+    Number,
+    as_json,
+    fail,
+    formatted,
+    plural,
+    seen_from_here,
+    show,
+    with_state,
+    wrapped,
+)
 from flask_pickup.privacy import MARKS_LAST
 
 
@@ -67,7 +78,7 @@ def forget_command(state: State, number: str, style: str) -> None:
         "pinned": pinned,
         "wal_left": erasure.wal_left,
     }
-    show(style, value, *texts, failed=erasure.wal_left)
+    show(style, value, *(wrapped(text) if text[:1] != " " else text for text in texts), failed=erasure.wal_left)
 
 
 @click.command()
@@ -121,7 +132,8 @@ def _left(state: State) -> Iterator[str]:
     yield ""
     if state.engine.dialect.name == "sqlite":
         yield "SQLite overwrote the rows. Older copies of them may be in the file's free space. This removes them:"
-        yield f"  sqlite3 {quote(state.engine.url.database or '')} 'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'"
+        yield f"  sqlite3 {quote(str(seen_from_here(state.engine.url.database or '')))} \\"
+        yield "    'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'"
     else:
         yield "PostgreSQL's files hold deleted rows for a while: docs/privacy.md, Free space, has the statements."
     yield "Backups, exports and archived logs may hold this caller: let them expire, and forget again after a restore."

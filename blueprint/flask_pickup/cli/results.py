@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
 import click
@@ -119,9 +119,7 @@ class _Found:
 
 def _read(state: State, name: str, options: Mapping[str, Any], *, breakdowns: bool) -> _Found:
     with state.analysis(name, **options) as found:
-        rehearsed = 0
-        if not options["rehearsals"]:
-            rehearsed = rehearsed_calls(found.connection, replace(found.query, rehearsals=True))
+        rehearsed = 0 if options["rehearsals"] else rehearsed_calls(found.connection, found.query)
         shown = breakdowns_of(found, caller_groups(found)) if breakdowns else None
         return _Found(found.results(), found.experiment, rehearsed, shown)
 
