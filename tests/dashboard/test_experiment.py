@@ -115,16 +115,30 @@ LABELLED = {
     name: file.replace("[metrics.booked]", '[metrics.booked]\nlabel.en = "Visits"\nlabel.nl = "Bezoeken"')
     for name, file in (("", FILES[TOML]), ("over", SHORT[TOML]))
 }
+LENGTH = """\
+status = "running"
+primary = "length"
+[arms]
+control = 1
+warm = 1
+[metrics.length]
+outcome = "duration_seconds"
+per = "call"
+smallest = 20
+"""
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """Load the experiment's page over a database of which it is known what it says; ``over`` has no weeks left."""
+    """Load the experiment's page over a database of which it is known what it says.
+
+    ``over`` has no weeks left, and ``length`` measures how long calls last.
+    """
     made = Dashboards(tmp_path_factory.mktemp("shown"))
 
     def load(name: str, language: str = "en") -> str:
-        toml = LABELLED[name if name == "over" else ""]
-        phone = made(name, SAID["undecided" if name == "over" else name], {**FILES, TOML: toml})
+        toml = LENGTH if name == "length" else LABELLED[name if name == "over" else ""]
+        phone = made(name, SAID["undecided" if name in {"over", "length"} else name], {**FILES, TOML: toml})
         page(phone, WARM)
         return phone.client.get(f"/pickup{WARM}", headers={"Accept-Language": language}).text
 
@@ -146,6 +160,7 @@ def part(text: str, name: str) -> str:
         ("over", ("Choice Choose warm (since", "Conclude with warm", "This is a choice, not a finding")),
         ("broken", ("Not reliable These results are not reliable", "Find the lost calls Decide nothing yet. Look for calls", "Calls without a report: control , warm")),
         ("little", ("Undecided Too early to call", "Let it run")),
+        ("length", ("control 89.50 s → warm 89.50 s", "warm differs from control by less than 20 s per call on length.")),
         ("harmful", ("Worse warm is worse (found on", "early_hang_up: control 4.0 % → warm 25.0 % +21.0 pp", "Remove warm")),
     ],
 )  # fmt: skip

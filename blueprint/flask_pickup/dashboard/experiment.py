@@ -17,11 +17,11 @@ from flask_pickup.dashboard.frame import Frame, freshness
 from flask_pickup.dashboard.plots import bars_by_day, over_time
 from flask_pickup.dashboard.preview_form import FormReader
 from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, checks
-from flask_pickup.results.attention import needs_attention
+from flask_pickup.results.attention import needs_attention, rehearsals_text
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.soundness import SPLIT
-from flask_pickup.results.wording import rehearsals_text, with_messages
+from flask_pickup.results.wording import with_messages
 from flask_pickup.translation import gettext
 
 

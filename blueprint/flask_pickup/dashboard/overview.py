@@ -16,10 +16,10 @@ from flask_pickup.dashboard.scorecard import Elapsed, Scorecard, ScorecardRow
 from flask_pickup.platform_status import platform_statuses
 from flask_pickup.platforms import endpoint_of
 from flask_pickup.results.advice import advice
-from flask_pickup.results.attention import attention
+from flask_pickup.results.attention import attention, rehearsals_text
 from flask_pickup.results.model import CSV_COLUMNS, csv_rows
 from flask_pickup.results.snapshots import Latest
-from flask_pickup.results.wording import headline, rehearsals_text
+from flask_pickup.results.wording import headline
 from flask_pickup.translation import gettext
 
 _Json = Mapping[str, Any]

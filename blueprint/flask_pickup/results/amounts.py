@@ -14,6 +14,8 @@ _SMALL = (1e-9, 0.1)
 
 Unit = Literal["share", "caller", "call"]
 """Of an amount: a share, or a mean per caller or per call."""
+TIMED = "seconds per "
+"""Begins the unit of amounts of time, before "caller" or "call"."""
 
 
 def unit_of(is_proportion: bool, per: Per) -> Unit:  # noqa: FBT001 (a fact of the metric, as its unit)
@@ -76,6 +78,8 @@ def _sign(value: float) -> str:
 def _with_unit(number: str, unit: str) -> str:
     if unit == "share":
         return f"{number} pp"
+    if unit.startswith(TIMED):
+        number, unit = f"{number} s", unit.removeprefix(TIMED)
     if unit == "call":
         return gettext("%(number)s per call", number=number)
     return gettext("%(number)s per caller", number=number)

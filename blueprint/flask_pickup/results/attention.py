@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask_pickup.catalog import Experiment
-from flask_pickup.results.wording import in_words
+from flask_pickup.results.wording import finding_text, in_words
 from flask_pickup.translation import gettext, ngettext, reader_language
 
 _ATTENTION = frozenset(
@@ -29,6 +29,14 @@ def attention(experiment: Experiment, result: Mapping[str, Any]) -> Iterator[str
             values = finding["values"]
             label = experiment.metric_label(values.get("metric", ""), reader_language())
             yield _line(finding["code"], {**values, "metric": label})
+
+
+def rehearsals_text(result: Mapping[str, Any]) -> str:
+    """Return that rehearsed calls are not counted, where nobody else has called; else an empty text.
+
+    :param result: as of :func:`attention`.
+    """
+    return " ".join(finding_text(each) for each in result["warnings"] if each["code"] == "rehearsal-excluded")
 
 
 def _line(code: str, values: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask_pickup.results.advice import advice
-from flask_pickup.results.amounts import amount, at_least, difference, percent, size, unit_of
+from flask_pickup.results.amounts import TIMED, amount, at_least, difference, percent, size, unit_of
 from flask_pickup.translation import format_day, format_number, gettext, ngettext
 
 Values = Mapping[str, Any]
@@ -23,7 +23,7 @@ def with_messages(data: Values, labels: Mapping[str, str] = _NAMES) -> dict[str,
     :param data: what :meth:`~flask_pickup.results.model.Results.as_data` returned.
     :param labels: metric to what the texts call it; others go by their names.
     """
-    warnings = [{**each, "message": finding_text(each, labels)} for each in data["warnings"]]
+    warnings = [{**each, "message": finding_text(_timed(each, data), labels)} for each in data["warnings"]]
     verdict = data["verdict"]
     if verdict:
         what_to_do = advice(verdict, data["status"])
@@ -31,13 +31,28 @@ def with_messages(data: Values, labels: Mapping[str, str] = _NAMES) -> dict[str,
         verdict = {
             **verdict,
             "headline": gettext("A draft: no caller hears it") if is_unheard else headline(verdict),
-            "message": verdict_text(verdict, labels),
+            "message": verdict_text(
+                {**verdict, "findings": [_timed(each, data) for each in verdict["findings"]]}, labels
+            ),
             "detectable": _detectable(data),
             "advice": what_to_do.text,
             "action": what_to_do.action,
             "change": what_to_do.change,
         }
     return {**data, "warnings": warnings, "verdict": verdict}
+
+
+def _timed(finding: Values, data: Values) -> Values:
+    """Return a finding with the unit of durations, where its amounts are of such a metric."""
+    values, metrics = finding["values"], {each["metric"]: each for each in data["metrics"]}
+    # What names no metric is about the primary one, which is the first.
+    metric = metrics.get(values.get("metric", next(iter(metrics), "")))
+    return {**finding, "values": {**values, "unit": _unit(metric)}} if metric and values.get("unit") else finding
+
+
+def _unit(metric: Values) -> str:
+    unit = unit_of(metric["is_proportion"], metric["per"])
+    return f"{TIMED}{unit}" if metric["outcome"] == "duration_seconds" and unit != "share" else unit
 
 
 def _detectable(data: Values) -> str:
@@ -47,7 +62,7 @@ def _detectable(data: Values) -> str:
         known = [each["detectable"] for each in metric["comparisons"] if each["state"] in {"undecided", "too few"}]
         if has_found or not known or None in known:
             break
-        least = size(max(known), unit_of(metric["is_proportion"], metric["per"]))
+        least = size(max(known), _unit(metric))
         return gettext("A difference of %(size)s or more could be found today.", size=least)
     return ""
 
@@ -80,14 +95,6 @@ def finding_text(finding: Values, labels: Mapping[str, str] = _NAMES) -> str:
     code, values = finding["code"], _labelled(finding["values"], labels)
     names = [code, *(f"{code}:{name}" for name, value in values.items() if value)]
     return " ".join(_filled(_TEXTS[name], values) for name in names if name in _TEXTS)
-
-
-def rehearsals_text(data: Values) -> str:
-    """Return that rehearsed calls are not counted, where nobody else has called; else an empty text.
-
-    :param data: results as plain values.
-    """
-    return " ".join(finding_text(each) for each in data["warnings"] if each["code"] == "rehearsal-excluded")
 
 
 # --- values in words --------------------------------------------------------------------------------------------------
