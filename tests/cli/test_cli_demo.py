@@ -38,7 +38,7 @@ def test_dashboard_shows_each_kind_of_result(tmp_path: Path) -> None:
         assert "Needs attention" not in demo.page("experiments/warm-opening")
         assert "Sample ratio mismatch" in demo.page("experiments/saved-agent")
         assert "every caller hears five-minutes" in demo.page("experiments/short-calls")
-        assert demo.page("calls").count("Appointments booked <b>yes</b>") > 2
+        assert demo.page("calls").count("Appointments booked&nbsp;<b>yes</b>") > 2
     assert demo.process.returncode == 0
     assert list(tmp_path.iterdir()) == []
 

@@ -306,7 +306,7 @@ def test_an_alarm_of_the_split_stays(sqlite_engine: Engine) -> None:
     assert (later.sample_ratio.ok, later.metrics[0].comparisons[0].state) == (False, "suppressed")
     assert not shown(sqlite_engine, 3.1, platform="flireo").sample_ratio.ok
     assert later.verdict
-    assert "on 9 Mar 2026" in later.verdict.message
+    assert "On 9 Mar 2026 the numbers" in later.verdict.message
 
 
 def test_a_broken_split_says_what_was_said(sqlite_engine: Engine) -> None:
