@@ -19,7 +19,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from checkouts import mode
-from commands import run
+from commands import pipe, run
 from conftest import write
 from flask_pickup.catalog.new import STARTER_TEXTS
 from flask_pickup.cli.init import PROGRAM
@@ -120,10 +120,12 @@ def test_nothing_is_overwritten(here: Path) -> None:
     kept = re.findall(r"^(\w+) +(.+)$", init("--platform", "retell").stdout.partition("\n\n")[0], re.MULTILINE)
     assert kept == [("kept", path) for path in ("greetings", "experiments", ".env", ".env.example", ".gitignore")]
     assert files(here) == before
+    (here / ".env").chmod(0o644)
     write(here, {".env": "export PICKUP_REGION=DE\nMINE=1", ".gitignore": "/.env"})
     made = json.loads(init("--platform", "retell", "--format", "json").stdout)
     assert made["extended"] == [".env", ".gitignore"]
     assert (here / ".gitignore").read_text() == "/.env\ninstance/\n"
+    assert (mode(here / ".env"), made["notes"][0].partition(".")[0]) == (0o600, "Others could read "), made
     values = dotenv_values(".env")
     assert (values["PICKUP_REGION"], values["MINE"], len(values)) == ("DE", "1", 5)
 
@@ -172,13 +174,79 @@ def test_app_says_where_its_folders_go(here: Path) -> None:
     assert json.loads(init("--format", "json", app=load(here)).stdout)["program"] is None
 
 
-def test_the_shell_and_a_broken_app_change_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The printed program starts without what the shell has set; an app that exits is as one that is not there."""
-    monkeypatch.setenv("PICKUP_CALLER_SECRET", "of another app in this shell")
-    write(here, {"app.py": "raise SystemExit(3)"})
-    init()
-    monkeypatch.delenv("PICKUP_CALLER_SECRET")
+def test_variables_without_a_value_get_one_in_their_lines(here: Path) -> None:
+    """A copy of ``.env.example`` is filled in, and what the reader has set in it stays."""
+    init("--platform", "vapi")
+    example = (here / ".env.example").read_text()
+    write(here, {".env": example.replace("REGION=", "REGION=BE\r").replace("CALLER_SECRET=", "CALLER_SECRET = ''")})
+    init("--platform", "vapi")
+    filled = (here / ".env").read_text()
+    assert [line.partition("=")[0].strip() for line in filled.splitlines()] == [
+        line.partition("=")[0] for line in example.splitlines()
+    ]
+    values = dotenv_values(".env")
+    assert (values["PICKUP_REGION"], [name for name, value in values.items() if not value]) == ("BE", [])
+
+
+FACTORY = """
+from os import environ
+from flask import Flask
+from flask_pickup import Pickup
+from clinic.settings import TOKEN
+
+def create_app():
+    app = Flask(__name__)
+    app.config.from_prefixed_env("CLINIC")
+    app.config.update({name: value for name, value in environ.items() if name.startswith("PICKUP_")})
+    app.register_blueprint(Pickup(region="BE", dashboard_token=TOKEN), url_prefix="/voice")
+    return app
+"""
+SETTINGS = "from os import environ\nTOKEN = environ['PICKUP_DASHBOARD_TOKEN']\n"
+
+
+def test_app_that_waits_for_its_secrets_is_loaded_with_them(here: Path) -> None:
+    """An app that mounts Pickup gets its folders, its own addresses and no program, though it lacked ``.env`` before."""
+    write(here, {"clinic/__init__.py": FACTORY, "clinic/settings.py": SETTINGS})
+    ended = pipe("init", "--platform", "vapi", "--format", "json", folder=here, FLASK_APP="clinic:create_app")
+    made = json.loads(ended.stdout)
+    assert {"clinic/greetings/first_message.j2", ".env", DRAFT.replace("exp", "clinic/exp", 1)} <= {*made["wrote"]}
+    assert (made["program"], made["notes"]) == (None, [])
+    assert made["url"] == "https://your.host/voice/vapi"
+    assert made["dashboard"] == "http://127.0.0.1:5000/voice/"
+    assert made["next"][-1].endswith("http://127.0.0.1:5000/voice/vapi")
+    assert "PICKUP_REGION" not in dotenv_values(".env"), "the app has one of its own"
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("raise SystemExit(3)", "it raised SystemExit. To see where, run: flask routes"),
+        ("raise ValueError('hunter2')", "it raised ValueError. To see where, run: flask routes"),
+        ("import hunter2", "While importing 'app', an ImportError was raised."),
+    ],
+)
+def test_app_that_cannot_be_loaded_is_said(here: Path, program: str, says: str) -> None:
+    """It is one sentence without what the exception quotes; all is written here, and starts without the shell's secrets."""
+    write(here, {"app.py": program})
+    ended = pipe("init", folder=here, PICKUP_CALLER_SECRET="of another app in this shell")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"\nNo app was loaded: {says}\n" in ended.stdout
+    assert "hunter2" not in ended.stdout
     assert "pickup" in load(here).extensions
+
+
+@pytest.mark.parametrize("name", [".env", ".env.example", ".gitignore"])
+@pytest.mark.parametrize("content", [None, "PICKUP_REGION=BE".encode("utf-16")])
+def test_what_cannot_be_added_to_is_told_before_anything_is_written(
+    here: Path, name: str, content: bytes | None
+) -> None:
+    """A folder, and text that is not UTF-8, are told with their name."""
+    (here / name).write_bytes(content) if content else (here / name).mkdir()
+    result = run("init")
+    says = "is not UTF-8 text" if content else "is a folder"
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"/{name}' {says}" in result.stderr
+    assert [path.name for path in here.iterdir()] == [name]
 
 
 def test_wrong_use_writes_nothing(here: Path) -> None:

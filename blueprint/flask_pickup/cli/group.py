@@ -108,23 +108,23 @@ def with_state(command: Callable[Concatenate[State, P], None]) -> Callable[P, No
     return run
 
 
-def app_here() -> Flask | None:
-    """Return the app here; None if there is none that can be loaded."""
+def load_app() -> Flask:
+    """Return the app here, which may raise anything as it loads, or exit."""
     log = logging.getLogger("flask_pickup.content")
     # The command says itself what is wrong with the content.
     log.disabled = True
     try:
         return click.get_current_context().ensure_object(ScriptInfo).load_app()
-    except (Exception, SystemExit):  # noqa: BLE001 (loading an app may raise anything, or exit)
-        return None
     finally:
         log.disabled = False
 
 
 def state_here() -> State | None:
     """Return what the app here keeps of its Pickup; None if there is no app here that can be loaded and has one."""
-    app = app_here()
-    return app.extensions.get(EXTENSION) if app else None
+    try:
+        return load_app().extensions.get(EXTENSION)
+    except (Exception, SystemExit):  # noqa: BLE001 (loading an app may raise anything, or exit)
+        return None
 
 
 def without_complaints(command: Callable[P, None]) -> Callable[P, None]:
