@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup import migrating
@@ -17,7 +17,7 @@ from flask_pickup.blueprint import State
 from flask_pickup.catalog import Experiment
 from flask_pickup.engines import reading, reason_of
 from flask_pickup.ledger.spool import Spool, SpoolUnavailable
-from flask_pickup.models import Call, Definition
+from flask_pickup.models import Base, Call, Definition
 from flask_pickup.platform_status import PlatformStatus, platform_statuses
 from flask_pickup.results.snapshots import Latest
 from flask_pickup.results.wording import headline
@@ -39,6 +39,7 @@ class DatabaseStatus:
 
     :param kind: such as ``postgresql``; None where the host's engine is not there.
     :param error: why it does not answer; empty where it does.
+    :param lacking: the names of tables that its revision has, and that are not there.
     :param tables: ``newer`` than this version of Pickup, which they serve too; ``unknown`` while it does not answer.
     """
 
@@ -46,11 +47,12 @@ class DatabaseStatus:
     tables: Tables = "unknown"
     revision: str | None = None
     error: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SpoolStatus:
-    """What this host's spool holds; ``error`` says why that is not known."""
+    """What this host's spool holds; ``error`` says why that is not known, or why no row could be kept there."""
 
     waiting: int = 0
     dead_letters: int = 0
@@ -139,6 +141,8 @@ class AppStatus:
             yield f"The database does not answer: {self.database.error}"
         elif self.database.tables in _NEXT:
             yield f"{_NEXT[self.database.tables]}. Run: flask pickup db upgrade"
+        for name in self.database.lacking:
+            yield f"The database lacks the table {name}. Restore it from a backup, or make it as in: flask pickup db sql"
 
     def _of_spool(self) -> Iterator[str]:
         if self.spool.error:
@@ -206,6 +210,7 @@ def _database(state: State) -> DatabaseStatus:
         revision = migrating.current(state.engine)
     except SQLAlchemyError as error:
         return DatabaseStatus(kind, error=reason_of(error))
+    lacking: list[str] = []
     tables: Tables = "behind"
     if revision is None:
         tables = "missing"
@@ -213,12 +218,18 @@ def _database(state: State) -> DatabaseStatus:
         tables = "current"
     elif migrating.is_newer(revision):
         tables = "newer"
-    return DatabaseStatus(kind, tables, revision)
+    if tables in {"current", "newer"}:
+        with suppress(SQLAlchemyError):
+            known = inspect(state.engine)
+            lacking = [name for name in Base.metadata.tables if not known.has_table(name)]
+    return DatabaseStatus(kind, tables, revision, lacking=tuple(lacking))
 
 
 def _spool(state: State) -> SpoolStatus:
+    spool = Spool(state.options.spool)
     try:
-        return SpoolStatus(*Spool(state.options.spool).count())
+        spool.check()
+        return SpoolStatus(*spool.count())
     except SpoolUnavailable as error:
         return SpoolStatus(error=str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -96,9 +97,15 @@ def test_all_is_well_when_calls_come_in(phone: Phone) -> None:
         assert fact in facts
 
 
-def lose_calls(phone: Phone) -> None:
+def lose(phone: Phone, table: str) -> None:
     with phone.app.extensions["pickup"].engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE pickup_calls RENAME TO others"))
+        connection.execute(sa.text(f"ALTER TABLE {table} RENAME TO others"))
+
+
+def put_file_for_spool(phone: Phone) -> None:
+    folder = Path(phone.app.extensions["pickup"].options.spool)
+    folder.rename(folder.with_name("moved")) if folder.exists() else folder.parent.mkdir(exist_ok=True)
+    folder.write_text("a file")
 
 
 @pytest.mark.parametrize(
@@ -108,10 +115,12 @@ def lose_calls(phone: Phone) -> None:
         (lambda phone: add_calls(phone, 3, 1, has_report=False), "flireo: calls come without their reports."),
         (lambda phone: spool_of(phone).append(["an entry"]), "1 row waits in the spool"),
         (keep_dead_letter, "2 rows are in quarantine"),
-        (lose_calls, "flireo: its calls cannot be read"),
+        (lambda phone: lose(phone, "pickup_calls"), "The database lacks the table pickup_calls."),
+        (lambda phone: lose(phone, "pickup_snapshots"), "The database lacks the table pickup_snapshots."),
+        (put_file_for_spool, "The spool '"),
         (split_badly, "warm-opening: these results are not reliable. Run: flask pickup results warm-opening"),
     ],
-    ids=["silent", "unreported", "spool", "dead letters", "no calls", "split"],
+    ids=["silent", "unreported", "spool", "dead letters", "no calls", "no snapshots", "no spool", "split"],
 )
 def test_what_is_not_well_comes_first(author_of_each: Phone, happens: Callable[[Phone], None], says: str) -> None:
     """The first line names the problem, and the exit status is 1."""
@@ -174,6 +183,15 @@ def test_results_are_the_latest_that_are_kept(author_of_each: Phone) -> None:
     [experiment] = found["experiments"]
     assert (found["well"], experiment["callers"], experiment["verdict"]) == (False, 221, "broken")
     assert experiment["as_of"] == str(AT - timedelta(hours=3))
+
+
+def test_spool_that_cannot_be_written_is_not_well(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says which folder or file it is; an administrator, who may write everything, cannot try it otherwise."""
+    access, folder = os.access, Path(phone.app.extensions["pickup"].options.spool)
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and access(path, mode))
+    result = run("status", app=phone.app)
+    assert (result.exit_code, "no right to write '" in " ".join(result.stdout.split())) == (1, True), result.stdout
 
 
 def test_spool_of_a_running_server_is_left_alone(phone: Phone, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def _facts(found: AppStatus) -> Iterator[tuple[str, str]]:
     skipped = f", {len(found.content['left_out'])} not loaded" if found.content["left_out"] else ""
     yield "content", f"{plural(len(found.experiments), 'experiment')}{f' ({counts})' if counts else ''}{skipped}"
     waiting = f"{plural(spool.waiting, 'row')} waiting, {plural(spool.dead_letters, 'dead letter')}"
-    yield "spool", "cannot be read" if spool.error else waiting
+    yield "spool", "cannot be used" if spool.error else waiting
 
 
 def _experiments(found: AppStatus, formats: PageFormat) -> Table:

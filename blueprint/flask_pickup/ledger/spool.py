@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -144,6 +145,21 @@ class Spool:
         except sqlite3.Error as error:
             raise SpoolUnavailable(f"The spool '{self._path}' cannot be read: {error}.") from error
         return rows or 0, dead_letters
+
+    def check(self) -> None:
+        """See whether this user can write the file, or make it; makes none.
+
+        :raises SpoolUnavailable: if not.
+        """
+        folder = next(each for each in self._path.parents if each.exists())
+        if not folder.is_dir():
+            raise SpoolUnavailable(f"The spool '{self._path}' cannot be made: '{folder}' is a file. Rename or move it.")
+        for each in (folder, self._path):
+            if each.exists() and not os.access(each, os.W_OK):
+                remedy = "Let the app's user write it, and run this command as that user."
+                raise SpoolUnavailable(
+                    f"The spool '{self._path}' cannot be written: no right to write '{each}'. {remedy}"
+                )
 
     @contextmanager
     def _access(self) -> Iterator[None]:
