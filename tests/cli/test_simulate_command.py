@@ -205,6 +205,29 @@ def test_it_says_where_other_callers_went(make_phone: MakePhone) -> None:
     assert f"{went['closed']} do not: turned away, as they rang only outside the hours." in shown
 
 
+def test_it_counts_one_as_one_and_names_a_few_of_many(make_phone: MakePhone) -> None:
+    """One caller counts, or does not; of a layer's many ranges five are named."""
+    toml = "experiments/{}/experiment.toml"
+    ranges = [(0.98 + step / 500, 0.981 + step / 500) for step in range(8)]
+    others = {
+        name.format(f"other-{number}"): text
+        for number, of_layer in enumerate(ranges)
+        for name, text in (
+            (toml, f'layer = "opening"\nlayer_range = {[*of_layer]}\n{EXPERIMENT}'),
+            ("experiments/{}/warm/first_message.j2", "Hello."),
+        )
+    }
+    found = []
+    for start in (0, 0.97):
+        mine = f'layer = "opening"\nlayer_range = [{start}, 0.98]\n{EXPERIMENT}'
+        phone = make_phone({**FILES, **others, toml.format("warm-opening"): mine})
+        found.append(" ".join(simulate(phone, "--callers", "1").output.split()))
+    assert "1 of 1 made-up caller counts." in found[0]
+    assert "1 does not: outside its range of the layer 'opening': other-0 [0.98, 0.981], " in found[1]
+    assert "other-4 [0.988, 0.989], and 4 more, free [0.0, 0.97], " in found[1]
+    assert found[1].count("free [") == 5
+
+
 def test_an_audience_of_nobody_is_said(make_phone: MakePhone) -> None:
     """Where no made-up caller is in the audience, that is said, and no verdict is made up."""
     closed = EXPERIMENT.replace('"running"', '"running"\naudience = "customer.vip"')

@@ -35,6 +35,7 @@ USAGE_ERROR = 2
 
 UNCHANGED_GREETING = "the saved agent's own greeting"
 _WIDTH = 80
+_SHOWN = 5
 NO_CALLER = "this identifies no caller: the number is withheld, an emergency or short number, or invalid"
 
 formatted = click.option(
@@ -194,10 +195,15 @@ def labelled(facts: Mapping[str, str]) -> Table:
 
 
 def layer_ranges(catalog: Catalog, layer: str) -> str:
-    """Return who has which range of a layer, and what is free: "warm-opening [0.0, 0.5], free [0.5, 1.0]"."""
+    """Return who has which range of a layer, and what is free, five of each: "warm-opening [0.0, 0.5], free [0.5, 1.0]"."""
     taken = [f"{each.name} {each.layer_range}" for each in catalog.layers.get(layer, {}).values()]
-    free = [f"free {each}" for each in catalog.free_ranges(layer)]
-    return ", ".join([*taken, *(free or ["nothing free"])])
+    free = [f"free {each}" for each in catalog.free_ranges(layer)] or ["nothing free"]
+    return ", ".join([*_first(taken), *_first(free)])
+
+
+def _first(parts: list[str]) -> list[str]:
+    more = len(parts) - _SHOWN
+    return [*parts[:_SHOWN], f"and {more:,} more"] if more > 1 else parts
 
 
 def fail(message: str, status: int = FAILED) -> NoReturn:

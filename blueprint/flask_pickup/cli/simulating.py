@@ -142,10 +142,10 @@ def _lost(went: Counter[str], catalog: Catalog, experiment: Experiment) -> Itera
         "fallback": "answered by the saved agent, as the greetings do not load",
         "closed": "turned away, as they rang only outside the hours",
     }
-    yield f"{went['enrolled']:,} of {plural(went.total(), 'made-up caller')} count."
+    yield f"{went['enrolled']:,} of {plural(went.total(), 'made-up caller')} {'counts' if went['enrolled'] == 1 else 'count'}."
     for reason, number in went.most_common():
         if reason != "enrolled":
-            yield f"{number:,} do not: {why.get(reason, reason)}."
+            yield f"{number:,} {'does' if number == 1 else 'do'} not: {why.get(reason, reason)}."
 
 
 def _as_json(truth: Truth, went: Counter[str], seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
