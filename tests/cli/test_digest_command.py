@@ -259,6 +259,9 @@ def test_command_delivers_what_there_is(author: Phone, tmp_path: Path) -> None:
     file.unlink()
     assert told(author, "--deliver", f"cat > {file}") == ""
     assert not file.exists()
+    failed = run("digest", "--again", "--deliver", "exit 3", app=author.app)
+    assert (failed.exit_code, "told again" in failed.stderr) == (1, False)
+    assert "Repeat it with --again." in failed.stderr
 
 
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC])
@@ -293,12 +296,15 @@ def test_again_tells_the_last_digest_too(author: Phone) -> None:
 
 
 def test_two_at_once_tell_it_once(author_of_each: Phone) -> None:
-    """While one process delivers a digest another has nothing to tell; each reader has their own."""
+    """While one process delivers a digest another tells nothing, and says so; each reader has their own."""
     state = author_of_each.app.extensions["pickup"]
     keep(author_of_each, BETTER)
     with author_of_each.app.app_context(), digest_for(state, "owner") as digest:
         assert digest
-        assert told(author_of_each) == ""
+        for options, status in (((), 0), (("--again",), 1)):
+            busy = run("digest", *options, app=author_of_each.app)
+            assert (busy.exit_code, busy.stdout) == (status, "")
+            assert busy.stderr == "Another digest is being delivered; try again in two minutes.\n"
         assert "warm is better" in told(author_of_each, "--reader", "chat")
     assert told(author_of_each) == ""
 

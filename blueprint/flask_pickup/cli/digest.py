@@ -21,6 +21,8 @@ from flask_pickup.translation import LANGUAGES, PageFormat, gettext, in_language
 _SECONDS = 60
 """How long delivering may take: less than the lease of a digest."""
 _NOT_DELIVERED = "The digest was not delivered, and will be told again."
+_NOT_REPEATED = "The digest was not delivered. Repeat it with --again."
+_BUSY = "Another digest is being delivered; try again in two minutes."
 
 
 def _base_url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -59,16 +61,22 @@ def digest_command(
     nothing and runs no command.
 
     With --deliver a digest counts as told if the command ends with status 0 within a minute; otherwise the exit status
-    is 1, and the next digest tells it too. Without it, it counts as told when it is printed.
+    is 1, and the next digest tells it too. Without it, it counts as told when it is printed. While another process
+    delivers to the same reader nothing is told, and nothing is lost: the exit status is 0, or 1 with --again.
     """
     content = state.catalog.settings.language
     chosen = language or (content if content in LANGUAGES else LANGUAGES[0])
     with in_language(chosen), digest_for(state, reader, again=again) as digest:
-        if digest and digest.has_news:
-            _deliver(_written(digest, style, url, state), deliver)
+        if digest is None and again:
+            fail(_BUSY)
+        if digest is None:
+            # What the other one does not deliver, the next digest tells.
+            click.echo(_BUSY, err=True)
+        elif digest.has_news:
+            _deliver(_written(digest, style, url, state), deliver, _NOT_REPEATED if again else _NOT_DELIVERED)
 
 
-def _deliver(text: str, command: str | None) -> None:
+def _deliver(text: str, command: str | None, failed: str) -> None:
     try:
         if command is None:
             click.echo(text, nl=False)
@@ -79,11 +87,11 @@ def _deliver(text: str, command: str | None) -> None:
         # Click ends with status 1 where nobody reads any more.
         raise
     except subprocess.CalledProcessError as error:
-        fail(f"{_NOT_DELIVERED} The command of --deliver ended with status {error.returncode}.")
+        fail(f"{failed} The command of --deliver ended with status {error.returncode}.")
     except subprocess.TimeoutExpired:
-        fail(f"{_NOT_DELIVERED} The command of --deliver took more than {_SECONDS} seconds.")
+        fail(f"{failed} The command of --deliver took more than {_SECONDS} seconds.")
     except OSError as error:
-        fail(f"{_NOT_DELIVERED} {error.strerror}.")
+        fail(f"{failed} {error.strerror}.")
 
 
 def _written(digest: Digest, style: str, url: str | None, state: State) -> str:
