@@ -16,7 +16,7 @@ from typing import Any
 from flask import Flask
 
 from flask_pickup import simulation
-from flask_pickup.blueprint import Pickup, State
+from flask_pickup.blueprint import EXTENSION, Pickup, State
 from flask_pickup.catalog.definition import CONTROL, Status
 from flask_pickup.customer import UNKNOWN, Customer
 from flask_pickup.ledger import CallEntry
@@ -46,6 +46,10 @@ _NAMES = ("Anna", "Daan", "Emma", "Finn", "Julia", "Lucas", "Mila", "Noah", None
 _CALLER_SECRET = "the same callers are made up in each demo"  # noqa: S105 (it is nobody's pseudonym)
 
 
+class SampleChanged(Exception):
+    """The sample content lacks what the demo shows."""
+
+
 class _Calls(simulation.Simulation):
     """The demo's callers: most are known customers, and some of one arm are lost."""
 
@@ -63,7 +67,7 @@ class _Calls(simulation.Simulation):
 
     def outcomes(self, arms: Mapping[str, str], random: Random) -> Iterator[Mapping[str, float]]:
         """Yield what comes of each call, which ends at the limit. Who hangs up early is gone in seconds, and books nothing."""
-        limit = _LIMITS[arms.get("short-calls", _WINNER)]
+        limit = _LIMITS.get(arms.get("short-calls", _WINNER), _LIMITS[CONTROL])
         for values in super().outcomes(arms, random):
             gone = {"duration_seconds": random.uniform(3, 12), "analysis.appointment_booked": 0.0}
             lasted = {"duration_seconds": min(values["duration_seconds"], limit)}
@@ -78,7 +82,13 @@ def sample() -> Path:
 
 
 def make_app(folder: Path) -> Flask:
-    """Return an app that mounts Pickup on the sample content and its calls, all of it in an empty ``folder``."""
+    """Return an app that mounts Pickup on the sample content and its calls, all of it in an empty ``folder``.
+
+    :raises SampleChanged: if the content does not load, or lacks an experiment.
+    """
+    needed = ["greetings", *(f"experiments/{name}/experiment.toml" for name in _NOW)]
+    if missing := [name for name in needed if not (sample() / name).exists()]:
+        raise SampleChanged(f"There is no {', '.join(missing)}.")
     for name in ("greetings", "experiments"):
         shutil.copytree(sample() / name, folder / name)
     for name, status in _NOW.items():
@@ -97,11 +107,17 @@ def make_app(folder: Path) -> Flask:
         PICKUP_REGION="GB",
     )
     app.register_blueprint(Pickup(), url_prefix=PREFIX)
+    catalog = app.extensions[EXTENSION].catalog
+    if catalog.broken or _NOW.keys() - {each.name for each in catalog.experiments}:
+        raise SampleChanged("It does not load.")
     return app
 
 
 def make_calls(state: State) -> None:
-    """Make the calls of three months, into an empty database."""
+    """Make the calls of three months, into an empty database.
+
+    :raises SampleChanged: if an experiment lacks an arm or a metric.
+    """
     simulation.prepare(state.engine)
     now, catalog, contents = state.now, state.catalog, {}
     known = {each.name: each for each in catalog.experiments}
@@ -112,7 +128,10 @@ def make_calls(state: State) -> None:
             winner = _WINNER if status == "concluded" else ""
             catalog = catalog.with_experiment(replace(known[name], status=status, winner=winner))
         contents[now - timedelta(weeks=weeks)] = catalog
-    truths = [simulation.truth(known[name], _EFFECTS.get(name, {}), _BASELINES.get(name)) for name in SHOWN]
+    try:
+        truths = [simulation.truth(known[name], _EFFECTS.get(name, {}), _BASELINES.get(name)) for name in SHOWN]
+    except ValueError as error:
+        raise SampleChanged(f"{error}.") from error
     for _ in _Calls(state, contents, truths, _CALLERS, now).fill(state.engine):
         pass
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import socket
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from commands import FLASK, pipe
+from commands import FLASK, environment, pipe, run
 from demos import running_demo, start_demo
+from flask_pickup.demo import sample
 
 DEMO = (FLASK, "pickup", "demo")
 
@@ -52,6 +56,38 @@ def test_it_can_be_stopped_before_it_is_ready(tmp_path: Path) -> None:
     said, _ = process.communicate(timeout=20)
     assert (process.returncode, said) == (0, "\nStopped. The demo's folder is deleted.\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (lambda folder: (folder / "saved-agent").rename(folder / "agent"), "There is no experiments/saved-agent/experiment.toml."),
+        (lambda folder: (folder / "short-calls/experiment.toml").write_text("arms ="), "It does not load."),
+        (shutil.rmtree, "There is no experiments/short-calls/experiment.toml, "),
+    ],
+    ids=["renamed", "broken", "deleted"],
+)  # fmt: skip
+def test_sample_that_was_changed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: Callable[[Path], object], says: str
+) -> None:
+    """Whoever changes the checkout's experiments is told what the demo misses."""
+    for name in ("greetings", "experiments"):
+        shutil.copytree(sample() / name, tmp_path / name)
+    changes(tmp_path / "experiments")
+    monkeypatch.setattr("flask_pickup.demo.sample", lambda: tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    result = run("demo")
+    expected = f"The sample content in '{tmp_path}' was changed, and the demo cannot show it. {says}"
+    assert (result.exit_code, expected in result.stderr) == (1, True), result.output
+
+
+def test_closed_output_is_said(tmp_path: Path) -> None:
+    """Without an output there is no address to print."""
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f"{FLASK} pickup demo >&-"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )  # fmt: skip
+    says = "The demo prints the dashboard's address, but the standard output is closed.\n"
+    assert (ended.returncode, ended.stderr) == (1, says)
 
 
 def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -40,6 +41,9 @@ def demo_command(port: int) -> None:
     Makes up three months of calls for the sample content, and serves the dashboard on this machine until Ctrl+C. It needs
     no app, and leaves nothing behind.
     """
+    # Python has none where the shell closed it.
+    if not sys.stdout:
+        fail("The demo prints the dashboard's address, but the standard output is closed.")
     for number in _SIGNALS:
         signal.signal(number, _stop)
     try:
@@ -47,6 +51,8 @@ def demo_command(port: int) -> None:
             _serve(here, Path(folder))
     except KeyboardInterrupt:
         pass
+    except demo.SampleChanged as error:
+        fail(f"The sample content in '{demo.sample()}' was changed, and the demo cannot show it. {error}")
     click.echo("\nStopped. The demo's folder is deleted.")
 
 
