@@ -38,8 +38,8 @@ def status_command(state: State, style: str) -> None:
     Shows what is not well, then platforms, database, content, waiting rows and experiments. It reads the database, the
     spool and the folders, and asks no server.
 
-    The exit status is 1 if something is not well: the database does not answer, or its tables are old; content does not
-    load; rows wait or are in quarantine; a platform sent no call for a week, or no reports; or the results of an
+    The exit status is 1 if something is not well: the database does not answer, or its tables are old or missing; content
+    does not load; rows wait, are in quarantine, or could not be kept; a platform sent no call for a week, or no reports; or the results of an
     experiment are not reliable.
     """
     found = status_of(state)

@@ -23,9 +23,7 @@ def text_of(file: Path) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        fail(
-            f"'{file}' is not UTF-8 text, which PowerShell may not have written. Save it as UTF-8, and run this again."
-        )
+        fail(f"'{file}' is not UTF-8 text; PowerShell may have written UTF-16. Save it as UTF-8, and run this again.")
     except IsADirectoryError:
         fail(f"'{file}' is a folder, where a file belongs. Rename or remove it, and run this again.")
     except OSError as error:
