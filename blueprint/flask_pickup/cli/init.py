@@ -268,7 +268,7 @@ def _report(value: Mapping[str, Any], platform: str, token: str) -> Iterator[str
     if value["experiment"]:
         yield f'To begin the experiment, set status = "running" in\n    {value["experiment"]}'
     yield f"\nAt {STARTERS[platform].title}, for real calls (docs/platforms/{platform}.md says more):\n"
-    yield f"    This URL is {value['url']}"
+    yield f'    Your webhook is {value["url"]} ("this URL" below).\n'
     for number, step in enumerate(value["steps"], 1):
         yield _folded(f"    {number}. {step}", "\n       ")
     yield "\nThen start the app again: it reads .env and the folders when it starts."

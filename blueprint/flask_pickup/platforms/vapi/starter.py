@@ -13,7 +13,7 @@ STARTER = Starter(
     [
         "Save an assistant, and write its id into .env: PICKUP_VAPI_ASSISTANT.",
         "Integrations, Server Configuration: add a custom credential, HMAC with SHA-256, with PICKUP_VAPI_SECRET of .env.",
-        "The phone number: this server URL, this credential, a fallback destination, and no assistant.",
+        "The phone number: this URL as its server URL, this credential, a fallback destination, and no assistant.",
         "The assistant: remove its own server URL, to which its reports would go.",
         "greetings/override.vapi.json: name the model that speaks. It replaces the assistant's.",
     ],
