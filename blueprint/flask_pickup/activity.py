@@ -13,6 +13,7 @@ from typing import Any
 class Activity:
     """The last call, the last report and the last refusal of a platform, and its refused deliveries by status.
 
+    No rehearsal is among the calls and reports.
     A call that cannot be read counts among them as ``unreadable call``, though it is answered.
     """
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_pickup.activity import Activity
+from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog import Line
 from flask_pickup.engines import STATEMENT_TIMEOUT, reading
 from flask_pickup.models import Call
@@ -28,12 +29,13 @@ PlatformState = Literal["unknown", "waiting", "silent", "unreported", "working"]
 
 @dataclass(frozen=True)
 class PlatformStatus:
-    """What has come in from a platform.
+    """What has come in from a platform, rehearsals left out.
 
     :param activity: what this process has heard.
     :param state: ``unknown`` while the database does not answer; ``waiting`` for the first call or the first report;
         ``silent`` for a week; ``unreported``: reports are missing; or ``working``.
     :param calls_today: of the latest 10,000 calls; ``is_at_least`` says that there may be more.
+    :param is_rehearsed: whether all calls so far were rehearsals.
     """
 
     activity: Activity
@@ -42,11 +44,12 @@ class PlatformStatus:
     last_report: datetime | None = None
     calls_today: int = 0
     is_at_least: bool = False
+    is_rehearsed: bool = False
 
 
 @dataclass(frozen=True)
 class _Calls:
-    """The latest calls of a platform.
+    """The latest calls of a platform; all but ``calls`` leave rehearsals out.
 
     :param unreported: those of more than an hour ago that are later than every call with a report.
     """
@@ -88,29 +91,30 @@ def _status(activity: Activity, name: str, found: dict[str, _Calls] | None, now:
     else:
         state = "unreported" if calls.unreported > _MOST_UNREPORTED else "working"
     is_at_least = sum(each.today for each in of_all) == _LATEST
-    return PlatformStatus(activity, state, last_call, last_report, calls.today, is_at_least)
+    is_rehearsed = calls.calls > 0 and last_call is None and has_all
+    return PlatformStatus(activity, state, last_call, last_report, calls.today, is_at_least, is_rehearsed)
 
 
 def _latest_calls(engine: Engine, today: datetime, due: datetime) -> dict[str, _Calls]:
     latest = (
-        select(Call.platform, Call.decided_at, Call.reported_at)
+        select(Call.platform, Call.decided_at, Call.reported_at, (~Call.call_id.startswith(REHEARSAL)).label("is_real"))
         .where(Call.decided_at.is_not(None))
         .order_by(Call.decided_at.desc())
         .limit(_LATEST)
         .subquery()
     )
     has_report = latest.c.reported_at.is_not(None)
-    reported = func.max(latest.c.decided_at).filter(has_report).over(partition_by=latest.c.platform)
+    reported = func.max(latest.c.decided_at).filter(has_report, latest.c.is_real).over(partition_by=latest.c.platform)
     seen = select(latest, reported.label("reported")).subquery()
-    at = seen.c.decided_at
+    at, is_real = seen.c.decided_at, seen.c.is_real
     is_unreported = or_(seen.c.reported.is_(None), at > seen.c.reported)
     query = select(
         seen.c.platform,
         func.count(),
-        func.max(at),
-        func.max(seen.c.reported_at),
-        func.count().filter(at >= today),
-        func.count().filter(at <= due, is_unreported),
+        func.max(at).filter(is_real),
+        func.max(seen.c.reported_at).filter(is_real),
+        func.count().filter(is_real, at >= today),
+        func.count().filter(is_real, at <= due, is_unreported),
     ).group_by(seen.c.platform)
     with reading(engine, STATEMENT_TIMEOUT) as connection:
         return {platform: _Calls(*counts) for platform, *counts in connection.execute(query)}

@@ -18,7 +18,7 @@ from flask_pickup import reports
 from flask_pickup.activity import Activity
 from flask_pickup.assignment import Recorded
 from flask_pickup.bodies import discard_body, json_response, read_body
-from flask_pickup.caller import key_of
+from flask_pickup.caller import REHEARSAL, key_of
 from flask_pickup.calls import CallFacts, call_of
 from flask_pickup.catalog import Catalog, load
 from flask_pickup.customer import Hook, Lookup
@@ -208,7 +208,8 @@ class Webhook:
         self.metrics.count_unread(event.unread)
         at = self.now if delivery.signed_at is None else datetime.fromtimestamp(delivery.signed_at, UTC)
         call = partial(call_of, event, delivery, at, platform.name, self.catalog, self.options)
-        activity = self.activity[platform.name]
+        # A rehearsal does not show that the platform calls.
+        activity = Activity() if event.call_id.startswith(REHEARSAL) else self.activity[platform.name]
         if isinstance(event, IncomingCall):
             activity.last_request = self.now
             return self._answer_or_fall_back(call, platform)

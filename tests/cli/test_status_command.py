@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from commands import run
 from conftest import CONTENT, NOW, MakePhone, Phone
 from faulty import eventually
+from flask_pickup.caller import REHEARSAL
 from flask_pickup.ledger.spool import Spool
 from flask_pickup.models import Assignment, Snapshot
 from result_rows import Rows
@@ -95,6 +96,15 @@ def test_all_is_well_when_calls_come_in(phone: Phone) -> None:
         "warm-opening running",
     ):
         assert fact in facts
+
+
+def test_rehearsals_are_no_calls(phone: Phone) -> None:
+    """While every call was a rehearsal the platform waits for its first one."""
+    phone.ring(f"{REHEARSAL}1")
+    phone.report(f"{REHEARSAL}1")
+    text = " ".join(run("status", app=phone.app).stdout.split())
+    assert "flireo: only rehearsed calls so far." in text
+    assert "flireo waiting – – 0" in text
 
 
 def lose(phone: Phone, table: str) -> None:

@@ -17,6 +17,7 @@ from authors import HOURS, TOML, page, words
 from conftest import CONTENT, LATER, MakePhone, OpenApp, Phone
 from dashboards import EXPERIMENT, FILES, TOKEN, Dashboards, Told
 from flask_pickup import platform_status
+from flask_pickup.caller import REHEARSAL
 from flask_pickup.catalog import Experiment
 from flask_pickup.models import Call
 from flask_pickup.results.attention import attention
@@ -70,6 +71,19 @@ def test_checklist_ticks_itself(author_of_each: Phone) -> None:
     assert "Waiting for the first report" in second
     assert "Working Last call 12:1" in third
     assert "1 call today" in third
+
+
+def test_rehearsals_are_no_calls(author_of_each: Phone) -> None:
+    """While every call was a rehearsal the platform waits for the first one, and the overview says why."""
+    author_of_each.ring(f"{REHEARSAL}1")
+    author_of_each.report(f"{REHEARSAL}1")
+    text = shown(author_of_each)
+    assert "Waiting for the first call Only rehearsed calls so far." in text
+    assert "calls today" not in text
+    author_of_each.ring()
+    text = shown(author_of_each)
+    assert "Waiting for the first report Last call" in text
+    assert "no report yet · 1 call today" in text
 
 
 def test_refusals_are_told(author: Phone) -> None:

@@ -63,6 +63,9 @@ def _parts(found: AppStatus, formats: PageFormat) -> Iterator[str | Text | Table
         yield wrapped(
             f"No call was answered yet with what the folder has of {names}. A running server loads it on HUP or a restart."
         )
+    for name, each in found.platforms.items():
+        if each.is_rehearsed:
+            yield wrapped(f"{name}: only rehearsed calls so far.")
     yield from ("", _platforms(found, formats), "", labelled(dict(_facts(found))), "")
     if found.experiments:
         yield _experiments(found, formats)
