@@ -210,9 +210,9 @@ def test_outcomes_are_in_words(author: Phone, outcome: str, value: float, shown:
 
 
 def test_outcomes_go_by_their_label(listed: Phone) -> None:
-    """An outcome that an experiment measures goes by the metric's label, in the page's language."""
+    """An outcome that an experiment measures goes by the metric's label, in the page's language; a duration is in seconds then."""
     dutch = listed.client.get("/pickup/calls/call?id=warm", headers={"Accept-Language": "nl"}).text
-    assert "Call length 1:42" in said(page(listed, "/calls/call?id=warm").text)
+    assert "Call length 102 s" in said(page(listed, "/calls/call?id=warm").text)
     assert "Gespreksduur" in dutch
 
 

@@ -26,7 +26,9 @@ class OutcomeWords:
     def value(self, outcome: str, value: float) -> str:
         """Return a value in words: of an outcome whose kind is not known, 1 is taken for yes and 0 for no."""
         if outcome == "duration_seconds":
-            return duration(value)
+            metric = self._metrics.get(outcome)
+            # A label may name the unit, which is seconds.
+            return f"{format_number(round(value))}\u00a0s" if metric and metric.label else duration(value)
         if value in (0, 1) and self._catalog.kind_of(outcome) != "number":
             return gettext("yes") if value else gettext("no")
         return format_number(value, "#,##0" if value == int(value) else "#,##0.00")
