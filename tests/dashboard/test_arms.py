@@ -12,6 +12,7 @@ import pytest
 from authors import HOURS, TOML, WARM, page, words
 from conftest import CONTENT, EXPERIMENT, LINE, OpenApp, Phone
 from dashboards import Dashboards
+from flask_pickup.caller import REHEARSAL
 
 GERMAN = "+4915228817386"
 GREETING = "experiments/warm-opening/warm/first_message.j2"
@@ -55,7 +56,7 @@ AUDIENCES = [
     ("", "As heard by a caller, open hours."),
     ("caller.country == 'DE'", "a caller from Germany, open hours."),
     ("caller.country in ['FR', 'DE']", "a caller from France,"),
-    ("caller.country != 'US'", "a caller from the United Kingdom, open"),
+    ("caller.country != 'US'", "a caller from the Netherlands, open"),
     ("caller.language == 'en'", "a caller from the United States,"),
     ("not open", "a caller, outside the hours."),
     ("now.hour == 3", "03:00."),
@@ -105,6 +106,8 @@ def test_arms_are_shown_for_a_caller_like_the_others(open_app: OpenApp, database
     author = open_app({"greetings/first_message.de.j2": "Guten Tag."}, url=database_url)
     for index, caller in enumerate([GERMAN, GERMAN, "+31612345678", None, None, None]):
         author.ring(f"call-{index}", caller=caller)
+    for index in range(9):
+        author.ring(f"{REHEARSAL}{index}", caller="+447700900123")
     assert "As heard by a caller from Germany, in German." in shown(author)
     assert heard(author)["control"] == "Guten Tag."
     others = open_app({**with_audience("caller.country == 'NL'"), GREETING: "Hi."}, url=database_url)

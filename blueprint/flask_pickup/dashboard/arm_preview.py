@@ -156,7 +156,8 @@ def preview_arms(frame: Frame, experiment: Experiment, stored: Mapping[str, Any]
         )
 
     first = None
-    for caller in islice(callers_inside(reader, shown, values, frame.webhook.engine), _MOST_TRIED):
+    likely = callers_inside(reader, shown, values, frame.webhook.engine, frame.webhook.options.region)
+    for caller in islice(likely, _MOST_TRIED):
         found = heard_by({**caller, **asked})
         if was_asked or found.differ:
             return found

@@ -12,7 +12,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import Engine, RowMapping, and_, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_pickup.caller import language_in
+from flask_pickup.caller import REHEARSAL, language_in
 from flask_pickup.catalog import Catalog, Experiment
 from flask_pickup.checking.callers import Cases
 from flask_pickup.dashboard.audience_values import AudienceValues
@@ -37,13 +37,14 @@ _SAMPLES = {"first_name": "Jan", "last_name": "Jansen", "name": "Jan Jansen"}
 
 
 def callers_inside(
-    reader: FormReader, experiment: Experiment, values: AudienceValues, engine: Engine
+    reader: FormReader, experiment: Experiment, values: AudienceValues, engine: Engine, region: str
 ) -> Iterator[dict[str, str]]:
     """Yield forms that describe callers in an experiment, the likeliest first.
 
     :param values: what the audience compares with.
+    :param region: the country that is tried first where the audience asks for one.
     """
-    asked = [*values["caller.country"], *_COUNTRIES] if "caller.country" in values else ()
+    asked = [region, *values["caller.country"], *_COUNTRIES] if "caller.country" in values else ()
     countries = [one for one in asked if one in SUPPORTED_REGIONS]
     recent = (_as_form(reader, kind) for kind in _recent(engine, experiment.name))
     likely = [*recent, *({"country": one} for one in countries), {}]
@@ -136,13 +137,13 @@ def _as_form(reader: FormReader, call: RowMapping) -> dict[str, str]:
 
 
 def _recent(engine: Engine, experiment: str) -> Sequence[RowMapping]:
-    """Return the kinds of callers of the latest calls, each at the time of its last one.
+    """Return the kinds of callers of the latest calls, rehearsals left out, each at the time of its last one.
 
     Those in the experiment come first, and the most frequent. There are none if the database does not answer in time.
     """
     columns = (Call.call_id, Call.platform, Call.country, Call.language, Call.line, Call.caller_key, Call.decided_at)
-    latest = select(*columns).where(Call.decided_at.is_not(None)).order_by(Call.decided_at.desc())
-    calls = latest.limit(_LATEST).subquery()
+    heard = (Call.decided_at.is_not(None), ~Call.call_id.startswith(REHEARSAL))
+    calls = select(*columns).where(*heard).order_by(Call.decided_at.desc()).limit(_LATEST).subquery()
     own = and_(Assignment.call_id == calls.c.call_id, Assignment.experiment == experiment)
     kind = (calls.c.platform, calls.c.country, calls.c.language, calls.c.line)
     is_withheld, is_outside = calls.c.caller_key.is_(None), Assignment.arm.is_(None)
