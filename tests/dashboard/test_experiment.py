@@ -111,9 +111,10 @@ def test_excluded_calls_are_counted_by_reason(author_of_each: Phone) -> None:
 Shown = Callable[..., str]
 SAID = {**KNOWN, "harmful": {"control": Told(1500, 30, 4), "warm": Told(1500, 42, 25)}}
 """Of the harmful arm's callers more book, and more hang up."""
+CONCLUDED = FILES[TOML].replace('"running"', '"concluded"\nwinner = "warm"')
 LABELLED = {
     name: file.replace("[metrics.booked]", '[metrics.booked]\nlabel.en = "Visits"\nlabel.nl = "Bezoeken"')
-    for name, file in (("", FILES[TOML]), ("over", SHORT[TOML]))
+    for name, file in (("", FILES[TOML]), ("over", SHORT[TOML]), ("concluded", CONCLUDED))
 }
 LENGTH = """\
 status = "running"
@@ -137,8 +138,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     made = Dashboards(tmp_path_factory.mktemp("shown"))
 
     def load(name: str, language: str = "en") -> str:
-        toml = LENGTH if name == "length" else LABELLED[name if name == "over" else ""]
-        phone = made(name, SAID["undecided" if name in {"over", "length"} else name], {**FILES, TOML: toml})
+        toml = LENGTH if name == "length" else LABELLED.get(name, LABELLED[""])
+        phone = made(
+            name,
+            SAID[{"over": "undecided", "length": "undecided", "concluded": "winner"}.get(name, name)],
+            {**FILES, TOML: toml},
+        )
         page(phone, WARM)
         return phone.client.get(f"/pickup{WARM}", headers={"Accept-Language": language}).text
 
@@ -173,6 +178,17 @@ def test_verdict_is_told_in_one_strip(shown: Shown, database: str, says: tuple[s
     assert len(headline.split()) <= 12
     developer = 'Please set status = "concluded" and winner = "warm" in experiments/warm-opening/experiment.toml.'
     assert (developer in html.unescape(text)) == (database in {"winner", "over"})
+
+
+def test_nothing_is_said_twice(shown: Shown) -> None:
+    """Why leaves out what the page tells elsewhere: alarms, and to roll out the arm that is rolled out."""
+    running, concluded = (part(shown(name), "verdict") for name in ("winner", "concluded"))
+    assert "You can stop: roll out warm." in running
+    assert "Concluded: every caller hears warm." in concluded
+    assert "warm is better on Visits: at least" in concluded
+    assert "“At least” is what the last weekly look found" in concluded
+    assert "roll out" not in concluded
+    assert shown("broken").count("did not match the weights") == 1
 
 
 def test_scorecard_has_each_metric_in_a_row(shown: Shown) -> None:

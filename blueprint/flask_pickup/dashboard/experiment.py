@@ -35,7 +35,7 @@ def experiment_page(frame: Frame, name: str) -> Response:
     details, result, numbers = body.get("details"), None, Markup()
     shown: dict[str, Any] = {"weights": experiment.weights}
     if details:
-        result = with_messages(body["results"], frame.labels(experiment))
+        result = with_messages(_said_once(body["results"], experiment), frame.labels(experiment))
         shown = _shown(experiment, result, frame.catalog.zone(Line(None)))
         numbers = _numbers(frame, latest, dict(shown, experiment=experiment, result=result, details=details))
     return frame.page(
@@ -51,6 +51,17 @@ def experiment_page(frame: Frame, name: str) -> Response:
         previews=preview_arms(frame, experiment, _latest_that_ran(bodies), request.args),
         definitions=zip(defined, definition_changes(bodies), strict=False),
     )
+
+
+def _said_once(results: Mapping[str, Any], experiment: Experiment) -> Mapping[str, Any]:
+    """Return results without the verdict's findings that the page tells elsewhere: alarms, and what is done already."""
+    verdict = results["verdict"]
+    findings = [
+        each
+        for each in verdict["findings"]
+        if not needs_attention(each) and (each["code"] != "stop" or experiment.winner not in each["values"]["either"])
+    ]
+    return {**results, "verdict": {**verdict, "findings": findings}}
 
 
 def _latest_that_ran(bodies: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
