@@ -119,6 +119,15 @@ def test_without_smallest_the_horizon_ends_without_a_choice() -> None:
     assert not any(each.stop or each.choice for each in found)
 
 
+@pytest.mark.parametrize(("arms", "fewer"), [(("control", "warm"), False), (("control", "warm", "brisk"), True)])
+def test_what_the_horizon_is_too_short_for(arms: tuple[str, ...], fewer: bool) -> None:  # noqa: FBT001 (a case)
+    """The planned weeks are told, and that fewer arms help only where one can be left out."""
+    of = design(BOOKED, weights=dict.fromkeys(arms, 1), maximum_weeks=6)
+    found = verdict(of=of, sums={"booked": dict.fromkeys(arms, rate(60, 200))}, week=3)
+    assert "A difference of 5 pp is probably not found within the planned 6 weeks. One of " in found.message
+    assert ("fewer arms" in found.message) == fewer
+
+
 # --- guardrails -------------------------------------------------------------------------------------------------------
 
 DOUBT = "It is not known yet whether warm worsens hang_up by more than 3 pp."

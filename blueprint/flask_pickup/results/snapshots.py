@@ -26,7 +26,7 @@ from flask_pickup.processes import PerProcess
 
 log = logging.getLogger("flask_pickup")
 
-VERSION = 2
+VERSION = 3
 """The version of bodies. Raise it when their keys change: results of another version count as none."""
 FRESH = timedelta(seconds=60)
 """The age below which results are not computed anew."""

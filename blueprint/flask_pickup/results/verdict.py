@@ -313,7 +313,12 @@ class _Deciding:
         elif None not in (weeks := [each.weeks_left(smallest) for each in known]):
             yield self._smallest("weeks", weeks=max(each or 0 for each in weeks), pace=pace)
         else:
-            yield self._smallest("beyond-horizon", detectable=finite(max(each.detectable for each in known)))
+            yield self._smallest(
+                "beyond-horizon",
+                detectable=finite(max(each.detectable for each in known)),
+                planned=self.design.decision.maximum_weeks,
+                extra_arms=len(self.design.weights) - 2,
+            )
 
     def _outlook(self, metric: Metric, comparison: Comparison) -> Outlook | None:
         return Outlook.of(self.design, self.results, metric, comparison, self.history)

@@ -179,6 +179,7 @@ _FORMATS: Mapping[str, Callable[[Any, str], str]] = {
     "direction": lambda word, _: gettext("more") if word == "more" else gettext("less"),
     **dict.fromkeys(("since", "on", "day"), lambda day, _: format_day(day) if day else gettext("now")),
     "weeks": _weeks,
+    "planned": lambda weeks, _: ngettext("the planned week", "the planned %(n)s weeks", weeks),
     "pace": lambda pace, _: format_number(pace) if pace >= 1 else gettext("less than one"),
     "cost": lambda value, _: format_number(100 * value, "#,##0.0#"),
     "said": lambda verdict, _: headline(verdict),
@@ -260,10 +261,10 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "overdue": _one(
         "A difference of %(smallest)s would probably have been found by now. The planned time ends in %(weeks)s."
     ),
-    "beyond-horizon": _one("A difference of %(smallest)s is probably not found within maximum_weeks."),
-    "beyond-horizon:detectable": _one(
-        "One of %(detectable)s is. Fewer arms, all traffic, a more frequent outcome and more weeks find smaller ones."
-    ),
+    "beyond-horizon": _one("A difference of %(smallest)s is probably not found within %(planned)s."),
+    "beyond-horizon:detectable": _one("One of %(detectable)s is."),
+    "beyond-horizon:planned": _one("More weeks, all traffic and a more frequent outcome find smaller differences."),
+    "beyond-horizon:extra_arms": _one("So do fewer arms."),
     "weeks-unknown": _one("How long it takes is not known yet."),
     "no-smallest": _one("Set smallest in experiment.toml, the smallest relevant difference, to see how long it takes."),
     "no-new-callers": _one("No new callers come in, and a difference of %(smallest)s needs more of them."),
