@@ -88,7 +88,8 @@ def truth(experiment: Experiment, effects: Mapping[tuple[str, str], float], base
 def is_number(metric: MetricDefinition) -> bool:
     """Return whether a metric's values are numbers, as far as its definition tells; else they are yes or no."""
     return (
-        metric.outcome in REPORTED_NUMBERS
+        metric.kind == "number"
+        or metric.outcome in REPORTED_NUMBERS
         or metric.cap is not None
         or (metric.per, metric.missing) == ("call", "leave out")
         or max(metric.smallest or 0, metric.margin) >= 1

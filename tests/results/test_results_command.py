@@ -61,7 +61,7 @@ def test_people_read_the_verdict_first(host: Phone) -> None:
     assert text.splitlines()[1].startswith("warm is better (found on ")
     assert text.index("What to do: Roll out warm") < text.index("weight") < text.index("standard error")
     assert max(map(len, text.splitlines())) <= 80
-    assert "analysis.booked, per caller, to increase" in text
+    assert "analysis.booked, share of callers with at least one, to increase" in text
     assert re.search(r"\+20\.0\s+pp\s+\(interval:\s+\+\d+\.\d\s+to\s+\+\d+\.\d\s+pp;", text)
     assert "These results include 100.0 % of the 1,200 calls" in text
     assert "without a number" not in text
@@ -119,6 +119,7 @@ def test_what_is_missing_is_shown_as_a_share(host: Phone) -> None:
     fill(host, rows, {"seconds": {"outcome": "duration_seconds", "per": "call", "missing": "leave out"}})
     text = run(host, "results", "opening").stdout
     assert all(part in text for part in ("30 (25.0 %)", "20 (16.7 %)", "no report"))
+    assert "duration_seconds, mean of calls, to increase" in text
 
 
 def test_one_platform_alone(host: Phone) -> None:
@@ -148,6 +149,7 @@ def test_a_draft_says_how_to_start_it(host: Phone) -> None:
     fill(host, Rows(), status="draft")
     lines = run(host, "results", "opening").stdout.splitlines()
     assert lines[1] == "A draft: no caller hears it"
+    assert "guardrail: must not increase by more than 5 pp" in " ".join(lines)
     assert 'What to do: Set status = "running" in experiment.toml to start it.' in lines
     assert shown(host)["verdict"]["change"] == 'status = "running"'
 
@@ -159,9 +161,12 @@ def test_few_callers_are_told_in_words(host: Phone) -> None:
     callers(rows, "warm", 3, 1.0)
     fill(host, rows, {"booked": {**BOOKED, "label": "Visits"}, "hang_up": HANG_UP})
     lines = run(host, "results", "opening").stdout.splitlines()
-    assert "Visits (booked)  analysis.booked, per caller, to increase" in lines
+    assert (
+        lines[lines.index("Visits (booked)") + 1] == "analysis.booked, share of callers with at least one, to increase"
+    )
     assert "  warm against control: too few callers to compare, +100.0 pp so far" in lines
-    assert "early_hang_up, per caller, guardrail: must not increase by more than 5 pp" in lines
+    guarded = "early_hang_up, share of callers with at least one, guardrail: must not increase by more than 5 pp"
+    assert guarded in " ".join(lines)
     assert any(line.startswith("Arms are not compared below 100 callers each") for line in lines)
 
 

@@ -31,6 +31,7 @@ from flask_pickup.results.model import (
     Unidentified,
     csv_rows,
 )
+from flask_pickup.simulation import is_number
 from flask_pickup.spreadsheets import csv_text
 from flask_pickup.translation import format_day
 
@@ -44,6 +45,13 @@ _COLOURS = {
 _NO_VERDICT = "No verdict: it comes from weekly looks at all real calls of one period, and these are other calls."
 _STATES = {"too few": "too few callers to compare", "suppressed": "not compared, because the arms lose calls unevenly"}
 """What a comparison's state is called, where its own word does not tell."""
+_COUNTED = {
+    (True, "caller"): "share of callers with at least one",
+    (True, "call"): "share of calls",
+    (False, "caller"): "mean of callers' totals",
+    (False, "call"): "mean of calls",
+}
+"""What a metric is, by whether it is a share and by what it is measured."""
 _NOT_COUNTED = "rehearsal-excluded"
 _WIDTH = 80
 _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
@@ -217,7 +225,8 @@ def _arms(arms: Sequence[ArmCounts]) -> Table:
 def _metric(metric: Metric, design: MetricDefinition) -> Iterator[str | Text | Table]:
     label = design.label_in("en")
     name = label if label == metric.metric else f"{label} ({metric.metric})"
-    about = f"{metric.outcome}, per {metric.per}, {_aim(metric, design)}"
+    unit = _unit(metric, design)
+    about = f"{metric.outcome}, {_COUNTED[unit == 'share', metric.per]}, {_aim(metric, design, unit)}"
     yield ""
     if len(f"{name}  {about}") <= _WIDTH:
         yield Text.assemble((name, "bold"), f"  {about}")
@@ -235,13 +244,18 @@ def _metric(metric: Metric, design: MetricDefinition) -> Iterator[str | Text | T
         yield wrapped(f"  {one.arm} against {one.against}: {_comparison(one, metric)}")
 
 
-def _aim(metric: Metric, design: MetricDefinition) -> str:
+def _unit(metric: Metric, design: MetricDefinition) -> Unit:
+    """Return the unit of a metric's values; of one that has none yet, as far as its definition tells."""
+    if any(arm.mean is not None for arm in metric.arms):
+        return metric.unit
+    return amounts.unit_of(not is_number(design), metric.per)
+
+
+def _aim(metric: Metric, design: MetricDefinition, unit: Unit) -> str:
     if not metric.guardrail:
         return f"to {metric.goal}"
     harm = "decrease" if metric.goal == "increase" else "increase"
-    # Whether it is a rate is known from its values.
-    is_known = design.margin and any(arm.mean is not None for arm in metric.arms)
-    least = f" by more than {amounts.amount(design.margin, metric.unit)}" if is_known else ""
+    least = f" by more than {amounts.amount(design.margin, unit)}" if design.margin else ""
     return f"guardrail: must not {harm}{least}"
 
 
