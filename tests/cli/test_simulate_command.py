@@ -73,6 +73,7 @@ def test_the_verdict_comes_first_and_then_each_week(made: Phone) -> None:
     lines = found.stdout.splitlines()
     assert re.fullmatch(r"warm is better \(found in week [234]\)", lines[0])
     assert lines[1].startswith("warm is better on booked: at least")
+    assert any(line.startswith("What to do then: Continue") for line in lines)
     assert "400 of 400 made-up callers count." in lines
     assert "  booked: control 30.0 %, warm 55.0 % (+25.0 pp)" in lines
     assert "  duration_seconds: control 90.00, warm the same" in lines

@@ -167,6 +167,7 @@ def _parts(truth: Truth, notes: Sequence[str], seen: Sequence[Mapping[str, Any]]
         yield wrapped(
             "The verdict names the end of its interval that is nearest to zero, so it can say less than is assumed."
         )
+    yield wrapped(f"What to do then: {last['advice']}")
     yield ""
     yield from map(wrapped, notes)
     experiment = truth.experiment
