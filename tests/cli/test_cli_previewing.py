@@ -149,6 +149,7 @@ def test_number_that_identifies_nobody_is_said(make_phone: MakePhone) -> None:
     [
         (("--from", "abc"), "Write it as +31612345678"),
         (("--from", "112"), "Write it as +31612345678"),
+        ((CALLER,), "Give the caller's number with --from"),
         (("--at", "tomorrow"), "Write it as 2026-12-24T22:00"),
         (("--experiment", "warm-opening"), "name both"),
         (("--arm", "warm"), "name both"),

@@ -25,7 +25,7 @@ from flask_pickup.decision import FAULTS
 from flask_pickup.previewing import Preview, entered_number, preview
 
 
-@click.command()
+@click.command(context_settings={"allow_extra_args": True})
 @click.option("--from", "number", metavar="NUMBER", help="The caller's number. Default: withheld.")
 @click.option("--to", "line", metavar="NUMBER", help="The number called, which decides the line.")
 @click.option("--experiment", metavar="NAME", help="Show an arm of this experiment; needs --arm.")
@@ -55,6 +55,8 @@ def preview_command(
     flask pickup preview --from +31612345678 --experiment warm-opening --arm warm
     flask pickup preview --at 2026-12-24T22:00 --platform vapi
     """
+    if click.get_current_context().args:
+        fail("Give the caller's number with --from: flask pickup preview --from +31612345678", USAGE_ERROR)
     if platform and platform not in state.platforms:
         fail(f"'{platform}' is not enabled here. There are: {', '.join(state.platforms)}.", USAGE_ERROR)
     shown = preview(
