@@ -129,6 +129,7 @@ def test_forget_leaves_nothing_and_spares_others(
     result = run(kept, "forget", CALLER)
     assert result.exit_code == 0, result.output
     assert "Erased 4 calls, 3 assignments" in result.output
+    assert "all that was held on this caller." in " ".join(result.output.split())
     assert "stays for 7 days" in " ".join(result.output.split())
     assert ("'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'" in result.output) == url_of(kept).startswith("sqlite")
     assert traces(kept) == []
@@ -149,7 +150,7 @@ def test_what_only_waits_is_counted(kept: Phone) -> None:
     close_the_database(kept)
     kept.ring("call-1")
     open_the_database(kept)
-    assert "0 transcripts, and 1 row of the spool." in " ".join(run(kept, "forget", CALLER).output.split())
+    assert "0 transcripts, and 1 row of the spool:" in " ".join(run(kept, "forget", CALLER).output.split())
 
 
 @pytest.mark.parametrize(("caller", "left"), [(CALLER, []), (OTHER, [("warm-opening",)])])

@@ -122,20 +122,26 @@ def _pinned(state: State, keys: Sequence[str]) -> list[str]:
 
 def _erased(erasure: privacy.Erasure) -> Iterator[str]:
     spooled = f", and {plural(erasure.spooled, 'row')} of the spool" if erasure.spooled else ""
-    yield f"Erased {_counted(erasure.rows)}{spooled}."
+    yield f"Erased {_counted(erasure.rows)}{spooled}: all that was held on this caller."
     yield f"A mark, a hash, stays for {MARKS_LAST.days} days: a report that arrives late brings nothing back."
-    yield "Results without this caller are computed when a page or flask pickup status next shows them."
+    yield "Results no longer count this caller; pages show it once they are computed anew."
 
 
 def _left(state: State) -> Iterator[str]:
     """Yield where copies may still be, and what removes them."""
     yield ""
     if state.engine.dialect.name == "sqlite":
-        yield "SQLite overwrote the rows. Older copies of them may be in the file's free space. This removes them:"
+        yield (
+            "No query finds the rows. The database file may hold old copies of them in its free space, which only somebody "
+            "who reads the file byte by byte would see. To remove those as well:"
+        )
         yield f"  sqlite3 {quote(str(seen_from_here(state.engine.url.database or '')))} \\"
         yield "    'VACUUM; PRAGMA wal_checkpoint(TRUNCATE);'"
     else:
-        yield "PostgreSQL's files hold deleted rows for a while: docs/privacy.md, Free space, has the statements."
+        yield (
+            "No query finds the rows. PostgreSQL's files hold them for a while, which only somebody who reads the files byte "
+            "by byte would see. Statements that remove those as well are in docs/privacy.md, Free space."
+        )
     yield "Backups, exports and archived logs may hold this caller: let them expire, and forget again after a restore."
 
 
