@@ -174,8 +174,9 @@ def test_single_call_in_a_pipe(pickup_server: tuple[str, str], here: Path) -> No
     url, _ = pickup_server
     result = pipe("rehearse", url, "--call", "abc", folder=here, PICKUP_WEBHOOK_SECRET=SECRET)
     assert (result.returncode, result.stderr) == (0, "")
-    facts = dict(line.split(maxsplit=1) for line in result.stdout.splitlines()[:5])
+    facts = dict(line.split(maxsplit=1) for line in result.stdout.splitlines()[:7])
     assert facts["call"] == "pickup-rehearsal-abc"
+    assert facts["from"].startswith("+")
     assert facts["arm"].startswith("warm-opening: ")
     assert json.loads(result.stdout.partition("answer:\n")[2])["assistant"]["first_message"] == facts["greeting"]
 
@@ -187,9 +188,9 @@ def test_row_and_report_are_shown_beside_the_app(make_phone: MakePhone) -> None:
     Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://localhost:{server.server_port}/pickup/webhook"
     shown = run("rehearse", url, app=phone.app).stdout.splitlines()
-    facts = dict(line.split(maxsplit=1) for line in shown[:6])
+    facts = dict(line.split(maxsplit=1) for line in shown[:8])
     assert facts["report"].startswith("200 in ")
-    outcomes = dict(line.removeprefix("row").split() for line in shown[6 : shown.index("")])
+    outcomes = dict(line.removeprefix("row").split() for line in shown[8 : shown.index("")])
     assert (outcomes["analysis.rehearsed"], outcomes["duration_seconds"], outcomes["early_hang_up"]) == ("1", "42", "0")
     hint = f"Other numbers may hear another arm: --from {OTHER_CALLER}"
     assert hint in shown

@@ -125,7 +125,8 @@ def _show_call(
     url: str, platform: Platform, call: SampleCall, reply: Reply, reports: Sequence[Reply], style: str
 ) -> None:
     value = {"call": call.id, "status": reply.status, "seconds": reply.seconds, "body": reply.body}
-    facts, hint = {"address": url, "call": call.id, "answer": _took(reply)}, ""
+    who = {"from": call.caller or "withheld", "to": call.line or "none"}
+    facts, hint = {"address": url, "call": call.id, **who, "answer": _took(reply)}, ""
     row, outcomes = _row_of(call.id) if reports else (None, "")
     if isinstance(reply.body, dict) and reply.is_answer:
         metadata, words = rehearsal.read_answer(platform, reply.body)
