@@ -157,6 +157,7 @@ def test_shipped_proxy_hides_internal_pages(proxy: Proxy, path: str) -> None:
 @pytest.mark.parametrize("kilobytes", [1500, 3000])
 def test_large_body_is_acknowledged_for_elevenlabs_alone(proxy: Proxy, kilobytes: int, chunked: bool) -> None:  # noqa: FBT001
     """A call's audio gets a 200 whether Pickup's limit or the proxy's is smaller; other platforms' URLs refuse it."""
-    for path, status in {"/pickup/elevenlabs": 200, "/pickup/webhook": 413}.items():
+    # The proxy may still be sending when the server refuses and closes: the sender then gets the proxy's 502.
+    for path, statuses in {"/pickup/elevenlabs": {200}, "/pickup/webhook": {413, 502}}.items():
         body = (b"x" * 1000 for _ in range(kilobytes)) if chunked else b"x" * 1000 * kilobytes
-        assert proxy.send("POST", path, body, {})[0] == status
+        assert proxy.send("POST", path, body, {})[0] in statuses
