@@ -176,7 +176,7 @@ def test_single_call_in_a_pipe(pickup_server: tuple[str, str], here: Path) -> No
     assert (result.returncode, result.stderr) == (0, "")
     facts = dict(line.split(maxsplit=1) for line in result.stdout.splitlines()[:7])
     assert facts["call"] == "pickup-rehearsal-abc"
-    assert facts["from"].startswith("+")
+    assert facts["caller"].startswith("+")
     assert facts["arm"].startswith("warm-opening: ")
     assert json.loads(result.stdout.partition("answer:\n")[2])["assistant"]["first_message"] == facts["greeting"]
 

@@ -61,7 +61,7 @@ def test_first_start(checkout: Path) -> None:
     with serving(checkout, SHELL) as server:
         first, second = server.try_it(), server.try_it()
         assert (first.returncode, first.stderr) == (0, "")
-        facts = dict(line.split(maxsplit=1) for line in first.stdout.splitlines()[:5])
+        facts = dict(line.split(maxsplit=1) for line in first.stdout.splitlines()[:7])
         secret = dotenv_values(checkout / ".env")["PICKUP_CALLER_SECRET"] or ""
         is_in_it = place_in_layer("opening", caller_key(secret, CALLER)) < 0.5
         assert facts["arm"].startswith("warm-opening: " if is_in_it else "none")

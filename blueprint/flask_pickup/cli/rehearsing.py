@@ -125,7 +125,7 @@ def _show_call(
     url: str, platform: Platform, call: SampleCall, reply: Reply, reports: Sequence[Reply], style: str
 ) -> None:
     value = {"call": call.id, "status": reply.status, "seconds": reply.seconds, "body": reply.body}
-    who = {"from": call.caller or "withheld", "to": call.line or "none"}
+    who = {"caller": call.caller or "withheld", "line": call.line or "none"}
     facts, hint = {"address": url, "call": call.id, **who, "answer": _took(reply)}, ""
     row, outcomes = _row_of(call.id) if reports else (None, "")
     if isinstance(reply.body, dict) and reply.is_answer:
