@@ -133,7 +133,7 @@ class ConfigReader:
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an option as it is set; an empty text counts as not set."""
-        given = (self._config.get(_key(name)), self._arguments.get(name), default)
+        given = (self._config.get(config_key(name)), self._arguments.get(name), default)
         return next((value for value in given if value is not None and value != ""), None)
 
     def given(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class ConfigReader:
     def texts(self, name: str, what: str, *, needed: bool) -> tuple[str, ...]:
         """Return a text or several, from a list or a text with commas; as of :meth:`secrets`, one may be too short."""
         # Not get(): an empty secret is an error, because it would verify everybody's requests.
-        given = (self._config.get(_key(name)), self._arguments.get(name))
+        given = (self._config.get(config_key(name)), self._arguments.get(name))
         value = next((each for each in given if each is not None), None)
         if value is None and not needed:
             return ()
@@ -231,8 +231,9 @@ def _strong(name: str, secret: str) -> str:
 
 
 def _invalid(name: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"'{_key(name)}' {why}")
+    return ConfigurationError(f"'{config_key(name)}' {why}")
 
 
-def _key(name: str) -> str:
+def config_key(name: str) -> str:
+    """Return an option's config key, which is its name in the environment too: "PICKUP_REGION" of "region"."""
     return f"PICKUP_{name.upper()}"

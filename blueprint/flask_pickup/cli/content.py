@@ -33,7 +33,7 @@ from flask_pickup.cli.group import (
 )
 from flask_pickup.enrolment import forecasts, undetectable
 from flask_pickup.errors import ChecksFailed, ConfigurationError
-from flask_pickup.options import ConfigReader
+from flask_pickup.options import ConfigReader, config_key
 from flask_pickup.platforms import content_platforms
 from flask_pickup.platforms.starter import is_placeholder
 from flask_pickup.rendering import BASE
@@ -199,8 +199,9 @@ def _placed(complaint: Complaint, experiments: Path, greetings: Path) -> Complai
 def _placeholders(options: Mapping[str, object]) -> Iterator[Complaint]:
     """Yield a note for each option that the vendor's value has yet to replace."""
     for name in sorted(name for name, value in options.items() if is_placeholder(value)):
-        key = f"PICKUP_{name.upper()}"
-        yield Complaint(".env", 0, f"{key} is a placeholder. Replace it before the first real call.", "", "note")
+        yield Complaint(
+            ".env", 0, f"{config_key(name)} is a placeholder. Replace it before the first real call.", "", "note"
+        )
 
 
 def _coloured(complaint: Complaint) -> Text:

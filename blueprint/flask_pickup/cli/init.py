@@ -20,7 +20,7 @@ from flask_pickup.catalog.overrides import override_name
 from flask_pickup.cli.group import fail, formatted, load_app, show
 from flask_pickup.cli.textfiles import names_in, names_set_in, save, text_of, with_lines, with_values
 from flask_pickup.errors import ConfigurationError
-from flask_pickup.options import ConfigReader
+from flask_pickup.options import ConfigReader, config_key
 from flask_pickup.platforms import DEFAULT, STARTERS, UNTOLD, StarterOption, endpoint_of
 
 PROGRAM = """\
@@ -92,7 +92,7 @@ def init_command(platform: str, region: str | None, languages: tuple[str, ...], 
         greetings, experiments = (root / _given(app).get(name, name) for name in ("greetings", "experiments"))
         existed += [folder for folder in (greetings, experiments) if folder.exists()]
         known = names_in(texts[example])
-        names = [_line(each, "") for each in [*_EVERY_PLATFORMS, *own, _REGION] if _key(each) not in known]
+        names = [_line(each, "") for each in [*_EVERY_PLATFORMS, *own, _REGION] if config_key(each.name) not in known]
         lines = [line for line, same in _IGNORED.items() if same.isdisjoint(texts[ignored].splitlines())]
         written += [
             *_write_greetings(greetings, platform, languages, country, is_in_use=is_in_use),
@@ -146,7 +146,7 @@ def _loaded_again(made: Mapping[StarterOption, str], modules: Collection[str]) -
     :param modules: the names of those that were there before the app was loaded first.
     """
     for each, value in made.items():
-        os.environ[_key(each)] = os.environ.get(_key(each)) or value
+        os.environ[config_key(each.name)] = os.environ.get(config_key(each.name)) or value
     for name in sys.modules.keys() - modules:
         file = getattr(sys.modules[name], "__file__", None)
         # A module of the app may have read the environment when it was imported.
@@ -182,22 +182,20 @@ def _lacking(options: Sequence[StarterOption], app: Flask | None, env: str) -> l
     The printed program reads ``.env`` alone: what the shell has set is not there when it starts elsewhere.
     """
     state, has_value = _state(app), names_set_in(env)
-    return [each for each in options if not (state and each.name in state.given) and _key(each) not in has_value]
-
-
-def _key(option: StarterOption) -> str:
-    return f"PICKUP_{option.name.upper()}"
+    return [
+        each for each in options if not (state and each.name in state.given) and config_key(each.name) not in has_value
+    ]
 
 
 def _line(option: StarterOption, value: str) -> str:
-    return f"# {option.about}\n{_key(option)}={value}"
+    return f"# {option.about}\n{config_key(option.name)}={value}"
 
 
 def _add_variables(env: Path, values: Mapping[StarterOption, str]) -> list[Path]:
     """Give variables values, in their lines where there are any; return ``.env`` if that changed it."""
     text = text_of(env)
-    filled = with_values(text, {_key(each): value for each, value in values.items()})
-    new = [_line(each, value) for each, value in values.items() if _key(each) not in names_in(text)]
+    filled = with_values(text, {config_key(each.name): value for each, value in values.items()})
+    new = [_line(each, value) for each, value in values.items() if config_key(each.name) not in names_in(text)]
     if values and env.exists():
         env.chmod(_OWNER_ALONE)
     return save(env, with_lines(filled, new), _OWNER_ALONE)
