@@ -34,7 +34,7 @@ FAILED = 1
 USAGE_ERROR = 2
 
 UNCHANGED_GREETING = "the saved agent's own greeting"
-_WIDTH = 80
+WIDTH = 80
 _SHOWN = 5
 NO_CALLER = "this identifies no caller: the number is withheld, an emergency or short number, or invalid"
 
@@ -175,10 +175,10 @@ def say(*parts: str | Text | Table) -> None:
                 screen.print(each, soft_wrap=True)
 
 
-def wrapped(text: str, style: str = "") -> Text:
-    """Return text in lines of at most 80 columns."""
+def wrapped(text: str, style: str = "", *, hanging: str = "") -> Text:
+    """Return text in lines of at most :data:`WIDTH` columns; ``hanging`` indents those after the first further."""
     indent = text[: len(text) - len(text.lstrip())]
-    return Text(textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False), style)
+    return Text(textwrap.fill(text, WIDTH, subsequent_indent=indent + hanging, break_on_hyphens=False), style)
 
 
 def as_json(value: Any) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 from flask_pickup.blueprint import State
 from flask_pickup.catalog import Experiment
 from flask_pickup.catalog.definition import MetricDefinition
-from flask_pickup.cli.group import FAILED, USAGE_ERROR, fail, plural, show, with_state, wrapped
+from flask_pickup.cli.group import FAILED, USAGE_ERROR, WIDTH, fail, plural, show, with_state, wrapped
 from flask_pickup.errors import UnknownExperiment
 from flask_pickup.platforms import REGISTRY
 from flask_pickup.results import amounts
@@ -53,7 +53,6 @@ _COUNTED = {
 }
 """What a metric is, by whether it is a share and by what it is measured."""
 _NOT_COUNTED = "rehearsal-excluded"
-_WIDTH = 80
 _EXTRA = ("pinned", "unidentified", "unassigned", "without_report")
 """Columns of arms that are shown only where there is something in them."""
 
@@ -228,7 +227,7 @@ def _metric(metric: Metric, design: MetricDefinition) -> Iterator[str | Text | T
     unit = _unit(metric, design)
     about = f"{metric.outcome}, {_COUNTED[unit == 'share', metric.per]}, {_aim(metric, design, unit)}"
     yield ""
-    if len(f"{name}  {about}") <= _WIDTH:
+    if len(f"{name}  {about}") <= WIDTH:
         yield Text.assemble((name, "bold"), f"  {about}")
     else:
         yield from (wrapped(name, "bold"), wrapped(about))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -18,7 +17,6 @@ from flask_pickup.cli.group import formatted, labelled, plural, show, with_state
 from flask_pickup.status import AppStatus, status_of
 from flask_pickup.translation import DASH, PageFormat
 
-_WIDTH = 80
 _PLAIN: Mapping[str, Any] = {"box": None, "pad_edge": False}
 _TABLES = {
     "current": "up to date",
@@ -49,9 +47,7 @@ def status_command(state: State, style: str) -> None:
 
 def _parts(found: AppStatus, formats: PageFormat) -> Iterator[str | Text | Table]:
     for problem in found.problems:
-        yield Text(
-            textwrap.fill(f"Not well: {problem}", _WIDTH, subsequent_indent="    ", break_on_hyphens=False), "bold red"
-        )
+        yield wrapped(f"Not well: {problem}", "bold red", hanging="    ")
     if not found.problems and found.not_computed:
         names = ", ".join(found.not_computed)
         text = f"All is well, as far as is known. Results are not computed yet: {names}. Run: flask pickup results"
